@@ -1,0 +1,2 @@
+//! The keelson binary: one command for every part.
+fn main() {}

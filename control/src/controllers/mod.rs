@@ -1,0 +1,1 @@
+//! The reconcilers, each over a `kube::Client`.

@@ -1,0 +1,125 @@
+//! The table of kinds: one descriptor each, and the strategy with what is special about it.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use keelson_api::status::FieldError;
+use serde_json::Value;
+
+/// Text that is static for built-in kinds and owned for custom ones.
+pub type Text = Cow<'static, str>;
+
+/// A served kind in one version.
+#[derive(Debug)]
+pub struct Kind {
+    /// API group; empty for core.
+    pub group: Text,
+    /// Version, e.g. `v1`.
+    pub version: Text,
+    /// Kind, e.g. `Deployment`.
+    pub kind: Text,
+    /// Plural resource name.
+    pub plural: Text,
+    /// Singular name.
+    pub singular: Text,
+    /// Short names.
+    pub short_names: Vec<Text>,
+    /// Categories (`all`).
+    pub categories: Vec<Text>,
+    /// Whether objects live in namespaces.
+    pub namespaced: bool,
+    /// Verbs of the main resource as discovery lists them: create, delete, deletecollection, get, list, patch,
+    /// update, watch. Virtual kinds (reviews) have `create` only and are not stored.
+    pub verbs: &'static [&'static str],
+    /// Subresources, e.g. `status`, `scale`, `log`.
+    pub subresources: Vec<Subresource>,
+    /// Where its objects are stored, if another kind shares them (`events.k8s.io` events in core events).
+    pub storage: Option<(Text, Text)>,
+    /// Table columns.
+    pub columns: Vec<Column>,
+    /// Its rules.
+    pub strategy: Box<dyn Strategy>,
+}
+
+/// A subresource as discovery lists it.
+#[derive(Debug, Clone)]
+pub struct Subresource {
+    /// Name after the slash.
+    pub name: Text,
+    /// Kind of its body, e.g. `Scale`, with group and version where they differ from the parent's.
+    pub kind: Text,
+    /// Group of the body.
+    pub group: Text,
+    /// Version of the body.
+    pub version: Text,
+    /// Verbs.
+    pub verbs: &'static [&'static str],
+}
+
+/// A column of the server-side Table.
+#[derive(Debug, Clone)]
+pub struct Column {
+    /// Title, e.g. `Ready`.
+    pub name: Text,
+    /// OpenAPI type: string, integer, boolean, date.
+    pub kind: Text,
+    /// OpenAPI format, `name` for the name column.
+    pub format: Text,
+    /// Help text.
+    pub description: Text,
+    /// 0 is always shown, 1 only with `-o wide`.
+    pub priority: i32,
+}
+
+/// What is special about a kind. All methods have a default that suits a plain kind.
+pub trait Strategy: Send + Sync + std::fmt::Debug {
+    /// Fills upstream's defaults, on requests and on what is read from storage.
+    fn default(&self, object: &mut Value) {
+        let _ = object;
+    }
+    /// Before a create: resets what clients may not set (status), sets `metadata.generation` where the kind has one.
+    fn prepare_create(&self, object: &mut Value) {
+        let _ = object;
+    }
+    /// Before an update of the main resource (`None`) or of a subresource: restores what this endpoint may not
+    /// change, bumps the generation when the desired state changed.
+    fn prepare_update(&self, subresource: Option<&str>, old: &Value, new: &mut Value) {
+        let _ = (subresource, old, new);
+    }
+    /// Errors of a new object, with upstream's paths, reasons and words.
+    fn validate_create(&self, object: &Value) -> Vec<FieldError> {
+        let _ = object;
+        Vec::new()
+    }
+    /// Errors of a change.
+    fn validate_update(&self, subresource: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {
+        let _ = (subresource, old, new);
+        Vec::new()
+    }
+    /// Selectable fields beyond `metadata.name` and `metadata.namespace`.
+    fn selectable_fields(&self, object: &Value) -> BTreeMap<String, String> {
+        let _ = object;
+        BTreeMap::new()
+    }
+    /// Names of the selectable fields, for `field label not supported` errors.
+    fn selectable_field_names(&self) -> &'static [&'static str] {
+        &[]
+    }
+    /// Cells of the Table row, one per column. `now` is Unix seconds, for ages.
+    fn row(&self, object: &Value, now: i64) -> Vec<Value>;
+    /// Grace period of a delete that names none, in seconds; `None`: deleted at once.
+    fn default_grace(&self, object: &Value) -> Option<i64> {
+        let _ = object;
+        None
+    }
+    /// Reads the `Scale` of the object: replicas, observed replicas, selector string.
+    fn scale(&self, object: &Value) -> Option<(i64, i64, String)> {
+        let _ = object;
+        None
+    }
+}
+
+/// All built-in kinds; preferred versions of a group first.
+pub fn builtin() -> &'static [Kind] {
+    &[]
+}

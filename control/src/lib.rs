@@ -1,0 +1,48 @@
+//! The control plane: API server, store, scheduler, controllers.
+//!
+//! Layers, each using only those above it in this list: [`object`] (bytes plus metadata), [`store`], [`kinds`] (the
+//! table of descriptors), [`auth`] and [`admission`], [`server`] (HTTP), then [`controllers`] and [`scheduler`], which
+//! use nothing but the API through a `kube::Client`.
+
+pub mod admission;
+pub mod auth;
+mod config;
+pub mod controllers;
+pub mod kinds;
+pub mod object;
+pub mod pki;
+pub mod scheduler;
+pub mod server;
+pub mod store;
+
+pub use config::Config;
+
+/// Runs the control plane until `shutdown` resolves.
+pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+    drop(config);
+    shutdown.await;
+    Ok(())
+}
+
+/// Why the control plane could not start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// A system call failed.
+    #[error("{what}: {source}")]
+    Io {
+        /// What was being done.
+        what: String,
+        /// The system's answer.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The store is damaged or could not be written.
+    #[error("store: {0}")]
+    Store(String),
+    /// Keys or certificates are missing or wrong.
+    #[error("certificates: {0}")]
+    Pki(String),
+    /// The configuration is wrong.
+    #[error("configuration: {0}")]
+    Config(String),
+}

@@ -1,0 +1,63 @@
+//! An object as the API server holds it: serialized JSON plus a little parsed metadata.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+/// A group and a resource, e.g. `apps` and `deployments`; the core group is empty.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct GroupResource {
+    /// API group.
+    pub group: String,
+    /// Plural resource name.
+    pub resource: String,
+}
+
+impl GroupResource {
+    /// From its parts.
+    pub fn new(group: &str, resource: &str) -> Self {
+        Self {
+            group: group.to_owned(),
+            resource: resource.to_owned(),
+        }
+    }
+}
+
+/// A stored object. `bytes` is its complete JSON, `metadata.resourceVersion` included.
+#[derive(Debug, Clone)]
+pub struct Object {
+    /// Namespace, empty for cluster-scoped ones.
+    pub namespace: String,
+    /// Name.
+    pub name: String,
+    /// UID.
+    pub uid: String,
+    /// Revision of its last change.
+    pub resource_version: u64,
+    /// Labels, for selectors.
+    pub labels: BTreeMap<String, String>,
+    /// Selectable fields beyond name and namespace, as the kind's strategy names them.
+    pub fields: BTreeMap<String, String>,
+    /// Serialized JSON.
+    pub bytes: Bytes,
+}
+
+impl Object {
+    /// Decodes the object.
+    pub fn value(&self) -> serde_json::Value {
+        // The bytes were written by this server from a `Value`, so they parse.
+        serde_json::from_slice(&self.bytes).unwrap_or_default()
+    }
+}
+
+/// Read access to the current objects, straight from memory. Implemented by the server's cache; used by
+/// authorization and admission.
+pub trait Reader: Send + Sync + std::fmt::Debug {
+    /// One object.
+    fn get(&self, resource: &GroupResource, namespace: &str, name: &str) -> Option<Arc<Object>>;
+    /// All objects of a resource, in one namespace or in all.
+    fn list(&self, resource: &GroupResource, namespace: Option<&str>) -> Vec<Arc<Object>>;
+    /// Grows whenever an object of the resource changes; lets callers keep derived tables.
+    fn version(&self, resource: &GroupResource) -> u64;
+}

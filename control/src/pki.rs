@@ -1,0 +1,1 @@
+//! Certificates and keys of the cluster, and the kubeconfigs that use them.

@@ -1,0 +1,1 @@
+//! Assigns pods to nodes: a pure decision over a snapshot, and a loop over the API.

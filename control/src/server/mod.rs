@@ -1,0 +1,1 @@
+//! HTTPS, routing and the generic handlers.

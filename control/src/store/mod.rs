@@ -1,0 +1,1 @@
+//! The `Store` trait with etcd semantics, and its embedded implementation.

@@ -1,0 +1,1 @@
+//! Whole-system tests and benchmarks, driven by the real kubectl.
