@@ -1,1 +1,0 @@
-//! Certificates and keys of the cluster, and the kubeconfigs that use them.
