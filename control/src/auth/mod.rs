@@ -39,8 +39,11 @@ pub struct Attributes<'a> {
     pub subresource: &'a str,
     /// Namespace or empty.
     pub namespace: &'a str,
-    /// Object name or empty.
+    /// Object name or empty. On list and watch the name that the field selector `metadata.name=` asks for.
     pub name: &'a str,
+    /// Field selector of a list, watch or deletecollection as the client wrote it, or empty: a node may list only the
+    /// pods that are bound to it.
+    pub field_selector: &'a str,
     /// Path of a non-resource request.
     pub path: &'a str,
 }
