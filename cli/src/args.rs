@@ -1,0 +1,142 @@
+//! The command line, as scripts rely on it.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+/// A Kubernetes cluster from one binary: node runtime, network and control plane.
+#[derive(Debug, Parser)]
+#[command(name = "keelson", version)]
+pub struct Arguments {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run a whole cluster on this machine: control plane, node agent and network
+    Up(Up),
+    /// Stop a cluster's daemons and pods; its data stays
+    Down(DataDir),
+    /// Remove a cluster with every mount, cgroup, namespace, interface, nftables table and file
+    Reset(DataDir),
+    /// Show each daemon's pid, health and memory
+    Status(Status),
+    /// Manage the images of this node
+    Image(Image),
+    /// Run only the control plane (as `up` does)
+    Control(DataDir),
+    /// Run only the node agent (as `up` does)
+    Kubelet(DataDir),
+    /// Run only the network daemon (as `up` does)
+    Netd(DataDir),
+    /// The OCI runtime's command line (`keelson runtime --help`)
+    #[command(disable_help_flag = true)]
+    Runtime(Passthrough),
+}
+
+/// Arguments that another parser reads.
+#[derive(Debug, Args)]
+pub struct Passthrough {
+    /// Arguments of the OCI runtime
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    pub rest: Vec<String>,
+}
+
+/// Names a cluster on this machine.
+#[derive(Debug, Clone, Args)]
+pub struct DataDir {
+    /// Directory that holds everything of the cluster
+    #[arg(long, default_value = "/var/lib/keelson", value_name = "DIR")]
+    pub data_dir: PathBuf,
+}
+
+/// `keelson up`.
+#[derive(Debug, Args)]
+pub struct Up {
+    /// The cluster
+    #[command(flatten)]
+    pub cluster: DataDir,
+    /// Where to write the administrator's kubeconfig [default: DIR/admin.kubeconfig]
+    #[arg(long, value_name = "FILE")]
+    pub kubeconfig: Option<PathBuf>,
+    /// Address of the API server [default: 127.0.0.1:6443, or what this cluster had before]
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub listen: Option<SocketAddr>,
+    /// Address that the node registers with [default: its address on the pod bridge, reachable from this machine only,
+    /// while the API server listens on loopback; else this machine's primary address]
+    #[arg(long, value_name = "IP")]
+    pub node_ip: Option<IpAddr>,
+    /// Name that the node registers with [default: the host name]
+    #[arg(long, value_name = "NAME")]
+    pub node_name: Option<String>,
+    /// Return when the cluster is ready, and leave it running
+    #[arg(long)]
+    pub detach: bool,
+    /// Report readiness or failure as one line on stdout (what `--detach` starts)
+    #[arg(long, hide = true)]
+    pub report: bool,
+}
+
+/// `keelson status`.
+#[derive(Debug, Args)]
+pub struct Status {
+    /// The cluster
+    #[command(flatten)]
+    pub cluster: DataDir,
+    /// Output format
+    #[arg(short, long, value_enum, default_value = "table")]
+    pub output: Output,
+}
+
+/// Output formats of `keelson status`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people
+    Table,
+    /// For programs
+    Json,
+}
+
+/// `keelson image`.
+#[derive(Debug, Args)]
+pub struct Image {
+    /// What to do
+    #[command(subcommand)]
+    pub command: ImageCommand,
+}
+
+/// The image subcommands.
+#[derive(Debug, Subcommand)]
+pub enum ImageCommand {
+    /// Import an OCI bundle directory, OCI layout directory, oci-archive or docker-archive tar
+    Import {
+        /// What to import
+        path: PathBuf,
+        /// Name to give it
+        #[arg(long, value_name = "NAME")]
+        tag: String,
+        /// The cluster
+        #[command(flatten)]
+        cluster: DataDir,
+    },
+    /// List images
+    #[command(alias = "list")]
+    Ls {
+        /// The cluster
+        #[command(flatten)]
+        cluster: DataDir,
+    },
+    /// Remove an image's name, and the image when it was its last
+    #[command(alias = "remove")]
+    Rm {
+        /// Name or id
+        image: String,
+        /// The cluster
+        #[command(flatten)]
+        cluster: DataDir,
+    },
+}

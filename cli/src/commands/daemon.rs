@@ -1,0 +1,101 @@
+//! The daemons themselves: `keelson control`, `keelson kubelet`, `keelson netd`.
+
+use std::future::Future;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+use nix::unistd::getppid;
+use tokio::runtime::{Builder, Runtime};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::args::DataDir;
+use crate::cluster::Cluster;
+use crate::{logging, preflight};
+
+/// Runs the control plane.
+pub fn control(args: &DataDir) -> Result<()> {
+    run("control", &args.data_dir, |cluster, stop| async move {
+        keelson_control::run(cluster.control(), stop)
+            .await
+            .map_err(Into::into)
+    })
+}
+
+/// Runs the node agent.
+pub fn kubelet(args: &DataDir) -> Result<()> {
+    run("kubelet", &args.data_dir, |cluster, stop| async move {
+        preflight::root()?;
+        keelson_kubelet::run(cluster.kubelet(), stop)
+            .await
+            .map_err(Into::into)
+    })
+}
+
+/// Runs the network daemon.
+pub fn netd(args: &DataDir) -> Result<()> {
+    run("netd", &args.data_dir, |cluster, stop| async move {
+        preflight::root()?;
+        keelson_netd::run(cluster.netd(), stop).await.map_err(Into::into)
+    })
+}
+
+/// What is the same for all three: logging, the cluster's file, signals, and the reason left for the supervisor.
+fn run<F, R>(name: &str, data_dir: &Path, daemon: F) -> Result<()>
+where
+    F: FnOnce(Cluster, Stop) -> R,
+    R: Future<Output = Result<()>>,
+{
+    let parent = getppid();
+    // Without its supervisor a daemon would go on unseen; the next `up` starts a new one that adopts the pods.
+    set_pdeathsig(Signal::SIGTERM).context("prctl(PR_SET_PDEATHSIG)")?;
+    if getppid() != parent {
+        return Ok(());
+    }
+    logging::init();
+    let cluster = Cluster::require(data_dir)?;
+    let error_file = error_file(&cluster, name);
+    let result = runtime().and_then(|runtime| {
+        let _guard = runtime.enter();
+        let stop = stop_signal()?;
+        runtime.block_on(daemon(cluster, stop))
+    });
+    if let Err(error) = &result {
+        // Only for a better message; the exit status says the rest.
+        let _ = std::fs::write(error_file, format!("{error:#}"));
+    }
+    result
+}
+
+/// Where a daemon leaves the reason when it gives up.
+pub fn error_file(cluster: &Cluster, name: &str) -> std::path::PathBuf {
+    cluster.run_dir().join(format!("{name}.error"))
+}
+
+/// One thread for the event loop; blocking system calls have a small pool. Two cores' worth of work never justified
+/// a thread per core here, and each costs memory.
+fn runtime() -> Result<Runtime> {
+    Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(64)
+        .thread_keep_alive(std::time::Duration::from_secs(5))
+        .thread_stack_size(512 << 10)
+        .build()
+        .context("starting the event loop")
+}
+
+/// Resolves at SIGTERM or SIGINT.
+pub type Stop = std::pin::Pin<Box<dyn Future<Output = ()> + Send>>;
+
+/// The signals are caught from this call on.
+pub fn stop_signal() -> Result<Stop> {
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM handler")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT handler")?;
+    Ok(Box::pin(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    }))
+}

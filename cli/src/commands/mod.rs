@@ -1,0 +1,8 @@
+//! One file per subcommand.
+
+pub mod daemon;
+pub mod down;
+pub mod image;
+mod node;
+pub mod status;
+pub mod up;

@@ -1,0 +1,132 @@
+//! What must be on disk before the daemons start.
+
+use std::fs::DirBuilder;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
+use std::os::unix::fs::DirBuilderExt;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+use keelson_control::pki;
+
+use crate::args::Up;
+use crate::cluster::{Cluster, Ranges, id_of, run_dir_of, write_atomically};
+
+/// The cluster in `dir`: the one that is there with this call's options applied, or a new one.
+pub fn cluster(args: &Up, dir: &Path) -> Result<Cluster> {
+    let existing = Cluster::load(dir)?;
+    let run_dir = run_dir_of(&id_of(dir));
+    create(&run_dir, 0o711)?;
+    let ranges = match &existing {
+        Some(cluster) => cluster.ranges,
+        None => choose_ranges(dir)?,
+    };
+    write_atomically(&run_dir.join("ranges.json"), &serde_json::to_vec(&ranges)?)?;
+    let default_listen = SocketAddr::from(([127, 0, 0, 1], 6443));
+    let listen = args
+        .listen
+        .or(existing.as_ref().map(|c| c.listen))
+        .unwrap_or(default_listen);
+    let node_name = match (&args.node_name, &existing) {
+        (Some(name), _) => name.clone(),
+        (None, Some(cluster)) => cluster.node_name.clone(),
+        (None, None) => host_name()?,
+    };
+    let kubeconfig = match (&args.kubeconfig, &existing) {
+        (Some(path), _) => std::path::absolute(path)?,
+        (None, Some(cluster)) => cluster.kubeconfig.clone(),
+        (None, None) => dir.join("admin.kubeconfig"),
+    };
+    let node_ip = args
+        .node_ip
+        .or(existing.as_ref().map(|c| c.node_ip))
+        .unwrap_or_else(|| node_ip(listen, ranges));
+    let cluster = Cluster {
+        dir: dir.to_owned(),
+        node_name,
+        node_ip,
+        listen,
+        ranges,
+        kubeconfig,
+    };
+    cluster.save()?;
+    Ok(cluster)
+}
+
+/// Certificates, kubeconfigs and directories. Keys that exist are kept.
+pub fn files(cluster: &Cluster) -> Result<()> {
+    for dir in [
+        cluster.log_dir(),
+        cluster.dir.join("control"),
+        cluster.dir.join("netd"),
+    ] {
+        create(&dir, 0o700)?;
+    }
+    let pki_dir = cluster.pki_dir();
+    pki::ensure(&pki_dir, &cluster.pki())?;
+    let url = cluster.server_url();
+    let node = format!("kubelet-{}", cluster.node_name);
+    if let Some(parent) = cluster.kubeconfig.parent() {
+        std::fs::create_dir_all(parent).with_context(|| format!("creating {}", parent.display()))?;
+    }
+    let kubeconfigs: [(PathBuf, &str, &str); 3] = [
+        (cluster.kubeconfig.clone(), "admin", "kubernetes-admin"),
+        (cluster.daemon_kubeconfig("kubelet"), &node, "kubelet"),
+        (cluster.daemon_kubeconfig("netd"), "netd", "netd"),
+    ];
+    for (path, certificate, user) in &kubeconfigs {
+        pki::write_kubeconfig(path, &url, &pki_dir, certificate, user)?;
+    }
+    Ok(())
+}
+
+/// Ranges are chosen under a machine-wide lock and registered before it is released, so that two clusters that start
+/// at once do not take the same.
+fn choose_ranges(dir: &Path) -> Result<Ranges> {
+    let lock = std::fs::File::options()
+        .create(true)
+        .append(true)
+        .open("/run/keelson.lock")
+        .context("opening /run/keelson.lock")?;
+    let _lock = nix::fcntl::Flock::lock(lock, nix::fcntl::FlockArg::LockExclusive)
+        .map_err(|(_, errno)| errno)
+        .context("locking /run/keelson.lock")?;
+    let id = id_of(dir);
+    let Some(ranges) = Ranges::choose(Path::new("/run"), &id) else {
+        bail!(
+            "no free address range: every candidate in 10.0.0.0/8 overlaps a route of this machine (see: ip route)"
+        )
+    };
+    write_atomically(
+        &run_dir_of(&id).join("ranges.json"),
+        &serde_json::to_vec(&ranges)?,
+    )?;
+    Ok(ranges)
+}
+
+/// A cluster whose API listens on loopback is for this machine only, so its kubelet listens on the pod bridge and
+/// nothing appears on the local network. Otherwise the address of the default route.
+fn node_ip(listen: SocketAddr, ranges: Ranges) -> IpAddr {
+    if listen.ip().is_loopback() {
+        return ranges.first_gateway();
+    }
+    if !listen.ip().is_unspecified() {
+        return listen.ip();
+    }
+    // Connecting a UDP socket sends nothing; it only asks for the route (192.0.2.0/24 is for documentation).
+    UdpSocket::bind("0.0.0.0:0")
+        .and_then(|socket| socket.connect("192.0.2.1:9").and_then(|()| socket.local_addr()))
+        .map_or_else(|_| ranges.first_gateway(), |address| address.ip())
+}
+
+fn host_name() -> Result<String> {
+    let name = nix::unistd::gethostname().context("reading the host name")?;
+    Ok(name.to_string_lossy().to_ascii_lowercase())
+}
+
+fn create(dir: &Path, mode: u32) -> Result<()> {
+    DirBuilder::new()
+        .recursive(true)
+        .mode(mode)
+        .create(dir)
+        .with_context(|| format!("creating {}", dir.display()))
+}
