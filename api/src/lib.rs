@@ -2,4 +2,8 @@
 //!
 //! No I/O here, and no dependency on any other crate of the workspace.
 
+pub mod names;
+pub mod quantity;
+pub mod selector;
 pub mod status;
+pub mod time;

@@ -1,8 +1,17 @@
 //! `metav1.Status`, the one form in which the API reports errors, and the field errors inside it.
 //!
 //! Source: Kubernetes API conventions, "Response Status Kind", and `k8s.io/apimachinery/pkg/util/validation/field`.
+//! Here: the data. `errors` has the constructors of whole answers, `field` those of field errors.
+
+mod errors;
+mod field;
+#[cfg(test)]
+mod tests;
 
 use serde::{Deserialize, Serialize};
+
+pub(crate) use errors::aggregate;
+pub use field::{FieldError, FieldErrorKind, go_quote};
 
 /// An error (or success) answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
@@ -10,24 +19,52 @@ use serde::{Deserialize, Serialize};
 #[serde(rename_all = "camelCase")]
 pub struct Status {
     /// Always `Status`.
-    pub kind: String,
+    pub kind: StatusKind,
     /// Always `v1`.
-    pub api_version: String,
-    /// Always empty.
+    pub api_version: StatusVersion,
+    /// Always empty, unless another server sent a `ListMeta`, which nobody needs.
+    #[serde(default)]
     pub metadata: Empty,
-    /// `Success` or `Failure`.
-    pub status: String,
+    /// Whether the request succeeded.
+    pub status: Outcome,
     /// For people.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub message: String,
     /// For machines, e.g. `NotFound`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub reason: String,
-    /// What it is about.
+    /// What it is about. Boxed: a `Status` travels in many `Result`s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub details: Option<Details>,
+    pub details: Option<Box<Details>>,
     /// HTTP status code.
+    #[serde(default)]
     pub code: u16,
+}
+
+/// The kind of a [`Status`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StatusKind {
+    /// The only one.
+    #[default]
+    Status,
+}
+
+/// The version of a [`Status`].
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StatusVersion {
+    /// The only one.
+    #[default]
+    #[serde(rename = "v1")]
+    V1,
+}
+
+/// `Success` or `Failure`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Outcome {
+    /// The request did what it asked for.
+    Success,
+    /// It did not.
+    Failure,
 }
 
 /// An empty JSON object.
@@ -70,40 +107,4 @@ pub struct Cause {
     /// Field path, e.g. `spec.replicas`.
     #[serde(default, skip_serializing_if = "String::is_empty")]
     pub field: String,
-}
-
-/// Kind of a field error (`field.ErrorType`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FieldErrorKind {
-    /// `FieldValueRequired`, "Required value".
-    Required,
-    /// `FieldValueInvalid`, "Invalid value".
-    Invalid,
-    /// `FieldValueNotSupported`, "Unsupported value".
-    NotSupported,
-    /// `FieldValueForbidden`, "Forbidden".
-    Forbidden,
-    /// `FieldValueDuplicate`, "Duplicate value".
-    Duplicate,
-    /// `FieldValueTooLong`, "Too long".
-    TooLong,
-    /// `FieldValueTooMany`, "Too many".
-    TooMany,
-    /// `FieldValueTypeInvalid`, "Invalid value" of the wrong type.
-    TypeInvalid,
-    /// `FieldValueNotFound`, "Not found".
-    NotFound,
-    /// `InternalError`, "Internal error".
-    Internal,
-}
-
-/// One validation error of one field.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct FieldError {
-    /// Kind.
-    pub kind: FieldErrorKind,
-    /// Path, e.g. `spec.containers[0].name`.
-    pub field: String,
-    /// The full message without the path, in upstream's words, e.g. `Required value: must be set`.
-    pub message: String,
 }

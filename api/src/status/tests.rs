@@ -1,0 +1,107 @@
+use serde_json::json;
+
+use super::{FieldError, Status, go_quote};
+
+#[test]
+fn not_found_names_the_resource_with_its_group() {
+    let status = Status::not_found("apps", "deployments", "x");
+    assert_eq!(
+        serde_json::to_value(&status).unwrap(),
+        json!({
+            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+            "message": "deployments.apps \"x\" not found", "reason": "NotFound",
+            "details": {"name": "x", "group": "apps", "kind": "deployments"}, "code": 404
+        })
+    );
+    assert_eq!(Status::not_found("", "pods", "x").message, "pods \"x\" not found");
+}
+
+#[test]
+fn invalid_lists_causes_and_aggregates_messages() {
+    let errors = [
+        FieldError::invalid("spec.replicas", -1, "must be greater than or equal to 0"),
+        FieldError::required("spec.selector", ""),
+        FieldError::required("spec.selector", ""),
+    ];
+    let status = Status::invalid("apps", "Deployment", "x", &errors);
+    assert_eq!(
+        status.message,
+        "Deployment.apps \"x\" is invalid: [spec.replicas: Invalid value: -1: must be greater than or equal to 0, \
+         spec.selector: Required value]"
+    );
+    assert_eq!(status.code, 422);
+    let details = status.details.unwrap();
+    assert_eq!((details.kind.as_str(), details.causes.len()), ("Deployment", 3));
+    assert_eq!(details.causes[0].reason, "FieldValueInvalid");
+    assert_eq!(
+        details.causes[0].message,
+        "Invalid value: -1: must be greater than or equal to 0"
+    );
+    let one = Status::invalid("", "Pod", "x", &errors[..1]);
+    assert_eq!(
+        one.message,
+        "Pod \"x\" is invalid: spec.replicas: Invalid value: -1: must be greater than or equal to 0"
+    );
+}
+
+#[test]
+fn field_errors_are_worded_as_upstream() {
+    let cases = [
+        (
+            FieldError::not_supported("a", "x", &["Always", "Never"]),
+            "a: Unsupported value: \"x\": supported values: \"Always\", \"Never\"",
+        ),
+        (
+            FieldError::duplicate("a[1].name", "x"),
+            "a[1].name: Duplicate value: \"x\"",
+        ),
+        (
+            FieldError::forbidden("a", "may not change"),
+            "a: Forbidden: may not change",
+        ),
+        (
+            FieldError::too_long("a", 63),
+            "a: Too long: may not be more than 63 bytes",
+        ),
+        (
+            FieldError::too_many("a", 3, 1),
+            "a: Too many: 3: must have at most 1 item",
+        ),
+        (FieldError::not_found("a", "v"), "a: Not found: \"v\""),
+        (
+            FieldError::invalid("a", json!(null), "no"),
+            "a: Invalid value: \"null\": no",
+        ),
+        (
+            FieldError::invalid("a", json!({"b": 1}), "no"),
+            "a: Invalid value: {\"b\":1}: no",
+        ),
+    ];
+    for (error, text) in cases {
+        assert_eq!(error.to_string(), text);
+    }
+}
+
+#[test]
+fn quotes_like_go() {
+    assert_eq!(go_quote("a\"b\\c\n\u{1}é"), "\"a\\\"b\\\\c\\n\\x01é\"");
+}
+
+#[test]
+fn other_answers_have_upstreams_words() {
+    assert_eq!(
+        Status::conflict("apps", "deployments", "x").message,
+        "Operation cannot be fulfilled on deployments.apps \"x\": the object has been modified; please apply your \
+         changes to the latest version and try again"
+    );
+    assert_eq!(
+        Status::method_not_allowed("", "pods", "create").message,
+        "create is not supported on resources of kind \"pods\""
+    );
+    assert_eq!(
+        Status::forbidden("", "pods", "", "no").message,
+        "pods is forbidden: no"
+    );
+    assert_eq!(Status::internal("x").message, "Internal error occurred: x");
+    assert!(size_of::<Status>() <= 128, "clippy::result_large_err");
+}
