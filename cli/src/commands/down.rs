@@ -42,7 +42,7 @@ pub fn down(args: &DataDir) -> Result<()> {
     let cluster = Cluster::require(&dir)?;
     let mut errors = stop_daemons(&run_dir_of(&id_of(&dir)));
     errors.extend(stop_node(&cluster));
-    report("down", errors)
+    report("down", &errors)
 }
 
 /// Stops everything and removes every trace. Safe to repeat, and after any crash.
@@ -69,7 +69,7 @@ pub fn reset(args: &DataDir) -> Result<()> {
         // Files go last and only when nothing is mounted or running: a second `reset` still finds its way.
         errors.extend(remove_files(&dir, &run_dir, cluster.as_ref()));
     }
-    report("reset", errors)
+    report("reset", &errors)
 }
 
 /// Stops pods and takes the network down; also the end of a foreground `up`.
@@ -158,7 +158,9 @@ fn remove_files(dir: &Path, run_dir: &Path, cluster: Option<&Cluster>) -> Vec<St
             errors.push(format!("removing {}: {error}", path.display()));
         }
     };
-    OWN.iter().for_each(|name| remove(&dir.join(name)));
+    for name in OWN {
+        remove(&dir.join(name));
+    }
     remove(run_dir);
     if let Some(cluster) = cluster {
         remove(&cluster.kubeconfig);
@@ -168,7 +170,7 @@ fn remove_files(dir: &Path, run_dir: &Path, cluster: Option<&Cluster>) -> Vec<St
     errors
 }
 
-fn report(what: &str, errors: Vec<String>) -> Result<()> {
+fn report(what: &str, errors: &[String]) -> Result<()> {
     if errors.is_empty() {
         return Ok(());
     }

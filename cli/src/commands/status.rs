@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::args::{Output, Status as Arguments};
 use crate::cluster::Cluster;
-use crate::supervisor::{DaemonState, StateFile};
+use crate::supervisor::{DaemonState, Process, StateFile};
 
 /// How long a daemon may take to answer before it counts as unhealthy.
 const LIMIT: Duration = Duration::from_secs(5);
@@ -103,7 +103,7 @@ async fn daemon(cluster: &Cluster, name: &'static str, state: DaemonState) -> Da
         pid: process.map(|process| process.pid),
         healthy: health.is_ok(),
         message: health.err().unwrap_or_else(|| "ok".to_owned()),
-        memory_bytes: process.and_then(|process| process.pss()),
+        memory_bytes: process.and_then(Process::pss),
         restarts: state.restarts,
     }
 }

@@ -19,7 +19,7 @@ use crate::supervisor::{Daemon, Failure, Process, StateFile, supervise};
 use crate::{logging, preflight};
 
 /// How long the whole start may take; a slow virtual machine needs most of it.
-const START_LIMIT: Duration = Duration::from_secs(180);
+const START_LIMIT: Duration = Duration::from_mins(3);
 
 /// Runs the cluster until Ctrl-C or SIGTERM, or starts it and returns.
 pub fn run(args: &Up) -> Result<()> {
@@ -109,9 +109,9 @@ async fn supervised(args: &Up, cluster: &Cluster) -> Result<()> {
         }
         ready_sender.send_replace(true);
         if args.report {
-            detach::ready()
+            detach::ready();
         } else {
-            welcome(cluster)
+            welcome(cluster);
         }
         std::future::pending::<Result<()>>().await
     };

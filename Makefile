@@ -1,0 +1,47 @@
+# Keelson's commands. `make run` and `make test` are all that a newcomer needs; see README.md.
+
+TARGET := $(or $(CARGO_TARGET_DIR),target)
+KEELSON := $(TARGET)/release/keelson
+DATA_DIR ?= /var/lib/keelson
+IMAGES := rootfs/out/busybox.tar rootfs/out/echoserver.tar
+
+.PHONY: build images run test unit e2e lint bench clean
+
+# The release binary at $(TARGET)/release/keelson.
+build:
+	cargo build --release --locked -p keelson-cli
+
+# OCI archives for the tour and the tests, from Debian's busybox-static and our echo server.
+images:
+	rootfs/build
+
+# A whole cluster on this machine, in the foreground; Ctrl-C ends it.
+run: build images
+	$(KEELSON) image import rootfs/out/busybox.tar --tag busybox:1.36 --data-dir $(DATA_DIR)
+	$(KEELSON) image import rootfs/out/echoserver.tar --tag k8s.gcr.io/echoserver:1.4 --data-dir $(DATA_DIR)
+	$(KEELSON) up --data-dir $(DATA_DIR)
+
+# Everything that can be checked on this machine. Needs root: containers and networks are made for real.
+test: lint unit e2e
+
+lint:
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets --locked -- -D warnings
+
+# Unit, property, hostile-input and component tests. nextest where it is installed (a process per test), else cargo test.
+unit:
+	if cargo nextest --version >/dev/null 2>&1; \
+	then cargo nextest run --workspace --exclude keelson-tests --locked --no-fail-fast; \
+	else cargo test --workspace --exclude keelson-tests --locked --no-fail-fast; fi
+
+# Whole-system tests: a private cluster, driven by the real kubectl.
+e2e: build images
+	KEELSON_BIN=$(abspath $(KEELSON)) cargo test -p keelson-tests --locked --no-fail-fast -- --nocapture
+
+# Figures for docs/SPECIFICATION.md, with the machine they were taken on.
+bench: build images
+	KEELSON_BIN=$(abspath $(KEELSON)) cargo run --release --locked -p keelson-tests --bin bench
+
+clean:
+	rm -rf rootfs/out
+	cargo clean
