@@ -128,7 +128,7 @@ impl Cluster {
                 .unwrap_or_default();
             let lines: Vec<_> = log.lines().collect();
             let tail = &lines[lines.len().saturating_sub(40)..];
-            text.push_str(&format!("--- {name}.log\n{}\n", tail.join("\n")));
+            text = format!("{text}--- {name}.log\n{}\n", tail.join("\n"));
         }
         text
     }
@@ -150,14 +150,13 @@ pub(crate) fn repository() -> PathBuf {
 }
 
 fn binary() -> Result<PathBuf> {
-    let path = match std::env::var_os("KEELSON_BIN") {
-        Some(path) => PathBuf::from(path),
-        None => {
-            let target = std::env::var_os("CARGO_TARGET_DIR")
-                .map_or_else(|| repository().join("target"), PathBuf::from);
-            target.join("release/keelson")
-        }
+    let release = || {
+        let target = std::env::var_os("CARGO_TARGET_DIR");
+        target
+            .map_or_else(|| repository().join("target"), PathBuf::from)
+            .join("release/keelson")
     };
+    let path = std::env::var_os("KEELSON_BIN").map_or_else(release, PathBuf::from);
     ensure!(
         path.exists(),
         "{} is missing; make it with: make build",

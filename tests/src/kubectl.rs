@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result, bail, ensure};
 
 /// Longest that one command may take; a hang is a failure with a name.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 
 /// What a command left.
 #[derive(Debug, Clone)]
@@ -41,6 +41,7 @@ impl Kubectl {
     }
 
     /// The same in another namespace.
+    #[must_use]
     pub fn namespace(&self, namespace: &str) -> Self {
         Self {
             namespace: namespace.to_owned(),
@@ -49,6 +50,7 @@ impl Kubectl {
     }
 
     /// Another kubectl version for the same cluster.
+    #[must_use]
     pub fn binary(&self, binary: &Path) -> Self {
         Self {
             binary: binary.to_owned(),
@@ -224,13 +226,11 @@ pub(crate) fn finish(mut command: Command, input: &[u8]) -> Result<Output> {
     let writer = std::thread::spawn(move || stdin.write_all(&input));
     let (sender, receiver) = mpsc::channel();
     std::thread::spawn(move || sender.send(child.wait_with_output()));
-    let output = match receiver.recv_timeout(LIMIT) {
-        Ok(output) => output?,
-        Err(_) => {
-            nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL)?;
-            bail!("did not end within {} s", LIMIT.as_secs())
-        }
+    let Ok(output) = receiver.recv_timeout(LIMIT) else {
+        nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGKILL)?;
+        bail!("did not end within {} s", LIMIT.as_secs())
     };
+    let output = output?;
     // A command that does not read its input closes the pipe, which is its right.
     let _ = writer.join();
     Ok(Output {
