@@ -8,7 +8,7 @@ use keelson_tests::{Cluster, Kubectl, eventually};
 use libtest_mimic::{Failed, Trial};
 
 /// Time for anything that involves starting pods on a busy two-core machine.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A test: its name (also its namespace) and what it does.
 pub type Test = (&'static str, fn(&Context) -> Result<()>);
