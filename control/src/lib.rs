@@ -6,6 +6,7 @@
 
 pub mod admission;
 pub mod auth;
+pub mod bootstrap;
 mod config;
 pub mod controllers;
 pub mod kinds;

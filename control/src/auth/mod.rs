@@ -1,13 +1,46 @@
-//! Who is asking, and whether they may: authenticators, RBAC, tokens, upstream's default roles.
+//! Who is asking, and whether they may.
+//!
+//! [`Authenticator`] turns a certificate or a token into a [`UserInfo`]; [`Authorizer`] answers [`Attributes`] with a
+//! [`Decision`], from upstream's chain in upstream's order: the group `system:masters`, then the node rules, then
+//! RBAC. Everything is read through [`crate::object::Reader`], straight from memory, so neither ever waits.
+//!
+//! - [`tokens`]: service-account tokens, issued and checked; [`jws`] is the signature format below them.
+//! - [`rbac`]: roles compiled to tables; what a rule covers; the check against privilege escalation.
+//! - [`impersonate`](fn@impersonate) and [`reviews`]: the other two ways to ask.
+
+mod authenticator;
+mod authorizer;
+mod certificate;
+mod impersonation;
+mod jws;
+#[cfg(test)]
+pub(crate) mod memory;
+mod node;
+pub mod rbac;
+pub(crate) mod resources;
+pub mod reviews;
+mod service_account;
+#[cfg(test)]
+mod tests;
+pub mod tokens;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
-use http::HeaderMap;
-use keelson_api::status::Status;
-use rustls_pki_types::CertificateDer;
+use keelson_api::status::{Status, go_quote};
 
-use crate::object::Reader;
+pub use authenticator::Authenticator;
+pub use authorizer::Authorizer;
+pub use impersonation::impersonate;
+pub use node::node_name;
+
+/// Group of everybody who has proved who they are.
+pub const AUTHENTICATED: &str = "system:authenticated";
+/// Group of everybody else.
+pub const UNAUTHENTICATED: &str = "system:unauthenticated";
+/// Name of everybody else.
+pub const ANONYMOUS: &str = "system:anonymous";
+/// The group that may do everything, whatever the roles say.
+pub const MASTERS: &str = "system:masters";
 
 /// The authenticated caller.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -20,6 +53,22 @@ pub struct UserInfo {
     pub groups: Vec<String>,
     /// Extra attributes.
     pub extra: BTreeMap<String, Vec<String>>,
+}
+
+impl UserInfo {
+    /// The caller without credentials.
+    pub fn anonymous() -> Self {
+        Self {
+            name: ANONYMOUS.to_owned(),
+            groups: vec![UNAUTHENTICATED.to_owned()],
+            ..Self::default()
+        }
+    }
+
+    /// Whether the caller is in `group`.
+    pub fn is_in(&self, group: &str) -> bool {
+        self.groups.iter().any(|own| own == group)
+    }
 }
 
 /// What is asked, in the authorizer's terms.
@@ -48,6 +97,32 @@ pub struct Attributes<'a> {
     pub path: &'a str,
 }
 
+impl<'a> Attributes<'a> {
+    /// A request for a resource, with every other field empty.
+    pub fn resource(user: &'a UserInfo, verb: &'a str, group: &'a str, resource: &'a str) -> Self {
+        Self {
+            user,
+            verb,
+            group,
+            version: "",
+            resource,
+            subresource: "",
+            namespace: "",
+            name: "",
+            field_selector: "",
+            path: "",
+        }
+    }
+
+    /// A request for a path.
+    pub fn path(user: &'a UserInfo, verb: &'a str, path: &'a str) -> Self {
+        Self {
+            path,
+            ..Self::resource(user, verb, "", "")
+        }
+    }
+}
+
 /// The authorizer's answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
@@ -59,46 +134,45 @@ pub enum Decision {
     NoOpinion(String),
 }
 
-/// Turns credentials into a caller.
-#[derive(Debug)]
-pub struct Authenticator {
-    reader: Arc<dyn Reader>,
-}
-
-impl Authenticator {
-    /// From the keys in `pki_dir`; service accounts, secrets and pods are looked up in `reader` so that a deleted
-    /// one's token stops working.
-    pub fn new(pki_dir: &std::path::Path, reader: Arc<dyn Reader>) -> Result<Self, crate::Error> {
-        let _ = pki_dir;
-        Ok(Self { reader })
+impl Decision {
+    /// Whether the request may go on.
+    pub fn is_allowed(&self) -> bool {
+        matches!(self, Self::Allow(_))
     }
 
-    /// The caller behind a TLS client certificate (already verified against the client CA) or a bearer token;
-    /// impersonation headers are resolved by the server, which must authorize them. No credentials: the anonymous
-    /// user. Wrong credentials: 401.
-    pub fn authenticate(
-        &self,
-        certificate: Option<&CertificateDer<'_>>,
-        headers: &HeaderMap,
-    ) -> Result<UserInfo, Status> {
-        unimplemented!("{certificate:?} {headers:?} {:?}", self.reader)
+    /// Why, possibly empty.
+    pub fn reason(&self) -> &str {
+        match self {
+            Self::Allow(reason) | Self::Deny(reason) | Self::NoOpinion(reason) => reason,
+        }
     }
 }
 
-/// Decides by RBAC (and, for nodes, by the node rules).
-#[derive(Debug)]
-pub struct Authorizer {
-    reader: Arc<dyn Reader>,
-}
-
-impl Authorizer {
-    /// An authorizer over the roles and bindings in `reader`.
-    pub fn new(reader: Arc<dyn Reader>) -> Self {
-        Self { reader }
+/// The 403 for a request that was not allowed, in upstream's words.
+pub fn forbidden(attributes: &Attributes<'_>, reason: &str) -> Status {
+    let user = go_quote(&attributes.user.name);
+    let verb = attributes.verb;
+    let mut message = if attributes.resource.is_empty() {
+        format!("User {user} cannot {verb} path {}", go_quote(attributes.path))
+    } else {
+        let resource = if attributes.subresource.is_empty() {
+            go_quote(attributes.resource)
+        } else {
+            go_quote(&format!("{}/{}", attributes.resource, attributes.subresource))
+        };
+        let place = if attributes.namespace.is_empty() {
+            "at the cluster scope".to_owned()
+        } else {
+            format!("in the namespace {}", go_quote(attributes.namespace))
+        };
+        format!(
+            "User {user} cannot {verb} resource {resource} in API group {} {place}",
+            go_quote(attributes.group)
+        )
+    };
+    if !reason.is_empty() {
+        message.push_str(": ");
+        message.push_str(reason);
     }
-
-    /// The decision.
-    pub fn authorize(&self, attributes: &Attributes<'_>) -> Decision {
-        unimplemented!("{attributes:?} {:?}", self.reader)
-    }
+    Status::forbidden(attributes.group, attributes.resource, attributes.name, &message)
 }

@@ -1,0 +1,144 @@
+//! From credentials to a caller.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use http::HeaderMap;
+use http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
+use keelson_api::status::Status;
+use keelson_api::time::now;
+use rustls_pki_types::CertificateDer;
+use serde_json::{Value, json};
+
+use super::tokens::{TokenError, Tokens};
+use super::{ANONYMOUS, AUTHENTICATED, UNAUTHENTICATED, UserInfo, certificate};
+use crate::object::Reader;
+
+/// Browsers cannot set `Authorization` on a WebSocket and send the token as a sub-protocol with this prefix.
+const WEBSOCKET_PREFIX: &str = "base64url.bearer.authorization.k8s.io.";
+
+/// Turns credentials into a caller.
+#[derive(Debug)]
+pub struct Authenticator {
+    tokens: Tokens,
+}
+
+impl Authenticator {
+    /// From the keys in `pki_dir`; service accounts, secrets and pods are looked up in `reader` so that a deleted
+    /// one's token stops working. The cluster domain is `cluster.local`.
+    pub fn new(pki_dir: &Path, reader: Arc<dyn Reader>) -> Result<Self, crate::Error> {
+        Self::with_domain(pki_dir, "cluster.local", reader)
+    }
+
+    /// As [`Self::new`] in a cluster with another domain, which is part of the tokens' issuer.
+    pub fn with_domain(pki_dir: &Path, domain: &str, reader: Arc<dyn Reader>) -> Result<Self, crate::Error> {
+        Ok(Self {
+            tokens: Tokens::new(pki_dir, domain, reader)?,
+        })
+    }
+
+    /// The caller behind a TLS client certificate (already verified against the client CA) or a bearer token;
+    /// impersonation headers are resolved by the server, which must authorize them. No credentials: the anonymous
+    /// user. Wrong credentials: 401, unless another one is right.
+    pub fn authenticate(
+        &self,
+        certificate: Option<&CertificateDer<'_>>,
+        headers: &HeaderMap,
+    ) -> Result<UserInfo, Status> {
+        let now = now();
+        let mut refused = false;
+        if let Some(certificate) = certificate {
+            match certificate::user(certificate, now) {
+                Ok(Some(user)) => return Ok(complete(user)),
+                Ok(None) => {}
+                Err(why) => {
+                    tracing::debug!(why, "client certificate refused");
+                    refused = true;
+                }
+            }
+        }
+        if let Some(token) = bearer(headers) {
+            match self.token_user(&token, &[self.tokens.issuer().to_owned()]) {
+                Ok(user) => return Ok(user),
+                Err(error) => {
+                    tracing::debug!(%error, "bearer token refused");
+                    refused = true;
+                }
+            }
+        }
+        if refused {
+            Err(Status::unauthorized())
+        } else {
+            Ok(UserInfo::anonymous())
+        }
+    }
+
+    /// The caller behind a token that is meant for one of `audiences`.
+    pub fn token_user(&self, token: &str, audiences: &[String]) -> Result<UserInfo, TokenError> {
+        self.tokens.user(token, audiences, now()).map(complete)
+    }
+
+    /// The token issuer, for the `serviceaccounts/token` subresource.
+    pub fn tokens(&self) -> &Tokens {
+        &self.tokens
+    }
+
+    /// Answers `POST serviceaccounts/NAME/token`.
+    pub fn issue_token(&self, namespace: &str, name: &str, request: &Value) -> Result<Value, Status> {
+        self.tokens.issue(namespace, name, request, now())
+    }
+
+    /// The document under `/openid/v1/jwks`.
+    pub fn jwks(&self) -> Value {
+        self.tokens.jwks()
+    }
+
+    /// The document under `/.well-known/openid-configuration`; `base` is the server's own URL without a slash at the
+    /// end.
+    pub fn openid_configuration(&self, base: &str) -> Value {
+        json!({
+            "issuer": self.tokens.issuer(),
+            "jwks_uri": format!("{base}/openid/v1/jwks"),
+            "response_types_supported": ["id_token"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": ["ES256"],
+        })
+    }
+}
+
+/// Adds the group of everybody who is known, as the last step of every authenticator.
+pub fn complete(mut user: UserInfo) -> UserInfo {
+    if user.name != ANONYMOUS && !user.is_in(AUTHENTICATED) && !user.is_in(UNAUTHENTICATED) {
+        user.groups.push(AUTHENTICATED.to_owned());
+    }
+    user
+}
+
+/// The bearer token of a request.
+fn bearer(headers: &HeaderMap) -> Option<String> {
+    if let Some(value) = headers.get(AUTHORIZATION) {
+        // A header that is not text names no scheme of ours and must not pass for no credentials.
+        let Ok(text) = value.to_str() else {
+            return Some(String::new());
+        };
+        let mut words = text.trim().split(' ');
+        let scheme = words.next()?;
+        let token = words.next().filter(|token| !token.is_empty())?;
+        return scheme.eq_ignore_ascii_case("bearer").then(|| token.to_owned());
+    }
+    headers
+        .get_all(SEC_WEBSOCKET_PROTOCOL)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .find_map(|protocol| protocol.trim().strip_prefix(WEBSOCKET_PREFIX))
+        .map(|encoded| {
+            let token = URL_SAFE_NO_PAD
+                .decode(encoded)
+                .ok()
+                .and_then(|bytes| String::from_utf8(bytes).ok());
+            token.unwrap_or_default()
+        })
+}

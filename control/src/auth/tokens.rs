@@ -1,0 +1,407 @@
+//! Service-account tokens: issuing them (the `serviceaccounts/token` subresource, and legacy token secrets) and
+//! finding the caller behind one.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use keelson_api::status::{FieldError, Status, go_quote};
+use keelson_api::time::format as timestamp;
+use rustls_pki_types::PrivateKeyDer;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::UserInfo;
+use super::jws::{JwsError, Key};
+use super::resources::{NODES, PODS, SECRETS, SERVICE_ACCOUNTS};
+use super::service_account::{self, Audiences, Bound, Claims, Reference, Refusal, user_name};
+use crate::object::{Object, Reader};
+
+/// Shortest and longest life that may be asked for, and the one of a request that asks for none; seconds.
+const MIN_LIFE: i64 = 600;
+const MAX_LIFE: i64 = 1 << 32;
+const DEFAULT_LIFE: i64 = 3600;
+
+/// Issuer of tokens in secrets, which never expire.
+const LEGACY_ISSUER: &str = "kubernetes/serviceaccount";
+
+/// Signatures that were verified lately, by the token's digest. A pod asks with one token thousands of times; what
+/// the token is bound to is looked up each time all the same. At 32 bytes and about 500 of claims each this stays
+/// below a megabyte; when full it starts over.
+const VERIFIED_MAX: usize = 1024;
+
+/// Why a token does not stand for anybody.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum TokenError {
+    /// Not a token of ours.
+    #[error(transparent)]
+    Jws(#[from] JwsError),
+    /// Signed by us, but not a service-account token.
+    #[error("unexpected claims")]
+    Claims,
+    /// From another issuer.
+    #[error("unknown issuer")]
+    Issuer,
+    /// No longer valid, or not here.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
+}
+
+/// Issues and checks tokens with the cluster's key.
+#[derive(Debug)]
+pub struct Tokens {
+    key: Key,
+    issuer: String,
+    reader: Arc<dyn Reader>,
+    verified: Mutex<HashMap<[u8; 32], Arc<Verified>>>,
+}
+
+#[derive(Debug)]
+enum Verified {
+    Bound(Claims),
+    Legacy(LegacyClaims),
+}
+
+#[derive(Debug, Serialize, Deserialize)]
+struct LegacyClaims {
+    iss: String,
+    #[serde(rename = "kubernetes.io/serviceaccount/namespace")]
+    namespace: String,
+    #[serde(rename = "kubernetes.io/serviceaccount/secret.name")]
+    secret: String,
+    #[serde(rename = "kubernetes.io/serviceaccount/service-account.name")]
+    account: String,
+    #[serde(rename = "kubernetes.io/serviceaccount/service-account.uid")]
+    uid: String,
+    sub: String,
+}
+
+#[derive(Deserialize)]
+struct Issuer {
+    iss: String,
+}
+
+impl Tokens {
+    /// With `PKI_DIR/sa.key`, as the issuer `https://kubernetes.default.svc.DOMAIN`.
+    pub fn new(pki_dir: &Path, domain: &str, reader: Arc<dyn Reader>) -> Result<Self, crate::Error> {
+        let path = pki_dir.join("sa.key");
+        let unusable = |why: String| crate::Error::Pki(format!("{}: {why}", path.display()));
+        let PrivateKeyDer::Pkcs8(der) = crate::pki::private_key(&path)? else {
+            return Err(unusable(JwsError::Key.to_string()));
+        };
+        let key = Key::new(der.secret_pkcs8_der()).map_err(|error| unusable(error.to_string()))?;
+        let issuer = format!("https://kubernetes.default.svc.{domain}");
+        Ok(Self {
+            key,
+            issuer,
+            reader,
+            verified: Mutex::default(),
+        })
+    }
+
+    /// The issuer, which is also the API server's own audience.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The public keys (`/openid/v1/jwks`).
+    pub fn jwks(&self) -> Value {
+        self.key.jwks()
+    }
+
+    /// The caller behind `token`, which must be meant for one of `audiences`. Without `system:authenticated`.
+    pub fn user(&self, token: &str, audiences: &[String], now: i64) -> Result<UserInfo, TokenError> {
+        match &*self.verify(token)? {
+            Verified::Bound(claims) => Ok(service_account::user(
+                claims,
+                audiences,
+                self.reader.as_ref(),
+                now,
+            )?),
+            Verified::Legacy(claims) => self.legacy_user(token, claims, audiences),
+        }
+    }
+
+    /// The audiences of a valid token; those of a legacy one are the API server's own.
+    pub fn audiences(&self, token: &str) -> Result<Vec<String>, TokenError> {
+        match &*self.verify(token)? {
+            Verified::Bound(claims) => Ok(claims.aud.as_slice().to_vec()),
+            Verified::Legacy(_) => Ok(vec![self.issuer.clone()]),
+        }
+    }
+
+    fn verify(&self, token: &str) -> Result<Arc<Verified>, TokenError> {
+        let digest: [u8; 32] = Sha256::digest(token).into();
+        // A panic while the lock was held cannot have left a half-made entry.
+        if let Some(known) = self
+            .verified
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&digest)
+        {
+            return Ok(known.clone());
+        }
+        let payload = self.key.verify(token)?;
+        let Issuer { iss } = serde_json::from_slice(&payload).map_err(|_| TokenError::Claims)?;
+        let claims = if iss == self.issuer {
+            serde_json::from_slice(&payload).map(Verified::Bound)
+        } else if iss == LEGACY_ISSUER {
+            serde_json::from_slice(&payload).map(Verified::Legacy)
+        } else {
+            return Err(TokenError::Issuer);
+        };
+        let claims = Arc::new(claims.map_err(|_| TokenError::Claims)?);
+        let mut verified = self.verified.lock().unwrap_or_else(PoisonError::into_inner);
+        if verified.len() >= VERIFIED_MAX {
+            verified.clear();
+        }
+        verified.insert(digest, claims.clone());
+        Ok(claims)
+    }
+
+    /// A token in a secret is valid as long as the secret holds exactly it, and the account lives.
+    fn legacy_user(
+        &self,
+        token: &str,
+        claims: &LegacyClaims,
+        audiences: &[String],
+    ) -> Result<UserInfo, TokenError> {
+        if !audiences.contains(&self.issuer) {
+            return Err(Refusal::Audience(vec![self.issuer.clone()]).into());
+        }
+        if claims.sub != user_name(&claims.namespace, &claims.account) {
+            return Err(Refusal::Subject.into());
+        }
+        let alive = |object: &Object| object.value()["metadata"]["deletionTimestamp"].is_null();
+        let held = self
+            .reader
+            .get(&SECRETS, &claims.namespace, &claims.secret)
+            .filter(|secret| alive(secret))
+            .and_then(|secret| {
+                STANDARD
+                    .decode(secret.value()["data"]["token"].as_str().unwrap_or_default())
+                    .ok()
+            });
+        if held.as_deref() != Some(token.as_bytes()) {
+            return Err(Refusal::Gone("the secret").into());
+        }
+        self.reader
+            .get(&SERVICE_ACCOUNTS, &claims.namespace, &claims.account)
+            .filter(|account| account.uid == claims.uid && alive(account))
+            .ok_or(Refusal::Gone("the service account"))?;
+        Ok(service_account::account(
+            &claims.namespace,
+            &claims.account,
+            &claims.uid,
+        ))
+    }
+
+    /// A token for a secret of type `kubernetes.io/service-account-token`.
+    pub fn issue_legacy(
+        &self,
+        namespace: &str,
+        secret: &str,
+        account: &str,
+        uid: &str,
+    ) -> Result<String, JwsError> {
+        let claims = LegacyClaims {
+            iss: LEGACY_ISSUER.to_owned(),
+            namespace: namespace.to_owned(),
+            secret: secret.to_owned(),
+            account: account.to_owned(),
+            uid: uid.to_owned(),
+            sub: user_name(namespace, account),
+        };
+        self.key.sign(&serde_json::to_vec(&claims).unwrap_or_default())
+    }
+
+    /// Answers a `TokenRequest` for the service account `namespace/name`. Errors in upstream's words: 404 without the
+    /// account or the bound object, 422 for a wrong life, 400 and 409 for a bound object that does not fit.
+    pub fn issue(&self, namespace: &str, name: &str, request: &Value, now: i64) -> Result<Value, Status> {
+        let account = self
+            .reader
+            .get(&SERVICE_ACCOUNTS, namespace, name)
+            .ok_or_else(|| Status::not_found("", "serviceaccounts", name))?;
+        let spec = Spec::read(request, name, &self.issuer)?;
+        let (mut pod, mut secret, mut node) = (None, None, None);
+        if let Some(bound) = &spec.bound {
+            match (bound.api_version.as_str(), bound.kind.as_str()) {
+                ("v1", "Pod") => {
+                    let found = self.bound_object(&PODS, "Pod", namespace, bound)?;
+                    let value = found.value();
+                    if value["spec"]["serviceAccountName"].as_str().unwrap_or_default() != name {
+                        return Err(Status::bad_request(format!(
+                            "cannot bind token for serviceaccount {} to pod running with different serviceaccount name.",
+                            go_quote(name)
+                        )));
+                    }
+                    pod = Some(reference(&found));
+                    if let Some(host) = value["spec"]["nodeName"].as_str().filter(|host| !host.is_empty()) {
+                        let uid = self.reader.get(&NODES, "", host).map(|node| node.uid.clone());
+                        node = Some(Reference {
+                            name: host.to_owned(),
+                            uid: uid.unwrap_or_default(),
+                        });
+                    }
+                }
+                ("v1", "Secret") => {
+                    secret = Some(reference(
+                        &*self.bound_object(&SECRETS, "Secret", namespace, bound)?,
+                    ));
+                }
+                ("v1", "Node") => node = Some(reference(&*self.bound_object(&NODES, "Node", "", bound)?)),
+                _ => {
+                    return Err(Status::bad_request(format!(
+                        "cannot bind token to object of type {}, Kind={}",
+                        bound.api_version, bound.kind
+                    )));
+                }
+            }
+        }
+        let claims = Claims {
+            aud: Audiences::Many(spec.audiences.clone()),
+            exp: now.saturating_add(spec.life),
+            iat: now,
+            iss: self.issuer.clone(),
+            jti: uuid()?,
+            kubernetes: Bound {
+                namespace: namespace.to_owned(),
+                node,
+                pod,
+                secret,
+                serviceaccount: reference(&account),
+            },
+            nbf: now,
+            sub: user_name(namespace, name),
+        };
+        let payload = serde_json::to_vec(&claims).map_err(|error| Status::internal(&error.to_string()))?;
+        let token = self
+            .key
+            .sign(&payload)
+            .map_err(|error| Status::internal(&error.to_string()))?;
+        let mut answer = json!({
+            "apiVersion": "authentication.k8s.io/v1",
+            "kind": "TokenRequest",
+            "metadata": {"name": name, "namespace": namespace, "creationTimestamp": timestamp(now)},
+            "spec": {"audiences": spec.audiences, "expirationSeconds": spec.life, "boundObjectRef": null},
+            "status": {"token": token, "expirationTimestamp": timestamp(claims.exp)},
+        });
+        if let Some(bound) = request["spec"].get("boundObjectRef") {
+            answer["spec"]["boundObjectRef"] = bound.clone();
+        }
+        Ok(answer)
+    }
+
+    fn bound_object(
+        &self,
+        resource: &crate::object::GroupResource,
+        kind: &str,
+        namespace: &str,
+        bound: &BoundRef,
+    ) -> Result<Arc<Object>, Status> {
+        let object = self
+            .reader
+            .get(resource, namespace, &bound.name)
+            .ok_or_else(|| Status::not_found("", &resource.resource, &bound.name))?;
+        if !bound.uid.is_empty() && bound.uid != object.uid {
+            return Err(Status::conflict_because(
+                "",
+                kind,
+                &bound.name,
+                &format!(
+                    "the UID in the bound object reference ({}) does not match the UID in record. The object might have \
+                     been deleted and then recreated",
+                    bound.uid
+                ),
+            ));
+        }
+        Ok(object)
+    }
+}
+
+fn reference(object: &Object) -> Reference {
+    Reference {
+        name: object.name.clone(),
+        uid: object.uid.clone(),
+    }
+}
+
+/// What a `TokenRequest` asks for, checked and with defaults.
+struct Spec {
+    audiences: Vec<String>,
+    life: i64,
+    bound: Option<BoundRef>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+#[derive(Default)]
+struct BoundRef {
+    kind: String,
+    api_version: String,
+    name: String,
+    uid: String,
+}
+
+impl Spec {
+    fn read(request: &Value, account: &str, issuer: &str) -> Result<Self, Status> {
+        #[derive(Deserialize, Default)]
+        #[serde(rename_all = "camelCase", default)]
+        struct Wire {
+            audiences: Option<Vec<String>>,
+            expiration_seconds: Option<i64>,
+            bound_object_ref: Option<BoundRef>,
+        }
+        let spec = request.get("spec").filter(|spec| !spec.is_null());
+        let wire: Wire = match spec {
+            Some(spec) => Wire::deserialize(spec)
+                .map_err(|error| Status::bad_request(format!("TokenRequest spec: {error}")))?,
+            None => Wire::default(),
+        };
+        let life = wire.expiration_seconds.unwrap_or(DEFAULT_LIFE);
+        let wrong = |detail| {
+            let error = FieldError::invalid("spec.expirationSeconds", life, detail);
+            Err(Status::invalid(
+                "authentication.k8s.io",
+                "TokenRequest",
+                account,
+                &[error],
+            ))
+        };
+        if life < MIN_LIFE {
+            return wrong("may not specify a duration less than 10 minutes");
+        }
+        if life > MAX_LIFE {
+            return wrong("may not specify a duration larger than 2^32 seconds");
+        }
+        let audiences = wire
+            .audiences
+            .filter(|all| !all.is_empty())
+            .unwrap_or_else(|| vec![issuer.to_owned()]);
+        Ok(Self {
+            audiences,
+            life,
+            bound: wire.bound_object_ref,
+        })
+    }
+}
+
+/// A random (version 4) UUID.
+fn uuid() -> Result<String, Status> {
+    let mut bytes = [0u8; 16];
+    ring::rand::SecureRandom::fill(&ring::rand::SystemRandom::new(), &mut bytes)
+        .map_err(|_| Status::internal("no random numbers"))?;
+    let bits = (u128::from_be_bytes(bytes) & !(0xf << 76 | 0x3 << 62)) | 0x4 << 76 | 0x2 << 62;
+    let hex = format!("{bits:032x}");
+    Ok(format!(
+        "{}-{}-{}-{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[12..16],
+        &hex[16..20],
+        &hex[20..]
+    ))
+}
