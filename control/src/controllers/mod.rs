@@ -1,14 +1,109 @@
-//! The reconcilers, each over a `kube::Client`.
+//! The reconcilers, each over a `kube::Client` of its own identity.
+//!
+//! [`informer`] holds one shared watch per resource; [`model`] the slim views that it caches; [`api`] the requests.
+//! A controller is a folder or file: pure decisions over these views, and a thin part that carries them out.
+
+pub mod api;
+mod claim;
+mod deployment;
+pub mod informer;
+pub mod model;
+mod pods;
+mod replicaset;
 
 use std::sync::Arc;
 
 use kube::Client;
+use tokio::task::JoinSet;
+
+use api::{Api, Recorder, resources};
+use informer::{Informer, Object};
+use model::{Deployment, EndpointSlice, Endpoints, Lease, Meta, Namespace, Node, Pod, ReplicaSet, Service};
 
 /// Makes the client of a controller: the argument is the name of its service account in `kube-system`.
 pub type Clients = Arc<dyn Fn(&str) -> Client + Send + Sync>;
 
+/// What every controller starts from: clients, and the informers they share.
+struct Context {
+    clients: Clients,
+    config: crate::Config,
+    pods: Arc<Informer<Pod>>,
+    nodes: Arc<Informer<Node>>,
+    leases: Arc<Informer<Lease>>,
+    namespaces: Arc<Informer<Namespace>>,
+    services: Arc<Informer<Service>>,
+    endpoints: Arc<Informer<Endpoints>>,
+    endpoint_slices: Arc<Informer<EndpointSlice>>,
+    replica_sets: Arc<Informer<ReplicaSet>>,
+    replication_controllers: Arc<Informer<ReplicaSet>>,
+    deployments: Arc<Informer<Deployment>>,
+    service_accounts: Arc<Informer<Meta>>,
+    config_maps: Arc<Informer<Meta>>,
+}
+
+impl Context {
+    fn api(&self, name: &str) -> Api {
+        Api::new((self.clients)(name))
+    }
+
+    fn recorder(&self, api: &Api, component: &'static str, tasks: &mut JoinSet<()>) -> Recorder {
+        let (recorder, writer) = Recorder::new(api.clone(), component);
+        tasks.spawn(writer);
+        recorder
+    }
+}
+
+/// The identity of the shared informers: its role may list and watch everything.
+const INFORMERS: &str = "generic-garbage-collector";
+
 /// Runs all controllers until `shutdown` resolves.
 pub async fn run(clients: Clients, config: &crate::Config, shutdown: impl Future<Output = ()>) {
-    let _ = (clients, config);
-    shutdown.await;
+    let context = Context {
+        config: config.clone(),
+        pods: Informer::new(resources::pods()),
+        nodes: Informer::new(resources::nodes()),
+        // Only node heartbeats live there; other leases change without concerning anybody here.
+        leases: Informer::selecting(resources::leases(), "metadata.namespace=kube-node-lease"),
+        namespaces: Informer::new(resources::namespaces()),
+        services: Informer::new(resources::services()),
+        endpoints: Informer::new(resources::endpoints()),
+        endpoint_slices: Informer::new(resources::endpoint_slices()),
+        replica_sets: Informer::new(resources::replica_sets()),
+        replication_controllers: Informer::new(resources::replication_controllers()),
+        deployments: Informer::new(resources::deployments()),
+        service_accounts: Informer::metadata(resources::service_accounts()),
+        config_maps: Informer::selecting(resources::config_maps(), "metadata.name=kube-root-ca.crt"),
+        clients,
+    };
+    let mut tasks = JoinSet::new();
+    deployment::start(&context, &mut tasks);
+    replicaset::start(&context, &mut tasks);
+
+    let api = context.api(INFORMERS);
+    follow(&context.pods, &api, &mut tasks);
+    follow(&context.nodes, &api, &mut tasks);
+    follow(&context.leases, &api, &mut tasks);
+    follow(&context.namespaces, &api, &mut tasks);
+    follow(&context.services, &api, &mut tasks);
+    follow(&context.endpoints, &api, &mut tasks);
+    follow(&context.endpoint_slices, &api, &mut tasks);
+    follow(&context.replica_sets, &api, &mut tasks);
+    follow(&context.replication_controllers, &api, &mut tasks);
+    follow(&context.deployments, &api, &mut tasks);
+    follow(&context.service_accounts, &api, &mut tasks);
+    follow(&context.config_maps, &api, &mut tasks);
+    tokio::pin!(shutdown);
+    loop {
+        tokio::select! {
+            () = &mut shutdown => break,
+            Some(Err(error)) = tasks.join_next() => {
+                tracing::error!(%error, "a controller task ended");
+            }
+        }
+    }
+    // Dropping the set stops all tasks; what they were doing is picked up from the API at the next start.
+}
+
+fn follow<T: Object>(informer: &Arc<Informer<T>>, api: &Api, tasks: &mut JoinSet<()>) {
+    tasks.spawn(informer.clone().run(api.clone()));
 }

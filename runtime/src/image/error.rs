@@ -1,5 +1,8 @@
 //! Errors of the image store.
 
+use std::io;
+use std::path::Path;
+
 /// Why an image operation failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
@@ -27,6 +30,39 @@ pub enum Error {
         what: String,
         /// The system's answer.
         #[source]
-        source: std::io::Error,
+        source: io::Error,
     },
+}
+
+impl Error {
+    /// A failed system call on something of ours.
+    pub(super) fn io(what: impl Into<String>, source: impl Into<io::Error>) -> Self {
+        Self::Io {
+            what: what.into(),
+            source: source.into(),
+        }
+    }
+
+    /// As [`Error::io`], naming a path.
+    pub(super) fn path(doing: &str, path: &Path, source: impl Into<io::Error>) -> Self {
+        Self::io(format!("{doing} {}", path.display()), source)
+    }
+
+    /// An error while reading a stream of the image: one of ours that travelled through `Read`, a failed system
+    /// call, or damaged data, in that order.
+    pub(super) fn stream(what: &str, source: io::Error) -> Self {
+        if source.raw_os_error().is_some() {
+            return Self::io(what, source);
+        }
+        let words = source.to_string();
+        match source.into_inner().map(|inner| inner.downcast::<Self>()) {
+            Some(Ok(ours)) => *ours,
+            _ => Self::Invalid(format!("{what}: {words}")),
+        }
+    }
+
+    /// Carries this error through an interface that knows only [`io::Error`]; [`Error::stream`] takes it out.
+    pub(super) fn into_io(self) -> io::Error {
+        io::Error::other(self)
+    }
 }

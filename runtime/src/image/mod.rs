@@ -1,7 +1,32 @@
 //! The content-addressed image store: import, unpack once, list, remove.
+//!
+//! - [`reference`]: image names, as Docker's grammar has them; pure.
+//! - [`manifest`]: the JSON documents of an image, and which of several to take; pure.
+//! - [`source`]: where an image comes from (bundle, layout, archives), reduced to verified blobs.
+//! - [`tarball`], [`compression`]: reading untrusted streams in bounded memory.
+//! - [`layer`]: unpacking one layer into a directory for overlayfs.
+//! - [`store`]: the directory itself: locks, temporary directories, the index, publishing and removing.
+//!
+//! Everything from an image is hostile: sizes are limited ([`limits`]), digests are verified, and no path of a
+//! layer is ever resolved by string; see [`layer`].
 
+mod compression;
+mod digest;
 mod error;
+mod layer;
+mod limits;
+mod manifest;
+mod pull;
+mod reference;
+mod source;
 mod store;
+mod tarball;
 
+#[cfg(test)]
+mod fixture;
+
+pub use digest::Digest;
 pub use error::Error;
-pub use store::{Image, ImageStore, normalize_reference};
+pub use limits::Limits;
+pub use reference::{Reference, normalize_reference};
+pub use store::{Image, ImageStore};

@@ -1,0 +1,11 @@
+//! How controllers and scheduler talk to the API server: resources, JSON requests, events.
+
+mod client;
+mod encode;
+mod events;
+mod resource;
+
+pub use encode::segment;
+pub use client::{Api, Error, Patch};
+pub use events::{EventType, Recorder};
+pub use resource::{Reference, Resource, all as resources};

@@ -1,0 +1,212 @@
+//! A work queue of keys: each key waits at most once, is worked on by one worker at a time, and can be delayed.
+//!
+//! Source: `k8s.io/client-go/util/workqueue`: 5 ms back-off doubling to 1,000 s per key.
+
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+/// A reconciler's wish after it has run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Next {
+    /// Nothing until something changes.
+    #[default]
+    Wait,
+    /// Again after this time.
+    After(Duration),
+}
+
+#[derive(Debug)]
+struct State<K> {
+    ready: VecDeque<K>,
+    waiting: HashSet<K>,
+    active: HashSet<K>,
+    /// Added while active: goes back into `ready` when the worker is done.
+    dirty: HashSet<K>,
+    delayed: BTreeMap<(Instant, u64), K>,
+    sequence: u64,
+    failures: HashMap<K, u32>,
+}
+
+/// The queue. Shared by its event handlers and workers.
+#[derive(Debug)]
+pub struct Queue<K> {
+    state: Mutex<State<K>>,
+    changed: Notify,
+}
+
+impl<K: Clone + Eq + Hash + Send + 'static> Queue<K> {
+    /// An empty queue.
+    pub fn new() -> Arc<Self> {
+        Arc::new(Self {
+            state: Mutex::new(State {
+                ready: VecDeque::new(),
+                waiting: HashSet::new(),
+                active: HashSet::new(),
+                dirty: HashSet::new(),
+                delayed: BTreeMap::new(),
+                sequence: 0,
+                failures: HashMap::new(),
+            }),
+            changed: Notify::new(),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State<K>> {
+        // No code panics while holding the lock; the state is consistent in any case.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a key.
+    pub fn add(&self, key: K) {
+        self.lock().add(key);
+        self.changed.notify_one();
+    }
+
+    /// Adds a key after a delay.
+    pub fn add_after(&self, key: K, delay: Duration) {
+        let mut state = self.lock();
+        state.sequence += 1;
+        let at = (Instant::now() + delay, state.sequence);
+        state.delayed.insert(at, key);
+        drop(state);
+        self.changed.notify_one();
+    }
+
+    async fn next(&self) -> K {
+        loop {
+            let until = {
+                let mut state = self.lock();
+                state.release_due(Instant::now());
+                if let Some(key) = state.ready.pop_front() {
+                    state.waiting.remove(&key);
+                    state.active.insert(key.clone());
+                    if !state.ready.is_empty() {
+                        // Another worker may be asleep: one notification can stand for several keys.
+                        self.changed.notify_one();
+                    }
+                    return key;
+                }
+                state.delayed.keys().next().map(|(at, _)| *at)
+            };
+            match until {
+                // Waits for the earliest delayed key.
+                Some(at) => drop(tokio::time::timeout_at(at, self.changed.notified()).await),
+                None => self.changed.notified().await,
+            }
+        }
+    }
+
+    fn done(&self, key: &K, failed: bool) -> Option<Duration> {
+        let mut state = self.lock();
+        state.active.remove(key);
+        let delay = if failed {
+            let count = state.failures.entry(key.clone()).or_insert(0);
+            *count += 1;
+            Some(back_off(*count))
+        } else {
+            state.failures.remove(key);
+            None
+        };
+        if state.dirty.remove(key) {
+            state.add(key.clone());
+            drop(state);
+            self.changed.notify_one();
+        }
+        delay
+    }
+
+    /// Works on keys one after the other, forever. Start several of these for parallel work.
+    pub async fn work<F, R, E>(self: Arc<Self>, name: &'static str, reconcile: F)
+    where
+        F: Fn(K) -> R + Send,
+        R: Future<Output = Result<Next, E>> + Send,
+        E: std::fmt::Display,
+        K: std::fmt::Debug,
+    {
+        loop {
+            let key = self.next().await;
+            match reconcile(key.clone()).await {
+                Ok(next) => {
+                    self.done(&key, false);
+                    if let Next::After(delay) = next {
+                        self.add_after(key, delay);
+                    }
+                }
+                Err(error) => {
+                    tracing::debug!(controller = name, ?key, %error, "reconcile failed, will retry");
+                    if let Some(delay) = self.done(&key, true) {
+                        self.add_after(key, delay);
+                    }
+                }
+            }
+        }
+    }
+}
+
+impl<K: Clone + Eq + Hash> State<K> {
+    fn add(&mut self, key: K) {
+        if self.active.contains(&key) {
+            self.dirty.insert(key);
+        } else if self.waiting.insert(key.clone()) {
+            self.ready.push_back(key);
+        }
+    }
+
+    fn release_due(&mut self, now: Instant) {
+        while let Some(entry) = self.delayed.first_entry() {
+            if entry.key().0 > now {
+                break;
+            }
+            let key = entry.remove();
+            self.add(key);
+        }
+    }
+}
+
+/// Delay before the n-th retry.
+fn back_off(failures: u32) -> Duration {
+    let millis = 5u64.saturating_mul(1 << failures.saturating_sub(1).min(20));
+    Duration::from_millis(millis.min(1_000_000))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn back_off_doubles_to_a_bound() {
+        assert_eq!(back_off(1), Duration::from_millis(5));
+        assert_eq!(back_off(4), Duration::from_millis(40));
+        assert_eq!(back_off(60), Duration::from_secs(1000));
+    }
+
+    #[tokio::test]
+    async fn keys_wait_once_and_come_back_if_added_while_active() {
+        let queue = Queue::new();
+        queue.add(1);
+        queue.add(1);
+        queue.add(2);
+        assert_eq!(queue.next().await, 1);
+        queue.add(1);
+        assert_eq!(queue.next().await, 2);
+        assert_eq!(queue.lock().ready.len(), 0, "1 is active and must not run twice at once");
+        queue.done(&1, false);
+        assert_eq!(queue.next().await, 1);
+    }
+
+    #[tokio::test]
+    async fn delayed_keys_come_in_order() {
+        let queue = Queue::new();
+        queue.add_after("late", Duration::from_millis(40));
+        queue.add_after("soon", Duration::from_millis(5));
+        let start = Instant::now();
+        assert_eq!(queue.next().await, "soon");
+        assert_eq!(queue.next().await, "late");
+        assert!(start.elapsed() >= Duration::from_millis(40));
+    }
+}

@@ -1,0 +1,32 @@
+//! Slim views of API objects: only the fields that controllers and scheduler decide on.
+//!
+//! What a view leaves out is never written back: controllers patch, or read the whole object before they replace it.
+
+mod meta;
+mod namespace;
+mod node;
+mod pod;
+mod selector;
+mod service;
+mod time;
+mod workload;
+
+use serde::{Deserialize, Deserializer};
+
+pub use meta::{Condition, Meta, OwnerReference, controller_reference, index_orphans, index_owned};
+pub use namespace::Namespace;
+pub use node::{Lease, Node, Taint};
+pub use pod::{Container, ContainerPort, ContainerStatus, Pod, Toleration};
+pub use selector::Selector;
+pub use service::{Endpoints, EndpointSlice, Service, ServicePort};
+pub use time::Time;
+pub use workload::{Deployment, DeploymentStatus, IntOrPercent, ReplicaSet, ReplicaSetStatus, Template};
+
+/// `null` means the default, as for Go's decoder.
+pub(crate) fn nullable<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+where
+    D: Deserializer<'de>,
+    T: Deserialize<'de> + Default,
+{
+    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}

@@ -1,0 +1,211 @@
+//! Pods as controllers see them.
+
+use serde::Deserialize;
+
+use super::meta::metadata;
+use super::{Condition, Meta, Time, nullable};
+use crate::controllers::informer::Object;
+
+/// A pod.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct Pod {
+    /// Metadata.
+    #[serde(deserialize_with = "metadata")]
+    pub metadata: Meta,
+    /// Desired state.
+    pub spec: PodSpec,
+    /// Observed state.
+    pub status: PodStatus,
+}
+
+/// `spec`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodSpec {
+    /// Node it is bound to.
+    pub node_name: String,
+    /// Hostname, for DNS.
+    pub hostname: String,
+    /// Subdomain, for DNS.
+    pub subdomain: String,
+    /// Always, OnFailure or Never.
+    pub restart_policy: String,
+    /// Containers.
+    #[serde(deserialize_with = "nullable")]
+    pub containers: Vec<Container>,
+    /// Init containers; only restartable ones offer ports.
+    #[serde(deserialize_with = "nullable")]
+    pub init_containers: Vec<Container>,
+    /// Tolerations.
+    #[serde(deserialize_with = "nullable")]
+    pub tolerations: Vec<Toleration>,
+}
+
+/// A container's name and ports.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Container {
+    /// Name.
+    pub name: String,
+    /// `Always` for sidecars.
+    pub restart_policy: String,
+    /// Ports.
+    #[serde(deserialize_with = "nullable")]
+    pub ports: Vec<ContainerPort>,
+}
+
+/// A container's port.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ContainerPort {
+    /// Name or empty.
+    pub name: String,
+    /// Port number in the pod.
+    pub container_port: i32,
+    /// Port on the node, 0 for none.
+    pub host_port: i32,
+    /// Address on the node, empty for all.
+    #[serde(rename = "hostIP")]
+    pub host_ip: String,
+    /// TCP, UDP or SCTP; empty means TCP.
+    pub protocol: String,
+}
+
+/// A toleration.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Toleration {
+    /// Taint key; empty with Exists matches all.
+    pub key: String,
+    /// Exists or Equal; empty means Equal.
+    pub operator: String,
+    /// Taint value.
+    pub value: String,
+    /// Taint effect; empty matches all.
+    pub effect: String,
+    /// How long NoExecute is tolerated; `None` is forever.
+    pub toleration_seconds: Option<i64>,
+}
+
+/// `status`.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct PodStatus {
+    /// Pending, Running, Succeeded, Failed or Unknown.
+    pub phase: String,
+    /// Why, e.g. `Evicted`.
+    pub reason: String,
+    /// Conditions.
+    #[serde(deserialize_with = "nullable")]
+    pub conditions: Vec<Condition>,
+    /// Primary address.
+    #[serde(rename = "podIP")]
+    pub pod_ip: String,
+    /// All addresses.
+    #[serde(rename = "podIPs", deserialize_with = "nullable")]
+    pub pod_ips: Vec<PodIp>,
+    /// Containers.
+    #[serde(deserialize_with = "nullable")]
+    pub container_statuses: Vec<ContainerStatus>,
+    /// Init containers.
+    #[serde(deserialize_with = "nullable")]
+    pub init_container_statuses: Vec<ContainerStatus>,
+}
+
+/// One of a pod's addresses.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct PodIp {
+    /// Address.
+    pub ip: String,
+}
+
+/// A container's restarts and exit.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ContainerStatus {
+    /// Name.
+    pub name: String,
+    /// Restarts.
+    pub restart_count: i64,
+    /// Current state.
+    pub state: ContainerState,
+}
+
+/// `state` of a container.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct ContainerState {
+    /// Set when it has ended.
+    pub terminated: Option<Terminated>,
+}
+
+/// How a container ended.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Terminated {
+    /// Exit code.
+    pub exit_code: i32,
+    /// When.
+    pub finished_at: Option<Time>,
+}
+
+impl Object for Pod {
+    fn meta(&self) -> &Meta {
+        &self.metadata
+    }
+
+    fn index(&self) -> Vec<String> {
+        let mut values = vec![self.metadata.owner_index()];
+        if !self.spec.node_name.is_empty() {
+            values.push(Self::index_node(&self.spec.node_name));
+        }
+        values
+    }
+}
+
+impl Pod {
+    /// Index value of the pods of a node.
+    pub fn index_node(name: &str) -> String {
+        format!("node/{name}")
+    }
+
+    /// Has neither ended nor is being deleted (upstream `IsPodActive`).
+    pub fn is_active(&self) -> bool {
+        !self.has_ended() && self.metadata.deleted.is_none()
+    }
+
+    /// Succeeded or Failed.
+    pub fn has_ended(&self) -> bool {
+        matches!(self.status.phase.as_str(), "Succeeded" | "Failed")
+    }
+
+    /// Its Ready condition is True.
+    pub fn is_ready(&self) -> bool {
+        Condition::is_true(&self.status.conditions, "Ready")
+    }
+
+    /// When it became ready, if it is.
+    pub fn ready_since(&self) -> Option<Time> {
+        let condition = Condition::find(&self.status.conditions, "Ready")?;
+        (condition.status == "True").then(|| condition.last_transition_time.unwrap_or_default())
+    }
+
+    /// Ready for at least `min_ready` seconds (upstream `IsPodAvailable`).
+    pub fn is_available(&self, min_ready: i64, now: Time) -> bool {
+        self.ready_since()
+            .is_some_and(|since| min_ready == 0 || (since != Time::default() && now.since(since) >= min_ready))
+    }
+
+    /// Restarts of the container that restarted most (upstream `maxContainerRestarts`, regular containers).
+    pub fn max_restarts(&self) -> i64 {
+        self.status.container_statuses.iter().map(|status| status.restart_count).max().unwrap_or(0)
+    }
+
+    /// Containers whose ports Services can name: regular ones and sidecars.
+    pub fn serving_containers(&self) -> impl Iterator<Item = &Container> {
+        let sidecars = self.spec.init_containers.iter().filter(|c| c.restart_policy == "Always");
+        self.spec.containers.iter().chain(sidecars)
+    }
+}

@@ -1,0 +1,423 @@
+use std::os::unix::fs::PermissionsExt;
+
+use serde_json::{Value, json};
+
+use super::*;
+use crate::image::fixture::{self, Layout, Tar, archive, gzip};
+
+struct Place {
+    directory: tempfile::TempDir,
+    store: ImageStore,
+}
+
+impl Place {
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let limits = Limits {
+            image_bytes: 64 << 20,
+            keep_free: 0,
+        };
+        let store = ImageStore::open_with(&directory.path().join("store"), limits).unwrap();
+        Self { directory, store }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.directory.path().join(name)
+    }
+
+    fn layout(&self) -> Layout {
+        Layout::new(self.path("layout"))
+    }
+
+    /// Files of the store besides the index and the lock.
+    fn files(&self) -> Vec<PathBuf> {
+        [self.store.blobs(), self.store.layers(), self.store.temporary()]
+            .iter()
+            .flat_map(|directory| {
+                fs::read_dir(directory)
+                    .unwrap()
+                    .map(|entry| entry.unwrap().path())
+            })
+            .collect()
+    }
+}
+
+fn plain(bytes: &[u8]) -> Vec<u8> {
+    bytes.to_vec()
+}
+
+fn zstd(bytes: &[u8]) -> Vec<u8> {
+    zstd::encode_all(bytes, 1).unwrap()
+}
+
+fn base() -> Vec<u8> {
+    Tar::default()
+        .directory("./")
+        .directory("bin")
+        .file("bin/sh", b"shell")
+        .end()
+}
+
+fn top() -> Vec<u8> {
+    Tar::default()
+        .file("etc/motd", b"hello")
+        .file("bin/.wh.sh", b"")
+        .end()
+}
+
+#[test]
+fn layouts_with_every_compression() {
+    for pack in [plain, gzip, zstd] {
+        let place = Place::new();
+        let layout = place.layout();
+        let image = layout.image(&[&base(), &top()], pack);
+        layout.index(&json!([image]));
+        let image = place.store.import(&layout.0, "busybox").unwrap();
+        assert_eq!(image.tags, ["docker.io/library/busybox:latest"]);
+        assert_eq!(image.layers.len(), 2);
+        assert_eq!(fs::read(image.layers[0].join("bin/sh")).unwrap(), b"shell");
+        assert_eq!(fs::read(image.layers[1].join("etc/motd")).unwrap(), b"hello");
+        assert_eq!(
+            image.config.config().as_ref().unwrap().cmd().as_ref().unwrap(),
+            &["sh"]
+        );
+        assert!(image.size > 0);
+        for name in [
+            "busybox",
+            "busybox:latest",
+            &image.id,
+            &image.id[7..],
+            &image.digests[0],
+        ] {
+            assert_eq!(place.store.get(name).unwrap().unwrap().id, image.id, "{name}");
+        }
+        assert!(place.store.get("busybox:other").unwrap().is_none());
+        // The same once more changes nothing.
+        let before = place.files();
+        assert_eq!(place.store.import(&layout.0, "busybox").unwrap().id, image.id);
+        assert_eq!(place.files(), before);
+        assert_eq!(place.store.list().unwrap().len(), 1);
+    }
+}
+
+#[test]
+fn oci_archives_compressed_or_not() {
+    for pack in [plain, gzip, zstd] {
+        let place = Place::new();
+        let layout = place.layout();
+        let mut image = layout.image(&[&base()], gzip);
+        image["annotations"] = json!({"org.opencontainers.image.ref.name": "example.com/shell:1"});
+        layout.index(&json!([image]));
+        let path = place.path("archive.tar");
+        fs::write(&path, pack(&archive(&layout.0))).unwrap();
+        let image = place.store.import(&path, "").unwrap();
+        assert_eq!(image.tags, ["example.com/shell:1"]);
+        assert_eq!(place.store.import(&path, "other:2").unwrap().tags.len(), 2);
+    }
+}
+
+fn docker_archive(layer_link: bool) -> Vec<u8> {
+    let (base, top) = (base(), top());
+    let config = fixture::config(&[&base, &top]).to_string();
+    let manifest = json!([{"Config": "c.json", "RepoTags": ["shell:1", "shell:2"], "Layers": ["a/layer.tar", "b/layer.tar"]}]);
+    let tar = Tar::default()
+        .file("c.json", config.as_bytes())
+        .file("b/layer.tar", &top);
+    let tar = if layer_link {
+        tar.file("z/layer.tar", &base)
+            .directory("a/")
+            .symlink("a/layer.tar", "../z/layer.tar")
+    } else {
+        tar.file("a/layer.tar", &base)
+    };
+    tar.file("manifest.json", manifest.to_string().as_bytes()).end()
+}
+
+#[test]
+fn docker_archives() {
+    for layer_link in [false, true] {
+        let place = Place::new();
+        let path = place.path("docker.tar");
+        fs::write(&path, docker_archive(layer_link)).unwrap();
+        let image = place.store.import(&path, "").unwrap();
+        assert_eq!(
+            image.tags,
+            ["docker.io/library/shell:1", "docker.io/library/shell:2"]
+        );
+        assert_eq!(fs::read(image.layers[1].join("etc/motd")).unwrap(), b"hello");
+    }
+}
+
+#[test]
+fn bundles_become_images() {
+    let place = Place::new();
+    let bundle = place.path("bundle");
+    fs::create_dir_all(bundle.join("rootfs/bin")).unwrap();
+    fs::write(bundle.join("rootfs/bin/sh"), "shell").unwrap();
+    fs::set_permissions(bundle.join("rootfs/bin/sh"), fs::Permissions::from_mode(0o4711)).unwrap();
+    fs::hard_link(bundle.join("rootfs/bin/sh"), bundle.join("rootfs/bin/zsh")).unwrap();
+    std::os::unix::fs::symlink("/etc/passwd", bundle.join("rootfs/link")).unwrap();
+    let config = json!({
+        "ociVersion": "1.0.2", "root": {"path": "rootfs"},
+        "process": {"args": ["/bin/sh", "-c", "true"], "env": ["A=b"], "cwd": "/tmp", "user": {"uid": 5, "gid": 6}},
+    });
+    fs::write(bundle.join("config.json"), config.to_string()).unwrap();
+    let image = place.store.import(&bundle, "example.com/bundle:v1").unwrap();
+    let process = image.config.config().clone().unwrap();
+    assert_eq!(process.cmd().as_ref().unwrap(), &["/bin/sh", "-c", "true"]);
+    assert_eq!(process.env().as_ref().unwrap(), &["A=b"]);
+    assert_eq!(process.working_dir().as_deref(), Some("/tmp"));
+    assert_eq!(process.user().as_deref(), Some("5:6"));
+    let shell = fs::metadata(image.layers[0].join("bin/sh")).unwrap();
+    assert_eq!(shell.permissions().mode() & 0o7777, 0o4711);
+    assert_eq!(fs::read(image.layers[0].join("bin/zsh")).unwrap(), b"shell");
+    assert_eq!(
+        fs::read_link(image.layers[0].join("link")).unwrap(),
+        Path::new("/etc/passwd")
+    );
+    assert_eq!(
+        place.store.import(&bundle, "again").unwrap().id,
+        image.id,
+        "packing is deterministic"
+    );
+}
+
+#[test]
+fn names_move_and_shared_layers_stay() {
+    let place = Place::new();
+    let layout = place.layout();
+    layout.index(&json!([layout.image(&[&base()], gzip)]));
+    let one = place.store.import(&layout.0, "shell").unwrap();
+    layout.index(&json!([layout.image(&[&base(), &top()], gzip)]));
+    let two = place.store.import(&layout.0, "shell").unwrap();
+    assert_eq!(one.layers[0], two.layers[0]);
+    assert_eq!(place.store.get("shell").unwrap().unwrap().id, two.id);
+    assert!(place.store.get(&one.id).unwrap().unwrap().tags.is_empty());
+    place.store.import(&layout.0, "second").unwrap();
+
+    place.store.remove("shell").unwrap();
+    assert!(place.store.get("shell").unwrap().is_none());
+    assert!(place.store.get("second").unwrap().is_some());
+    place.store.remove("second").unwrap();
+    assert!(one.layers[0].is_dir() && !two.layers[1].exists());
+    place.store.remove(&one.id).unwrap();
+    assert!(place.files().is_empty(), "{:?}", place.files());
+    assert!(matches!(place.store.remove("shell"), Err(Error::NotFound(_))));
+}
+
+#[test]
+fn rubbish_of_killed_processes_is_removed_and_work_in_progress_is_not() {
+    let place = Place::new();
+    fs::create_dir_all(place.store.temporary().join("dead/layer-x/diff")).unwrap();
+    fs::write(place.store.temporary().join("dead-file"), "").unwrap();
+    fs::write(place.store.blobs().join("half"), "").unwrap();
+    fs::create_dir_all(place.store.layers().join("unnamed/diff")).unwrap();
+    let alive = place.store.staging().unwrap();
+    ImageStore::open(&place.store.root).unwrap();
+    assert_eq!(place.files(), [alive.path()]);
+}
+
+#[test]
+fn several_at_once() {
+    let place = Place::new();
+    let layout = place.layout();
+    layout.index(&json!([layout.image(&[&base(), &top()], gzip)]));
+    std::thread::scope(|scope| {
+        for thread in 0..4 {
+            let (place, layout) = (&place, &layout);
+            scope.spawn(move || {
+                let store = ImageStore::open(&place.store.root).unwrap();
+                for round in 0..5 {
+                    let name = format!("image:{thread}-{round}");
+                    let image = store.import(&layout.0, &name).unwrap();
+                    assert!(image.layers.iter().all(|layer| layer.is_dir()));
+                    store.remove(&name).unwrap();
+                }
+            });
+        }
+    });
+    assert!(place.files().is_empty(), "{:?}", place.files());
+}
+
+/// Every one of these is refused and leaves nothing behind.
+#[test]
+fn hostile_images_are_refused() {
+    let (base, top) = (base(), top());
+    let image = |layout: &Layout| layout.image(&[&base], gzip);
+    let with_manifest = |layout: &Layout, manifest: Value| {
+        let bytes = manifest.to_string();
+        layout.index(&json!([layout.blob("", bytes.as_bytes())]));
+    };
+    let good = |layout: &Layout| {
+        let config = layout.blob("", fixture::config(&[&base]).to_string().as_bytes());
+        json!({"schemaVersion": 2, "config": config, "layers": [layout.blob("", &base)]})
+    };
+    type Make<'a> = Box<dyn Fn(&Layout) + 'a>;
+    let cases: Vec<(&str, Make)> = vec![
+        ("no image", Box::new(|layout| layout.index(&json!([])))),
+        (
+            "not json",
+            Box::new(|layout| fs::write(layout.0.join("index.json"), "{").unwrap()),
+        ),
+        (
+            "oversized index",
+            Box::new(|layout| fs::write(layout.0.join("index.json"), vec![b' '; 5 << 20]).unwrap()),
+        ),
+        (
+            "digest that is a path",
+            Box::new(|layout| {
+                layout.index(&json!([{"mediaType": "", "digest": "sha256:../../../etc/passwd", "size": 1}]));
+            }),
+        ),
+        (
+            "missing blob",
+            Box::new(|layout| layout.index(&json!([fixture::descriptor("", b"absent")]))),
+        ),
+        (
+            "wrong size",
+            Box::new(|layout| {
+                let mut image = image(layout);
+                image["size"] = json!(1);
+                layout.index(&json!([image]));
+            }),
+        ),
+        (
+            "wrong digest of a layer",
+            Box::new(|layout| {
+                let manifest = good(layout);
+                let digest = manifest["layers"][0]["digest"].as_str().unwrap().to_owned();
+                fs::write(layout.0.join("blobs/sha256").join(&digest[7..]), &top).unwrap();
+                with_manifest(layout, manifest);
+            }),
+        ),
+        (
+            "wrong diffID",
+            Box::new(|layout| {
+                let mut manifest = good(layout);
+                manifest["layers"] = json!([layout.blob("", &top)]);
+                with_manifest(layout, manifest);
+            }),
+        ),
+        (
+            "more layers than diffIDs",
+            Box::new(|layout| {
+                let mut manifest = good(layout);
+                manifest["layers"] = json!([manifest["layers"][0], manifest["layers"][0]]);
+                with_manifest(layout, manifest);
+            }),
+        ),
+        (
+            "manifests and layers",
+            Box::new(|layout| {
+                let mut manifest = good(layout);
+                manifest["manifests"] = json!([]);
+                with_manifest(layout, manifest);
+            }),
+        ),
+        (
+            "other platform",
+            Box::new(|layout| {
+                let mut config = fixture::config(&[&base]);
+                config["architecture"] = json!("s390x");
+                let mut manifest = good(layout);
+                manifest["config"] = layout.blob("", config.to_string().as_bytes());
+                with_manifest(layout, manifest);
+            }),
+        ),
+        (
+            "deep indexes",
+            Box::new(|layout| {
+                let mut image = image(layout);
+                for _ in 0..6 {
+                    let index = json!({"schemaVersion": 2, "manifests": [image]});
+                    image = layout.blob(
+                        "application/vnd.oci.image.index.v1+json",
+                        index.to_string().as_bytes(),
+                    );
+                }
+                layout.index(&json!([image]));
+            }),
+        ),
+        (
+            "oversized configuration",
+            Box::new(|layout| {
+                let mut manifest = good(layout);
+                manifest["config"] = layout.blob("", &vec![b' '; 5 << 20]);
+                with_manifest(layout, manifest);
+            }),
+        ),
+        (
+            "layer that is a symlink to the host",
+            Box::new(|layout| {
+                let manifest = good(layout);
+                let digest = manifest["layers"][0]["digest"].as_str().unwrap().to_owned();
+                let path = layout.0.join("blobs/sha256").join(&digest[7..]);
+                fs::write(layout.0.parent().unwrap().join("host"), &base).unwrap();
+                fs::remove_file(&path).unwrap();
+                std::os::unix::fs::symlink(layout.0.parent().unwrap().join("host"), path).unwrap();
+                with_manifest(layout, manifest);
+            }),
+        ),
+        (
+            "layer that is a fifo",
+            Box::new(|layout| {
+                let manifest = good(layout);
+                let digest = manifest["layers"][0]["digest"].as_str().unwrap().to_owned();
+                let path = layout.0.join("blobs/sha256").join(&digest[7..]);
+                fs::remove_file(&path).unwrap();
+                nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+                with_manifest(layout, manifest);
+            }),
+        ),
+        (
+            "layer that escapes",
+            Box::new(|layout| {
+                let evil = Tar::default().file("../../../../evil", b"").end();
+                layout.index(&json!([layout.image(&[&base, &evil], gzip)]));
+            }),
+        ),
+        (
+            "bomb",
+            Box::new(|layout| {
+                let bomb = Tar::default().file("zeros", &vec![0; 70 << 20]).end();
+                layout.index(&json!([layout.image(&[&bomb], gzip)]));
+            }),
+        ),
+    ];
+    for (what, make) in cases {
+        let place = Place::new();
+        let layout = place.layout();
+        make(&layout);
+        let refused = place.store.import(&layout.0, "evil");
+        assert!(refused.is_err(), "{what}");
+        let path = place.path("archive.tar");
+        if !what.contains("fifo") && !what.contains("symlink") {
+            fs::write(&path, archive(&layout.0)).unwrap();
+            assert!(place.store.import(&path, "evil").is_err(), "{what}, archived");
+        }
+        assert!(place.files().is_empty(), "{what}: {:?}", place.files());
+        assert!(place.store.list().unwrap().is_empty(), "{what}");
+    }
+}
+
+#[test]
+fn other_inputs_get_a_clear_error() {
+    let place = Place::new();
+    let message = |path: &Path, name: &str| place.store.import(path, name).unwrap_err().to_string();
+    assert!(message(&place.path("absent"), "a").contains("absent"));
+    fs::write(place.path("text"), "hello").unwrap();
+    assert!(message(&place.path("text"), "a").contains("invalid image"));
+    assert!(message(&place.path("text"), "A B").contains("invalid reference format"));
+    assert!(message(place.directory.path(), "a").contains("index.json"));
+    fs::write(place.store.root.join("index.json"), "{").unwrap();
+    assert!(place.store.list().unwrap_err().to_string().contains("damaged"));
+}
+
+#[test]
+fn others_cannot_walk_in() {
+    let place = Place::new();
+    assert_eq!(
+        fs::metadata(&place.store.root).unwrap().permissions().mode() & 0o777,
+        0o700
+    );
+}

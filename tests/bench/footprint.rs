@@ -1,0 +1,124 @@
+//! Memory (PSS) and CPU of the daemons and of the shims.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use keelson_tests::Cluster;
+
+/// Long enough for several lease renewals and probes.
+const WINDOW: Duration = Duration::from_secs(30);
+
+/// Bytes of each daemon, and of all shims together.
+#[derive(Debug)]
+pub struct Footprint {
+    daemons: BTreeMap<String, u64>,
+    shims: u64,
+}
+
+/// Measures for half a minute and prints.
+pub async fn take(cluster: &Cluster, title: &str) -> Result<Footprint> {
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    let pids = pids(cluster)?;
+    let before: BTreeMap<_, _> = pids.iter().map(|(name, pid)| (name.clone(), cpu(*pid))).collect();
+    tokio::time::sleep(WINDOW).await;
+    let mut daemons = BTreeMap::new();
+    let mut total_share = 0.0;
+    for (name, pid) in &pids {
+        let used = cpu(*pid).saturating_sub(before.get(name).copied().unwrap_or_default());
+        let share = used as f64 / WINDOW.as_secs_f64();
+        total_share += share;
+        let memory = pss(*pid);
+        println!(
+            "{title}: {name}: {:.1} MB PSS, {share:.2} % of a core",
+            mb(memory)
+        );
+        daemons.insert(name.clone(), memory);
+    }
+    let id = cluster.status()?["id"].as_str().context("id")?.to_owned();
+    let shims = shim_pids(&id).into_iter().map(pss).sum();
+    let total = daemons.values().sum::<u64>();
+    println!(
+        "{title}: all daemons: {:.1} MB PSS, {total_share:.2} % of a core; shims: {:.1} MB",
+        mb(total),
+        mb(shims)
+    );
+    Ok(Footprint { daemons, shims })
+}
+
+/// What each pod adds.
+pub fn per_pod(idle: &Footprint, loaded: &Footprint, pods: u64) {
+    let shims = loaded.shims.saturating_sub(idle.shims) / pods;
+    let daemons = loaded
+        .daemons
+        .values()
+        .sum::<u64>()
+        .saturating_sub(idle.daemons.values().sum())
+        / pods;
+    println!(
+        "per pod: {} KB of shim, {} KB in the daemons (PSS)",
+        shims / 1000,
+        daemons / 1000
+    );
+}
+
+/// The supervisor and the daemons.
+fn pids(cluster: &Cluster) -> Result<BTreeMap<String, i32>> {
+    let status = cluster.status()?;
+    let mut pids = BTreeMap::new();
+    pids.insert(
+        "up".to_owned(),
+        status["supervisorPid"].as_i64().context("supervisorPid")? as i32,
+    );
+    for name in ["control", "netd", "kubelet"] {
+        pids.insert(name.to_owned(), cluster.pid(name)?);
+    }
+    Ok(pids)
+}
+
+/// Processes whose command line names this cluster's shim.
+fn shim_pids(id: &str) -> Vec<i32> {
+    let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+        .filter(|pid| {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            let line = String::from_utf8_lossy(&line).into_owned();
+            line.contains("shim") && line.contains(id)
+        })
+        .collect()
+}
+
+/// Clock ticks used, which are hundredths of a second: per second of window, per cent of a core.
+fn cpu(pid: i32) -> u64 {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let fields: Vec<_> = stat
+        .rsplit_once(')')
+        .map_or("", |(_, rest)| rest)
+        .split_whitespace()
+        .collect();
+    let field = |index: usize| {
+        fields
+            .get(index)
+            .and_then(|text| text.parse::<u64>().ok())
+            .unwrap_or_default()
+    };
+    field(11) + field(12)
+}
+
+fn pss(pid: i32) -> u64 {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
+    let line = text
+        .lines()
+        .find(|line| line.starts_with("Pss:"))
+        .unwrap_or_default();
+    line.split_whitespace()
+        .nth(1)
+        .and_then(|kib| kib.parse::<u64>().ok())
+        .unwrap_or_default()
+        * 1024
+}
+
+fn mb(bytes: u64) -> f64 {
+    bytes as f64 / 1e6
+}
