@@ -1,24 +1,55 @@
 //! The network daemon: bridge, veth, IPAM, nftables Service proxy, DNS.
 //!
 //! [`run`] is the daemon; [`client`] is what the kubelet uses.
+//!
+//! | Module | What lives there |
+//! |---|---|
+//! | [`client`], `server`, `daemon` | the unix socket and what answers it |
+//! | `ipam`, `link`, `network` | pods' addresses, interfaces and routes, changed together |
+//! | `nft` | tables, over raw nfnetlink |
+//! | `netlink` | sockets and messages, nothing about pods or Services |
 
+mod cidr;
 pub mod client;
 mod config;
+mod daemon;
+mod ipam;
+#[cfg(test)]
+mod lab;
+mod link;
+mod netlink;
+mod network;
+mod nft;
+mod reset;
+mod server;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
 
 pub use config::Config;
+pub use reset::reset;
+
+use daemon::{Answers, Daemon};
+use network::Network;
+use settings::Settings;
 
 /// Runs the daemon until `shutdown` resolves. Leaves pods' links and the service tables in place on exit, so that
 /// traffic goes on; [`reset`] removes them.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
-    drop(config);
-    shutdown.await;
-    Ok(())
-}
-
-/// Removes every interface, route, table and file that a daemon of this configuration made. Idempotent; goes on
-/// after an error and returns all of them.
-pub async fn reset(config: &Config) -> Result<(), Vec<Error>> {
-    let _ = config;
+    let settings = Settings::new(&config)?;
+    let network = Network::open(settings.clone(), &config.state_dir)?;
+    let daemon = Arc::new(Daemon::new(network));
+    let listener = server::listen(&config.socket)
+        .map_err(|source| Error::Io { what: format!("listen at {}", config.socket.display()), source })?;
+    let cidrs = settings.pod_cidrs.clone();
+    daemon.network(move |n| n.apply(&cidrs)).await?;
+    daemon.set_missing(None);
+    tokio::select! {
+        () = server::serve(listener, Arc::new(Answers(Arc::clone(&daemon)))) => {}
+        () = shutdown => {}
+    }
     Ok(())
 }
 
@@ -34,10 +65,19 @@ pub enum Error {
         #[source]
         source: std::io::Error,
     },
+    /// The kernel refused a change of links, addresses or tables.
+    #[error("network: {0}")]
+    Network(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The API could not be used.
     #[error("API: {0}")]
     Api(String),
     /// The configuration is wrong.
     #[error("configuration: {0}")]
     Config(String),
+}
+
+impl From<network::Error> for Error {
+    fn from(error: network::Error) -> Self {
+        Self::Network(Box::new(error))
+    }
 }

@@ -1,0 +1,364 @@
+//! Transactions: tables, chains, rules, sets and elements, committed all or nothing.
+
+use nix::errno::Errno;
+
+use super::expression::{Rule, Verdict, verdict};
+use super::family::Family;
+use super::set::{Set, Value, concatenation, user_data};
+use crate::netlink::{self, Answer, Socket, Writer, find};
+
+const SUBSYSTEM: u16 = 10;
+const BATCH_BEGIN: u16 = 0x10;
+const BATCH_END: u16 = 0x11;
+const NEW_TABLE: u16 = 0;
+const GET_TABLE: u16 = 1;
+const DELETE_TABLE: u16 = 2;
+const NEW_CHAIN: u16 = 3;
+const NEW_RULE: u16 = 6;
+const NEW_SET: u16 = 9;
+const NEW_ELEMENT: u16 = 12;
+const GET_ELEMENT: u16 = 13;
+const DELETE_ELEMENT: u16 = 14;
+
+const REQUEST: u16 = 1;
+const ACK: u16 = 4;
+const CREATE: u16 = 0x400;
+const APPEND: u16 = 0x800;
+const DUMP: u16 = 0x300;
+
+const TABLE_NAME: u16 = 1;
+/// An attribute's length is 16 bits; stay well below (trap 6).
+const MAX_ELEMENT_BYTES: usize = 48_000;
+
+/// Why the kernel's tables could not be changed.
+#[derive(Debug, thiserror::Error)]
+#[error("nftables table {table}: {source}")]
+pub(crate) struct Error {
+    /// The table.
+    pub(crate) table: String,
+    /// The kernel's answer.
+    #[source]
+    pub(crate) source: netlink::Error,
+}
+
+impl Error {
+    /// The table, set or element is not there: somebody else removed it.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.source.errno() == Some(Errno::ENOENT)
+    }
+}
+
+/// Where a base chain hangs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Hook {
+    /// `filter` or `nat`.
+    pub(super) kind: &'static str,
+    /// `NF_INET_*`.
+    pub(super) number: u32,
+    /// Lower comes first.
+    pub(super) priority: i32,
+}
+
+/// One element: key, and value or verdict.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) enum ElementValue<'a> {
+    None,
+    Data(&'a [u8]),
+    Goto(&'a str),
+}
+
+/// A transaction on one table.
+#[derive(Debug)]
+pub(crate) struct Batch {
+    writer: Writer,
+    table: String,
+    family: Family,
+    sequence: u32,
+    sets: u32,
+    /// Elements being collected into one message.
+    open: Option<OpenElements>,
+}
+
+#[derive(Debug)]
+struct OpenElements {
+    delete: bool,
+    set: &'static str,
+    body: Writer,
+}
+
+impl Batch {
+    /// An empty transaction on `table`.
+    pub(crate) fn new(table: &str, family: Family) -> Self {
+        let mut batch = Self {
+            writer: Writer::new(),
+            table: table.to_owned(),
+            family,
+            sequence: 1,
+            sets: 0,
+            open: None,
+        };
+        batch.boundary(BATCH_BEGIN);
+        batch
+    }
+
+    /// Whether anything was asked for.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sequence == 1 && self.open.is_none()
+    }
+
+    /// The family of the table.
+    pub(super) fn family(&self) -> Family {
+        self.family
+    }
+
+    fn boundary(&mut self, kind: u16) {
+        self.writer.message(kind, REQUEST, 0, |w| w.raw(&[0, 0, 0, SUBSYSTEM as u8]));
+    }
+
+    fn message(&mut self, kind: u16, flags: u16, body: impl FnOnce(&mut Writer)) {
+        self.flush();
+        self.append(kind, flags, body);
+    }
+
+    fn append(&mut self, kind: u16, flags: u16, body: impl FnOnce(&mut Writer)) {
+        let (table, family) = (&self.table, self.family);
+        self.writer.message(SUBSYSTEM << 8 | kind, flags | REQUEST, self.sequence, |w| {
+            w.raw(&[family.number(), 0, 0, 0]);
+            w.string(TABLE_NAME, table);
+            body(w);
+        });
+        self.sequence += 1;
+    }
+
+    /// Replaces the table by an empty one, whether or not it was there.
+    pub(super) fn replace_table(&mut self) {
+        self.message(NEW_TABLE, CREATE, |w| w.u32(2, 0));
+        self.message(DELETE_TABLE, 0, |_| ());
+        self.message(NEW_TABLE, CREATE, |w| w.u32(2, 0));
+    }
+
+    /// Deletes the table, whether or not it was there.
+    pub(super) fn remove_table(&mut self) {
+        self.message(NEW_TABLE, CREATE, |w| w.u32(2, 0));
+        self.message(DELETE_TABLE, 0, |_| ());
+    }
+
+    /// Adds a chain.
+    pub(super) fn chain(&mut self, name: &str, hook: Option<Hook>) {
+        self.message(NEW_CHAIN, CREATE, |w| {
+            w.string(3, name);
+            if let Some(hook) = hook {
+                w.nest(4, |w| {
+                    w.u32(1, hook.number);
+                    w.u32(2, hook.priority as u32);
+                });
+                w.u32(5, 1); // policy accept
+                w.string(7, hook.kind);
+            }
+        });
+    }
+
+    /// Appends a rule to a chain.
+    pub(super) fn rule(&mut self, chain: &str, body: impl FnOnce(&mut Rule<'_>)) {
+        let family = self.family;
+        self.message(NEW_RULE, CREATE | APPEND, |w| {
+            w.string(2, chain);
+            w.nest(4, |writer| body(&mut Rule { writer, family }));
+        });
+    }
+
+    /// Adds a set or map.
+    pub(super) fn set(&mut self, set: &Set) {
+        self.sets += 1;
+        let (id, family) = (self.sets, self.family);
+        let (key_type, key_length) = concatenation(set.key, family);
+        let mut flags = 0;
+        if set.value != Value::None {
+            flags |= 0x08;
+        }
+        if set.dynamic.is_some() {
+            flags |= 0x10 | 0x20;
+        }
+        self.message(NEW_SET, CREATE, |w| {
+            w.string(2, set.name);
+            w.u32(3, flags);
+            w.u32(4, key_type);
+            w.u32(5, key_length);
+            match set.value {
+                Value::None => {}
+                Value::Verdict => {
+                    w.u32(6, 0xffff_ff00);
+                    w.u32(7, 0);
+                }
+                Value::Data(types) => {
+                    let (data_type, data_length) = concatenation(types, family);
+                    w.u32(6, data_type);
+                    w.u32(7, data_length);
+                }
+            }
+            if let Some(size) = set.dynamic {
+                w.nest(9, |w| w.u32(1, size));
+            }
+            w.u32(10, id);
+            w.bytes(13, &user_data(set, family));
+        });
+    }
+
+    /// Adds an element.
+    pub(super) fn add(&mut self, set: &'static str, key: &[u8], value: &ElementValue<'_>) {
+        self.element(false, set, key, value, None);
+    }
+
+    /// Adds an element that expires, as a dynamic map has them; milliseconds.
+    pub(super) fn add_expiring(&mut self, set: &'static str, key: &[u8], value: &[u8], timeout: u64, expires: u64) {
+        self.element(false, set, key, &ElementValue::Data(value), Some((timeout, expires)));
+    }
+
+    /// Deletes an element, which must be there.
+    pub(super) fn delete(&mut self, set: &'static str, key: &[u8]) {
+        self.element(true, set, key, &ElementValue::None, None);
+    }
+
+    fn element(&mut self, delete: bool, set: &'static str, key: &[u8], value: &ElementValue<'_>, time: Option<(u64, u64)>) {
+        let fits = |o: &OpenElements| o.delete == delete && o.set == set && o.body.len() < MAX_ELEMENT_BYTES;
+        if !self.open.as_ref().is_some_and(fits) {
+            self.flush();
+        }
+        let open = self.open.get_or_insert_with(|| OpenElements { delete, set, body: Writer::new() });
+        open.body.nest(1, |w| {
+            w.nest(1, |w| w.bytes(1, key));
+            match value {
+                ElementValue::None => {}
+                ElementValue::Data(data) => w.nest(2, |w| w.bytes(1, data)),
+                ElementValue::Goto(chain) => w.nest(2, |w| verdict(w, Verdict::Goto(chain))),
+            }
+            if let Some((timeout, expires)) = time {
+                w.u64(4, timeout);
+                w.u64(5, expires);
+            }
+        });
+    }
+
+    fn flush(&mut self) {
+        if let Some(open) = self.open.take() {
+            let kind = if open.delete { DELETE_ELEMENT } else { NEW_ELEMENT };
+            let body = open.body.into_bytes();
+            self.append(kind, CREATE, |w| {
+                w.string(2, open.set);
+                w.nest(3, |w| w.raw(&body));
+            });
+        }
+    }
+
+    /// Commits. Either everything is in force afterwards, or nothing was changed.
+    pub(crate) fn commit(mut self, socket: &mut Socket) -> Result<(), Error> {
+        // The batch end is not acknowledged by older kernels, so the last real message asks for it: naming the table
+        // again changes nothing.
+        self.flush();
+        let last = self.sequence;
+        self.append(NEW_TABLE, ACK, |_| ());
+        self.boundary(BATCH_END);
+        let table = self.table;
+        let wrap = |source| Error { table: table.clone(), source };
+        socket.send(&self.writer.into_bytes()).map_err(wrap)?;
+        loop {
+            let answers = socket.receive().map_err(wrap)?;
+            if answers.is_empty() {
+                let source = netlink::Error::silence();
+                return Err(wrap(source));
+            }
+            for answer in answers {
+                match answer {
+                    Answer::Ack(sequence) if sequence == last => return Ok(()),
+                    Answer::Error(sequence, errno, message) => {
+                        // Later messages of a failed batch are answered too: leave the queue empty.
+                        while !socket.receive().map_err(wrap)?.is_empty() {}
+                        return Err(wrap(netlink::Error::Refused { errno, message, sequence }));
+                    }
+                    _ => {}
+                }
+            }
+        }
+    }
+}
+
+/// Opens a socket for transactions in the calling thread's network namespace.
+pub(crate) fn open() -> Result<Socket, Error> {
+    Socket::open(libc::NETLINK_NETFILTER).map_err(|source| Error { table: "-".into(), source })
+}
+
+/// Deletes a table if it is there.
+pub(crate) fn delete_table(table: &str, family: Family) -> Result<(), Error> {
+    let mut batch = Batch::new(table, family);
+    batch.remove_table();
+    // The acknowledged message must not name the deleted table.
+    batch.commit_removal(&mut open()?)
+}
+
+impl Batch {
+    fn commit_removal(mut self, socket: &mut Socket) -> Result<(), Error> {
+        self.boundary(BATCH_END);
+        let table = self.table;
+        let wrap = |source| Error { table: table.clone(), source };
+        socket.send(&self.writer.into_bytes()).map_err(wrap)?;
+        for answer in socket.receive().map_err(wrap)? {
+            if let Answer::Error(sequence, errno, message) = answer {
+                return Err(wrap(netlink::Error::Refused { errno, message, sequence }));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn dump(table: &str, family: Family, kind: u16, body: impl FnOnce(&mut Writer)) -> Result<Vec<Vec<u8>>, Error> {
+    let mut writer = Writer::new();
+    writer.message(SUBSYSTEM << 8 | kind, REQUEST | DUMP, 1, |w| {
+        w.raw(&[family.number(), 0, 0, 0]);
+        body(w);
+    });
+    let answers = open()?
+        .query(&writer.into_bytes())
+        .map_err(|source| Error { table: table.to_owned(), source })?;
+    // After the four bytes of `struct nfgenmsg` come the attributes.
+    Ok(answers.into_iter().filter_map(|(_, p)| p.get(4..).map(<[u8]>::to_vec)).collect())
+}
+
+/// Names of the tables of a family.
+pub(crate) fn tables(family: Family) -> Result<Vec<String>, Error> {
+    let answers = dump("-", family, GET_TABLE, |_| ())?;
+    Ok(answers.iter().filter_map(|a| find(a, TABLE_NAME)).map(text).collect())
+}
+
+/// An element as the kernel lists it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Listed {
+    pub(super) key: Vec<u8>,
+    pub(super) value: Vec<u8>,
+    /// Timeout and time left, in milliseconds.
+    pub(super) time: Option<(u64, u64)>,
+}
+
+/// The elements of a map; none when the table or map does not exist.
+pub(super) fn elements(table: &str, family: Family, set: &str) -> Result<Vec<Listed>, Error> {
+    let answers = match dump(table, family, GET_ELEMENT, |w| {
+        w.string(TABLE_NAME, table);
+        w.string(2, set);
+    }) {
+        Err(error) if error.is_missing() => return Ok(Vec::new()),
+        outcome => outcome?,
+    };
+    let mut listed = Vec::new();
+    for answer in &answers {
+        let list = find(answer, 3).unwrap_or_default();
+        for (_, element) in netlink::Attributes(list) {
+            let datum = |kind| find(element, kind).and_then(|d| find(d, 1)).unwrap_or_default().to_vec();
+            let number = |kind| find(element, kind).and_then(|b| b.try_into().ok()).map(u64::from_be_bytes);
+            listed.push(Listed { key: datum(1), value: datum(2), time: number(4).zip(number(5)) });
+        }
+    }
+    Ok(listed)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).trim_end_matches('\0').to_owned()
+}

@@ -1,0 +1,54 @@
+//! Hearing when somebody else removes our tables (`nft flush ruleset`), so that they can be loaded again at once.
+
+use std::os::fd::{AsRawFd, RawFd};
+
+use super::batch::{Error, open};
+use crate::netlink::{Answer, Socket, find};
+
+/// `NFNLGRP_NFTABLES`.
+const GROUP: u32 = 7;
+const DELETE_TABLE: u16 = 10 << 8 | 2;
+
+/// A socket that hears every change of nftables in the network namespace.
+#[derive(Debug)]
+pub(crate) struct Monitor {
+    socket: Socket,
+    tables: Vec<String>,
+}
+
+impl Monitor {
+    /// Listens for the deletion of any of `tables`.
+    pub(crate) fn new(tables: Vec<String>) -> Result<Self, Error> {
+        let socket = open()?;
+        socket.join(GROUP).map_err(|source| Error { table: "-".into(), source })?;
+        Ok(Self { socket, tables })
+    }
+
+    /// Reads what is queued; whether one of the tables was deleted. Losing notifications (an overrun) counts as one.
+    pub(crate) fn deleted(&mut self) -> bool {
+        let mut deleted = false;
+        loop {
+            match self.socket.receive() {
+                Ok(answers) if answers.is_empty() => return deleted,
+                Ok(answers) => {
+                    deleted |= answers.iter().any(|a| match a {
+                        Answer::Data(DELETE_TABLE, payload) => self.names_ours(payload),
+                        _ => false,
+                    });
+                }
+                Err(_) => deleted = true,
+            }
+        }
+    }
+
+    fn names_ours(&self, payload: &[u8]) -> bool {
+        let name = payload.get(4..).and_then(|attributes| find(attributes, 1)).unwrap_or_default();
+        self.tables.iter().any(|t| name.strip_suffix(&[0]) == Some(t.as_bytes()))
+    }
+}
+
+impl AsRawFd for Monitor {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.fd().as_raw_fd()
+    }
+}

@@ -1,0 +1,3 @@
+//! Tests of the whole daemon in namespaces of their own, with real traffic.
+
+mod attach;
