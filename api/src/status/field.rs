@@ -101,6 +101,15 @@ impl FieldError {
         Self::new(FieldErrorKind::Invalid, field, Some(&value.into()), detail)
     }
 
+    /// As [`FieldError::invalid`], with the value already put in words (Go prints some types in its own syntax).
+    pub fn invalid_shown(field: impl Into<String>, shown: &str, detail: &str) -> Self {
+        Self {
+            kind: FieldErrorKind::Invalid,
+            field: field.into(),
+            message: format!("{}: {shown}: {detail}", FieldErrorKind::Invalid.title()),
+        }
+    }
+
     /// A value of the wrong type.
     pub fn type_invalid(field: impl Into<String>, value: impl Into<Value>, detail: &str) -> Self {
         Self::new(FieldErrorKind::TypeInvalid, field, Some(&value.into()), detail)

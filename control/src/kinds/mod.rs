@@ -1,4 +1,24 @@
 //! The table of kinds: one descriptor each, and the strategy with what is special about it.
+//!
+//! Here: what a kind is. `table` lists them all; `core`, `apps` and so on (by API group) hold their strategies, which
+//! build on `podspec` (pod templates), `metadata` (what all objects share), `cells` (Table cells), `json` (field
+//! access) and `update` (what an endpoint may change). Nothing here does I/O.
+
+mod apps;
+mod cells;
+mod core;
+mod describe;
+
+mod json;
+mod metadata;
+mod podspec;
+mod rbac;
+mod reviews;
+mod single;
+mod table;
+#[cfg(test)]
+mod tests;
+mod update;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -105,6 +125,15 @@ pub trait Strategy: Send + Sync + std::fmt::Debug {
     fn selectable_field_names(&self) -> &'static [&'static str] {
         &[]
     }
+    /// For kinds with [`Kind::storage`] of another version: rewrites an object of this version into its stored form
+    /// (apiVersion included).
+    fn to_storage(&self, object: &mut Value) {
+        let _ = object;
+    }
+    /// The way back: rewrites a stored object into this version.
+    fn from_storage(&self, object: &mut Value) {
+        let _ = object;
+    }
     /// Cells of the Table row, one per column. `now` is Unix seconds, for ages.
     fn row(&self, object: &Value, now: i64) -> Vec<Value>;
     /// Grace period of a delete that names none, in seconds; `None`: deleted at once.
@@ -119,7 +148,23 @@ pub trait Strategy: Send + Sync + std::fmt::Debug {
     }
 }
 
-/// All built-in kinds; preferred versions of a group first.
-pub fn builtin() -> &'static [Kind] {
-    &[]
+pub use metadata::{validate_metadata, validate_metadata_update};
+pub use table::{builtin, find};
+
+impl Kind {
+    /// `v1` or `apps/v1`.
+    pub fn api_version(&self) -> String {
+        if self.group.is_empty() {
+            self.version.to_string()
+        } else {
+            format!("{}/{}", self.group, self.version)
+        }
+    }
+
+    /// The subresource of that name.
+    pub fn subresource(&self, name: &str) -> Option<&Subresource> {
+        self.subresources
+            .iter()
+            .find(|subresource| subresource.name == name)
+    }
 }

@@ -1,0 +1,242 @@
+//! What all controllers with a selector and a pod template share.
+
+use keelson_api::names;
+use keelson_api::selector::Selector;
+use keelson_api::status::{FieldError, go_quote};
+use serde_json::Value;
+
+use crate::kinds::json::{int, items, text};
+use crate::kinds::metadata::check_labels;
+use crate::kinds::podspec;
+
+/// Checks a count that may not be negative.
+pub(in crate::kinds) fn non_negative(errors: &mut Vec<FieldError>, object: &Value, field: &str) {
+    let pointer = format!("/{}", field.replace('.', "/"));
+    if let Some(number) = int(object, &pointer)
+        && number < 0
+    {
+        errors.push(FieldError::invalid(field, number, names::NON_NEGATIVE));
+    }
+}
+
+/// Checks selector and template: the selector is there, is well-formed, selects something and matches the template.
+pub(in crate::kinds) fn selector_and_template(errors: &mut Vec<FieldError>, object: &Value) {
+    let selector = object
+        .pointer("/spec/selector")
+        .filter(|selector| !selector.is_null());
+    let template = object.pointer("/spec/template").unwrap_or(&Value::Null);
+    match selector {
+        None => errors.push(FieldError::required("spec.selector", "")),
+        Some(selector) => {
+            label_selector(errors, selector, "spec.selector");
+            if selector_is_empty(selector) {
+                let shown = go_label_selector(selector);
+                let detail = "empty selector is invalid for deployment";
+                errors.push(FieldError::invalid_shown(
+                    "spec.selector",
+                    &shown,
+                    &kind_text(object, detail),
+                ));
+            }
+        }
+    }
+    if let Ok(selector) = Selector::from_label_selector(selector.unwrap_or(&Value::Null)) {
+        let labels = template.pointer("/metadata/labels").unwrap_or(&Value::Null);
+        if !selector.matches_value(labels) && !selector.is_everything() {
+            let detail = "`selector` does not match template `labels`";
+            let path = "spec.template.metadata.labels";
+            errors.push(FieldError::invalid_shown(path, &go_map(labels), detail));
+        }
+    }
+    errors.extend(podspec::validate_template(template, "spec.template"));
+}
+
+fn kind_text(object: &Value, text_for_deployment: &str) -> String {
+    let name = match text(object, "/kind") {
+        "DaemonSet" => "daemonset",
+        "StatefulSet" => "statefulset",
+        "ReplicaSet" => "replicaset",
+        _ => "deployment",
+    };
+    text_for_deployment.replace("deployment", name)
+}
+
+/// Pods of these controllers run for good.
+pub(in crate::kinds) fn always_restarts(errors: &mut Vec<FieldError>, object: &Value) {
+    let policy = text(object, "/spec/template/spec/restartPolicy");
+    if policy != "Always" {
+        let path = "spec.template.spec.restartPolicy";
+        errors.push(FieldError::not_supported(path, policy, &["Always"]));
+    }
+    if int(object, "/spec/template/spec/activeDeadlineSeconds").is_some() {
+        let detail = format!(
+            "activeDeadlineSeconds in {} is not Supported",
+            text(object, "/kind")
+        );
+        errors.push(FieldError::forbidden(
+            "spec.template.spec.activeDeadlineSeconds",
+            &detail,
+        ));
+    }
+}
+
+/// The selector never changes.
+pub(in crate::kinds) fn immutable_selector(errors: &mut Vec<FieldError>, old: &Value, new: &Value) {
+    let (was, is) = (old.pointer("/spec/selector"), new.pointer("/spec/selector"));
+    if was != is {
+        let shown = go_label_selector(is.unwrap_or(&Value::Null));
+        errors.push(FieldError::invalid_shown(
+            "spec.selector",
+            &shown,
+            names::IMMUTABLE,
+        ));
+    }
+}
+
+fn selector_is_empty(selector: &Value) -> bool {
+    Selector::from_label_selector(selector).is_ok_and(|selector| selector.is_everything())
+}
+
+/// Checks a `LabelSelector` at `path`.
+pub(in crate::kinds) fn label_selector(errors: &mut Vec<FieldError>, selector: &Value, path: &str) {
+    check_labels(
+        errors,
+        selector.get("matchLabels"),
+        &format!("{path}.matchLabels"),
+    );
+    for (index, expression) in items(selector, "/matchExpressions").iter().enumerate() {
+        let path = format!("{path}.matchExpressions[{index}]");
+        let (operator, values) = (text(expression, "/operator"), items(expression, "/values"));
+        match operator {
+            "In" | "NotIn" if values.is_empty() => {
+                let detail = "must be specified when `operator` is 'In' or 'NotIn'";
+                errors.push(FieldError::required(format!("{path}.values"), detail));
+            }
+            "Exists" | "DoesNotExist" if !values.is_empty() => {
+                let detail = "may not be specified when `operator` is 'Exists' or 'DoesNotExist'";
+                errors.push(FieldError::forbidden(format!("{path}.values"), detail));
+            }
+            "In" | "NotIn" | "Exists" | "DoesNotExist" => {}
+            other => {
+                let detail = "not a valid selector operator";
+                errors.push(FieldError::invalid(format!("{path}.operator"), other, detail));
+            }
+        }
+        let key = text(expression, "/key");
+        for complaint in names::qualified_name(key) {
+            errors.push(FieldError::invalid(format!("{path}.key"), key, &complaint));
+        }
+        for (at, value) in values.iter().filter_map(Value::as_str).enumerate() {
+            for complaint in names::label_value(value) {
+                errors.push(FieldError::invalid(
+                    format!("{path}.values[{at}]"),
+                    value,
+                    &complaint,
+                ));
+            }
+        }
+    }
+}
+
+/// A map of strings in Go's syntax, as upstream's messages show it.
+fn go_map(map: &Value) -> String {
+    let Some(map) = map.as_object() else {
+        return "map[string]string(nil)".to_owned();
+    };
+    let pairs: Vec<String> = map
+        .iter()
+        .map(|(key, value)| {
+            format!(
+                "{}:{}",
+                go_quote(key),
+                go_quote(value.as_str().unwrap_or_default())
+            )
+        })
+        .collect();
+    format!("map[string]string{{{}}}", pairs.join(", "))
+}
+
+/// A label selector in Go's syntax.
+fn go_label_selector(selector: &Value) -> String {
+    let labels = go_map(selector.get("matchLabels").unwrap_or(&Value::Null));
+    let expressions: Vec<String> = items(selector, "/matchExpressions")
+        .iter()
+        .map(|expression| {
+            let values = items(expression, "/values");
+            let quoted: Vec<String> = values
+                .iter()
+                .map(|value| go_quote(value.as_str().unwrap_or_default()))
+                .collect();
+            let values = if values.is_empty() {
+                "[]string(nil)".to_owned()
+            } else {
+                format!("[]string{{{}}}", quoted.join(", "))
+            };
+            let (key, operator) = (
+                go_quote(text(expression, "/key")),
+                go_quote(text(expression, "/operator")),
+            );
+            format!("v1.LabelSelectorRequirement{{Key:{key}, Operator:{operator}, Values:{values}}}")
+        })
+        .collect();
+    let expressions = if expressions.is_empty() {
+        "[]v1.LabelSelectorRequirement(nil)".to_owned()
+    } else {
+        format!("[]v1.LabelSelectorRequirement{{{}}}", expressions.join(", "))
+    };
+    format!("v1.LabelSelector{{MatchLabels:{labels}, MatchExpressions:{expressions}}}")
+}
+
+/// Checks a count or a share of pods, e.g. 1 or `25%`.
+pub(in crate::kinds) fn count_or_percent(errors: &mut Vec<FieldError>, value: Option<&Value>, path: &str) {
+    match value {
+        None | Some(Value::Null) => {}
+        Some(Value::String(text)) => {
+            let number = text.strip_suffix('%').filter(|digits| !digits.is_empty());
+            let percent = number.and_then(|digits| digits.parse::<u32>().ok());
+            match percent {
+                None => {
+                    let detail = "a valid percent string must be a numeric string followed by an ending '%' (e.g. \
+                                  '1%',  or '93%', regex used for validation is '[0-9]+%')";
+                    errors.push(FieldError::invalid(path, text.as_str(), detail));
+                }
+                Some(percent) if percent > 100 && path.ends_with("maxUnavailable") => {
+                    errors.push(FieldError::invalid(
+                        path,
+                        text.as_str(),
+                        "must not be greater than 100%",
+                    ));
+                }
+                Some(_) => {}
+            }
+        }
+        Some(number) => {
+            let count = number.as_i64().unwrap_or(0);
+            if count < 0 {
+                errors.push(FieldError::invalid(path, count, names::NON_NEGATIVE));
+            }
+        }
+    }
+}
+
+/// Whether a count or share is nothing at all.
+pub(in crate::kinds) fn is_nothing(value: Option<&Value>) -> bool {
+    match value {
+        Some(Value::String(text)) => text.trim_end_matches('%').parse::<u32>() == Ok(0),
+        Some(number) => number.as_i64() == Some(0),
+        None => true,
+    }
+}
+
+/// Replicas wanted, replicas seen, and the selector in the query syntax, for the `Scale` subresource.
+pub(in crate::kinds) fn scale(object: &Value) -> (i64, i64, String) {
+    let selector = object.pointer("/spec/selector").unwrap_or(&Value::Null);
+    let selector = Selector::from_label_selector(selector)
+        .map(|s| s.to_string())
+        .unwrap_or_default();
+    (
+        int(object, "/spec/replicas").unwrap_or(0),
+        int(object, "/status/replicas").unwrap_or(0),
+        selector,
+    )
+}

@@ -1,0 +1,156 @@
+use serde_json::{Value, json};
+
+use crate::kinds::find;
+
+fn row(pod: &Value) -> Vec<String> {
+    let kind = find("", "v1", "pods").unwrap();
+    kind.strategy
+        .row(pod, 1_000)
+        .iter()
+        .map(|cell| cell.as_str().map_or_else(|| cell.to_string(), str::to_owned))
+        .collect()
+}
+
+fn pod(status: &Value) -> Value {
+    json!({
+        "metadata": {"name": "p", "creationTimestamp": "1970-01-01T00:10:00Z"},
+        "spec": {"containers": [{"name": "a"}, {"name": "b"}], "initContainers": [{"name": "i"}, {"name": "j"}]},
+        "status": status
+    })
+}
+
+#[test]
+fn phases_and_reasons() {
+    let cases = [
+        (json!({"phase": "Pending"}), "0/2", "Pending", "0"),
+        (
+            json!({"phase": "Failed", "reason": "Evicted"}),
+            "0/2",
+            "Evicted",
+            "0",
+        ),
+        (
+            json!({"phase": "Pending", "initContainerStatuses": [
+                {"name": "i", "state": {"terminated": {"exitCode": 0}}}, {"name": "j", "state": {"running": {}}}]}),
+            "0/2",
+            "Init:1/2",
+            "0",
+        ),
+        (
+            json!({"phase": "Pending", "initContainerStatuses": [
+                {"name": "i", "restartCount": 2, "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+                 "lastState": {"terminated": {"finishedAt": "1970-01-01T00:16:30Z"}}}]}),
+            "0/2",
+            "Init:CrashLoopBackOff",
+            "2 (10s ago)",
+        ),
+        (
+            json!({"phase": "Pending", "initContainerStatuses": [{"name": "i", "state": {"terminated": {"exitCode": 3}}}]}),
+            "0/2",
+            "Init:ExitCode:3",
+            "0",
+        ),
+        (
+            json!({"phase": "Running", "containerStatuses": [
+                {"name": "a", "ready": true, "state": {"running": {}}},
+                {"name": "b", "restartCount": 1, "state": {"waiting": {"reason": "CrashLoopBackOff"}},
+                 "lastState": {"terminated": {"finishedAt": "1970-01-01T00:15:00Z"}}}]}),
+            "1/2",
+            "CrashLoopBackOff",
+            "1 (100s ago)",
+        ),
+        (
+            json!({"phase": "Running", "conditions": [{"type": "Ready", "status": "True"}], "containerStatuses": [
+                {"name": "a", "state": {"terminated": {"reason": "Completed", "exitCode": 0}}},
+                {"name": "b", "ready": true, "state": {"running": {}}}]}),
+            "1/2",
+            "Running",
+            "0",
+        ),
+        (
+            json!({"phase": "Running", "containerStatuses": [
+                {"name": "a", "state": {"terminated": {"signal": 9}}}, {"name": "b", "state": {"running": {}}}]}),
+            "0/2",
+            "Signal:9",
+            "0",
+        ),
+        (
+            json!({"phase": "Succeeded", "containerStatuses": [
+                {"name": "a", "state": {"terminated": {"reason": "Completed"}}}]}),
+            "0/2",
+            "Completed",
+            "0",
+        ),
+    ];
+    for (status, ready, text, restarts) in cases {
+        let row = row(&pod(&status));
+        assert_eq!(
+            (row[1].as_str(), row[2].as_str(), row[3].as_str(), row[4].as_str()),
+            (ready, text, restarts, "6m40s")
+        );
+    }
+}
+
+#[test]
+fn deletion_and_wide_cells() {
+    let mut pod = pod(
+        &json!({"phase": "Running", "podIPs": [{"ip": "10.42.0.5"}], "conditions": [
+        {"type": "x.io/ok", "status": "True"}]}),
+    );
+    assert_eq!(row(&pod)[5..], ["10.42.0.5", "<none>", "<none>", "<none>"]);
+    pod["metadata"]["deletionTimestamp"] = json!("1970-01-01T00:15:00Z");
+    pod["spec"]["nodeName"] = json!("n1");
+    pod["spec"]["readinessGates"] = json!([{"conditionType": "x.io/ok"}, {"conditionType": "x.io/no"}]);
+    let row_of = row(&pod);
+    assert_eq!(row_of[2], "Terminating");
+    assert_eq!(row_of[5..], ["10.42.0.5", "n1", "<none>", "1/2"]);
+    pod["status"]["reason"] = json!("NodeLost");
+    assert_eq!(row(&pod)[2], "Unknown");
+}
+
+#[test]
+fn sidecars_count_once_started() {
+    let mut pod = pod(&json!({"phase": "Running",
+        "initContainerStatuses": [{"name": "i", "started": true, "ready": true, "state": {"running": {}}},
+                                  {"name": "j", "state": {"terminated": {"exitCode": 0}}}],
+        "containerStatuses": [{"name": "a", "ready": true, "state": {"running": {}}}]}));
+    pod["spec"]["initContainers"][0]["restartPolicy"] = json!("Always");
+    assert_eq!(row(&pod)[1..3], ["2/3", "Running"]);
+}
+
+#[test]
+fn only_a_few_fields_of_a_pod_change() {
+    let strategy = &find("", "v1", "pods").unwrap().strategy;
+    let mut old = json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "a", "image": "x"}]}});
+    strategy.default(&mut old);
+    let mut new = old.clone();
+    new["spec"]["containers"][0]["image"] = json!("y");
+    assert_eq!(strategy.validate_update(None, &old, &new), []);
+    new["spec"]["hostname"] = json!("h");
+    let errors = strategy.validate_update(None, &old, &new);
+    assert_eq!(errors.len(), 1);
+    assert!(
+        errors[0]
+            .to_string()
+            .starts_with("spec: Forbidden: pod updates may not change fields other than `spec.")
+    );
+    new["spec"]["containers"] = json!([]);
+    let errors = strategy.validate_update(None, &old, &new);
+    assert_eq!(
+        errors[0].to_string(),
+        "spec.containers: Forbidden: pod updates may not add or remove containers"
+    );
+}
+
+#[test]
+fn grace_is_that_of_the_spec_once_bound() {
+    let strategy = &find("", "v1", "pods").unwrap().strategy;
+    let mut pod = json!({"spec": {"terminationGracePeriodSeconds": 5}});
+    assert_eq!(strategy.default_grace(&pod), Some(0));
+    pod["spec"]["nodeName"] = json!("n");
+    assert_eq!(strategy.default_grace(&pod), Some(5));
+    assert_eq!(
+        find("", "v1", "services").unwrap().strategy.default_grace(&pod),
+        None
+    );
+}

@@ -1,0 +1,232 @@
+//! What a pod's owner may change after its creation (`ValidatePodUpdate` and the subresources' kin).
+
+use keelson_api::status::FieldError;
+use serde_json::Value;
+
+use crate::kinds::json::{int, items, text};
+use crate::kinds::podspec;
+
+const FIXED: &str = "pod updates may not change fields other than `spec.containers[*].image`,\
+                     `spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions \
+                     to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it \
+                     was previously negative)\n";
+
+/// Complaints about an update of the pod, or through one of its subresources.
+pub(super) fn update(subresource: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {
+    match subresource {
+        None => spec_update(old, new),
+        Some("status") => status_update(old, new),
+        Some("resize") => {
+            let mut errors =
+                podspec::validate_pod_spec(new.get("spec").unwrap_or(&Value::Null), "spec", true);
+            if without_resources(old) != without_resources(new) {
+                let detail = "only cpu and memory resources are mutable\n";
+                errors.push(FieldError::forbidden("spec", detail));
+            }
+            errors
+        }
+        Some("ephemeralcontainers") => ephemeral(old, new),
+        Some(_) => Vec::new(),
+    }
+}
+
+fn spec_update(old: &Value, new: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let mut comparable = new.clone();
+    for list in ["containers", "initContainers"] {
+        let pointer = format!("/spec/{list}");
+        let (was, is) = (items(old, &pointer), items(new, &pointer));
+        if was.len() != is.len() {
+            let what = if list == "containers" {
+                "containers"
+            } else {
+                "init containers"
+            };
+            let detail = format!("pod updates may not add or remove {what}");
+            return vec![FieldError::forbidden(format!("spec.{list}"), &detail)];
+        }
+        for (index, container) in is.iter().enumerate() {
+            let image = text(container, "/image");
+            if image.trim() != image || image.is_empty() {
+                errors.push(FieldError::required(format!("spec.{list}[{index}].image"), ""));
+            }
+            put_back(&mut comparable, old, &format!("{pointer}/{index}/image"));
+        }
+    }
+    deadline(&mut errors, old, new);
+    tolerations(&mut errors, old, new);
+    gates(&mut errors, old, new);
+    for field in ["activeDeadlineSeconds", "tolerations", "schedulingGates"] {
+        put_back(&mut comparable, old, &format!("/spec/{field}"));
+    }
+    if int(old, "/spec/terminationGracePeriodSeconds").is_some_and(|grace| grace < 0)
+        && int(new, "/spec/terminationGracePeriodSeconds") == Some(1)
+    {
+        put_back(&mut comparable, old, "/spec/terminationGracePeriodSeconds");
+    }
+    if !items(old, "/spec/schedulingGates").is_empty() {
+        // A gated pod may still be steered to other nodes.
+        for field in ["nodeSelector", "affinity"] {
+            put_back(&mut comparable, old, &format!("/spec/{field}"));
+        }
+    }
+    if comparable.get("spec") != old.get("spec") {
+        errors.push(FieldError::forbidden("spec", FIXED));
+    }
+    errors
+}
+
+/// Copies what is at a pointer in `old` over what is there in `new`; removes it if `old` has nothing.
+fn put_back(new: &mut Value, old: &Value, pointer: &str) {
+    let Some((parent, key)) = pointer.rsplit_once('/') else {
+        return;
+    };
+    let Some(map) = new.pointer_mut(parent).and_then(Value::as_object_mut) else {
+        return;
+    };
+    match old.pointer(pointer) {
+        Some(value) => drop(map.insert(key.to_owned(), value.clone())),
+        None => drop(map.remove(key)),
+    }
+}
+
+fn deadline(errors: &mut Vec<FieldError>, old: &Value, new: &Value) {
+    let pointer = "/spec/activeDeadlineSeconds";
+    match (int(old, pointer), int(new, pointer)) {
+        (_, Some(seconds)) if !(0..=i64::from(i32::MAX)).contains(&seconds) => {
+            let detail = keelson_api::names::range(0, i32::MAX.into());
+            errors.push(FieldError::invalid(
+                "spec.activeDeadlineSeconds",
+                seconds,
+                &detail,
+            ));
+        }
+        (Some(was), Some(is)) if was < is => {
+            let detail = "must be less than or equal to previous value";
+            errors.push(FieldError::invalid("spec.activeDeadlineSeconds", is, detail));
+        }
+        (Some(_), None) => {
+            let detail = "must not update from a positive integer to nil value";
+            errors.push(FieldError::invalid(
+                "spec.activeDeadlineSeconds",
+                Value::Null,
+                detail,
+            ));
+        }
+        _ => {}
+    }
+}
+
+fn tolerations(errors: &mut Vec<FieldError>, old: &Value, new: &Value) {
+    let same_but_seconds = |a: &Value, b: &Value| {
+        ["key", "operator", "value", "effect"]
+            .iter()
+            .all(|field| a.get(*field) == b.get(*field))
+    };
+    let new_ones = items(new, "/spec/tolerations");
+    let kept = items(old, "/spec/tolerations")
+        .iter()
+        .all(|toleration| new_ones.iter().any(|other| same_but_seconds(toleration, other)));
+    if !kept {
+        let detail = "existing toleration can not be modified except its tolerationSeconds";
+        errors.push(FieldError::forbidden("spec.tolerations", detail));
+    }
+}
+
+fn gates(errors: &mut Vec<FieldError>, old: &Value, new: &Value) {
+    for (index, gate) in items(new, "/spec/schedulingGates").iter().enumerate() {
+        let name = text(gate, "/name");
+        if !items(old, "/spec/schedulingGates")
+            .iter()
+            .any(|old| text(old, "/name") == name)
+        {
+            let detail = format!("only deletion is allowed, but found new scheduling gate '{name}'");
+            errors.push(FieldError::forbidden(
+                format!("spec.schedulingGates[{index}].name"),
+                &detail,
+            ));
+        }
+    }
+}
+
+/// A finished container stays finished unless the pod may restart it.
+fn status_update(old: &Value, new: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    for (list, containers) in [
+        ("containerStatuses", "containers"),
+        ("initContainerStatuses", "initContainers"),
+    ] {
+        let policy = text(old, "/spec/restartPolicy");
+        if policy == "Always" {
+            continue;
+        }
+        for was in items(old, &format!("/status/{list}")) {
+            let ended = was.pointer("/state/terminated").is_some_and(Value::is_object);
+            let failed = int(was, "/state/terminated/exitCode") != Some(0);
+            let name = text(was, "/name");
+            let sidecar = items(old, &format!("/spec/{containers}"))
+                .iter()
+                .any(|container| {
+                    text(container, "/name") == name && text(container, "/restartPolicy") == "Always"
+                });
+            if !ended || sidecar || (failed && policy == "OnFailure") {
+                continue;
+            }
+            let is = items(new, &format!("/status/{list}"))
+                .iter()
+                .find(|is| text(is, "/name") == name);
+            if is.is_some_and(|is| !is.pointer("/state/terminated").is_some_and(Value::is_object)) {
+                let detail = "may not be transitioned to non-terminated state";
+                errors.push(FieldError::forbidden(
+                    format!("status.{list}[{name}].state"),
+                    detail,
+                ));
+            }
+        }
+    }
+    if text(old, "/spec/nodeName") != text(new, "/spec/nodeName") {
+        errors.push(FieldError::forbidden(
+            "spec.nodeName",
+            "may not be changed directly",
+        ));
+    }
+    errors
+}
+
+/// Ephemeral containers may be added, nothing else.
+fn ephemeral(old: &Value, new: &Value) -> Vec<FieldError> {
+    let mut errors = podspec::validate_pod_spec(new.get("spec").unwrap_or(&Value::Null), "spec", true);
+    let pointer = "/spec/ephemeralContainers";
+    for was in items(old, pointer) {
+        let name = text(was, "/name");
+        match items(new, pointer).iter().find(|is| text(is, "/name") == name) {
+            None => {
+                let detail = format!("existing ephemeral containers \"{name}\" may not be removed\n");
+                errors.push(FieldError::forbidden("spec.ephemeralContainers", &detail));
+            }
+            Some(is) if is != was => {
+                let detail = format!("existing ephemeral containers \"{name}\" may not be changed\n");
+                errors.push(FieldError::forbidden("spec.ephemeralContainers", &detail));
+            }
+            Some(_) => {}
+        }
+    }
+    errors
+}
+
+fn without_resources(pod: &Value) -> Value {
+    let mut spec = pod.get("spec").cloned().unwrap_or_default();
+    for list in ["containers", "initContainers"] {
+        for container in spec
+            .get_mut(list)
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten()
+        {
+            if let Some(map) = container.as_object_mut() {
+                map.remove("resources");
+            }
+        }
+    }
+    spec
+}

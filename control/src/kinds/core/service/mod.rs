@@ -1,0 +1,186 @@
+//! Services. Cluster addresses and node ports are given out by admission; here is everything else.
+
+mod row;
+mod validate;
+
+use std::collections::BTreeMap;
+
+use keelson_api::status::FieldError;
+use serde_json::{Value, json};
+
+use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
+use crate::kinds::json::{is_unset, list, object_or_new, set_default, set_zero, text};
+use crate::kinds::{Kind, Strategy, update};
+
+const COLUMNS: &[ColumnDef] = &[
+    NAME,
+    ("Type", "string", 0, "type determines how the Service is exposed."),
+    (
+        "Cluster-IP",
+        "string",
+        0,
+        "clusterIP is the IP address of the service.",
+    ),
+    (
+        "External-IP",
+        "string",
+        0,
+        "externalIPs is a list of IP addresses for which nodes will also accept traffic.",
+    ),
+    (
+        "Port(s)",
+        "string",
+        0,
+        "The list of ports that are exposed by this service.",
+    ),
+    AGE,
+    (
+        "Selector",
+        "string",
+        1,
+        "Route service traffic to pods with label keys and values matching this selector.",
+    ),
+];
+
+pub(super) fn kind() -> Kind {
+    describe::kind("v1", "Service", "services", COLUMNS, Service)
+        .short(&["svc"])
+        .in_all()
+        .status()
+        .sub("proxy", "v1", "ServiceProxyOptions", super::node::PROXY)
+        .done()
+}
+
+#[derive(Debug)]
+struct Service;
+
+impl Strategy for Service {
+    fn default(&self, service: &mut Value) {
+        let Some(map) = service.as_object_mut() else {
+            return;
+        };
+        if let Some(status) = object_or_new(map, "status") {
+            object_or_new(status, "loadBalancer");
+        }
+        let Some(spec) = object_or_new(map, "spec") else {
+            return;
+        };
+        set_zero(spec, "type", "ClusterIP");
+        set_zero(spec, "sessionAffinity", "None");
+        if spec.get("sessionAffinity").and_then(Value::as_str) == Some("ClientIP") {
+            let config = object_or_new(spec, "sessionAffinityConfig");
+            if let Some(client) = config.and_then(|config| object_or_new(config, "clientIP")) {
+                set_default(client, "timeoutSeconds", 10800);
+            }
+        }
+        for port in list(spec, "ports") {
+            set_zero(port, "protocol", "TCP");
+            let number = port.get("port").cloned().unwrap_or_default();
+            set_zero(port, "targetPort", number);
+        }
+        let kind = spec
+            .get("type")
+            .and_then(Value::as_str)
+            .unwrap_or_default()
+            .to_owned();
+        let external = matches!(kind.as_str(), "NodePort" | "LoadBalancer")
+            || (kind == "ClusterIP" && !is_unset(spec.get("externalIPs")));
+        if external {
+            set_zero(spec, "externalTrafficPolicy", "Cluster");
+        }
+        if matches!(kind.as_str(), "ClusterIP" | "NodePort" | "LoadBalancer") {
+            set_default(spec, "internalTrafficPolicy", "Cluster");
+        }
+        if kind == "LoadBalancer" {
+            set_default(spec, "allocateLoadBalancerNodePorts", true);
+        }
+    }
+
+    fn prepare_create(&self, new: &mut Value) {
+        new["status"] = json!({"loadBalancer": {}});
+    }
+
+    fn prepare_update(&self, subresource: Option<&str>, old: &Value, new: &mut Value) {
+        update::without_generation(subresource, old, new);
+        if subresource.is_none() {
+            keep_addresses(old, new);
+        }
+    }
+
+    fn validate_create(&self, object: &Value) -> Vec<FieldError> {
+        validate::service(object)
+    }
+
+    fn validate_update(&self, subresource: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {
+        if subresource == Some("status") {
+            return Vec::new();
+        }
+        let mut errors = validate::immutable(old, new);
+        errors.extend(validate::service(new));
+        errors
+    }
+
+    fn selectable_fields(&self, object: &Value) -> BTreeMap<String, String> {
+        ["clusterIP", "type"]
+            .into_iter()
+            .map(|field| {
+                (
+                    format!("spec.{field}"),
+                    text(object, &format!("/spec/{field}")).to_owned(),
+                )
+            })
+            .collect()
+    }
+
+    fn selectable_field_names(&self) -> &'static [&'static str] {
+        &["spec.clusterIP", "spec.type"]
+    }
+
+    fn row(&self, object: &Value, now: i64) -> Vec<Value> {
+        row::row(object, now)
+    }
+}
+
+/// A client that replaces a Service without naming its addresses and node ports keeps them
+/// (`patchAllocatedValues`).
+fn keep_addresses(old: &Value, new: &mut Value) {
+    let allocates = |kind: &str| matches!(kind, "ClusterIP" | "NodePort" | "LoadBalancer");
+    let (was, is) = (
+        text(old, "/spec/type").to_owned(),
+        text(new, "/spec/type").to_owned(),
+    );
+    let Some(spec) = new.get_mut("spec").and_then(Value::as_object_mut) else {
+        return;
+    };
+    if allocates(&was) && allocates(&is) {
+        for field in ["clusterIP", "clusterIPs"] {
+            if is_unset(spec.get(field))
+                && let Some(value) = old.pointer("/spec").and_then(|spec| spec.get(field))
+            {
+                spec.insert(field.to_owned(), value.clone());
+            }
+        }
+    }
+    if was == "ExternalName" || is != was && is == "ClusterIP" {
+        return;
+    }
+    let old_ports = old.pointer("/spec/ports").and_then(Value::as_array);
+    for port in list(spec, "ports") {
+        let same = |other: &&Value| {
+            ["port", "protocol", "name"]
+                .iter()
+                .all(|key| other.get(*key) == port.get(*key))
+        };
+        let number = old_ports
+            .into_iter()
+            .flatten()
+            .find(same)
+            .and_then(|old| old.get("nodePort"))
+            .cloned();
+        if let Some(number) = number
+            && is != "ClusterIP"
+        {
+            set_zero(port, "nodePort", number);
+        }
+    }
+}

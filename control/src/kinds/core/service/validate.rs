@@ -1,0 +1,161 @@
+//! What a Service must be.
+
+use keelson_api::names;
+use keelson_api::status::FieldError;
+use serde_json::Value;
+
+use crate::kinds::json::{int, is_unset, items, text};
+
+const TYPES: &[&str] = &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
+
+/// Complaints about a Service.
+pub(super) fn service(service: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let kind = text(service, "/spec/type");
+    let headless = text(service, "/spec/clusterIP") == "None";
+    let ports = items(service, "/spec/ports");
+    if ports.is_empty() && !headless && kind != "ExternalName" {
+        errors.push(FieldError::required("spec.ports", ""));
+    }
+    match kind {
+        "LoadBalancer" | "NodePort" if headless => {
+            let detail = format!("may not be set to 'None' for {kind} services");
+            errors.push(FieldError::invalid("spec.clusterIPs[0]", "None", &detail));
+        }
+        "ExternalName" => {
+            if !is_unset(service.pointer("/spec/clusterIP")) {
+                errors.push(FieldError::forbidden(
+                    "spec.clusterIPs",
+                    "may not be set for ExternalName services",
+                ));
+            }
+            let name = text(service, "/spec/externalName");
+            let name = name.strip_suffix('.').unwrap_or(name);
+            if name.is_empty() {
+                errors.push(FieldError::required("spec.externalName", ""));
+            } else {
+                for complaint in names::dns1123_subdomain(name) {
+                    errors.push(FieldError::invalid("spec.externalName", name, &complaint));
+                }
+            }
+        }
+        _ if !TYPES.contains(&kind) => errors.push(FieldError::not_supported("spec.type", kind, TYPES)),
+        _ => {}
+    }
+    for (index, port) in ports.iter().enumerate() {
+        check_port(
+            &mut errors,
+            port,
+            &format!("spec.ports[{index}]"),
+            ports.len() > 1,
+        );
+    }
+    unique_ports(&mut errors, ports);
+    crate::kinds::metadata::check_labels(&mut errors, service.pointer("/spec/selector"), "spec.selector");
+    let affinity = text(service, "/spec/sessionAffinity");
+    if !matches!(affinity, "None" | "ClientIP") {
+        errors.push(FieldError::not_supported(
+            "spec.sessionAffinity",
+            affinity,
+            &["ClientIP", "None"],
+        ));
+    }
+    addresses(&mut errors, service);
+    errors
+}
+
+fn addresses(errors: &mut Vec<FieldError>, service: &Value) {
+    let cluster_ip = text(service, "/spec/clusterIP");
+    if !cluster_ip.is_empty() && cluster_ip != "None" {
+        for complaint in names::ip(cluster_ip) {
+            errors.push(FieldError::invalid("spec.clusterIPs[0]", cluster_ip, &complaint));
+        }
+    }
+    for (index, ip) in items(service, "/spec/externalIPs").iter().enumerate() {
+        let ip = ip.as_str().unwrap_or_default();
+        for complaint in names::ip(ip) {
+            errors.push(FieldError::invalid(
+                format!("spec.externalIPs[{index}]"),
+                ip,
+                &complaint,
+            ));
+        }
+    }
+    for field in ["externalTrafficPolicy", "internalTrafficPolicy"] {
+        let policy = text(service, &format!("/spec/{field}"));
+        if !matches!(policy, "" | "Cluster" | "Local") {
+            errors.push(FieldError::not_supported(
+                format!("spec.{field}"),
+                policy,
+                &["Cluster", "Local"],
+            ));
+        }
+    }
+}
+
+fn check_port(errors: &mut Vec<FieldError>, port: &Value, path: &str, named: bool) {
+    let name = text(port, "/name");
+    if named && name.is_empty() {
+        errors.push(FieldError::required(format!("{path}.name"), ""));
+    } else if !name.is_empty() {
+        for complaint in names::dns1123_label(name) {
+            errors.push(FieldError::invalid(format!("{path}.name"), name, &complaint));
+        }
+    }
+    let number = int(port, "/port").unwrap_or(0);
+    for complaint in names::port_number(number) {
+        errors.push(FieldError::invalid(format!("{path}.port"), number, &complaint));
+    }
+    let protocol = text(port, "/protocol");
+    if protocol.is_empty() {
+        errors.push(FieldError::required(format!("{path}.protocol"), ""));
+    } else if !matches!(protocol, "TCP" | "UDP" | "SCTP") {
+        let path = format!("{path}.protocol");
+        errors.push(FieldError::not_supported(path, protocol, &["SCTP", "TCP", "UDP"]));
+    }
+    crate::kinds::metadata::check_port_or_name(errors, port.get("targetPort"), &format!("{path}.targetPort"));
+}
+
+fn unique_ports(errors: &mut Vec<FieldError>, ports: &[Value]) {
+    let mut names = Vec::new();
+    let mut numbers = Vec::new();
+    for (index, port) in ports.iter().enumerate() {
+        let name = text(port, "/name");
+        if !name.is_empty() {
+            if names.contains(&name) {
+                errors.push(FieldError::duplicate(format!("spec.ports[{index}].name"), name));
+            }
+            names.push(name);
+        }
+        let key = (int(port, "/port"), text(port, "/protocol"));
+        if numbers.contains(&key) {
+            let shown = serde_json::json!({"port": key.0, "protocol": key.1});
+            errors.push(FieldError::duplicate(format!("spec.ports[{index}]"), shown));
+        }
+        numbers.push(key);
+    }
+}
+
+/// Complaints about a change: the cluster address stays while the type needs one.
+pub(super) fn immutable(old: &Value, new: &Value) -> Vec<FieldError> {
+    let allocates = |service: &Value| {
+        matches!(
+            text(service, "/spec/type"),
+            "ClusterIP" | "NodePort" | "LoadBalancer"
+        )
+    };
+    let (was, is) = (text(old, "/spec/clusterIP"), text(new, "/spec/clusterIP"));
+    if allocates(old) && allocates(new) && !was.is_empty() && was != is {
+        let shown = serde_json::json!([is]);
+        let mut errors = vec![FieldError::invalid(
+            "spec.clusterIPs[0]",
+            shown,
+            "may not change once set",
+        )];
+        if is.is_empty() {
+            errors = vec![FieldError::invalid("spec.clusterIP", "", "field is immutable")];
+        }
+        return errors;
+    }
+    Vec::new()
+}

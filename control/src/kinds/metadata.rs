@@ -1,0 +1,213 @@
+//! What all objects share: names, labels, annotations, owners, finalizers (`ValidateObjectMeta`).
+
+use keelson_api::names;
+use keelson_api::status::FieldError;
+use serde_json::Value;
+
+use super::Kind;
+use super::json::{items, text};
+
+/// Bytes that all annotations together may take.
+const MAX_ANNOTATIONS: usize = 256 * 1024;
+
+/// How the names of a kind look.
+fn name_rule(kind: &Kind) -> fn(&str) -> names::Complaints {
+    match (kind.group.as_ref(), kind.plural.as_ref()) {
+        ("", "namespaces") => names::dns1123_label,
+        ("", "services") => names::dns1035_label,
+        ("rbac.authorization.k8s.io", _) => names::path_segment,
+        _ => names::dns1123_subdomain,
+    }
+}
+
+/// Complaints about `metadata` of an object about to be stored. Virtual kinds (reviews) have no such rules.
+pub fn validate_metadata(kind: &Kind, object: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let (name, generate) = (
+        text(object, "/metadata/name"),
+        text(object, "/metadata/generateName"),
+    );
+    let rule = name_rule(kind);
+    if !generate.is_empty() {
+        // The prefix may end in a dash, because something will follow.
+        let checked = generate.strip_suffix('-').map(|text| format!("{text}a"));
+        for complaint in rule(checked.as_deref().unwrap_or(generate)) {
+            errors.push(FieldError::invalid("metadata.generateName", generate, &complaint));
+        }
+    }
+    if name.is_empty() {
+        errors.push(FieldError::required(
+            "metadata.name",
+            "name or generateName is required",
+        ));
+    } else {
+        for complaint in rule(name) {
+            errors.push(FieldError::invalid("metadata.name", name, &complaint));
+        }
+    }
+    let namespace = text(object, "/metadata/namespace");
+    if kind.namespaced {
+        if namespace.is_empty() {
+            errors.push(FieldError::required("metadata.namespace", ""));
+        } else {
+            for complaint in names::dns1123_label(namespace) {
+                errors.push(FieldError::invalid("metadata.namespace", namespace, &complaint));
+            }
+        }
+    } else if !namespace.is_empty() {
+        errors.push(FieldError::forbidden(
+            "metadata.namespace",
+            "not allowed on this type",
+        ));
+    }
+    check_labels(&mut errors, object.pointer("/metadata/labels"), "metadata.labels");
+    check_annotations(
+        &mut errors,
+        object.pointer("/metadata/annotations"),
+        "metadata.annotations",
+    );
+    check_owners(&mut errors, object);
+    check_finalizers(&mut errors, object);
+    errors
+}
+
+/// Complaints about a change of `metadata`, beyond [`validate_metadata`] of the new object: what never changes.
+pub fn validate_metadata_update(old: &Value, new: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    for field in ["name", "namespace", "uid", "creationTimestamp"] {
+        let pointer = format!("/metadata/{field}");
+        if text(old, &pointer) != text(new, &pointer) {
+            errors.push(FieldError::invalid(
+                format!("metadata.{field}"),
+                text(new, &pointer),
+                names::IMMUTABLE,
+            ));
+        }
+    }
+    if !text(old, "/metadata/deletionTimestamp").is_empty() {
+        let added: Vec<&str> = items(new, "/metadata/finalizers")
+            .iter()
+            .filter(|finalizer| !items(old, "/metadata/finalizers").contains(finalizer))
+            .filter_map(Value::as_str)
+            .collect();
+        if !added.is_empty() {
+            let quoted: Vec<String> = added
+                .iter()
+                .map(|text| keelson_api::status::go_quote(text))
+                .collect();
+            let detail = format!(
+                "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+                quoted.join(", ")
+            );
+            errors.push(FieldError::forbidden("metadata.finalizers", &detail));
+        }
+    }
+    errors
+}
+
+/// Checks a map of labels.
+pub(super) fn check_labels(errors: &mut Vec<FieldError>, labels: Option<&Value>, path: &str) {
+    for (key, value) in labels.and_then(Value::as_object).into_iter().flatten() {
+        for complaint in names::qualified_name(key) {
+            errors.push(FieldError::invalid(path, key.as_str(), &complaint));
+        }
+        let value = value.as_str().unwrap_or_default();
+        for complaint in names::label_value(value) {
+            errors.push(FieldError::invalid(path, value, &complaint));
+        }
+    }
+}
+
+/// Checks a map of annotations: any text, but limited in size.
+pub(super) fn check_annotations(errors: &mut Vec<FieldError>, annotations: Option<&Value>, path: &str) {
+    let mut size = 0;
+    for (key, value) in annotations.and_then(Value::as_object).into_iter().flatten() {
+        for complaint in names::qualified_name(&key.to_lowercase()) {
+            errors.push(FieldError::invalid(path, key.as_str(), &complaint));
+        }
+        size += key.len() + value.as_str().map_or(0, str::len);
+    }
+    if size > MAX_ANNOTATIONS {
+        errors.push(FieldError::too_long(path, MAX_ANNOTATIONS));
+    }
+}
+
+fn check_owners(errors: &mut Vec<FieldError>, object: &Value) {
+    let mut controller: Option<&str> = None;
+    for (index, owner) in items(object, "/metadata/ownerReferences").iter().enumerate() {
+        let path = format!("metadata.ownerReferences[{index}]");
+        for (field, detail) in [
+            ("apiVersion", "version must not be empty"),
+            ("kind", "must not be empty"),
+            ("name", "must not be empty"),
+            ("uid", "must not be empty"),
+        ] {
+            if text(owner, &format!("/{field}")).is_empty() {
+                errors.push(FieldError::invalid(format!("{path}.{field}"), "", detail));
+            }
+        }
+        if text(owner, "/apiVersion") == "v1" && text(owner, "/kind") == "Event" {
+            let detail = "/v1, Kind=Event is disallowed from being an owner";
+            errors.push(FieldError::invalid(path.as_str(), owner.clone(), detail));
+        }
+        if owner.get("controller") == Some(&Value::Bool(true)) {
+            let name = text(owner, "/name");
+            if let Some(first) = controller {
+                let detail = format!(
+                    "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {name}"
+                );
+                let all = object
+                    .pointer("/metadata/ownerReferences")
+                    .cloned()
+                    .unwrap_or_default();
+                errors.push(FieldError::invalid("metadata.ownerReferences", all, &detail));
+            }
+            controller.get_or_insert(name);
+        }
+    }
+}
+
+fn check_finalizers(errors: &mut Vec<FieldError>, object: &Value) {
+    let (mut orphan, mut foreground) = (false, false);
+    for finalizer in items(object, "/metadata/finalizers")
+        .iter()
+        .filter_map(Value::as_str)
+    {
+        for complaint in names::qualified_name(finalizer) {
+            errors.push(FieldError::invalid("metadata.finalizers", finalizer, &complaint));
+        }
+        // Plain words are reserved for Kubernetes itself.
+        let known = matches!(finalizer, "orphan" | "kubernetes" | "foregroundDeletion");
+        if !finalizer.contains('/') && !known {
+            let detail = "name is neither a standard finalizer name nor is it fully qualified";
+            errors.push(FieldError::invalid("metadata.finalizers", finalizer, detail));
+        }
+        orphan |= finalizer == "orphan";
+        foreground |= finalizer == "foregroundDeletion";
+    }
+    if orphan && foreground {
+        let all = object
+            .pointer("/metadata/finalizers")
+            .cloned()
+            .unwrap_or_default();
+        let detail = "finalizer orphan and foregroundDeletion cannot be both set";
+        errors.push(FieldError::invalid("metadata.finalizers", all, detail));
+    }
+}
+
+/// Checks a port that is a number or the name of a container's port.
+pub(super) fn check_port_or_name(errors: &mut Vec<FieldError>, port: Option<&Value>, path: &str) {
+    match port {
+        Some(Value::String(name)) => {
+            for complaint in names::port_name(name) {
+                errors.push(FieldError::invalid(path, name.as_str(), &complaint));
+            }
+        }
+        other => {
+            let number = other.and_then(Value::as_i64).unwrap_or(0);
+            for complaint in names::port_number(number) {
+                errors.push(FieldError::invalid(path, number, &complaint));
+            }
+        }
+    }
+}

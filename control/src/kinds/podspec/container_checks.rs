@@ -1,0 +1,309 @@
+//! What containers must be (`validateContainers`).
+
+mod env;
+mod handlers;
+mod resources;
+
+use keelson_api::names;
+use keelson_api::status::FieldError;
+use serde_json::Value;
+
+use crate::kinds::json::{int, is_true, is_unset, items, text};
+
+/// The three lists of containers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Group {
+    Main,
+    Init,
+    Ephemeral,
+}
+
+impl Group {
+    fn field(self) -> &'static str {
+        match self {
+            Self::Main => "containers",
+            Self::Init => "initContainers",
+            Self::Ephemeral => "ephemeralContainers",
+        }
+    }
+}
+
+/// Complaints about one list of containers. `volumes` are the names that mounts may use.
+pub(super) fn containers(
+    errors: &mut Vec<FieldError>,
+    spec: &Value,
+    path: &str,
+    volumes: &[(&str, bool)],
+    group: Group,
+) {
+    let list = items(spec, &format!("/{}", group.field()));
+    let path = format!("{path}.{}", group.field());
+    if list.is_empty() && group == Group::Main {
+        errors.push(FieldError::required(path.as_str(), ""));
+    }
+    let mut host_ports = Vec::new();
+    for (index, container) in list.iter().enumerate() {
+        let path = format!("{path}[{index}]");
+        name(errors, spec, group, index, &path);
+        common(errors, container, &path, volumes);
+        ports(
+            errors,
+            container,
+            &path,
+            is_true(spec, "/hostNetwork"),
+            &mut host_ports,
+        );
+        resources::check(errors, container, &path);
+        by_group(errors, container, &path, group);
+    }
+}
+
+/// Names are unique over all three lists.
+fn name(errors: &mut Vec<FieldError>, spec: &Value, group: Group, index: usize, path: &str) {
+    let name_of = |group: Group, index: usize| {
+        items(spec, &format!("/{}", group.field()))
+            .get(index)
+            .map_or("", |container| text(container, "/name"))
+    };
+    let name = name_of(group, index);
+    let path = format!("{path}.name");
+    if name.is_empty() {
+        errors.push(FieldError::required(path, ""));
+        return;
+    }
+    for complaint in names::dns1123_label(name) {
+        errors.push(FieldError::invalid(path.as_str(), name, &complaint));
+    }
+    let earlier = (0..index).any(|at| name_of(group, at) == name);
+    let elsewhere = [Group::Main, Group::Init]
+        .into_iter()
+        .take_while(|other| *other != group)
+        .any(|other| {
+            (0..items(spec, &format!("/{}", other.field())).len()).any(|at| name_of(other, at) == name)
+        });
+    if earlier || elsewhere {
+        errors.push(FieldError::duplicate(path, name));
+    }
+}
+
+fn common(errors: &mut Vec<FieldError>, container: &Value, path: &str, volumes: &[(&str, bool)]) {
+    let image = text(container, "/image");
+    if image.is_empty() {
+        errors.push(FieldError::required(format!("{path}.image"), ""));
+    } else if image.trim() != image {
+        let detail = "must not have leading or trailing whitespace";
+        errors.push(FieldError::invalid(format!("{path}.image"), image, detail));
+    }
+    let choices: [(&str, &[&str]); 2] = [
+        ("terminationMessagePolicy", &["File", "FallbackToLogsOnError"]),
+        ("imagePullPolicy", &["Always", "IfNotPresent", "Never"]),
+    ];
+    for (field, allowed) in choices {
+        match text(container, &format!("/{field}")) {
+            "" => errors.push(FieldError::required(format!("{path}.{field}"), "")),
+            value if !allowed.contains(&value) => {
+                errors.push(FieldError::not_supported(
+                    format!("{path}.{field}"),
+                    value,
+                    allowed,
+                ));
+            }
+            _ => {}
+        }
+    }
+    env::check(errors, container, path);
+    mounts(errors, container, path, volumes);
+    security(errors, container, path);
+}
+
+fn mounts(errors: &mut Vec<FieldError>, container: &Value, path: &str, volumes: &[(&str, bool)]) {
+    let mut places = Vec::new();
+    for (index, mount) in items(container, "/volumeMounts").iter().enumerate() {
+        let path = format!("{path}.volumeMounts[{index}]");
+        let (name, place) = (text(mount, "/name"), text(mount, "/mountPath"));
+        if name.is_empty() {
+            errors.push(FieldError::required(format!("{path}.name"), ""));
+        } else if !volumes.iter().any(|(volume, _)| *volume == name) {
+            errors.push(FieldError::not_found(format!("{path}.name"), name));
+        }
+        if place.is_empty() {
+            errors.push(FieldError::required(format!("{path}.mountPath"), ""));
+        } else if places.contains(&place) {
+            errors.push(FieldError::invalid(
+                format!("{path}.mountPath"),
+                place,
+                "must be unique",
+            ));
+        }
+        places.push(place);
+        let (plain, expanded) = (text(mount, "/subPath"), text(mount, "/subPathExpr"));
+        if !plain.is_empty() && !expanded.is_empty() {
+            let detail = "subPathExpr and subPath are mutually exclusive";
+            errors.push(FieldError::invalid(
+                format!("{path}.subPathExpr"),
+                expanded,
+                detail,
+            ));
+        }
+        super::volume_checks::relative_path(errors, plain, &format!("{path}.subPath"));
+        super::volume_checks::relative_path(errors, expanded, &format!("{path}.subPathExpr"));
+        let propagation = text(mount, "/mountPropagation");
+        let allowed = ["Bidirectional", "HostToContainer", "None"];
+        if !propagation.is_empty() && !allowed.contains(&propagation) {
+            errors.push(FieldError::not_supported(
+                format!("{path}.mountPropagation"),
+                propagation,
+                &allowed,
+            ));
+        }
+        if propagation == "Bidirectional" && !is_true(container, "/securityContext/privileged") {
+            let detail = "Bidirectional mount propagation is available only to privileged containers";
+            errors.push(FieldError::forbidden(format!("{path}.mountPropagation"), detail));
+        }
+    }
+}
+
+fn security(errors: &mut Vec<FieldError>, container: &Value, path: &str) {
+    let Some(context) = container
+        .get("securityContext")
+        .filter(|context| context.is_object())
+    else {
+        return;
+    };
+    let path = format!("{path}.securityContext");
+    for field in ["runAsUser", "runAsGroup"] {
+        if let Some(id) = int(context, &format!("/{field}"))
+            && !(0..=i64::from(i32::MAX)).contains(&id)
+        {
+            let detail = names::range(0, i32::MAX.into());
+            errors.push(FieldError::invalid(format!("{path}.{field}"), id, &detail));
+        }
+    }
+    if context.get("allowPrivilegeEscalation") == Some(&Value::Bool(false)) {
+        if is_true(context, "/privileged") {
+            let detail = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true";
+            errors.push(FieldError::invalid(path.as_str(), context.clone(), detail));
+        }
+        if items(context, "/capabilities/add")
+            .iter()
+            .any(|capability| capability == "CAP_SYS_ADMIN")
+        {
+            let detail =
+                "cannot set `allowPrivilegeEscalation` to false and `capabilities.Add` CAP_SYS_ADMIN";
+            errors.push(FieldError::invalid(path, context.clone(), detail));
+        }
+    }
+}
+
+fn ports(
+    errors: &mut Vec<FieldError>,
+    container: &Value,
+    path: &str,
+    host_network: bool,
+    host_ports: &mut Vec<String>,
+) {
+    let mut port_names = Vec::new();
+    for (index, port) in items(container, "/ports").iter().enumerate() {
+        let path = format!("{path}.ports[{index}]");
+        let name = text(port, "/name");
+        if !name.is_empty() {
+            let complaints = names::port_name(name);
+            if port_names.contains(&name) {
+                errors.push(FieldError::duplicate(format!("{path}.name"), name));
+            }
+            for complaint in &complaints {
+                errors.push(FieldError::invalid(format!("{path}.name"), name, complaint));
+            }
+            port_names.push(name);
+        }
+        let (number, host) = (
+            int(port, "/containerPort").unwrap_or(0),
+            int(port, "/hostPort").unwrap_or(0),
+        );
+        if number == 0 {
+            errors.push(FieldError::required(format!("{path}.containerPort"), ""));
+        } else {
+            for complaint in names::port_number(number) {
+                errors.push(FieldError::invalid(
+                    format!("{path}.containerPort"),
+                    number,
+                    &complaint,
+                ));
+            }
+        }
+        let protocol = text(port, "/protocol");
+        if host != 0 {
+            for complaint in names::port_number(host) {
+                errors.push(FieldError::invalid(format!("{path}.hostPort"), host, &complaint));
+            }
+            if host_network && host != number {
+                let detail = "must match `hostPort` when `hostNetwork` is true";
+                errors.push(FieldError::invalid(
+                    format!("{path}.containerPort"),
+                    number,
+                    detail,
+                ));
+            }
+            let key = format!("{protocol}/{}/{host}", text(port, "/hostIP"));
+            if host_ports.contains(&key) {
+                errors.push(FieldError::duplicate(format!("{path}.hostPort"), key.as_str()));
+            }
+            host_ports.push(key);
+        }
+        if protocol.is_empty() {
+            errors.push(FieldError::required(format!("{path}.protocol"), ""));
+        } else if !matches!(protocol, "TCP" | "UDP" | "SCTP") {
+            let allowed = ["SCTP", "TCP", "UDP"];
+            errors.push(FieldError::not_supported(
+                format!("{path}.protocol"),
+                protocol,
+                &allowed,
+            ));
+        }
+    }
+}
+
+/// Probes and hooks belong to containers that stay; restart policies to init containers.
+fn by_group(errors: &mut Vec<FieldError>, container: &Value, path: &str, group: Group) {
+    let policy = text(container, "/restartPolicy");
+    let sidecar = group == Group::Init && policy == "Always";
+    if !policy.is_empty() {
+        let path = format!("{path}.restartPolicy");
+        match group {
+            Group::Init if !sidecar => errors.push(FieldError::not_supported(path, policy, &["Always"])),
+            Group::Init => {}
+            Group::Main => errors.push(FieldError::forbidden(
+                path,
+                "may not be set for non-init containers",
+            )),
+            Group::Ephemeral => {
+                errors.push(FieldError::forbidden(
+                    path,
+                    "cannot be set for an Ephemeral Container",
+                ));
+            }
+        }
+    }
+    const LIVING: [&str; 4] = ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"];
+    match group {
+        Group::Main => handlers::check(errors, container, path),
+        Group::Init if sidecar => handlers::check(errors, container, path),
+        Group::Init => {
+            for field in LIVING
+                .into_iter()
+                .filter(|field| !is_unset(container.get(*field)))
+            {
+                let detail = "may not be set for init containers without restartPolicy=Always";
+                errors.push(FieldError::forbidden(format!("{path}.{field}"), detail));
+            }
+        }
+        Group::Ephemeral => {
+            for field in LIVING.into_iter().chain(["ports"]) {
+                if !is_unset(container.get(field)) {
+                    let detail = "cannot be set for an Ephemeral Container";
+                    errors.push(FieldError::forbidden(format!("{path}.{field}"), detail));
+                }
+            }
+        }
+    }
+}

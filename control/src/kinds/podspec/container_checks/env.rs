@@ -1,0 +1,184 @@
+//! Environment variables and where they come from.
+
+use keelson_api::names;
+use keelson_api::status::FieldError;
+use serde_json::Value;
+
+use crate::kinds::json::{is_unset, items, text};
+
+const FIELDS: &[&str] = &[
+    "metadata.name",
+    "metadata.namespace",
+    "metadata.uid",
+    "spec.nodeName",
+    "spec.serviceAccountName",
+    "status.hostIP",
+    "status.hostIPs",
+    "status.podIP",
+    "status.podIPs",
+];
+const RESOURCES: &[&str] = &[
+    "limits.cpu",
+    "limits.ephemeral-storage",
+    "limits.memory",
+    "requests.cpu",
+    "requests.ephemeral-storage",
+    "requests.memory",
+];
+
+/// Complaints about `env` and `envFrom`.
+pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str) {
+    for (index, env) in items(container, "/env").iter().enumerate() {
+        let path = format!("{path}.env[{index}]");
+        let name = text(env, "/name");
+        if name.is_empty() {
+            errors.push(FieldError::required(format!("{path}.name"), ""));
+        } else {
+            for complaint in names::env_var_name(name) {
+                errors.push(FieldError::invalid(format!("{path}.name"), name, &complaint));
+            }
+        }
+        if let Some(from) = env.get("valueFrom").filter(|from| from.is_object()) {
+            value_from(errors, env, from, &format!("{path}.valueFrom"));
+        }
+    }
+    for (index, from) in items(container, "/envFrom").iter().enumerate() {
+        let path = format!("{path}.envFrom[{index}]");
+        let prefix = text(from, "/prefix");
+        if !prefix.is_empty() {
+            for complaint in names::env_var_name(prefix) {
+                errors.push(FieldError::invalid(format!("{path}.prefix"), prefix, &complaint));
+            }
+        }
+        let sources: Vec<&str> = ["configMapRef", "secretRef"]
+            .into_iter()
+            .filter(|key| from.get(*key).is_some_and(Value::is_object))
+            .collect();
+        match sources[..] {
+            [] => errors.push(FieldError::invalid(
+                path,
+                "",
+                "must specify one of: `configMapRef` or `secretRef`",
+            )),
+            [source] if text(from, &format!("/{source}/name")).is_empty() => {
+                errors.push(FieldError::required(format!("{path}.{source}.name"), ""));
+            }
+            [_] => {}
+            _ => errors.push(FieldError::invalid(
+                path,
+                "",
+                "may not have more than one field specified at a time",
+            )),
+        }
+    }
+}
+
+fn value_from(errors: &mut Vec<FieldError>, env: &Value, from: &Value, path: &str) {
+    let known = ["fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef"];
+    let sources: Vec<&str> = known
+        .into_iter()
+        .filter(|key| from.get(*key).is_some_and(Value::is_object))
+        .collect();
+    for source in &sources {
+        let path = format!("{path}.{source}");
+        let reference = &from[*source];
+        match *source {
+            "fieldRef" => field_ref(errors, reference, &path),
+            "resourceFieldRef" => resource_ref(errors, reference, &path),
+            _ => key_ref(errors, reference, &path),
+        }
+    }
+    if sources.is_empty() {
+        let detail =
+            "must specify one of: `fieldRef`, `resourceFieldRef`, `configMapKeyRef` or `secretKeyRef`";
+        errors.push(FieldError::invalid(path, "", detail));
+    } else if !is_unset(env.get("value")) {
+        errors.push(FieldError::invalid(
+            path,
+            "",
+            "may not be specified when `value` is not empty",
+        ));
+    } else if sources.len() > 1 {
+        errors.push(FieldError::invalid(
+            path,
+            "",
+            "may not have more than one field specified at a time",
+        ));
+    }
+}
+
+fn field_ref(errors: &mut Vec<FieldError>, reference: &Value, path: &str) {
+    let (version, field) = (text(reference, "/apiVersion"), text(reference, "/fieldPath"));
+    if version.is_empty() {
+        errors.push(FieldError::required(format!("{path}.apiVersion"), ""));
+        return;
+    }
+    if field.is_empty() {
+        errors.push(FieldError::required(format!("{path}.fieldPath"), ""));
+        return;
+    }
+    let path = format!("{path}.fieldPath");
+    if let Some((map, key)) = subscript(field) {
+        match map {
+            "metadata.annotations" => {
+                for complaint in names::qualified_name(&key.to_lowercase()) {
+                    errors.push(FieldError::invalid(path.as_str(), field, &complaint));
+                }
+            }
+            "metadata.labels" => {
+                for complaint in names::qualified_name(key) {
+                    errors.push(FieldError::invalid(path.as_str(), field, &complaint));
+                }
+            }
+            _ => errors.push(FieldError::invalid(path, map, "does not support subscript")),
+        }
+    } else if field == "spec.host" {
+        // The old name of spec.nodeName, which conversion knows.
+    } else if !FIELDS.contains(&field) {
+        let known = [
+            "metadata.labels",
+            "metadata.annotations",
+            "spec.restartPolicy",
+            "spec.schedulerName",
+            "status.phase",
+        ];
+        if known.contains(&field) {
+            errors.push(FieldError::not_supported(path, field, FIELDS));
+        } else {
+            let detail = format!("error converting fieldPath: field label not supported: {field}");
+            errors.push(FieldError::invalid(path, field, &detail));
+        }
+    }
+}
+
+/// `metadata.labels['a']` as (`metadata.labels`, `a`).
+fn subscript(field: &str) -> Option<(&str, &str)> {
+    field.strip_suffix("']")?.split_once("['")
+}
+
+fn resource_ref(errors: &mut Vec<FieldError>, reference: &Value, path: &str) {
+    let resource = text(reference, "/resource");
+    if resource.is_empty() {
+        errors.push(FieldError::required(format!("{path}.resource"), ""));
+    } else if !RESOURCES.contains(&resource) && !resource.contains(".hugepages-") {
+        errors.push(FieldError::not_supported(
+            format!("{path}.resource"),
+            resource,
+            RESOURCES,
+        ));
+    }
+}
+
+fn key_ref(errors: &mut Vec<FieldError>, reference: &Value, path: &str) {
+    if text(reference, "/name").is_empty() {
+        errors.push(FieldError::required(format!("{path}.name"), ""));
+    }
+    let key = text(reference, "/key");
+    if key.is_empty() {
+        errors.push(FieldError::required(format!("{path}.key"), ""));
+    } else {
+        for complaint in names::config_map_key(key) {
+            errors.push(FieldError::invalid(format!("{path}.key"), key, &complaint));
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! Probes and lifecycle hooks.
+
+use keelson_api::names;
+use keelson_api::status::FieldError;
+use serde_json::Value;
+
+use crate::kinds::json::{int, is_unset, items, text};
+use crate::kinds::metadata::check_port_or_name;
+
+/// Complaints about a container's probes and hooks.
+pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str) {
+    for hook in ["postStart", "preStop"] {
+        if let Some(handler) = container
+            .pointer(&format!("/lifecycle/{hook}"))
+            .filter(|hook| hook.is_object())
+        {
+            handler_of(
+                errors,
+                handler,
+                &format!("{path}.lifecycle.{hook}"),
+                &["exec", "httpGet", "tcpSocket", "sleep"],
+            );
+        }
+    }
+    for probe in ["livenessProbe", "readinessProbe", "startupProbe"] {
+        let Some(value) = container.get(probe).filter(|probe| probe.is_object()) else {
+            continue;
+        };
+        let path = format!("{path}.{probe}");
+        handler_of(errors, value, &path, &["exec", "httpGet", "tcpSocket", "grpc"]);
+        for field in [
+            "initialDelaySeconds",
+            "timeoutSeconds",
+            "periodSeconds",
+            "successThreshold",
+            "failureThreshold",
+        ] {
+            let number = int(value, &format!("/{field}")).unwrap_or(0);
+            if number < 0 {
+                errors.push(FieldError::invalid(
+                    format!("{path}.{field}"),
+                    number,
+                    names::NON_NEGATIVE,
+                ));
+            }
+        }
+        let grace = int(value, "/terminationGracePeriodSeconds");
+        if grace.is_some_and(|grace| grace <= 0) {
+            let path = format!("{path}.terminationGracePeriodSeconds");
+            errors.push(FieldError::invalid(
+                path,
+                grace.unwrap_or(0),
+                "must be greater than 0",
+            ));
+        }
+        if probe == "readinessProbe" {
+            if grace.is_some() {
+                let detail = "must not be set for readinessProbes";
+                errors.push(FieldError::invalid(
+                    format!("{path}.terminationGracePeriodSeconds"),
+                    grace,
+                    detail,
+                ));
+            }
+        } else {
+            let threshold = int(value, "/successThreshold").unwrap_or(1);
+            if threshold != 1 {
+                errors.push(FieldError::invalid(
+                    format!("{path}.successThreshold"),
+                    threshold,
+                    "must be 1",
+                ));
+            }
+        }
+    }
+}
+
+fn handler_of(errors: &mut Vec<FieldError>, handler: &Value, path: &str, kinds: &[&str]) {
+    let mut found = 0;
+    for kind in kinds {
+        let Some(action) = handler.get(*kind).filter(|action| action.is_object()) else {
+            continue;
+        };
+        let path = format!("{path}.{kind}");
+        found += 1;
+        if found > 1 {
+            errors.push(FieldError::forbidden(
+                path,
+                "may not specify more than 1 handler type",
+            ));
+            continue;
+        }
+        match *kind {
+            "exec" if is_unset(action.get("command")) => {
+                errors.push(FieldError::required(format!("{path}.command"), ""));
+            }
+            "httpGet" => http_get(errors, action, &path),
+            "tcpSocket" => check_port_or_name(errors, action.get("port"), &format!("{path}.port")),
+            "grpc" => {
+                let port = int(action, "/port").unwrap_or(0);
+                for complaint in names::port_number(port) {
+                    errors.push(FieldError::invalid(format!("{path}.port"), port, &complaint));
+                }
+            }
+            _ => {}
+        }
+    }
+    if found == 0 {
+        errors.push(FieldError::required(path, "must specify a handler type"));
+    }
+}
+
+fn http_get(errors: &mut Vec<FieldError>, action: &Value, path: &str) {
+    if text(action, "/path").is_empty() {
+        errors.push(FieldError::required(format!("{path}.path"), ""));
+    }
+    check_port_or_name(errors, action.get("port"), &format!("{path}.port"));
+    let scheme = text(action, "/scheme");
+    if !matches!(scheme, "HTTP" | "HTTPS") {
+        errors.push(FieldError::not_supported(
+            format!("{path}.scheme"),
+            scheme,
+            &["HTTP", "HTTPS"],
+        ));
+    }
+    for (index, header) in items(action, "/httpHeaders").iter().enumerate() {
+        let name = text(header, "/name");
+        for complaint in names::http_header_name(name) {
+            let path = format!("{path}.httpHeaders[{index}].name");
+            errors.push(FieldError::invalid(path, name, &complaint));
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Requests and limits.
+
+use keelson_api::names;
+use keelson_api::quantity::Quantity;
+use keelson_api::status::FieldError;
+use serde_json::Value;
+
+use crate::kinds::json::entries;
+
+/// Complaints about a container's resources.
+pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str) {
+    let path = format!("{path}.resources");
+    for list in ["limits", "requests"] {
+        for (resource, amount) in entries(container, &format!("/resources/{list}")) {
+            let path = format!("{path}.{list}[{resource}]");
+            check_name(errors, resource, &path);
+            check_amount(errors, resource, amount, &path);
+        }
+    }
+    for (resource, amount) in entries(container, "/resources/requests") {
+        let limit = container
+            .pointer("/resources/limits")
+            .and_then(|limits| limits.get(resource));
+        let limit = limit.and_then(|limit| Quantity::from_json(limit).ok());
+        let Ok(request) = Quantity::from_json(amount) else {
+            continue;
+        };
+        let path = format!("{path}.requests");
+        match limit {
+            Some(limit) if overcommits(resource) && request > limit => {
+                let detail = format!("must be less than or equal to {resource} limit of {limit}");
+                errors.push(FieldError::invalid(path, request.to_string(), &detail));
+            }
+            Some(limit) if !overcommits(resource) && request != limit => {
+                let detail = format!("must be equal to {resource} limit of {limit}");
+                errors.push(FieldError::invalid(path, request.to_string(), &detail));
+            }
+            None if !overcommits(resource) => {
+                let path = path.replace(".requests", ".limits");
+                errors.push(FieldError::required(
+                    path,
+                    "Limit must be set for non overcommitable resources",
+                ));
+            }
+            _ => {}
+        }
+    }
+}
+
+/// Devices and huge pages are handed out whole; the others may be promised more often than they exist.
+fn overcommits(resource: &str) -> bool {
+    !resource.contains('/') && !resource.starts_with("hugepages-") || resource.starts_with("kubernetes.io/")
+}
+
+fn check_name(errors: &mut Vec<FieldError>, resource: &str, path: &str) {
+    let complaints = names::qualified_name(resource);
+    if !complaints.is_empty() {
+        for complaint in complaints {
+            errors.push(FieldError::invalid(path, resource, &complaint));
+        }
+        return;
+    }
+    let standard =
+        matches!(resource, "cpu" | "memory" | "ephemeral-storage") || resource.starts_with("hugepages-");
+    if !resource.contains('/') && !standard {
+        errors.push(FieldError::invalid(
+            path,
+            resource,
+            "must be a standard resource type or fully qualified",
+        ));
+        errors.push(FieldError::invalid(
+            path,
+            resource,
+            "must be a standard resource for containers",
+        ));
+    }
+}
+
+fn check_amount(errors: &mut Vec<FieldError>, resource: &str, amount: &Value, path: &str) {
+    match Quantity::from_json(amount) {
+        Err(error) => errors.push(FieldError::invalid(path, amount.clone(), &error.to_string())),
+        Ok(quantity) if quantity.is_negative() => {
+            errors.push(FieldError::invalid(
+                path,
+                quantity.to_string(),
+                names::NON_NEGATIVE,
+            ));
+        }
+        Ok(quantity) if !quantity.is_whole() && !overcommits(resource) => {
+            errors.push(FieldError::invalid(
+                path,
+                quantity.to_string(),
+                "must be an integer",
+            ));
+        }
+        Ok(_) => {}
+    }
+}

@@ -1,0 +1,286 @@
+//! What a pod spec must be (`ValidatePodSpec`, `ValidatePodTemplateSpec`).
+
+use keelson_api::names;
+use keelson_api::status::FieldError;
+use serde_json::Value;
+
+use super::container_checks::{Group, containers};
+use super::volume_checks::volumes;
+use crate::kinds::json::{int, is_true, is_unset, items, text};
+use crate::kinds::metadata::{check_annotations, check_labels};
+
+/// Complaints about a pod template at `path`.
+pub(in crate::kinds) fn validate_template(template: &Value, path: &str) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    check_labels(
+        &mut errors,
+        template.pointer("/metadata/labels"),
+        &format!("{path}.metadata.labels"),
+    );
+    let annotations = template.pointer("/metadata/annotations");
+    check_annotations(&mut errors, annotations, &format!("{path}.metadata.annotations"));
+    let spec = template.get("spec").unwrap_or(&Value::Null);
+    errors.extend(validate_pod_spec(spec, &format!("{path}.spec"), false));
+    if !items(spec, "/ephemeralContainers").is_empty() {
+        let detail = "ephemeral containers not allowed in pod template";
+        errors.push(FieldError::forbidden(
+            format!("{path}.spec.ephemeralContainers"),
+            detail,
+        ));
+    }
+    errors
+}
+
+/// Complaints about a pod spec at `path`; `is_pod` when it is that of a pod, not of a template.
+pub(in crate::kinds) fn validate_pod_spec(spec: &Value, path: &str, is_pod: bool) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let volume_names = volumes(&mut errors, spec, path);
+    containers(&mut errors, spec, path, &volume_names, Group::Main);
+    containers(&mut errors, spec, path, &volume_names, Group::Init);
+    if is_pod {
+        containers(&mut errors, spec, path, &volume_names, Group::Ephemeral);
+    }
+    choice(
+        &mut errors,
+        spec,
+        path,
+        "restartPolicy",
+        &["Always", "OnFailure", "Never"],
+    );
+    let dns = ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"];
+    choice(&mut errors, spec, path, "dnsPolicy", &dns);
+    if text(spec, "/dnsPolicy") == "None" && items(spec, "/dnsConfig/nameservers").is_empty() {
+        let detail = "must provide at least one DNS nameserver when `dnsPolicy` is None";
+        errors.push(FieldError::required(
+            format!("{path}.dnsConfig.nameservers"),
+            detail,
+        ));
+    }
+    check_labels(
+        &mut errors,
+        spec.get("nodeSelector"),
+        &format!("{path}.nodeSelector"),
+    );
+    security(&mut errors, spec, path);
+    names_in(&mut errors, spec, path);
+    tolerations(&mut errors, spec, path);
+    spreading(&mut errors, spec, path);
+    if let Some(seconds) = int(spec, "/activeDeadlineSeconds")
+        && !(1..=i64::from(i32::MAX)).contains(&seconds)
+    {
+        let detail = names::range(1, i32::MAX.into());
+        errors.push(FieldError::invalid(
+            format!("{path}.activeDeadlineSeconds"),
+            seconds,
+            &detail,
+        ));
+    }
+    if let Some(seconds) = int(spec, "/terminationGracePeriodSeconds")
+        && seconds < 0
+    {
+        let path = format!("{path}.terminationGracePeriodSeconds");
+        errors.push(FieldError::invalid(path, seconds, names::NON_NEGATIVE));
+    }
+    errors
+}
+
+/// A required field with a closed set of values.
+fn choice(errors: &mut Vec<FieldError>, spec: &Value, path: &str, field: &str, allowed: &[&str]) {
+    match text(spec, &format!("/{field}")) {
+        "" => errors.push(FieldError::required(format!("{path}.{field}"), "")),
+        value if !allowed.contains(&value) => {
+            errors.push(FieldError::not_supported(
+                format!("{path}.{field}"),
+                value,
+                allowed,
+            ));
+        }
+        _ => {}
+    }
+}
+
+fn security(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
+    if is_true(spec, "/shareProcessNamespace") && is_true(spec, "/hostPID") {
+        let detail = "ShareProcessNamespace and HostPID cannot both be enabled";
+        errors.push(FieldError::invalid(
+            format!("{path}.shareProcessNamespace"),
+            true,
+            detail,
+        ));
+    }
+    for field in ["runAsUser", "runAsGroup", "fsGroup"] {
+        if let Some(id) = int(spec, &format!("/securityContext/{field}"))
+            && !(0..=i64::from(i32::MAX)).contains(&id)
+        {
+            let path = format!("{path}.securityContext.{field}");
+            errors.push(FieldError::invalid(path, id, &names::range(0, i32::MAX.into())));
+        }
+    }
+    for (index, group) in items(spec, "/securityContext/supplementalGroups")
+        .iter()
+        .enumerate()
+    {
+        let id = group.as_i64().unwrap_or(-1);
+        if !(0..=i64::from(i32::MAX)).contains(&id) {
+            let path = format!("{path}.securityContext.supplementalGroups[{index}]");
+            errors.push(FieldError::invalid(
+                path,
+                group.clone(),
+                &names::range(0, i32::MAX.into()),
+            ));
+        }
+    }
+}
+
+type Rule = fn(&str) -> names::Complaints;
+
+fn names_in(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
+    let rules: [(&str, Rule); 6] = [
+        ("serviceAccountName", names::dns1123_subdomain),
+        ("nodeName", names::dns1123_subdomain),
+        ("hostname", names::dns1123_label),
+        ("subdomain", names::dns1123_label),
+        ("priorityClassName", names::dns1123_subdomain),
+        ("runtimeClassName", names::dns1123_subdomain),
+    ];
+    for (field, rule) in rules {
+        let value = text(spec, &format!("/{field}"));
+        if !value.is_empty() {
+            for complaint in rule(value) {
+                errors.push(FieldError::invalid(format!("{path}.{field}"), value, &complaint));
+            }
+        }
+    }
+    for (index, gate) in items(spec, "/readinessGates").iter().enumerate() {
+        let kind = text(gate, "/conditionType");
+        for complaint in names::qualified_name(kind) {
+            let path = format!("{path}.readinessGates[{index}].conditionType");
+            errors.push(FieldError::invalid(path, kind, &complaint));
+        }
+    }
+    let mut gates = Vec::new();
+    for (index, gate) in items(spec, "/schedulingGates").iter().enumerate() {
+        let (name, path) = (
+            text(gate, "/name"),
+            format!("{path}.schedulingGates[{index}].name"),
+        );
+        if gates.contains(&name) {
+            errors.push(FieldError::duplicate(path.as_str(), name));
+        }
+        for complaint in names::qualified_name(name) {
+            errors.push(FieldError::invalid(path.as_str(), name, &complaint));
+        }
+        gates.push(name);
+    }
+    for (index, alias) in items(spec, "/hostAliases").iter().enumerate() {
+        let ip = text(alias, "/ip");
+        for complaint in names::ip(ip) {
+            errors.push(FieldError::invalid(
+                format!("{path}.hostAliases[{index}].ip"),
+                ip,
+                &complaint,
+            ));
+        }
+        for (at, name) in items(alias, "/hostnames").iter().enumerate() {
+            let name = name.as_str().unwrap_or_default();
+            for complaint in names::dns1123_subdomain(name) {
+                let path = format!("{path}.hostAliases[{index}].hostnames[{at}]");
+                errors.push(FieldError::invalid(path, name, &complaint));
+            }
+        }
+    }
+}
+
+fn tolerations(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
+    const EFFECTS: &[&str] = &["NoSchedule", "PreferNoSchedule", "NoExecute"];
+    for (index, toleration) in items(spec, "/tolerations").iter().enumerate() {
+        let path = format!("{path}.tolerations[{index}]");
+        let part = |field: &str| text(toleration, field);
+        let (key, operator, value, effect) =
+            (part("/key"), part("/operator"), part("/value"), part("/effect"));
+        if key.is_empty() && operator != "Exists" {
+            let detail =
+                "operator must be Exists when `key` is empty, which means \"match all values and all keys\"";
+            errors.push(FieldError::invalid(format!("{path}.operator"), operator, detail));
+        } else if !key.is_empty() {
+            for complaint in names::qualified_name(key) {
+                errors.push(FieldError::invalid(format!("{path}.key"), key, &complaint));
+            }
+        }
+        if !is_unset(toleration.get("tolerationSeconds")) && effect != "NoExecute" {
+            let detail = "effect must be 'NoExecute' when `tolerationSeconds` is set";
+            errors.push(FieldError::invalid(format!("{path}.effect"), effect, detail));
+        }
+        match operator {
+            "" | "Equal" => {
+                let complaints = names::label_value(value);
+                if !complaints.is_empty() {
+                    errors.push(FieldError::invalid(
+                        format!("{path}.operator"),
+                        value,
+                        &complaints.join(";"),
+                    ));
+                }
+            }
+            "Exists" if !value.is_empty() => {
+                let detail = "value must be empty when `operator` is 'Exists'";
+                errors.push(FieldError::invalid(
+                    format!("{path}.operator"),
+                    toleration.clone(),
+                    detail,
+                ));
+            }
+            "Exists" => {}
+            other => errors.push(FieldError::not_supported(
+                format!("{path}.operator"),
+                other,
+                &["Equal", "Exists"],
+            )),
+        }
+        if !effect.is_empty() && !EFFECTS.contains(&effect) {
+            errors.push(FieldError::not_supported(
+                format!("{path}.effect"),
+                effect,
+                EFFECTS,
+            ));
+        }
+    }
+}
+
+fn spreading(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
+    for (index, constraint) in items(spec, "/topologySpreadConstraints").iter().enumerate() {
+        let path = format!("{path}.topologySpreadConstraints[{index}]");
+        let skew = int(constraint, "/maxSkew").unwrap_or(0);
+        if skew <= 0 {
+            errors.push(FieldError::invalid(
+                format!("{path}.maxSkew"),
+                skew,
+                "must be greater than zero",
+            ));
+        }
+        if text(constraint, "/topologyKey").is_empty() {
+            errors.push(FieldError::required(
+                format!("{path}.topologyKey"),
+                "can not be empty",
+            ));
+        }
+        let policy = text(constraint, "/whenUnsatisfiable");
+        if !matches!(policy, "DoNotSchedule" | "ScheduleAnyway") {
+            let path = format!("{path}.whenUnsatisfiable");
+            errors.push(FieldError::not_supported(
+                path,
+                policy,
+                &["DoNotSchedule", "ScheduleAnyway"],
+            ));
+        }
+    }
+    for group in ["podAffinity", "podAntiAffinity"] {
+        let terms = format!("/affinity/{group}/requiredDuringSchedulingIgnoredDuringExecution");
+        for (index, term) in items(spec, &terms).iter().enumerate() {
+            if text(term, "/topologyKey").is_empty() {
+                let path = format!("{path}{}[{index}].topologyKey", terms.replace('/', "."));
+                errors.push(FieldError::required(path, "can not be empty"));
+            }
+        }
+    }
+}

@@ -1,0 +1,33 @@
+//! Quality of service, from requests and limits of CPU and memory.
+
+use keelson_api::quantity::Quantity;
+use serde_json::Value;
+
+use crate::kinds::json::items;
+
+/// `Guaranteed`, `Burstable` or `BestEffort` (`ComputePodQOS`).
+pub(in crate::kinds) fn qos_class(spec: &Value) -> &'static str {
+    let amount = |container: &Value, list: &str, resource: &str| {
+        container
+            .pointer(&format!("/resources/{list}/{resource}"))
+            .and_then(|value| Quantity::from_json(value).ok())
+            .filter(|quantity| !quantity.is_zero())
+    };
+    let (mut any, mut guaranteed) = (false, true);
+    let containers = items(spec, "/containers")
+        .iter()
+        .chain(items(spec, "/initContainers"));
+    for container in containers {
+        for resource in ["cpu", "memory"] {
+            let limit = amount(container, "limits", resource);
+            let request = amount(container, "requests", resource).or(limit);
+            any |= limit.is_some() || request.is_some();
+            guaranteed &= limit.is_some() && request == limit;
+        }
+    }
+    match (any, guaranteed) {
+        (false, _) => "BestEffort",
+        (true, true) => "Guaranteed",
+        (true, false) => "Burstable",
+    }
+}

@@ -1,0 +1,239 @@
+//! What volumes must be (`ValidateVolumes`).
+
+use keelson_api::names;
+use keelson_api::status::FieldError;
+use serde_json::Value;
+
+use crate::kinds::json::{items, text};
+
+/// Complaints about the volumes of a pod spec. Returns their names, and whether each is a claim.
+pub(super) fn volumes<'a>(errors: &mut Vec<FieldError>, spec: &'a Value, path: &str) -> Vec<(&'a str, bool)> {
+    let mut seen: Vec<(&str, bool)> = Vec::new();
+    for (index, volume) in items(spec, "/volumes").iter().enumerate() {
+        let path = format!("{path}.volumes[{index}]");
+        let name = text(volume, "/name");
+        source(errors, volume, &path);
+        if name.is_empty() {
+            errors.push(FieldError::required(format!("{path}.name"), ""));
+        } else {
+            for complaint in names::dns1123_label(name) {
+                errors.push(FieldError::invalid(format!("{path}.name"), name, &complaint));
+            }
+        }
+        if seen.iter().any(|(other, _)| *other == name) {
+            errors.push(FieldError::duplicate(format!("{path}.name"), name));
+        }
+        seen.push((name, volume.get("persistentVolumeClaim").is_some()));
+    }
+    seen
+}
+
+fn source(errors: &mut Vec<FieldError>, volume: &Value, path: &str) {
+    let sources: Vec<&String> = volume
+        .as_object()
+        .into_iter()
+        .flatten()
+        .filter(|(key, value)| *key != "name" && value.is_object())
+        .map(|(key, _)| key)
+        .collect();
+    match sources[..] {
+        [] => errors.push(FieldError::required(path, "must specify a volume type")),
+        [kind] => one_source(errors, &volume[kind.as_str()], kind, &format!("{path}.{kind}")),
+        [_, ref rest @ ..] => {
+            for kind in rest {
+                let path = format!("{path}.{kind}");
+                errors.push(FieldError::forbidden(
+                    path,
+                    "may not specify more than 1 volume type",
+                ));
+            }
+        }
+    }
+}
+
+fn one_source(errors: &mut Vec<FieldError>, source: &Value, kind: &str, path: &str) {
+    let mut need = |field: &str| {
+        if text(source, &format!("/{field}")).is_empty() {
+            errors.push(FieldError::required(format!("{path}.{field}"), ""));
+        }
+    };
+    match kind {
+        "configMap" => need("name"),
+        "secret" => need("secretName"),
+        "persistentVolumeClaim" => need("claimName"),
+        "hostPath" => {
+            need("path");
+            let place = text(source, "/path");
+            if place.split('/').any(|part| part == "..") {
+                errors.push(FieldError::invalid(
+                    format!("{path}.path"),
+                    place,
+                    "must not contain '..'",
+                ));
+            }
+            let kinds = [
+                "BlockDevice",
+                "CharDevice",
+                "Directory",
+                "DirectoryOrCreate",
+                "File",
+                "FileOrCreate",
+                "Socket",
+                "",
+            ];
+            let wanted = text(source, "/type");
+            if !kinds.contains(&wanted) {
+                errors.push(FieldError::not_supported(format!("{path}.type"), wanted, &kinds));
+            }
+        }
+        "nfs" => {
+            need("server");
+            need("path");
+        }
+        "csi" => need("driver"),
+        "downwardAPI" => downward(errors, source, path),
+        "projected" => projected(errors, source, path),
+        "emptyDir" => {
+            if let Some(limit) = source.get("sizeLimit").filter(|limit| !limit.is_null()) {
+                let negative =
+                    keelson_api::quantity::Quantity::from_json(limit).is_ok_and(|q| q.is_negative());
+                if negative {
+                    let detail = "SizeLimit field must be a valid resource quantity";
+                    errors.push(FieldError::forbidden(format!("{path}.sizeLimit"), detail));
+                }
+            }
+        }
+        _ => {}
+    }
+    if matches!(kind, "configMap" | "secret" | "downwardAPI" | "projected") {
+        mode(errors, source, "defaultMode", path);
+    }
+    if matches!(kind, "configMap" | "secret") {
+        key_paths(errors, source, path);
+    }
+}
+
+fn mode(errors: &mut Vec<FieldError>, source: &Value, field: &str, path: &str) {
+    if let Some(mode) = source.get(field).and_then(Value::as_i64)
+        && !(0..=0o777).contains(&mode)
+    {
+        let detail = "must be a number between 0 and 0777 (octal), both inclusive";
+        errors.push(FieldError::invalid(format!("{path}.{field}"), mode, detail));
+    }
+}
+
+fn key_paths(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
+    for (index, item) in items(source, "/items").iter().enumerate() {
+        let path = format!("{path}.items[{index}]");
+        if text(item, "/key").is_empty() {
+            errors.push(FieldError::required(format!("{path}.key"), ""));
+        }
+        if text(item, "/path").is_empty() {
+            errors.push(FieldError::required(format!("{path}.path"), ""));
+        }
+        relative_path(errors, text(item, "/path"), &format!("{path}.path"));
+        mode(errors, item, "mode", &path);
+    }
+}
+
+fn downward(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
+    for (index, item) in items(source, "/items").iter().enumerate() {
+        let path = format!("{path}.items[{index}]");
+        if text(item, "/path").is_empty() {
+            errors.push(FieldError::required(format!("{path}.path"), ""));
+        }
+        relative_path(errors, text(item, "/path"), &format!("{path}.path"));
+        let has = |field: &str| item.get(field).is_some_and(Value::is_object);
+        match (has("fieldRef"), has("resourceFieldRef")) {
+            (true, true) => {
+                let detail = "fieldRef and resourceFieldRef can not be specified simultaneously";
+                errors.push(FieldError::invalid(path.as_str(), "resource", detail));
+            }
+            (false, false) => {
+                errors.push(FieldError::required(
+                    path.as_str(),
+                    "one of fieldRef and resourceFieldRef is required",
+                ));
+            }
+            (false, true) if text(item, "/resourceFieldRef/containerName").is_empty() => {
+                errors.push(FieldError::required(
+                    format!("{path}.resourceFieldRef.containerName"),
+                    "",
+                ));
+            }
+            _ => {}
+        }
+        mode(errors, item, "mode", &path);
+    }
+}
+
+fn projected(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
+    for (index, source) in items(source, "/sources").iter().enumerate() {
+        let path = format!("{path}.sources[{index}]");
+        let kinds: Vec<&String> = source
+            .as_object()
+            .into_iter()
+            .flatten()
+            .filter(|(_, value)| value.is_object())
+            .map(|(key, _)| key)
+            .collect();
+        match kinds[..] {
+            [] => errors.push(FieldError::required(path, "must specify a source type")),
+            [kind] => {
+                let (inner, path) = (&source[kind.as_str()], format!("{path}.{kind}"));
+                match kind.as_str() {
+                    "configMap" | "secret" => {
+                        if text(inner, "/name").is_empty() {
+                            errors.push(FieldError::required(format!("{path}.name"), ""));
+                        }
+                        key_paths(errors, inner, &path);
+                    }
+                    "downwardAPI" => downward(errors, inner, &path),
+                    "serviceAccountToken" => token(errors, inner, &path),
+                    _ => {}
+                }
+            }
+            _ => errors.push(FieldError::forbidden(
+                path,
+                "may not specify more than 1 volume type per source",
+            )),
+        }
+    }
+}
+
+fn token(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
+    let seconds = source
+        .get("expirationSeconds")
+        .and_then(Value::as_i64)
+        .unwrap_or(3600);
+    if seconds < 600 {
+        let detail = "may not specify a duration less than 10 minutes";
+        errors.push(FieldError::invalid(
+            format!("{path}.expirationSeconds"),
+            seconds,
+            detail,
+        ));
+    }
+    if seconds > 1 << 32 {
+        let detail = "may not specify a duration larger than 2^32 seconds";
+        errors.push(FieldError::invalid(
+            format!("{path}.expirationSeconds"),
+            seconds,
+            detail,
+        ));
+    }
+    if text(source, "/path").is_empty() {
+        errors.push(FieldError::required(format!("{path}.path"), ""));
+    }
+    relative_path(errors, text(source, "/path"), &format!("{path}.path"));
+}
+
+/// A path that stays below where it starts. Empty is good.
+pub(super) fn relative_path(errors: &mut Vec<FieldError>, place: &str, path: &str) {
+    if place.starts_with('/') {
+        errors.push(FieldError::invalid(path, place, "must be a relative path"));
+    }
+    if place.split('/').any(|part| part == "..") {
+        errors.push(FieldError::invalid(path, place, "must not contain '..'"));
+    }
+}

@@ -1,0 +1,181 @@
+//! EndpointSlices.
+
+use keelson_api::names;
+use keelson_api::status::FieldError;
+use serde_json::Value;
+
+use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
+use crate::kinds::json::{int, items, list, set_default, set_zero, text};
+use crate::kinds::{Kind, Strategy, cells, update};
+
+const COLUMNS: &[ColumnDef] = &[
+    NAME,
+    (
+        "AddressType",
+        "string",
+        0,
+        "addressType specifies the type of address carried by this EndpointSlice.",
+    ),
+    (
+        "Ports",
+        "string",
+        0,
+        "ports specifies the list of network ports exposed by each endpoint in this slice.",
+    ),
+    (
+        "Endpoints",
+        "string",
+        0,
+        "endpoints is a list of unique endpoints in this slice.",
+    ),
+    AGE,
+];
+
+pub(super) fn kind() -> Kind {
+    describe::kind(
+        "discovery.k8s.io/v1",
+        "EndpointSlice",
+        "endpointslices",
+        COLUMNS,
+        EndpointSlice,
+    )
+    .done()
+}
+
+#[derive(Debug)]
+struct EndpointSlice;
+
+impl Strategy for EndpointSlice {
+    fn default(&self, object: &mut Value) {
+        let Some(map) = object.as_object_mut() else { return };
+        for port in list(map, "ports") {
+            set_default(port, "name", "");
+            set_zero(port, "protocol", "TCP");
+        }
+        // Upstream's type writes both lists even when there is nothing in them.
+        for field in ["endpoints", "ports"] {
+            if map.get(field).is_none_or(Value::is_null) {
+                map.insert(field.to_owned(), Value::Array(Vec::new()));
+            }
+        }
+    }
+
+    fn prepare_create(&self, new: &mut Value) {
+        update::start_generation(new);
+    }
+
+    fn prepare_update(&self, _: Option<&str>, old: &Value, new: &mut Value) {
+        let changed = ["endpoints", "ports"]
+            .iter()
+            .any(|field| old.get(*field) != new.get(*field));
+        let generation = int(old, "/metadata/generation").unwrap_or(0) + i64::from(changed);
+        if let Some(metadata) = new.get_mut("metadata").and_then(Value::as_object_mut) {
+            metadata.insert("generation".to_owned(), Value::from(generation));
+        }
+    }
+
+    fn validate_create(&self, object: &Value) -> Vec<FieldError> {
+        validate(object)
+    }
+
+    fn validate_update(&self, _: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {
+        let mut errors = validate(new);
+        if old.get("addressType") != new.get("addressType") {
+            errors.push(FieldError::invalid(
+                "addressType",
+                text(new, "/addressType"),
+                names::IMMUTABLE,
+            ));
+        }
+        errors
+    }
+
+    fn row(&self, object: &Value, now: i64) -> Vec<Value> {
+        let ports = items(object, "/ports")
+            .iter()
+            .map(|port| int(port, "/port").map_or_else(|| "*".to_owned(), |number| number.to_string()));
+        let addresses = items(object, "/endpoints")
+            .iter()
+            .flat_map(|endpoint| items(endpoint, "/addresses"))
+            .filter_map(Value::as_str)
+            .map(str::to_owned);
+        vec![
+            cells::name(object),
+            Value::from(text(object, "/addressType")),
+            Value::from(first_three(ports)),
+            Value::from(first_three(addresses)),
+            cells::age(object, now),
+        ]
+    }
+}
+
+fn first_three(texts: impl Iterator<Item = String>) -> String {
+    let texts: Vec<String> = texts.collect();
+    match texts.len() {
+        0 => "<unset>".to_owned(),
+        1..=3 => texts.join(","),
+        more => format!("{} + {} more...", texts[..3].join(","), more - 3),
+    }
+}
+
+fn validate(object: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let kind = text(object, "/addressType");
+    let allowed = ["FQDN", "IPv4", "IPv6"];
+    if kind.is_empty() {
+        errors.push(FieldError::required("addressType", ""));
+    } else if !allowed.contains(&kind) {
+        errors.push(FieldError::not_supported("addressType", kind, &allowed));
+    }
+    let endpoints = items(object, "/endpoints");
+    if endpoints.len() > 1000 {
+        errors.push(FieldError::too_many("endpoints", endpoints.len(), 1000));
+    }
+    for (index, endpoint) in endpoints.iter().enumerate() {
+        let path = format!("endpoints[{index}].addresses");
+        let addresses = items(endpoint, "/addresses");
+        if addresses.is_empty() {
+            errors.push(FieldError::required(
+                path.as_str(),
+                "must contain at least 1 address",
+            ));
+        }
+        for (at, address) in addresses.iter().enumerate() {
+            let address = address.as_str().unwrap_or_default();
+            let path = format!("{path}[{at}]");
+            match (kind, address.parse::<std::net::IpAddr>()) {
+                ("IPv4", Ok(ip)) if !ip.is_ipv4() => {
+                    errors.push(FieldError::invalid(path, address, "must be an IPv4 address"));
+                }
+                ("IPv6", Ok(ip)) if !ip.is_ipv6() => {
+                    errors.push(FieldError::invalid(path, address, "must be an IPv6 address"));
+                }
+                ("IPv4" | "IPv6", Err(_)) => {
+                    for complaint in names::ip(address) {
+                        errors.push(FieldError::invalid(path.as_str(), address, &complaint));
+                    }
+                }
+                _ => {}
+            }
+        }
+    }
+    let mut seen = Vec::new();
+    for (index, port) in items(object, "/ports").iter().enumerate() {
+        let (name, path) = (text(port, "/name"), format!("ports[{index}]"));
+        if seen.contains(&name) {
+            errors.push(FieldError::duplicate(format!("{path}.name"), name));
+        }
+        seen.push(name);
+        if !name.is_empty() {
+            for complaint in names::dns1123_label(name) {
+                errors.push(FieldError::invalid(format!("{path}.name"), name, &complaint));
+            }
+        }
+        let protocol = text(port, "/protocol");
+        if !matches!(protocol, "TCP" | "UDP" | "SCTP") {
+            let path = format!("{path}.protocol");
+            errors.push(FieldError::not_supported(path, protocol, &["SCTP", "TCP", "UDP"]));
+        }
+    }
+    errors
+}
