@@ -6,10 +6,13 @@
 pub mod api;
 mod claim;
 mod deployment;
+mod endpoints;
 pub mod informer;
 pub mod model;
 mod pods;
 mod replicaset;
+mod root_ca;
+mod service_account;
 
 use std::sync::Arc;
 
@@ -18,7 +21,7 @@ use tokio::task::JoinSet;
 
 use api::{Api, Recorder, resources};
 use informer::{Informer, Object};
-use model::{Deployment, EndpointSlice, Endpoints, Lease, Meta, Namespace, Node, Pod, ReplicaSet, Service};
+use model::{ConfigMap, Deployment, EndpointSlice, Endpoints, Lease, Meta, Namespace, Node, Pod, ReplicaSet, Service};
 
 /// Makes the client of a controller: the argument is the name of its service account in `kube-system`.
 pub type Clients = Arc<dyn Fn(&str) -> Client + Send + Sync>;
@@ -38,7 +41,7 @@ struct Context {
     replication_controllers: Arc<Informer<ReplicaSet>>,
     deployments: Arc<Informer<Deployment>>,
     service_accounts: Arc<Informer<Meta>>,
-    config_maps: Arc<Informer<Meta>>,
+    config_maps: Arc<Informer<ConfigMap>>,
 }
 
 impl Context {
@@ -72,12 +75,15 @@ pub async fn run(clients: Clients, config: &crate::Config, shutdown: impl Future
         replication_controllers: Informer::new(resources::replication_controllers()),
         deployments: Informer::new(resources::deployments()),
         service_accounts: Informer::metadata(resources::service_accounts()),
-        config_maps: Informer::selecting(resources::config_maps(), "metadata.name=kube-root-ca.crt"),
+        config_maps: Informer::selecting(resources::config_maps(), &format!("metadata.name={}", root_ca::CONFIG_MAP)),
         clients,
     };
     let mut tasks = JoinSet::new();
     deployment::start(&context, &mut tasks);
     replicaset::start(&context, &mut tasks);
+    endpoints::start(&context, &mut tasks);
+    service_account::start(&context, &mut tasks);
+    root_ca::start(&context, &mut tasks);
 
     let api = context.api(INFORMERS);
     follow(&context.pods, &api, &mut tasks);

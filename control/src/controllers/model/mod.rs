@@ -14,16 +14,16 @@ mod workload;
 use serde::{Deserialize, Deserializer};
 
 pub use meta::{Condition, Meta, OwnerReference, controller_reference, index_orphans, index_owned};
-pub use namespace::Namespace;
+pub use namespace::{ConfigMap, Namespace};
 pub use node::{Lease, Node, Taint};
 pub use pod::{Container, ContainerPort, ContainerStatus, Pod, Toleration};
-pub use selector::Selector;
+pub use selector::{Requirement, Selector};
 pub use service::{Endpoints, EndpointSlice, Service, ServicePort};
 pub use time::Time;
 pub use workload::{Deployment, DeploymentStatus, IntOrPercent, ReplicaSet, ReplicaSetStatus, Template};
 
 /// `null` means the default, as for Go's decoder.
-pub(crate) fn nullable<'de, D, T>(deserializer: D) -> Result<T, D::Error>
+pub fn nullable<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
     T: Deserialize<'de> + Default,

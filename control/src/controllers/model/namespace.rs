@@ -44,3 +44,21 @@ impl Object for Namespace {
         &self.metadata
     }
 }
+
+/// A ConfigMap; only `kube-root-ca.crt` is ever cached.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default)]
+pub struct ConfigMap {
+    /// Metadata.
+    #[serde(deserialize_with = "metadata")]
+    pub metadata: Meta,
+    /// Data.
+    #[serde(deserialize_with = "nullable")]
+    pub data: std::collections::BTreeMap<String, String>,
+}
+
+impl Object for ConfigMap {
+    fn meta(&self) -> &Meta {
+        &self.metadata
+    }
+}

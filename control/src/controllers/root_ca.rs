@@ -1,0 +1,89 @@
+//! Publishes the cluster's certificate authority to every namespace, where pods mount it.
+
+use std::sync::Arc;
+
+use serde_json::json;
+use tokio::task::JoinSet;
+
+use super::Context;
+use super::api::{Api, Error, resources};
+use super::informer::{Informer, Next, Queue};
+use super::model::{ConfigMap, Namespace};
+
+const NAME: &str = "root-ca-cert-publisher";
+/// Name of the ConfigMap.
+pub const CONFIG_MAP: &str = "kube-root-ca.crt";
+const DESCRIPTION: &str = "Contains a CA bundle that can be used to verify the kube-apiserver when using internal \
+    endpoints such as the internal service IP or kubernetes.default.svc. No other usage is guaranteed across \
+    distributions of Kubernetes clusters.";
+
+/// Starts the controller.
+pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
+    let queue: Arc<Queue<String>> = Queue::new();
+    let adder = queue.clone();
+    context.namespaces.on_change(move |_, new| {
+        if let Some(namespace) = new {
+            adder.add(namespace.metadata.name.clone());
+        }
+    });
+    let adder = queue.clone();
+    context.config_maps.on_change(move |old, new| {
+        if let Some(map) = new.or(old) {
+            adder.add(map.metadata.namespace.clone());
+        }
+    });
+    let path = context.config.pki_dir.join("ca.crt");
+    let (api, namespaces, maps) = (context.api(NAME), context.namespaces.clone(), context.config_maps.clone());
+    tasks.spawn(async move {
+        let authority = match tokio::fs::read_to_string(&path).await {
+            Ok(text) => text,
+            Err(error) => {
+                tracing::error!(path = %path.display(), %error, "no certificate authority to publish to namespaces");
+                return;
+            }
+        };
+        namespaces.synced().await;
+        maps.synced().await;
+        queue.work(NAME, |name| publish(&api, &namespaces, &maps, &authority, name)).await;
+    });
+}
+
+async fn publish(
+    api: &Api,
+    namespaces: &Informer<Namespace>,
+    maps: &Informer<ConfigMap>,
+    authority: &str,
+    name: String,
+) -> Result<Next, Error> {
+    if namespaces.store().get("", &name).is_none_or(|namespace| namespace.status.phase == "Terminating") {
+        return Ok(Next::Wait);
+    }
+    let data = json!({"ca.crt": authority});
+    let Some(map) = maps.store().get(&name, CONFIG_MAP) else {
+        let body = json!({
+            "metadata": {
+                "name": CONFIG_MAP,
+                "namespace": name,
+                "annotations": {"kubernetes.io/description": DESCRIPTION},
+            },
+            "data": data,
+        });
+        return match api.create(resources::config_maps(), &name, body).await {
+            Err(error)
+                if !error.is_already_exists() && !error.is_not_found() && !error.is_namespace_terminating() =>
+            {
+                Err(error)
+            }
+            _ => Ok(Next::Wait),
+        };
+    };
+    if map.data.len() != 1 || map.data.get("ca.crt").map(String::as_str) != Some(authority) {
+        let target = (name.as_str(), CONFIG_MAP, map.metadata.uid.as_str());
+        api.edit(resources::config_maps(), target, "", |object| {
+            object["data"] = data.clone();
+            true
+        })
+        .await?;
+    }
+    Ok(Next::Wait)
+}

@@ -1,0 +1,177 @@
+//! A pod as the scheduler sees it.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::affinity::{Affinity, SpreadConstraint};
+use super::resources::{Amounts, pod_request};
+use crate::controllers::informer::Object;
+use crate::controllers::model::{Condition, Meta, Toleration, nullable};
+
+/// A port on the node that a pod asks for.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct HostPort {
+    /// TCP, UDP or SCTP.
+    pub protocol: String,
+    /// Address, `0.0.0.0` for all.
+    pub ip: String,
+    /// Port.
+    pub port: i32,
+}
+
+impl HostPort {
+    /// Whether both cannot be on one node.
+    pub fn conflicts(&self, other: &Self) -> bool {
+        self.port == other.port
+            && self.protocol == other.protocol
+            && (self.ip == other.ip || self.ip == "0.0.0.0" || other.ip == "0.0.0.0")
+    }
+}
+
+/// What scheduling depends on.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(from = "Wire")]
+pub struct PodView {
+    /// Metadata without annotations.
+    pub meta: Meta,
+    /// Node it is bound to, or empty.
+    pub node_name: String,
+    /// Whose job it is.
+    pub scheduler_name: String,
+    /// Higher ones go first.
+    pub priority: i64,
+    /// What it takes.
+    pub request: Amounts,
+    /// Ports on the node.
+    pub host_ports: Vec<HostPort>,
+    /// `spec.nodeSelector`.
+    pub node_selector: BTreeMap<String, String>,
+    /// `spec.affinity`.
+    pub affinity: Affinity,
+    /// `spec.tolerations`.
+    pub tolerations: Vec<Toleration>,
+    /// `spec.topologySpreadConstraints`.
+    pub spread: Vec<SpreadConstraint>,
+    /// Has scheduling gates.
+    pub gated: bool,
+    /// Succeeded or Failed: takes nothing.
+    pub ended: bool,
+    /// `Never` or `PreemptLowerPriority`.
+    pub preemption_policy: String,
+    /// Its PodScheduled condition.
+    pub scheduled: Option<Condition>,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct Wire {
+    metadata: Value,
+    spec: WireSpec,
+    status: WireStatus,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(rename_all = "camelCase", default)]
+struct WireSpec {
+    node_name: String,
+    scheduler_name: String,
+    priority: i64,
+    preemption_policy: String,
+    host_network: bool,
+    #[serde(deserialize_with = "nullable")]
+    node_selector: BTreeMap<String, String>,
+    #[serde(deserialize_with = "nullable")]
+    affinity: Affinity,
+    #[serde(deserialize_with = "nullable")]
+    tolerations: Vec<Toleration>,
+    #[serde(deserialize_with = "nullable")]
+    topology_spread_constraints: Vec<SpreadConstraint>,
+    #[serde(deserialize_with = "nullable")]
+    scheduling_gates: Vec<Value>,
+    #[serde(deserialize_with = "nullable")]
+    containers: Vec<Value>,
+    #[serde(deserialize_with = "nullable")]
+    init_containers: Vec<Value>,
+    overhead: Value,
+}
+
+#[derive(Deserialize, Default)]
+#[serde(default)]
+struct WireStatus {
+    phase: String,
+    #[serde(deserialize_with = "nullable")]
+    conditions: Vec<Condition>,
+}
+
+impl From<Wire> for PodView {
+    fn from(wire: Wire) -> Self {
+        let spec = wire.spec;
+        let mut meta: Meta =
+            serde_json::from_value(serde_json::json!({"metadata": wire.metadata})).unwrap_or_default();
+        meta.annotations.clear();
+        let ports = spec.containers.iter().flat_map(|container| host_ports(container, spec.host_network));
+        Self {
+            meta,
+            host_ports: ports.collect(),
+            request: pod_request(&spec.containers, &spec.init_containers, &spec.overhead),
+            node_name: spec.node_name,
+            scheduler_name: spec.scheduler_name,
+            priority: spec.priority,
+            node_selector: spec.node_selector,
+            affinity: spec.affinity,
+            tolerations: spec.tolerations,
+            spread: spec.topology_spread_constraints,
+            gated: !spec.scheduling_gates.is_empty(),
+            ended: matches!(wire.status.phase.as_str(), "Succeeded" | "Failed"),
+            preemption_policy: spec.preemption_policy,
+            scheduled: wire.status.conditions.into_iter().find(|condition| condition.kind == "PodScheduled"),
+        }
+    }
+}
+
+/// Host ports of a container. With the host's network every container port is one, since the API server's default
+/// copies it; the flag covers pods that were written without that default.
+fn host_ports(container: &Value, host_network: bool) -> Vec<HostPort> {
+    let ports = container["ports"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let port = |entry: &Value| {
+        let mut number = entry["hostPort"].as_i64().unwrap_or(0);
+        if number == 0 && host_network {
+            number = entry["containerPort"].as_i64().unwrap_or(0);
+        }
+        let number = i32::try_from(number).ok().filter(|number| *number > 0)?;
+        let text = |field: &str, empty: &str| match entry[field].as_str() {
+            Some(text) if !text.is_empty() => text.to_owned(),
+            _ => empty.to_owned(),
+        };
+        Some(HostPort {
+            protocol: text("protocol", "TCP"),
+            ip: text("hostIP", "0.0.0.0"),
+            port: number,
+        })
+    };
+    ports.iter().filter_map(port).collect()
+}
+
+impl Object for PodView {
+    fn meta(&self) -> &Meta {
+        &self.meta
+    }
+}
+
+impl PodView {
+    /// Waits for this scheduler.
+    pub fn is_waiting(&self) -> bool {
+        self.node_name.is_empty()
+            && !self.ended
+            && !self.gated
+            && self.meta.deleted.is_none()
+            && matches!(self.scheduler_name.as_str(), "" | "default-scheduler")
+    }
+
+    /// Takes room on its node.
+    pub fn is_placed(&self) -> bool {
+        !self.node_name.is_empty() && !self.ended
+    }
+}
