@@ -44,6 +44,30 @@ pub struct Object {
 }
 
 impl Object {
+    /// The metadata of an object whose complete JSON is `bytes`; fields other than labels are for the caller.
+    pub fn describe(value: &serde_json::Value, bytes: Bytes) -> Self {
+        let metadata = &value["metadata"];
+        let text = |name: &str| metadata[name].as_str().unwrap_or_default().to_owned();
+        let labels = metadata["labels"].as_object().map_or_else(BTreeMap::new, |labels| {
+            labels
+                .iter()
+                .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+                .collect()
+        });
+        Self {
+            namespace: text("namespace"),
+            name: text("name"),
+            uid: text("uid"),
+            resource_version: metadata["resourceVersion"]
+                .as_str()
+                .and_then(|text| text.parse().ok())
+                .unwrap_or(0),
+            labels,
+            fields: BTreeMap::new(),
+            bytes,
+        }
+    }
+
     /// Decodes the object.
     pub fn value(&self) -> serde_json::Value {
         // The bytes were written by this server from a `Value`, so they parse.

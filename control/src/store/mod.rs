@@ -1,1 +1,198 @@
 //! The `Store` trait with etcd semantics, and its embedded implementation.
+//!
+//! One global revision counts all changes. A write names the revision that it expects (compare-and-swap), is durable
+//! before it is acknowledged, and becomes visible to readers and watchers at that moment, never before. Reads are
+//! served from memory; they share the stored bytes. History is bounded: who asks for a revision that is gone gets
+//! [`StoreError::Compacted`] and lists again.
+//!
+//! - [`index`]: the multi-version index in memory, plain data.
+//! - [`disk`]: the redb file.
+//! - [`writer`]: the thread that commits whatever has queued up, one commit at a time.
+//! - [`embedded`]: those three together, behind the trait.
+
+mod disk;
+mod embedded;
+mod index;
+mod revision;
+mod writer;
+
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+
+use futures::future::BoxFuture;
+use tokio::sync::watch;
+
+pub use embedded::{Embedded, Options};
+
+use crate::object::{GroupResource, Object};
+
+/// Key of an object inside its resource: `namespace/name`, or `name` where there are no namespaces.
+pub fn key_of(namespace: &str, name: &str) -> String {
+    if namespace.is_empty() {
+        name.to_owned()
+    } else {
+        format!("{namespace}/{name}")
+    }
+}
+
+/// What a write expects to find.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Expect {
+    /// Nothing: create.
+    Absent,
+    /// The object as last changed at this revision.
+    Revision(u64),
+}
+
+/// What a write does.
+#[derive(Debug, Clone)]
+pub enum Change {
+    /// Stores this object. Its `resource_version` is ignored, and its bytes carry an empty
+    /// `metadata.resourceVersion` at the place where [`crate::server`]'s encoder puts it; the store fills in both.
+    Put {
+        /// The object.
+        object: Object,
+        /// Unix time in seconds at which the store deletes it, for Events.
+        expires: Option<u64>,
+    },
+    /// Removes the object.
+    Delete,
+}
+
+/// One write.
+#[derive(Debug, Clone)]
+pub struct Write {
+    /// Resource.
+    pub resource: Arc<GroupResource>,
+    /// Key, see [`key_of`].
+    pub key: String,
+    /// Precondition.
+    pub expect: Expect,
+    /// Change.
+    pub change: Change,
+}
+
+/// A change as watchers see it.
+#[derive(Debug)]
+pub struct Event {
+    /// Revision of the change.
+    pub revision: u64,
+    /// The object after the change; of a deletion, its last state with the deletion's resourceVersion.
+    pub object: Arc<Object>,
+    /// The object before the change.
+    pub previous: Option<Arc<Object>>,
+    /// The object was deleted.
+    pub deleted: bool,
+    /// When, in Unix seconds.
+    at: u64,
+}
+
+/// What to read.
+#[derive(Clone, Copy)]
+pub struct Range<'a> {
+    /// Only this namespace.
+    pub namespace: Option<&'a str>,
+    /// Only keys greater than this one.
+    pub after: Option<&'a str>,
+    /// At most this many objects; 0 for all.
+    pub limit: usize,
+    /// The state as of this revision instead of the current one.
+    pub at: Option<u64>,
+    /// Only objects for which this holds.
+    pub filter: Option<&'a (dyn Fn(&Object) -> bool + Sync)>,
+}
+
+impl std::fmt::Debug for Range<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Range")
+            .field("namespace", &self.namespace)
+            .field("after", &self.after)
+            .field("limit", &self.limit)
+            .field("at", &self.at)
+            .finish_non_exhaustive()
+    }
+}
+
+impl<'a> Range<'a> {
+    /// Everything in a namespace, or everywhere.
+    pub fn all(namespace: Option<&'a str>) -> Self {
+        Self {
+            namespace,
+            after: None,
+            limit: 0,
+            at: None,
+            filter: None,
+        }
+    }
+}
+
+/// What was read.
+#[derive(Debug)]
+pub struct Page {
+    /// Objects in key order.
+    pub objects: Vec<Arc<Object>>,
+    /// Revision of the state that was read.
+    pub revision: u64,
+    /// Number of objects that the limit cut off (without the filter applied), 0 at the end.
+    pub remaining: usize,
+}
+
+/// Events after a revision.
+#[derive(Debug)]
+pub struct Changes {
+    /// The events, oldest first.
+    pub events: Vec<Arc<Event>>,
+    /// Everything up to this revision has been seen by who has seen these events.
+    pub upto: u64,
+}
+
+/// Why the store refused.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// A create found an object.
+    #[error("already exists")]
+    Exists,
+    /// An update or delete found nothing.
+    #[error("not found")]
+    NotFound,
+    /// An update or delete found a newer object, which is here.
+    #[error("changed at revision {}", .0.resource_version)]
+    Conflict(Arc<Object>),
+    /// The revision's history is gone; the oldest one known is named.
+    #[error("history starts at revision {0}")]
+    Compacted(u64),
+    /// The revision has not happened yet; the current one is named.
+    #[error("the current revision is {0}")]
+    Future(u64),
+    /// The disk is full. Nothing was stored; reads go on.
+    #[error("no space left for the store: {0}")]
+    Full(String),
+    /// The write failed; whether it was stored is unknown.
+    #[error("the store could not be written: {0}")]
+    Failed(String),
+    /// The store is shutting down.
+    #[error("the store is closed")]
+    Closed,
+}
+
+/// A versioned store of objects.
+pub trait Store: Send + Sync + std::fmt::Debug {
+    /// The revision of the newest durable change.
+    fn revision(&self) -> u64;
+    /// The current object of that key.
+    fn get(&self, resource: &GroupResource, key: &str) -> Option<Arc<Object>>;
+    /// Objects of a resource, as one consistent snapshot.
+    fn range(&self, resource: &GroupResource, range: &Range<'_>) -> Result<Page, StoreError>;
+    /// Number of objects of a resource.
+    fn count(&self, resource: &GroupResource) -> usize;
+    /// Changes of a resource after a revision, at most `max`.
+    fn changes(&self, resource: &GroupResource, after: u64, max: usize) -> Result<Changes, StoreError>;
+    /// Wakes when the resource changes; the value is the revision of its last change.
+    fn subscribe(&self, resource: &Arc<GroupResource>) -> watch::Receiver<u64>;
+    /// Revision of the last change of a resource, 0 if there was none.
+    fn changed(&self, resource: &GroupResource) -> u64;
+    /// Applies a write; returns the stored object, or of a deletion its last state with the deletion's revision.
+    fn write(&self, write: Write) -> BoxFuture<'static, Result<Arc<Object>, StoreError>>;
+}

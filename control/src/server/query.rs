@@ -1,0 +1,92 @@
+//! Query parameters. Pure.
+
+use keelson_api::status::Status;
+
+use super::path::percent_decode;
+
+/// The parameters in the order in which they came.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Query(Vec<(String, String)>);
+
+impl Query {
+    /// Parses `a=b&c=d`; undecodable pairs are dropped, as Go's `url.ParseQuery` callers do.
+    pub fn parse(query: &str) -> Self {
+        let decode = |text: &str| percent_decode(&text.replace('+', " "));
+        Self(
+            query
+                .split('&')
+                .filter(|pair| !pair.is_empty())
+                .filter_map(|pair| {
+                    let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+                    Some((decode(name)?, decode(value)?))
+                })
+                .collect(),
+        )
+    }
+
+    /// The first value of a parameter, empty if there is none.
+    pub fn get(&self, name: &str) -> &str {
+        self.all(name).next().unwrap_or_default()
+    }
+
+    /// Whether the parameter is there.
+    pub fn has(&self, name: &str) -> bool {
+        self.all(name).next().is_some()
+    }
+
+    /// All values of a parameter.
+    pub fn all(&self, name: &str) -> impl Iterator<Item = &str> {
+        self.0
+            .iter()
+            .filter(move |(key, _)| key == name)
+            .map(|(_, value)| value.as_str())
+    }
+
+    /// A boolean, as `runtime.Convert_Slice_string_To_bool` reads it: present and neither `false` nor `0` is true.
+    pub fn flag(&self, name: &str) -> bool {
+        self.all(name)
+            .next()
+            .is_some_and(|value| value != "0" && !value.eq_ignore_ascii_case("false"))
+    }
+
+    /// A number.
+    pub fn number(&self, name: &str) -> Result<Option<i64>, Status> {
+        match self.get(name) {
+            "" => Ok(None),
+            text => text.parse().map(Some).map_err(|_| {
+                Status::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))
+            }),
+        }
+    }
+
+    /// `dryRun`: absent or `All`.
+    pub fn dry_run(&self) -> Result<bool, Status> {
+        let mut dry = false;
+        for value in self.all("dryRun") {
+            match value {
+                "All" => dry = true,
+                other => {
+                    return Err(Status::bad_request(format!(
+                        "Invalid value: {other:?}: dryRun: Unsupported value: {other:?}: supported values: \"All\""
+                    )));
+                }
+            }
+        }
+        Ok(dry)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decodes() {
+        let query = Query::parse("command=sh&command=-c&command=echo+a%20b%2B&stdin=true&tty=false&x");
+        assert_eq!(query.all("command").collect::<Vec<_>>(), ["sh", "-c", "echo a b+"]);
+        assert!(query.flag("stdin") && !query.flag("tty") && query.flag("x") && !query.flag("y"));
+        assert!(Query::parse("limit=a").number("limit").is_err());
+        assert!(Query::parse("dryRun=All").dry_run().unwrap());
+        assert!(Query::parse("dryRun=Some").dry_run().is_err());
+    }
+}

@@ -1,0 +1,388 @@
+//! The redb file: which rows there are, opening, loading and committing.
+//!
+//! Rows of `objects`: key `group/resource/KEY`, value `version byte, expiry (u64), revision (u64), JSON`. `changed` holds
+//! the revision of the last change of each resource, so that a client's watch survives a restart; `meta` the revision.
+
+use std::path::{Path, PathBuf};
+
+use redb::{Database, Durability, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
+
+use super::index::Applied;
+use crate::object::GroupResource;
+
+const OBJECTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("objects");
+const CHANGED: TableDefinition<'_, &str, u64> = TableDefinition::new("changed");
+const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
+
+/// Format of the rows; a file of another format is refused.
+const FORMAT: u64 = 1;
+/// First byte of an object's row: plain JSON follows the header.
+const PLAIN: u8 = 0;
+/// Bytes before the JSON.
+const HEADER: usize = 17;
+/// Pages that redb keeps; all reads are served from our own index, so few are needed.
+const CACHE_BYTES: usize = 2 << 20;
+
+/// Where the rows are kept; tests put a failing medium here.
+pub trait Medium: Send + std::fmt::Debug {
+    /// Opens it, or creates it if there is none.
+    fn open(&self) -> Result<Database, redb::DatabaseError>;
+    /// For messages.
+    fn name(&self) -> String;
+}
+
+/// A file.
+#[derive(Debug)]
+pub struct File(pub PathBuf);
+
+impl Medium for File {
+    fn open(&self) -> Result<Database, redb::DatabaseError> {
+        Database::builder().set_cache_size(CACHE_BYTES).create(&self.0)
+    }
+
+    fn name(&self) -> String {
+        self.0.display().to_string()
+    }
+}
+
+/// Makes the backend of a medium that is not a file.
+pub type Make = Box<dyn Fn() -> Box<dyn StorageBackend> + Send>;
+
+/// Any redb backend.
+pub struct Backend(pub Make);
+
+impl std::fmt::Debug for Backend {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Backend")
+    }
+}
+
+/// [`StorageBackend`] behind a box.
+#[derive(Debug)]
+struct Boxed(Box<dyn StorageBackend>);
+
+impl StorageBackend for Boxed {
+    fn len(&self) -> std::io::Result<u64> {
+        self.0.len()
+    }
+    fn read(&self, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
+        self.0.read(offset, out)
+    }
+    fn set_len(&self, len: u64) -> std::io::Result<()> {
+        self.0.set_len(len)
+    }
+    fn sync_data(&self) -> std::io::Result<()> {
+        self.0.sync_data()
+    }
+    fn write(&self, offset: u64, data: &[u8]) -> std::io::Result<()> {
+        self.0.write(offset, data)
+    }
+    fn close(&self) -> std::io::Result<()> {
+        self.0.close()
+    }
+}
+
+impl Medium for Backend {
+    fn open(&self) -> Result<Database, redb::DatabaseError> {
+        Database::builder()
+            .set_cache_size(CACHE_BYTES)
+            .create_with_backend(Boxed((self.0)()))
+    }
+
+    fn name(&self) -> String {
+        "the store".to_owned()
+    }
+}
+
+/// Why the file could not be opened, read or written.
+#[derive(Debug, thiserror::Error)]
+pub enum DiskError {
+    /// Another process has it open.
+    #[error("{0} is in use by another process: is another control plane running on this data directory?")]
+    Locked(String),
+    /// Its content is not what was written.
+    #[error("{path} is damaged ({why}): restore a snapshot, or move the file away to start with an empty cluster")]
+    Damaged {
+        /// File.
+        path: String,
+        /// What is wrong.
+        why: String,
+    },
+    /// Written by another version of Keelson.
+    #[error("{path} has format {found}, this program reads {FORMAT}")]
+    Format {
+        /// File.
+        path: String,
+        /// Its format.
+        found: u64,
+    },
+    /// The system refused.
+    #[error("{path}: {source}")]
+    Io {
+        /// File.
+        path: String,
+        /// The system's answer.
+        #[source]
+        source: std::io::Error,
+    },
+    /// Anything else that redb reports.
+    #[error("{path}: {why}")]
+    Other {
+        /// File.
+        path: String,
+        /// What redb says.
+        why: String,
+    },
+}
+
+impl DiskError {
+    /// Whether the disk (or quota, or file size limit) is full.
+    pub fn is_full(&self) -> bool {
+        use std::io::ErrorKind::{FileTooLarge, QuotaExceeded, StorageFull};
+        matches!(self, Self::Io { source, .. } if matches!(source.kind(), StorageFull | QuotaExceeded | FileTooLarge))
+    }
+
+    fn new(path: &str, error: redb::Error) -> Self {
+        let path = path.to_owned();
+        match error {
+            redb::Error::DatabaseAlreadyOpen => Self::Locked(path),
+            redb::Error::Corrupted(why) => Self::Damaged { path, why },
+            redb::Error::Io(source) if source.kind() == std::io::ErrorKind::InvalidData => Self::Damaged {
+                path,
+                why: source.to_string(),
+            },
+            redb::Error::Io(source) => Self::Io { path, source },
+            other => Self::Other {
+                path,
+                why: other.to_string(),
+            },
+        }
+    }
+}
+
+/// A row as loaded.
+#[derive(Debug)]
+pub struct Row<'a> {
+    /// Resource.
+    pub resource: GroupResource,
+    /// Key inside the resource.
+    pub key: &'a str,
+    /// Expiry in Unix seconds.
+    pub expires: Option<u64>,
+    /// Revision of the last change.
+    pub revision: u64,
+    /// JSON.
+    pub json: &'a [u8],
+}
+
+/// The open file.
+#[derive(Debug)]
+pub struct Disk {
+    medium: Box<dyn Medium>,
+    /// `None` after a failed write, until it could be opened again: redb refuses all work after an I/O error.
+    database: Option<Database>,
+}
+
+impl Disk {
+    /// Opens or creates the file.
+    pub fn open(medium: Box<dyn Medium>) -> Result<Self, DiskError> {
+        let mut disk = Self {
+            medium,
+            database: None,
+        };
+        disk.reopen()?;
+        Ok(disk)
+    }
+
+    fn reopen(&mut self) -> Result<&Database, DiskError> {
+        let name = self.medium.name();
+        // A damaged file must give an error; redb has assertions on the way.
+        let opened = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| self.medium.open()));
+        let database = match opened {
+            Ok(Ok(database)) => database,
+            Ok(Err(error)) => return Err(DiskError::new(&name, error.into())),
+            Err(_) => {
+                return Err(DiskError::Damaged {
+                    path: name,
+                    why: "its structure is inconsistent".to_owned(),
+                });
+            }
+        };
+        self.check_format(&database)?;
+        Ok(self.database.insert(database))
+    }
+
+    fn check_format(&self, database: &Database) -> Result<(), DiskError> {
+        let name = self.medium.name();
+        let found = (|| -> Result<u64, redb::Error> {
+            let write = database.begin_write()?;
+            let format = {
+                let mut meta = write.open_table(META)?;
+                let found = meta.get("format")?.map(|row| row.value());
+                match found {
+                    Some(found) => found,
+                    None => {
+                        meta.insert("format", FORMAT)?;
+                        write.open_table(OBJECTS)?;
+                        write.open_table(CHANGED)?;
+                        FORMAT
+                    }
+                }
+            };
+            write.commit()?;
+            Ok(format)
+        })();
+        match found {
+            Ok(FORMAT) => Ok(()),
+            Ok(found) => Err(DiskError::Format { path: name, found }),
+            Err(error) => Err(DiskError::new(&name, error)),
+        }
+    }
+
+    /// Reads everything: first the revision, then the last change of each resource, then the objects.
+    pub fn load(
+        &self,
+        mut revision: impl FnMut(u64),
+        mut changed: impl FnMut(GroupResource, u64),
+        mut object: impl FnMut(Row<'_>) -> Result<(), String>,
+    ) -> Result<(), DiskError> {
+        let name = self.medium.name();
+        let Some(database) = &self.database else {
+            return Err(DiskError::Other {
+                path: name,
+                why: "not open".to_owned(),
+            });
+        };
+        let damaged = |why: String| DiskError::Damaged {
+            path: name.clone(),
+            why,
+        };
+        let mut bad = None;
+        (|| -> Result<(), redb::Error> {
+            let read = database.begin_read()?;
+            let meta = read.open_table(META)?;
+            revision(meta.get("revision")?.map_or(1, |row| row.value()));
+            for row in read.open_table(CHANGED)?.iter()? {
+                let (resource, at) = row?;
+                match split(resource.value()) {
+                    Some((resource, _)) => changed(resource, at.value()),
+                    None => bad = Some(format!("row {:?}", resource.value())),
+                }
+            }
+            for row in read.open_table(OBJECTS)?.iter()? {
+                let (key, value) = row?;
+                if let Err(why) = decode(key.value(), value.value()).and_then(&mut object) {
+                    bad = Some(format!("row {:?}: {why}", key.value()));
+                }
+            }
+            Ok(())
+        })()
+        .map_err(|error| DiskError::new(&name, error))?;
+        bad.map_or(Ok(()), |why| Err(damaged(why)))
+    }
+
+    /// Stores changes in one durable transaction. When this fails, they may or may not have been stored;
+    /// [`Disk::recover`] tells.
+    pub fn commit(&mut self, changes: &[Applied]) -> Result<(), DiskError> {
+        let name = self.medium.name();
+        if self.database.is_none() {
+            self.reopen()?;
+        }
+        let Some(database) = &self.database else {
+            return Err(DiskError::Other {
+                path: name,
+                why: "not open".to_owned(),
+            });
+        };
+        let done = (|| -> Result<(), redb::Error> {
+            let mut write = database.begin_write()?;
+            write.set_durability(Durability::Immediate)?;
+            {
+                let mut objects = write.open_table(OBJECTS)?;
+                let mut changed = write.open_table(CHANGED)?;
+                let mut buffer = Vec::new();
+                let mut last = std::collections::BTreeMap::new();
+                for change in changes {
+                    let prefix = format!("{}/{}/", change.resource.group, change.resource.resource);
+                    let key = format!("{prefix}{}", change.key);
+                    if change.deleted {
+                        objects.remove(key.as_str())?;
+                    } else {
+                        encode(change, &mut buffer);
+                        objects.insert(key.as_str(), buffer.as_slice())?;
+                    }
+                    last.insert(prefix, change.object.resource_version);
+                }
+                for (prefix, revision) in last {
+                    changed.insert(prefix.as_str(), revision)?;
+                }
+                if let Some(change) = changes.last() {
+                    write
+                        .open_table(META)?
+                        .insert("revision", change.object.resource_version)?;
+                }
+            }
+            write.commit()?;
+            Ok(())
+        })();
+        done.map_err(|error| {
+            self.database = None;
+            DiskError::new(&name, error)
+        })
+    }
+
+    /// After a failed commit: opens the file again and tells its revision.
+    pub fn recover(&mut self) -> Result<u64, DiskError> {
+        let name = self.medium.name();
+        self.database = None;
+        let database = self.reopen()?;
+        (|| -> Result<u64, redb::Error> {
+            let read = database.begin_read()?;
+            Ok(read
+                .open_table(META)?
+                .get("revision")?
+                .map_or(1, |row| row.value()))
+        })()
+        .map_err(|error| DiskError::new(&name, error))
+    }
+}
+
+fn encode(change: &Applied, out: &mut Vec<u8>) {
+    out.clear();
+    out.push(PLAIN);
+    out.extend_from_slice(&change.expires.unwrap_or(0).to_le_bytes());
+    out.extend_from_slice(&change.object.resource_version.to_le_bytes());
+    out.extend_from_slice(&change.object.bytes);
+}
+
+/// Splits `group/resource/KEY`.
+fn split(row: &str) -> Option<(GroupResource, &str)> {
+    let (group, rest) = row.split_once('/')?;
+    let (resource, key) = rest.split_once('/')?;
+    Some((GroupResource::new(group, resource), key))
+}
+
+fn decode<'a>(key: &'a str, value: &'a [u8]) -> Result<Row<'a>, String> {
+    let (resource, key) = split(key).ok_or("bad key")?;
+    let (header, json) = value.split_at_checked(HEADER).ok_or("too short")?;
+    if header[0] != PLAIN {
+        return Err(format!("unknown encoding {}", header[0]));
+    }
+    let number = |at: usize| {
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&header[at..at + 8]);
+        u64::from_le_bytes(bytes)
+    };
+    Ok(Row {
+        resource,
+        key,
+        expires: Some(number(1)).filter(|at| *at != 0),
+        revision: number(9),
+        json,
+    })
+}
+
+/// The path of the store file in a directory.
+pub fn file_in(dir: &Path) -> PathBuf {
+    dir.join("store.redb")
+}

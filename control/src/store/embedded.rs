@@ -1,0 +1,194 @@
+//! The embedded store: the index, the file and the writer thread behind the [`Store`] trait.
+
+use std::path::Path;
+use std::sync::mpsc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+
+use bytes::Bytes;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use tokio::sync::{oneshot, watch};
+
+use super::disk::{Disk, DiskError, File, Medium, file_in};
+use super::index::{Index, Limits};
+use super::writer::{Job, Writer};
+use super::{Changes, Page, Range, Store, StoreError, Write};
+use crate::object::{GroupResource, Object, Reader};
+
+/// Derives the selectable fields of a loaded object.
+pub type Fields = fn(&GroupResource, &serde_json::Value) -> std::collections::BTreeMap<String, String>;
+
+/// Settings of the embedded store.
+#[derive(Debug, Clone, Copy)]
+pub struct Options {
+    /// Selectable fields of loaded objects.
+    pub fields: Fields,
+    /// Most events of history per resource.
+    pub history_events: usize,
+    /// Most bytes of history per resource.
+    pub history_bytes: usize,
+    /// Age of history in seconds (upstream compacts etcd every five minutes).
+    pub history_age: u64,
+}
+
+impl Options {
+    /// The usual limits.
+    pub fn new(fields: Fields) -> Self {
+        Self {
+            fields,
+            history_events: 10_000,
+            history_bytes: 8 << 20,
+            history_age: 300,
+        }
+    }
+}
+
+/// The embedded store. Dropping the last handle ends the writer after the queued writes.
+#[derive(Debug)]
+pub struct Embedded {
+    index: Arc<RwLock<Index>>,
+    /// `None` only while dropping.
+    jobs: Option<mpsc::Sender<Job>>,
+    thread: Option<std::thread::JoinHandle<()>>,
+}
+
+impl Embedded {
+    /// Opens `DIR/store.redb`, or creates it.
+    pub fn open(dir: &Path, options: &Options) -> Result<Self, crate::Error> {
+        std::fs::create_dir_all(dir).map_err(|source| crate::Error::Io {
+            what: format!("create {}", dir.display()),
+            source,
+        })?;
+        Self::open_medium(Box::new(File(file_in(dir))), options)
+    }
+
+    /// Opens any medium.
+    pub(super) fn open_medium(medium: Box<dyn Medium>, options: &Options) -> Result<Self, crate::Error> {
+        let failed = |error: DiskError| crate::Error::Store(error.to_string());
+        let disk = Disk::open(medium).map_err(failed)?;
+        let index = load(&disk, options).map_err(failed)?;
+        let index = Arc::new(RwLock::new(index));
+        let (jobs, queue) = mpsc::channel();
+        let writer = Writer {
+            index: Arc::clone(&index),
+            disk,
+        };
+        let thread = std::thread::Builder::new()
+            .name("store".to_owned())
+            .spawn(move || writer.run(&queue))
+            .map_err(|source| crate::Error::Io {
+                what: "start the store's thread".to_owned(),
+                source,
+            })?;
+        Ok(Self {
+            index,
+            jobs: Some(jobs),
+            thread: Some(thread),
+        })
+    }
+
+    fn read(&self) -> RwLockReadGuard<'_, Index> {
+        self.index.read().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Embedded {
+    fn drop(&mut self) {
+        self.jobs = None;
+        if let Some(thread) = self.thread.take() {
+            drop(thread.join());
+        }
+    }
+}
+
+fn load(disk: &Disk, options: &Options) -> Result<Index, DiskError> {
+    let index = std::cell::RefCell::new(Index::new(Limits {
+        events: options.history_events,
+        bytes: options.history_bytes,
+        age: options.history_age,
+    }));
+    let mut last: Option<Arc<GroupResource>> = None;
+    disk.load(
+        |revision| index.borrow_mut().set_revision(revision),
+        |resource, at| index.borrow_mut().set_changed(Arc::new(resource), at),
+        |row| {
+            let resource = match &last {
+                Some(known) if **known == row.resource => Arc::clone(known),
+                _ => Arc::clone(last.insert(Arc::new(row.resource))),
+            };
+            let value: serde_json::Value =
+                serde_json::from_slice(row.json).map_err(|error| error.to_string())?;
+            let mut object = Object::describe(&value, Bytes::copy_from_slice(row.json));
+            object.resource_version = row.revision;
+            object.fields = (options.fields)(&resource, &value);
+            index
+                .borrow_mut()
+                .load(&resource, row.key.to_owned(), object, row.expires);
+            Ok(())
+        },
+    )?;
+    Ok(index.into_inner())
+}
+
+impl Store for Embedded {
+    fn revision(&self) -> u64 {
+        self.read().revision()
+    }
+
+    fn get(&self, resource: &GroupResource, key: &str) -> Option<Arc<Object>> {
+        self.read().get(resource, key).cloned()
+    }
+
+    fn range(&self, resource: &GroupResource, range: &Range<'_>) -> Result<Page, StoreError> {
+        self.read().range(resource, range)
+    }
+
+    fn count(&self, resource: &GroupResource) -> usize {
+        self.read().count(resource)
+    }
+
+    fn changes(&self, resource: &GroupResource, after: u64, max: usize) -> Result<Changes, StoreError> {
+        self.read().changes(resource, after, max)
+    }
+
+    fn subscribe(&self, resource: &Arc<GroupResource>) -> watch::Receiver<u64> {
+        self.index
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .subscribe(resource)
+    }
+
+    fn changed(&self, resource: &GroupResource) -> u64 {
+        self.read().changed(resource)
+    }
+
+    fn write(&self, write: Write) -> BoxFuture<'static, Result<Arc<Object>, StoreError>> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self
+            .jobs
+            .as_ref()
+            .is_some_and(|jobs| jobs.send(Job { write, reply }).is_ok());
+        async move {
+            if !sent {
+                return Err(StoreError::Closed);
+            }
+            answer.await.unwrap_or(Err(StoreError::Closed))
+        }
+        .boxed()
+    }
+}
+
+impl Reader for Embedded {
+    fn get(&self, resource: &GroupResource, namespace: &str, name: &str) -> Option<Arc<Object>> {
+        Store::get(self, resource, &super::key_of(namespace, name))
+    }
+
+    fn list(&self, resource: &GroupResource, namespace: Option<&str>) -> Vec<Arc<Object>> {
+        self.range(resource, &Range::all(namespace))
+            .map_or_else(|_| Vec::new(), |page| page.objects)
+    }
+
+    fn version(&self, resource: &GroupResource) -> u64 {
+        self.changed(resource)
+    }
+}
