@@ -26,7 +26,7 @@ impl Status {
         Self {
             kind: StatusKind::Status,
             api_version: StatusVersion::V1,
-            metadata: Empty {},
+            metadata: Empty::default(),
             status: Outcome::Failure,
             message: message.into(),
             reason: reason.to_owned(),

@@ -67,9 +67,13 @@ pub enum Outcome {
     Failure,
 }
 
-/// An empty JSON object.
+/// The metadata of a Status: empty, but for the token with which a list that expired can go on.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Empty {}
+pub struct Empty {
+    /// Continue token.
+    #[serde(default, rename = "continue", skip_serializing_if = "String::is_empty")]
+    pub next: String,
+}
 
 /// What a Status is about.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

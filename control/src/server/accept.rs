@@ -93,6 +93,15 @@ fn form_of(parameters: &[(String, String)]) -> Option<Form> {
 }
 
 impl Accept {
+    /// For answers that are not ours to encode.
+    pub fn any() -> Self {
+        Self {
+            form: Form::Object,
+            encoding: Encoding::Json,
+            gzip: false,
+        }
+    }
+
     /// The first clause that can be served.
     pub fn negotiate(headers: &HeaderMap) -> Result<Self, Status> {
         let gzip = headers

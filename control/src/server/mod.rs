@@ -1,1 +1,172 @@
 //! HTTPS, routing and the generic handlers.
+//!
+//! A request's way: [`listen`] accepts and speaks TLS; [`pipeline`] bounds, authenticates, authorizes and accounts;
+//! [`dispatch`] finds the handler; [`read`] and [`write`] serve objects of any kind, [`subresource`] what hangs on
+//! them, [`connect`] streams to kubelets and pods; [`discovery`], [`health`] and [`metrics`] tell about the server.
+//! [`local`] is the door for callers in this process: the same way, without sockets.
+
+mod accept;
+mod body;
+mod call;
+mod connect;
+mod convert;
+mod discovery;
+mod dispatch;
+mod encode;
+mod health;
+mod listen;
+mod local;
+mod metrics;
+mod path;
+mod pipeline;
+mod query;
+mod read;
+mod registry;
+mod respond;
+mod select;
+mod subresource;
+mod table;
+mod version;
+mod write;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use ring::rand::{SecureRandom, SystemRandom};
+use tokio::sync::{Semaphore, watch};
+
+pub use listen::Tls;
+
+use crate::Config;
+use crate::admission::Chain;
+use crate::auth::{Authenticator, Authorizer, UserInfo};
+use crate::object::{GroupResource, Reader};
+use crate::store::{Embedded, Store};
+use health::Health;
+use metrics::Metrics;
+use registry::Registry;
+
+/// Most requests that only read, in flight at once (upstream's `--max-requests-inflight`).
+const MOST_READS: usize = 400;
+/// Most requests that write, in flight at once (upstream's `--max-mutating-requests-inflight`).
+const MOST_WRITES: usize = 200;
+
+/// What all requests share.
+#[derive(Debug)]
+pub struct Api {
+    store: Arc<dyn Store>,
+    registry: Registry,
+    authenticator: Authenticator,
+    authorizer: Arc<Authorizer>,
+    chain: Chain,
+    pki_dir: PathBuf,
+    advertise: std::net::SocketAddr,
+    health: Health,
+    metrics: Metrics,
+    reads: Semaphore,
+    writes: Semaphore,
+    random: SystemRandom,
+    stop: watch::Sender<bool>,
+    kubelets: connect::Kubelets,
+}
+
+impl Api {
+    /// A random number below a bound.
+    fn random_below(&self, bound: u32) -> u32 {
+        let mut bytes = [0; 4];
+        // The system's generator fails only where there is none, and then names collide and are tried again.
+        drop(self.random.fill(&mut bytes));
+        u32::from_le_bytes(bytes) % bound.max(1)
+    }
+
+    /// A random UID (RFC 9562, version 4).
+    fn uid(&self) -> String {
+        let mut bytes = [0; 16];
+        drop(self.random.fill(&mut bytes));
+        bytes[6] = bytes[6] & 0x0f | 0x40;
+        bytes[8] = bytes[8] & 0x3f | 0x80;
+        let number = u128::from_be_bytes(bytes);
+        format!(
+            "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+            number >> 96,
+            number >> 80 & 0xffff,
+            number >> 64 & 0xffff,
+            number >> 48 & 0xffff,
+            number & 0xffff_ffff_ffff
+        )
+    }
+
+    /// Resolves when the server stops, which ends watches and streams.
+    async fn stopping(&self) {
+        let mut stop = self.stop.subscribe();
+        // An error means that the server is gone, which is a stop as well.
+        drop(stop.wait_for(|stop| *stop).await);
+    }
+}
+
+/// The API server.
+#[derive(Debug, Clone)]
+pub struct Server {
+    api: Arc<Api>,
+}
+
+impl Server {
+    /// A server over an open store. Keys are read from the configuration's `pki_dir`.
+    pub fn new(config: &Config, store: Arc<Embedded>) -> Result<Self, crate::Error> {
+        let reader: Arc<dyn Reader> = store.clone();
+        let authorizer = Arc::new(Authorizer::new(Arc::clone(&reader)));
+        Ok(Self {
+            api: Arc::new(Api {
+                authenticator: Authenticator::new(&config.pki_dir, Arc::clone(&reader))?,
+                chain: Chain::new(config, reader, Arc::clone(&authorizer)),
+                authorizer,
+                store,
+                registry: Registry::builtin(),
+                pki_dir: config.pki_dir.clone(),
+                advertise: config.advertise,
+                health: Health::default(),
+                metrics: Metrics::default(),
+                reads: Semaphore::new(MOST_READS),
+                writes: Semaphore::new(MOST_WRITES),
+                random: SystemRandom::new(),
+                stop: watch::Sender::new(false),
+                kubelets: connect::Kubelets::new(&config.pki_dir),
+            }),
+        })
+    }
+
+    /// A client that acts as this user, without sockets.
+    pub fn client(&self, user: UserInfo) -> kube::Client {
+        local::client(Arc::clone(&self.api), user)
+    }
+
+    /// Serves HTTPS on a bound listener until [`Server::stop`].
+    pub async fn serve(&self, listener: tokio::net::TcpListener, tls: Tls) {
+        listen::serve(Arc::clone(&self.api), listener, tls).await;
+    }
+
+    /// Marks a part of the control plane as up; `/readyz` answers 200 once all are.
+    pub fn ready(&self, part: &'static str) {
+        self.api.health.ready(part);
+    }
+
+    /// Ends watches, streams and connections.
+    pub fn stop(&self) {
+        self.api.stop.send_replace(true);
+    }
+}
+
+/// Selectable fields of an object, for the store when it loads.
+pub fn selectable_fields(
+    resource: &GroupResource,
+    value: &serde_json::Value,
+) -> std::collections::BTreeMap<String, String> {
+    crate::kinds::builtin()
+        .iter()
+        .find(|kind| match &kind.storage {
+            Some((group, plural)) => *group == resource.group && *plural == resource.resource,
+            None => kind.group == resource.group && kind.plural == resource.resource,
+        })
+        .map(|kind| kind.strategy.selectable_fields(value))
+        .unwrap_or_default()
+}

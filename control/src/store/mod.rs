@@ -25,6 +25,7 @@ use futures::future::BoxFuture;
 use tokio::sync::watch;
 
 pub use embedded::{Embedded, Options};
+pub use revision::{same, splice};
 
 use crate::object::{GroupResource, Object};
 

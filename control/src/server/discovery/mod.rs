@@ -1,0 +1,91 @@
+//! Discovery: `/api`, `/apis`, groups, resources, the aggregated form, OpenAPI, and the list of paths.
+
+mod aggregated;
+mod groups;
+mod openapi;
+
+use http::{HeaderMap, Response, StatusCode};
+use keelson_api::status::Status;
+use serde_json::json;
+
+use super::accept::{Accept, Encoding};
+use super::body::{self, Body};
+use super::pipeline::Incoming;
+use super::registry::api_version;
+use super::{Api, accept};
+
+/// Answers a discovery path; `None` for other paths.
+pub fn serve(api: &Api, incoming: &Incoming, path: &str) -> Result<Option<Response<Body>>, Status> {
+    let headers = &incoming.parts.headers;
+    let trimmed = path.trim_end_matches('/');
+    let segments: Vec<&str> = trimmed.split('/').skip(1).collect();
+    let registry = &api.registry;
+    let value = match segments.as_slice() {
+        [] => json!({"paths": paths(api)}),
+        [root @ ("api" | "apis")] => {
+            if let Some(beta) = aggregated::wanted(headers) {
+                return Ok(Some(aggregated::serve(registry, *root == "api", beta)));
+            }
+            if *root == "api" {
+                groups::versions(registry, api.advertise)
+            } else {
+                groups::all(registry)
+            }
+        }
+        ["api", version] => match groups::resources(registry, "", version) {
+            Some(list) => list,
+            None => return Err(Status::no_such_resource()),
+        },
+        ["apis", group] => match groups::one(registry, group) {
+            Some(group) => group,
+            None => return Err(Status::no_such_resource()),
+        },
+        ["apis", group, version] => match groups::resources(registry, group, version) {
+            Some(list) => list,
+            None => return Err(Status::no_such_resource()),
+        },
+        ["openapi", ..] => return openapi::serve(api, &segments[1..], headers),
+        [".well-known", "openid-configuration"] => {
+            api.authenticator.openid_configuration(&format!("https://{}", api.advertise))
+        }
+        ["openid", "v1", "jwks"] => {
+            let jwks = serde_json::to_vec(&api.authenticator.jwks()).unwrap_or_default();
+            let response = body::with_type(StatusCode::OK, "application/jwk-set+json", body::full(jwks));
+            return Ok(Some(response));
+        }
+        _ => return Ok(None),
+    };
+    Ok(Some(body::value(StatusCode::OK, encoding(headers)?, &value)))
+}
+
+/// JSON or YAML; discovery documents have no other forms here.
+fn encoding(headers: &HeaderMap) -> Result<Encoding, Status> {
+    match Accept::negotiate(headers) {
+        Ok(accept) => Ok(accept.encoding),
+        // A client that asks for an aggregated version that we do not know, with plain JSON as its second choice,
+        // gets JSON.
+        Err(status) => accept::clauses(headers)
+            .iter()
+            .any(|(media, _)| media == "application/json")
+            .then_some(Encoding::Json)
+            .ok_or(status),
+    }
+}
+
+/// The paths that `/` lists.
+fn paths(api: &Api) -> Vec<String> {
+    let mut paths: Vec<String> = ["/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v3", "/readyz", "/version"]
+        .map(str::to_owned)
+        .into();
+    for (group, versions) in api.registry.groups() {
+        if !group.is_empty() {
+            paths.push(format!("/apis/{group}"));
+        }
+        for version in versions {
+            let root = if group.is_empty() { "/api" } else { "/apis" };
+            paths.push(format!("{root}/{}", api_version(group, version)));
+        }
+    }
+    paths.sort();
+    paths
+}

@@ -1,0 +1,137 @@
+//! From an authorized request to its handler.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Method, Response, StatusCode};
+use keelson_api::status::Status;
+
+use super::accept::Accept;
+use super::body::{self, Body};
+use super::call::Call;
+use super::pipeline::Incoming;
+use super::{Api, connect, discovery, health, metrics, read, subresource, version, write};
+
+/// Answers the request.
+pub async fn dispatch(api: Arc<Api>, incoming: Incoming, body: Body) -> Result<Response<Body>, Status> {
+    let head = incoming.parts.method == Method::HEAD;
+    let response = match incoming.path {
+        Some(_) => resource(api, incoming, body).await?,
+        None => path(&api, &incoming)?,
+    };
+    if !head {
+        return Ok(response);
+    }
+    Ok(response.map(|_| body::full(Bytes::new())))
+}
+
+/// Paths that are not resources.
+fn path(api: &Api, incoming: &Incoming) -> Result<Response<Body>, Status> {
+    let method = &incoming.parts.method;
+    let path = incoming.parts.uri.path();
+    if !matches!(*method, Method::GET | Method::HEAD) {
+        return Err(Status::no_such_resource());
+    }
+    if let Some(response) = discovery::serve(api, incoming, path)? {
+        return Ok(response);
+    }
+    if let Some(response) = health::serve(api, path, &incoming.query) {
+        return Ok(response);
+    }
+    match path {
+        "/version" | "/version/" => Ok(version::serve()),
+        "/metrics" => Ok(metrics::serve(api)),
+        _ => Err(Status::no_such_resource()),
+    }
+}
+
+/// Paths below `/api/v1` and `/apis/G/V`.
+async fn resource(api: Arc<Api>, incoming: Incoming, body: Body) -> Result<Response<Body>, Status> {
+    let Incoming {
+        user,
+        mut parts,
+        path,
+        query,
+        verb,
+        local,
+    } = incoming;
+    let Some(path) = path else {
+        return Err(Status::no_such_resource());
+    };
+    let Some(served) = api.registry.find(&path.group, &path.version, &path.resource).cloned() else {
+        return Err(Status::no_such_resource());
+    };
+    let kind = served.kind;
+    if kind.namespaced && path.namespace.is_empty() && !path.name.is_empty() && path.subresource.is_empty() {
+        return Err(Status::no_such_resource());
+    }
+    if !kind.namespaced && !path.namespace.is_empty() && kind.plural != "namespaces" {
+        return Err(Status::no_such_resource());
+    }
+    if !path.subresource.is_empty()
+        && !kind
+            .subresources
+            .iter()
+            .any(|subresource| subresource.name == path.subresource)
+    {
+        return Err(Status::no_such_resource());
+    }
+    let streams = connect::is_stream(&path);
+    let call = Call {
+        accept: if streams { Accept::any() } else { Accept::negotiate(&parts.headers)? },
+        api,
+        user,
+        served,
+        raw_query: parts.uri.query().unwrap_or_default().to_owned(),
+        headers: std::mem::take(&mut parts.headers),
+        path,
+        query,
+        local,
+    };
+    if streams {
+        return connect::serve(call, parts, body).await;
+    }
+    if !call.path.subresource.is_empty() {
+        let bytes = body::read(body).await?;
+        return subresource::serve(&call, verb, &bytes).await;
+    }
+    if !kind.verbs.contains(&verb) {
+        return Err(not_allowed(&call, verb));
+    }
+    match verb {
+        "get" => read::get(&call),
+        "list" => read::list::list(&call),
+        "watch" => read::watch::watch(&call),
+        _ => {
+            let bytes = body::read(body).await?;
+            match verb {
+                "create" if subresource::is_virtual(kind) => subresource::create_virtual(&call, &bytes).await,
+                "create" if call.path.name.is_empty() => {
+                    if kind.namespaced && call.path.namespace.is_empty() {
+                        return Err(not_allowed(&call, verb));
+                    }
+                    write::create::create(&call, &bytes).await
+                }
+                "update" if !call.path.name.is_empty() => write::update::update(&call, None, &bytes).await,
+                "patch" if !call.path.name.is_empty() => write::patch::patch(&call, None, &bytes).await,
+                "delete" => write::delete::delete(&call, &bytes).await,
+                "deletecollection" => write::delete::collection(&call, &bytes).await,
+                _ => Err(not_allowed(&call, verb)),
+            }
+        }
+    }
+}
+
+/// 405.
+pub fn not_allowed(call: &Call, verb: &str) -> Status {
+    let mut status = Status::method_not_allowed(&call.kind().group, &call.kind().plural, verb);
+    if verb.is_empty() {
+        status = Status::failure(
+            StatusCode::METHOD_NOT_ALLOWED.as_u16(),
+            "MethodNotAllowed",
+            "the server does not allow this method on the requested resource",
+            None,
+        );
+    }
+    status
+}

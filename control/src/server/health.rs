@@ -1,0 +1,81 @@
+//! `/healthz`, `/livez`, `/readyz`: named checks (`k8s.io/apiserver/pkg/server/healthz`).
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::sync::{Mutex, PoisonError};
+
+use http::{Response, StatusCode};
+
+use super::Api;
+use super::body::{self, Body};
+use super::query::Query;
+
+/// Parts that must be up before the server is ready.
+const PARTS: [&str; 3] = ["bootstrap", "controllers", "scheduler"];
+
+/// Which parts are up.
+#[derive(Debug, Default)]
+pub struct Health {
+    ready: Mutex<BTreeSet<&'static str>>,
+}
+
+impl Health {
+    /// Marks a part as up.
+    pub fn ready(&self, part: &'static str) {
+        self.ready
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(part);
+    }
+
+    fn is_ready(&self, part: &str) -> bool {
+        self.ready
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(part)
+    }
+}
+
+/// Answers a health path; `None` for other paths.
+pub fn serve(api: &Api, path: &str, query: &Query) -> Option<Response<Body>> {
+    let mut segments = path.trim_matches('/').splitn(2, '/');
+    let endpoint = segments.next()?;
+    if !matches!(endpoint, "healthz" | "livez" | "readyz") {
+        return None;
+    }
+    let mut checks = vec![("ping", true), ("store", true)];
+    if endpoint == "readyz" {
+        checks.extend(PARTS.map(|part| (part, api.health.is_ready(part))));
+        checks.push(("shutdown", !*api.stop.borrow()));
+    }
+    if let Some(only) = segments.next() {
+        checks.retain(|(name, _)| *name == only);
+        if checks.is_empty() {
+            return Some(body::text(StatusCode::NOT_FOUND, "404 page not found\n"));
+        }
+    }
+    let excluded: Vec<&str> = query.all("exclude").collect();
+    let mut text = String::new();
+    let mut healthy = true;
+    for (name, ok) in checks {
+        // Writing into a String cannot fail.
+        drop(if excluded.contains(&name) {
+            writeln!(text, "[+]{name} excluded: ok")
+        } else if ok {
+            writeln!(text, "[+]{name} ok")
+        } else {
+            healthy = false;
+            writeln!(text, "[-]{name} failed: reason withheld")
+        });
+    }
+    Some(if !healthy {
+        body::text(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            format!("{text}{endpoint} check failed\n"),
+        )
+    } else if query.has("verbose") {
+        body::text(StatusCode::OK, format!("{text}{endpoint} check passed\n"))
+    } else {
+        body::text(StatusCode::OK, "ok")
+    })
+}

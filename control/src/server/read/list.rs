@@ -1,0 +1,235 @@
+//! LIST: a consistent snapshot, in pages, as objects, Table or bare metadata.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Response, StatusCode};
+use keelson_api::status::Status;
+use keelson_api::time;
+use serde_json::{Map, Value, json};
+
+use super::token::Token;
+use crate::object::Object;
+use crate::server::accept::{Encoding, Form};
+use crate::server::body::{self, Body};
+use crate::server::call::Call;
+use crate::server::registry::api_version;
+use crate::server::select::Selection;
+use crate::server::{respond, table};
+use crate::store::{Page, Range, StoreError, key_of};
+
+/// Which state of the store a list asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum At {
+    /// The current one, which must not be older than this revision.
+    NotOlder(u64),
+    /// Exactly this one.
+    Exact(u64),
+}
+
+/// The list that the query asks for, with its metadata.
+struct Listed {
+    page: Page,
+    metadata: Map<String, Value>,
+}
+
+/// Serves the list.
+pub fn list(call: &Call) -> Result<Response<Body>, Status> {
+    let selection = Selection::parse(call.kind(), &call.query)?;
+    let listed = read(call, &selection)?;
+    Ok(answer(call, listed))
+}
+
+fn resource_version(call: &Call, paged: bool) -> Result<At, Status> {
+    let text = call.query.get("resourceVersion");
+    let matching = call.query.get("resourceVersionMatch");
+    let invalid = |why: String| Err(Status::bad_request(why));
+    let revision: u64 = match text {
+        "" => 0,
+        text => match text.parse() {
+            Ok(revision) => revision,
+            Err(_) => return invalid(format!("Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax")),
+        },
+    };
+    match matching {
+        "" if paged && revision > 0 => Ok(At::Exact(revision)),
+        "" => Ok(At::NotOlder(revision)),
+        _ if text.is_empty() => {
+            invalid("resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided".to_owned())
+        }
+        "NotOlderThan" => Ok(At::NotOlder(revision)),
+        "Exact" if revision == 0 => {
+            invalid("resourceVersionMatch: Forbidden: resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"".to_owned())
+        }
+        "Exact" => Ok(At::Exact(revision)),
+        other => invalid(format!("resourceVersionMatch: Unsupported value: {other:?}: supported values: \"Exact\", \"NotOlderThan\"")),
+    }
+}
+
+fn read(call: &Call, selection: &Selection) -> Result<Listed, Status> {
+    let limit = usize::try_from(call.query.number("limit")?.unwrap_or(0)).unwrap_or(0);
+    let now = time::now();
+    let token = match call.query.get("continue") {
+        "" => None,
+        text => Some(Token::parse(text)?),
+    };
+    let store = &call.api.store;
+    let at = match &token {
+        Some(_) if !matches!(call.query.get("resourceVersion"), "" | "0") => {
+            return Err(Status::bad_request(
+                "specifying resource version is not allowed when using continue",
+            ));
+        }
+        Some(token) if token.is_expired(now) => return Err(expired(token)),
+        Some(token) => u64::try_from(token.rv).ok(),
+        None => match resource_version(call, limit > 0)? {
+            At::Exact(revision) => Some(revision),
+            At::NotOlder(revision) if revision > store.revision() => {
+                return Err(too_large(revision, store.revision()));
+            }
+            At::NotOlder(_) => None,
+        },
+    };
+    let matches = |object: &Object| selection.matches(object);
+    let page = match selection.name() {
+        // One name: no need to walk everything.
+        Some(name) if at.is_none() && token.is_none() && (call.scope().is_some() || !call.kind().namespaced) => {
+            let revision = store.revision();
+            let object = store.get(call.storage(), &key_of(call.namespace(), name));
+            Page {
+                objects: object.into_iter().filter(|object| matches(object)).collect(),
+                revision,
+                remaining: 0,
+            }
+        }
+        _ => {
+            let range = Range {
+                namespace: call.scope(),
+                after: token.as_ref().map(|token| token.start.as_str()),
+                limit,
+                at,
+                filter: (!selection.is_everything()).then_some(&matches),
+            };
+            store
+                .range(call.storage(), &range)
+                .map_err(|error| match (&token, &error) {
+                    (Some(token), StoreError::Compacted(_)) => expired(token),
+                    (_, StoreError::Future(current)) => too_large(at.unwrap_or(0), *current),
+                    _ => call.store_error("", &error),
+                })?
+        }
+    };
+    let mut metadata = Map::new();
+    metadata.insert("resourceVersion".to_owned(), page.revision.to_string().into());
+    if let (true, Some(last)) = (page.remaining > 0, page.objects.last()) {
+        let start = key_of(&last.namespace, &last.name);
+        let next = match &token {
+            Some(token) if token.rv >= 0 => token.after(start),
+            _ => Token::new(page.revision as i64, start, now),
+        };
+        metadata.insert("continue".to_owned(), next.text().into());
+        if selection.is_everything() {
+            metadata.insert("remainingItemCount".to_owned(), page.remaining.into());
+        }
+    }
+    Ok(Listed { page, metadata })
+}
+
+/// 410 with a token that goes on in the current state (`storage/etcd3.handleCompactedErrorForPaging`).
+fn expired(token: &Token) -> Status {
+    let mut status = Status::expired(
+        "The provided continue parameter is too old to display a consistent list result. You can start a new list without \
+         the continue parameter, or use the continue token in this response to retrieve the remainder of the results. \
+         Continuing with the provided token results in an inconsistent list - objects that were created, modified, or \
+         deleted between the time the first chunk was returned and now may show up in the list.",
+    );
+    status.metadata.next = Token::new(-1, token.start.clone(), 0).text();
+    status
+}
+
+fn too_large(asked: u64, current: u64) -> Status {
+    let mut status = Status::timeout(
+        &format!("Too large resource version: {asked}, current: {current}"),
+        1,
+    );
+    if let Some(details) = &mut status.details {
+        details.causes.push(keelson_api::status::Cause {
+            reason: "ResourceVersionTooLarge".to_owned(),
+            message: "Too large resource version".to_owned(),
+            field: String::new(),
+        });
+    }
+    status
+}
+
+fn answer(call: &Call, listed: Listed) -> Response<Body> {
+    let kind = call.kind();
+    let Listed { page, metadata } = listed;
+    match (call.accept.form, call.accept.encoding) {
+        (Form::Object, Encoding::Json) => {
+            let size = page.objects.iter().map(|object| object.bytes.len()).sum();
+            let head = json!({
+                "kind": format!("{}List", kind.kind),
+                "apiVersion": api_version(&kind.group, &kind.version),
+                "metadata": metadata,
+            });
+            let response = body::with_type(
+                StatusCode::OK,
+                "application/json",
+                body::chunks(pieces(call, &head, page.objects)),
+            );
+            body::compress(response, size, call.accept.gzip && !call.local)
+        }
+        (Form::Object, Encoding::Yaml) => {
+            let items: Vec<Value> = page
+                .objects
+                .iter()
+                .map(|object| respond::value(kind, object))
+                .collect();
+            let list = json!({
+                "kind": format!("{}List", kind.kind),
+                "apiVersion": api_version(&kind.group, &kind.version),
+                "metadata": metadata, "items": items,
+            });
+            body::yaml(StatusCode::OK, &list)
+        }
+        (Form::Table { beta }, encoding) => {
+            let include = table::include(&call.query);
+            let rows = page
+                .objects
+                .iter()
+                .map(|object| table::row(kind, object, include, beta))
+                .collect();
+            let table = table::table(table::columns(kind), rows, metadata.into(), beta);
+            body::value(StatusCode::OK, encoding, &table)
+        }
+        (Form::Partial { beta }, encoding) => {
+            let items: Vec<Value> = page
+                .objects
+                .iter()
+                .map(|object| table::partial(&object.value(), beta))
+                .collect();
+            let version = if beta { "meta.k8s.io/v1beta1" } else { "meta.k8s.io/v1" };
+            let list = json!({
+                "kind": "PartialObjectMetadataList", "apiVersion": version,
+                "metadata": metadata, "items": items,
+            });
+            body::value(StatusCode::OK, encoding, &list)
+        }
+    }
+}
+
+/// The pieces of a list: its head without the closing brace, then the objects' own bytes.
+fn pieces(call: &Call, head: &Value, objects: Vec<Arc<Object>>) -> impl Iterator<Item = Bytes> + Send + 'static {
+    let kind = call.kind();
+    let mut head = serde_json::to_vec(head).unwrap_or_default();
+    head.pop();
+    head.extend_from_slice(b",\"items\":[");
+    let items = objects.into_iter().enumerate().flat_map(move |(index, object)| {
+        let comma = (index > 0).then(|| Bytes::from_static(b","));
+        comma.into_iter().chain([respond::view(kind, &object)])
+    });
+    std::iter::once(Bytes::from(head))
+        .chain(items)
+        .chain([Bytes::from_static(b"]}\n")])
+}

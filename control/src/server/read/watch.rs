@@ -1,0 +1,307 @@
+//! WATCH: a cursor into the store's history.
+//!
+//! A watcher has no queue. It reads on from its cursor whenever its client takes more and the resource has changed,
+//! so a slow client costs nothing; one that falls behind the history gets `410 Expired` and lists again, as does one
+//! that asks for a revision that is gone.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use http::{Response, StatusCode};
+use keelson_api::status::Status;
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::kinds::Kind;
+use crate::object::Object;
+use crate::server::accept::Form;
+use crate::server::body::{self, Body};
+use crate::server::call::Call;
+use crate::server::registry::{Served, api_version};
+use crate::server::select::Selection;
+use crate::server::table::{self, Include};
+use crate::server::{Api, convert, respond};
+use crate::store::{Event, Range, StoreError, splice};
+
+/// Most events read from the history at once.
+const BATCH: usize = 256;
+/// A chunk sent to the client is about this large at most.
+const CHUNK: usize = 64 << 10;
+/// Time between bookmarks (upstream: about a minute).
+const BOOKMARKS: Duration = Duration::from_secs(60);
+/// Shortest life of a watch that names none (upstream: 30 minutes, doubled at random to spread reconnections).
+const LIFE: u64 = 1800;
+
+/// One watch.
+struct Watcher {
+    api: Arc<Api>,
+    served: Served,
+    namespace: Option<String>,
+    selection: Selection,
+    form: Form,
+    include: Include,
+    /// Column definitions, sent with the first Table only.
+    columns: Option<Value>,
+    changed: watch::Receiver<u64>,
+    /// Everything up to this revision has been sent.
+    cursor: u64,
+    initial: VecDeque<Arc<Object>>,
+    /// The bookmark that ends the initial events is still to be sent.
+    initial_end: bool,
+    bookmarks: Option<Instant>,
+    ends: Instant,
+    done: bool,
+}
+
+/// Serves the watch.
+pub fn watch(call: &Call) -> Result<Response<Body>, Status> {
+    let mut selection = Selection::parse(call.kind(), &call.query)?;
+    if !call.path.name.is_empty() {
+        selection = selection.only(&call.path.name);
+    }
+    let start = Start::parse(call)?;
+    let seconds = match call.query.number("timeoutSeconds")? {
+        Some(seconds) if seconds > 0 => seconds as u64,
+        _ => LIFE + u64::from(call.api.random_below(LIFE as u32)),
+    };
+    let store = &call.api.store;
+    // Subscribe before reading, so that no change falls in between.
+    let changed = store.subscribe(call.storage());
+    let (cursor, initial) = match start {
+        Start::After(revision) => (revision, VecDeque::new()),
+        Start::Now => (store.revision(), VecDeque::new()),
+        Start::Everything => {
+            let matches = |object: &Object| selection.matches(object);
+            let range = Range {
+                filter: Some(&matches),
+                ..Range::all(call.scope())
+            };
+            let page = store
+                .range(call.storage(), &range)
+                .map_err(|error| call.store_error("", &error))?;
+            (page.revision, page.objects.into())
+        }
+    };
+    let now = Instant::now();
+    let watcher = Watcher {
+        api: Arc::clone(&call.api),
+        served: call.served.clone(),
+        namespace: call.scope().map(str::to_owned),
+        selection,
+        form: call.accept.form,
+        include: table::include(&call.query),
+        columns: Some(table::columns(call.kind())),
+        changed,
+        cursor,
+        initial,
+        initial_end: call.query.flag("sendInitialEvents"),
+        bookmarks: call.query.flag("allowWatchBookmarks").then(|| now + BOOKMARKS),
+        ends: now + Duration::from_secs(seconds.min(366 * 86_400)),
+        done: false,
+    };
+    let pieces = futures::stream::unfold(watcher, |mut watcher| async move {
+        let chunk = watcher.next().await?;
+        Some((chunk, watcher))
+    });
+    Ok(body::with_type(StatusCode::OK, "application/json", body::stream(pieces)))
+}
+
+/// Where a watch begins.
+enum Start {
+    /// With the current objects.
+    Everything,
+    /// With what happens from now on.
+    Now,
+    /// With what happened after a revision.
+    After(u64),
+}
+
+impl Start {
+    fn parse(call: &Call) -> Result<Self, Status> {
+        let query = &call.query;
+        let text = query.get("resourceVersion");
+        let revision: u64 = if text.is_empty() {
+            0
+        } else {
+            text.parse()
+                .map_err(|_| Status::bad_request(format!("invalid resource version {text:?}")))?
+        };
+        let matching = query.get("resourceVersionMatch");
+        if !query.has("sendInitialEvents") {
+            if !matching.is_empty() {
+                return Err(Status::bad_request(
+                    "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents \
+                     is provided",
+                ));
+            }
+            return Ok(if revision == 0 { Self::Everything } else { Self::After(revision) });
+        }
+        if matching != "NotOlderThan" {
+            return Err(Status::bad_request(
+                "sendInitialEvents: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+            ));
+        }
+        Ok(match (query.flag("sendInitialEvents"), revision) {
+            (true, _) => Self::Everything,
+            (false, 0) => Self::Now,
+            (false, revision) => Self::After(revision),
+        })
+    }
+}
+
+impl Watcher {
+    fn kind(&self) -> &'static Kind {
+        self.served.kind
+    }
+
+    /// The next piece of the answer; `None` at the end.
+    async fn next(&mut self) -> Option<Bytes> {
+        let mut out = BytesMut::new();
+        while out.is_empty() {
+            if self.done {
+                return None;
+            }
+            if !self.initial.is_empty() || self.initial_end {
+                self.send_initial(&mut out);
+                continue;
+            }
+            self.changed.borrow_and_update();
+            match self.api.store.changes(&self.served.storage, self.cursor, BATCH) {
+                Ok(changes) => {
+                    for event in &changes.events {
+                        self.event(&mut out, event);
+                        self.cursor = event.revision;
+                        if out.len() >= CHUNK {
+                            return Some(out.freeze());
+                        }
+                    }
+                    self.cursor = changes.upto;
+                    if changes.events.is_empty() {
+                        self.wait(&mut out).await;
+                    }
+                }
+                Err(error) => self.fail(&mut out, &error),
+            }
+        }
+        Some(out.freeze())
+    }
+
+    fn send_initial(&mut self, out: &mut BytesMut) {
+        while out.len() < CHUNK {
+            let Some(object) = self.initial.pop_front() else {
+                if std::mem::take(&mut self.initial_end) {
+                    self.bookmark(out, true);
+                }
+                return;
+            };
+            self.frame(out, "ADDED", &object);
+        }
+    }
+
+    /// Waits for a change, the next bookmark or the end.
+    async fn wait(&mut self, out: &mut BytesMut) {
+        let bookmark = self.bookmarks.unwrap_or(self.ends);
+        tokio::select! {
+            changed = self.changed.changed() => self.done = changed.is_err(),
+            // A timer, because a bookmark must come although nothing happens: it keeps the client's revision fresh.
+            () = tokio::time::sleep_until(bookmark.min(self.ends)) => {
+                let now = Instant::now();
+                if now >= self.ends {
+                    self.done = true;
+                } else if self.bookmarks.is_some() {
+                    self.bookmarks = Some(now + BOOKMARKS);
+                    self.bookmark(out, false);
+                }
+            }
+            () = self.api.stopping() => self.done = true,
+        }
+    }
+
+    /// What an event means to this watcher, if anything.
+    fn event(&mut self, out: &mut BytesMut, event: &Event) {
+        let inside = |object: &Object| {
+            self.namespace.as_ref().is_none_or(|namespace| *namespace == object.namespace)
+                && self.selection.matches(object)
+        };
+        let before = event.previous.as_deref().is_some_and(inside);
+        let after = !event.deleted && inside(&event.object);
+        match (before, after) {
+            (false, true) => self.frame(out, "ADDED", &event.object),
+            (true, true) => self.frame(out, "MODIFIED", &event.object),
+            (true, false) if event.deleted => self.frame(out, "DELETED", &event.object),
+            (true, false) => {
+                // Left the selection: its last selected state, at the revision of this change.
+                let Some(previous) = &event.previous else { return };
+                let mut last = Object::clone(previous);
+                if let Some(bytes) = splice(&last.bytes, event.revision) {
+                    last.bytes = bytes;
+                }
+                last.resource_version = event.revision;
+                self.frame(out, "DELETED", &last);
+            }
+            (false, false) => {}
+        }
+    }
+
+    fn frame(&mut self, out: &mut BytesMut, event: &str, object: &Object) {
+        match self.form {
+            Form::Object if convert::is_version(self.kind(), &object.bytes) => wrap(out, event, &object.bytes),
+            Form::Object => wrap(out, event, &respond::view(self.kind(), object)),
+            Form::Table { beta } => {
+                let row = table::row(self.kind(), object, self.include, beta);
+                let metadata = json!({"resourceVersion": object.resource_version.to_string()});
+                let columns = self.columns.take().unwrap_or(Value::Null);
+                wrap_value(out, event, &table::table(columns, vec![row], metadata, beta));
+            }
+            Form::Partial { beta } => wrap_value(out, event, &table::partial(&object.value(), beta)),
+        }
+    }
+
+    fn bookmark(&mut self, out: &mut BytesMut, end: bool) {
+        let mut metadata = json!({"resourceVersion": self.cursor.to_string(), "creationTimestamp": null});
+        if end {
+            metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
+        }
+        let kind = self.kind();
+        let object = json!({
+            "kind": kind.kind, "apiVersion": api_version(&kind.group, &kind.version), "metadata": metadata,
+        });
+        match self.form {
+            Form::Object => wrap_value(out, "BOOKMARK", &object),
+            Form::Partial { beta } => wrap_value(out, "BOOKMARK", &table::partial(&object, beta)),
+            Form::Table { beta } => {
+                let columns = self.columns.take().unwrap_or(Value::Null);
+                let row = json!({"cells": [], "object": table::partial(&object, beta)});
+                wrap_value(out, "BOOKMARK", &table::table(columns, vec![row], metadata, beta));
+            }
+        }
+    }
+
+    fn fail(&mut self, out: &mut BytesMut, error: &StoreError) {
+        let status = match error {
+            StoreError::Compacted(oldest) => {
+                Status::expired(format!("too old resource version: {} ({oldest})", self.cursor))
+            }
+            error => Status::internal(&error.to_string()),
+        };
+        // A Status always serializes.
+        wrap(out, "ERROR", &serde_json::to_vec(&status).unwrap_or_default());
+        self.done = true;
+    }
+}
+
+fn wrap(out: &mut BytesMut, event: &str, object: &[u8]) {
+    out.reserve(object.len() + 40);
+    out.extend_from_slice(b"{\"type\":\"");
+    out.extend_from_slice(event.as_bytes());
+    out.extend_from_slice(b"\",\"object\":");
+    out.extend_from_slice(object);
+    out.extend_from_slice(b"}\n");
+}
+
+fn wrap_value(out: &mut BytesMut, event: &str, object: &Value) {
+    wrap(out, event, &serde_json::to_vec(object).unwrap_or_default());
+}

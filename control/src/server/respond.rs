@@ -1,0 +1,81 @@
+//! Single objects as answers, in the form that was asked for.
+
+use bytes::Bytes;
+use http::header::HeaderValue;
+use http::{HeaderName, Response, StatusCode};
+use keelson_api::status::{Status, go_quote};
+use serde_json::Value;
+
+use super::accept::{Encoding, Form};
+use super::body::{self, Body};
+use super::call::Call;
+use super::convert;
+use super::table;
+use crate::kinds::Kind;
+use crate::object::Object;
+
+/// The object's JSON in the version that this kind serves.
+pub fn view(kind: &Kind, object: &Object) -> Bytes {
+    if convert::is_version(kind, &object.bytes) {
+        object.bytes.clone()
+    } else {
+        // Values always serialize.
+        Bytes::from(serde_json::to_vec(&convert::to(kind, object.value())).unwrap_or_default())
+    }
+}
+
+/// The decoded object in the version that this kind serves.
+pub fn value(kind: &Kind, object: &Object) -> Value {
+    if convert::is_version(kind, &object.bytes) {
+        object.value()
+    } else {
+        convert::to(kind, object.value())
+    }
+}
+
+/// A stored object as the answer.
+pub fn object(call: &Call, code: StatusCode, object: &Object, warnings: &[String]) -> Response<Body> {
+    let kind = call.kind();
+    let mut response = match (call.accept.form, call.accept.encoding) {
+        (Form::Object, Encoding::Json) => {
+            let bytes = view(kind, object);
+            let size = bytes.len();
+            body::compress(body::json(code, bytes), size, call.accept.gzip && !call.local)
+        }
+        (Form::Object, Encoding::Yaml) => body::yaml(code, &value(kind, object)),
+        (Form::Table { beta }, encoding) => {
+            let table = table::single(kind, object, table::include(&call.query), beta);
+            body::value(code, encoding, &table)
+        }
+        (Form::Partial { beta }, encoding) => {
+            body::value(code, encoding, &table::partial(&object.value(), beta))
+        }
+    };
+    warn(&mut response, warnings);
+    response
+}
+
+/// A value that is not stored as the answer.
+pub fn plain(call: &Call, code: StatusCode, value: &Value, warnings: &[String]) -> Response<Body> {
+    let mut response = body::value(code, call.accept.encoding, value);
+    warn(&mut response, warnings);
+    response
+}
+
+/// A Status as the answer.
+pub fn status(status: &Status, warnings: &[String]) -> Response<Body> {
+    let mut response = body::status(status);
+    warn(&mut response, warnings);
+    response
+}
+
+/// Adds warnings (RFC 7234, section 5.5, as `k8s.io/apimachinery/pkg/util/net.NewWarningHeader` writes them).
+pub fn warn(response: &mut Response<Body>, warnings: &[String]) {
+    const WARNING: HeaderName = HeaderName::from_static("warning");
+    for warning in warnings {
+        let clean: String = warning.chars().filter(|c| !c.is_control()).collect();
+        if let Ok(value) = HeaderValue::from_str(&format!("299 - {}", go_quote(&clean))) {
+            response.headers_mut().append(WARNING, value);
+        }
+    }
+}

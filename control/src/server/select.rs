@@ -1,0 +1,69 @@
+//! Label and field selectors over stored metadata, without decoding objects.
+
+use keelson_api::selector::{FieldSelector, FieldTerm, Selector};
+use keelson_api::status::Status;
+
+use super::query::Query;
+use crate::kinds::Kind;
+use crate::object::Object;
+
+/// The one name that a field selector asks for, which authorization treats as the request's name.
+pub fn exact_name(query: &Query) -> Option<String> {
+    let fields = FieldSelector::parse(query.get("fieldSelector")).ok()?;
+    fields.exact("metadata.name").map(str::to_owned)
+}
+
+/// What a list, watch or deletecollection selects.
+#[derive(Debug, Clone, Default)]
+pub struct Selection {
+    labels: Selector,
+    fields: FieldSelector,
+}
+
+impl Selection {
+    /// From the query parameters; a field that the kind does not index is an error.
+    pub fn parse(kind: &Kind, query: &Query) -> Result<Self, Status> {
+        let bad = |error: &dyn std::fmt::Display| Status::bad_request(error.to_string());
+        let labels = Selector::parse(query.get("labelSelector")).map_err(|error| bad(&error))?;
+        let fields = FieldSelector::parse(query.get("fieldSelector")).map_err(|error| bad(&error))?;
+        let known = kind.strategy.selectable_field_names();
+        for term in &fields.terms {
+            let field = term.field.as_str();
+            if !matches!(field, "metadata.name" | "metadata.namespace") && !known.contains(&field) {
+                return Err(Status::bad_request(format!("field label not supported: {field}")));
+            }
+        }
+        Ok(Self { labels, fields })
+    }
+
+    /// Selects this one name.
+    pub fn name(&self) -> Option<&str> {
+        self.fields.exact("metadata.name")
+    }
+
+    /// The same, but only this name.
+    #[must_use]
+    pub fn only(mut self, name: &str) -> Self {
+        self.fields.terms.push(FieldTerm {
+            field: "metadata.name".to_owned(),
+            value: name.to_owned(),
+            negated: false,
+        });
+        self
+    }
+
+    /// Whether it selects every object.
+    pub fn is_everything(&self) -> bool {
+        self.labels.is_everything() && self.fields.is_everything()
+    }
+
+    /// Whether it selects this object.
+    pub fn matches(&self, object: &Object) -> bool {
+        self.labels.matches(&object.labels)
+            && self.fields.matches(|field| match field {
+                "metadata.name" => Some(object.name.as_str()),
+                "metadata.namespace" => Some(object.namespace.as_str()),
+                field => object.fields.get(field).map(String::as_str),
+            })
+    }
+}

@@ -1,0 +1,123 @@
+//! `pods/binding` and `bindings`: the scheduler's decision (`pkg/registry/core/pod/storage.BindingREST`).
+
+use http::{Response, StatusCode};
+use keelson_api::status::{FieldError, Status};
+use keelson_api::time;
+use serde_json::{Map, Value, json};
+
+use crate::server::body::Body;
+use crate::server::call::Call;
+use crate::server::respond;
+use crate::server::write::update::{Edit, apply};
+use crate::server::write::{decode, metadata};
+
+/// `POST /api/v1/namespaces/NS/bindings`: the pod is named in the body.
+pub async fn create(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status> {
+    let binding = decode::other(call, bytes, "Binding", "v1")?;
+    let Some(pods) = call.api.registry.find("", "v1", "pods") else {
+        return Err(Status::no_such_resource());
+    };
+    let mut path = call.path.clone();
+    metadata::text(&binding, "name").clone_into(&mut path.name);
+    let call = Call {
+        api: call.api.clone(),
+        user: call.user.clone(),
+        served: pods.clone(),
+        path,
+        raw_query: String::new(),
+        query: call.query.clone(),
+        accept: call.accept,
+        headers: call.headers.clone(),
+        local: call.local,
+    };
+    assign(&call, &binding).await
+}
+
+/// `POST pods/NAME/binding`.
+pub async fn bind(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status> {
+    let binding = decode::other(call, bytes, "Binding", "v1")?;
+    let name = metadata::text(&binding, "name");
+    if !matches!(name, "") && name != call.path.name {
+        return Err(Status::bad_request(format!(
+            "name in URL does not match name in Binding object ({} != {name})",
+            call.path.name
+        )));
+    }
+    assign(call, &binding).await
+}
+
+async fn assign(call: &Call, binding: &Value) -> Result<Response<Body>, Status> {
+    let name = call.path.name.as_str();
+    let target = binding["target"]["name"].as_str().unwrap_or_default();
+    let kind = binding["target"]["kind"].as_str().unwrap_or_default();
+    let mut errors = Vec::new();
+    if !matches!(kind, "" | "Node") {
+        errors.push(FieldError::not_supported("target.kind", kind, &["Node", "<empty>"]));
+    }
+    if target.is_empty() {
+        errors.push(FieldError::required("target.name", ""));
+    }
+    if !errors.is_empty() {
+        return Err(Status::invalid("", "Binding", name, &errors));
+    }
+    let edit = Edit {
+        subresource: Some("binding"),
+        dry_run: call.query.dry_run()?,
+        checked: false,
+    };
+    apply(call, &edit, |old| {
+        let conflict = |why: String| Status::conflict_because("", "pods/binding", name, &why);
+        let uid = metadata::text(binding, "uid");
+        let found = metadata::text(old, "uid");
+        if !uid.is_empty() && uid != found {
+            return Err(conflict(format!(
+                "Precondition failed: UID in precondition: {uid}, UID in object meta: {found}"
+            )));
+        }
+        if !old["metadata"]["deletionTimestamp"].is_null() {
+            return Err(conflict(format!("pod {name} is being deleted, cannot be assigned to a host")));
+        }
+        match old["spec"]["nodeName"].as_str() {
+            None | Some("") => {}
+            Some(node) => {
+                return Err(conflict(format!("pod {name} is already assigned to node {node:?}")));
+            }
+        }
+        Ok(assigned(old, binding, target))
+    })
+    .await?;
+    Ok(respond::plain(
+        call,
+        StatusCode::CREATED,
+        &json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}),
+        &[],
+    ))
+}
+
+/// The pod on its node, with the binding's labels and annotations and the condition that says so.
+fn assigned(pod: &Value, binding: &Value, node: &str) -> Value {
+    let mut pod = pod.clone();
+    pod["spec"]["nodeName"] = node.into();
+    for field in ["annotations", "labels"] {
+        let Some(add) = binding["metadata"][field].as_object().filter(|add| !add.is_empty()) else {
+            continue;
+        };
+        if !pod["metadata"][field].is_object() {
+            pod["metadata"][field] = Value::Object(Map::new());
+        }
+        for (key, value) in add {
+            pod["metadata"][field][key.as_str()] = value.clone();
+        }
+    }
+    let condition = json!({
+        "type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": time::now_rfc3339(),
+    });
+    let mut conditions = pod["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    match conditions.iter_mut().find(|one| one["type"] == "PodScheduled") {
+        Some(old) if old["status"] == "True" => {}
+        Some(old) => *old = condition,
+        None => conditions.push(condition),
+    }
+    pod["status"]["conditions"] = conditions.into();
+    pod
+}

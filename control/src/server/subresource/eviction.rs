@@ -1,0 +1,143 @@
+//! `pods/eviction`: a delete that asks the disruption budgets first (`pkg/registry/core/pod/storage.EvictionREST`).
+
+use http::{Response, StatusCode};
+use keelson_api::selector::Selector;
+use keelson_api::status::{Cause, Status};
+use keelson_api::time;
+use serde_json::{Value, json};
+
+use crate::object::{GroupResource, Object};
+use crate::server::body::Body;
+use crate::server::call::Call;
+use crate::server::write::{decode, delete, metadata};
+use crate::server::{encode, respond};
+use crate::store::{Change, Expect, Range, StoreError, Write, key_of};
+
+/// How often the budget is read again when somebody else changed it.
+const TRIES: usize = 8;
+
+/// Evicts the pod.
+pub async fn evict(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status> {
+    let eviction = decode::other(call, bytes, "Eviction", "policy/v1")?;
+    let name = metadata::text(&eviction, "name");
+    if !name.is_empty() && name != call.path.name {
+        return Err(Status::bad_request(format!(
+            "name in URL does not match name in Eviction object ({} != {name})",
+            call.path.name
+        )));
+    }
+    let mut options = delete::Options::of(&eviction["deleteOptions"])?;
+    options.dry_run |= call.query.dry_run()?;
+    let pod = call.stored()?;
+    if !is_free_to_go(&pod.value()) {
+        take_from_budget(call, &pod, options.dry_run).await?;
+    }
+    delete::run(call, &call.path.name, call.namespace(), &options).await?;
+    let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
+    Ok(respond::plain(call, StatusCode::CREATED, &status, &[]))
+}
+
+/// Pods that do not run do not count for budgets.
+fn is_free_to_go(pod: &Value) -> bool {
+    let phase = pod["status"]["phase"].as_str().unwrap_or("Pending");
+    matches!(phase, "Succeeded" | "Failed" | "Pending") || !pod["metadata"]["deletionTimestamp"].is_null()
+}
+
+/// Counts the disruption in the one budget that selects the pod, or refuses.
+async fn take_from_budget(call: &Call, pod: &Object, dry_run: bool) -> Result<(), Status> {
+    let Some(served) = call.api.registry.find("policy", "v1", "poddisruptionbudgets").cloned() else {
+        return Ok(());
+    };
+    for _ in 0..TRIES {
+        let budgets = selecting(call, &served.storage, pod)?;
+        let budget = match budgets.as_slice() {
+            [] => return Ok(()),
+            [budget] => budget,
+            _ => {
+                return Err(Status::failure(
+                    500,
+                    "InternalError",
+                    "This pod has more than one PodDisruptionBudget, which the eviction subresource does not support.",
+                    None,
+                ));
+            }
+        };
+        let new = disrupted(&budget.value(), &pod.name)?;
+        if dry_run {
+            return Ok(());
+        }
+        let write = Write {
+            resource: served.storage.clone(),
+            key: key_of(&budget.namespace, &budget.name),
+            expect: Expect::Revision(budget.resource_version),
+            change: Change::Put {
+                object: encode::object(served.kind, &new),
+                expires: None,
+            },
+        };
+        match call.api.store.write(write).await {
+            Ok(_) => return Ok(()),
+            Err(StoreError::Conflict(_)) => {}
+            Err(error) => return Err(call.store_error(&budget.name, &error)),
+        }
+    }
+    Err(Status::too_many_requests(
+        "couldn't update PodDisruptionBudget because of conflicts; try again",
+        10,
+    ))
+}
+
+fn selecting(
+    call: &Call,
+    storage: &GroupResource,
+    pod: &Object,
+) -> Result<Vec<std::sync::Arc<Object>>, Status> {
+    let page = call
+        .api
+        .store
+        .range(storage, &Range::all(Some(&pod.namespace)))
+        .map_err(|error| call.store_error(&pod.name, &error))?;
+    Ok(page
+        .objects
+        .into_iter()
+        .filter(|budget| {
+            Selector::from_label_selector(&budget.value()["spec"]["selector"])
+                .is_ok_and(|selector| selector.matches(&pod.labels))
+        })
+        .collect())
+}
+
+/// The budget with one disruption less.
+fn disrupted(budget: &Value, pod: &str) -> Result<Value, Status> {
+    let number = |field: &str| budget["status"][field].as_i64().unwrap_or(0);
+    let refused = |message: String| {
+        let mut status = Status::too_many_requests(
+            "Cannot evict pod as it would violate the pod's disruption budget.",
+            0,
+        );
+        if let Some(details) = &mut status.details {
+            details.retry_after_seconds = None;
+            details.causes.push(Cause {
+                reason: "DisruptionBudget".to_owned(),
+                message,
+                field: String::new(),
+            });
+        }
+        status
+    };
+    let name = metadata::text(budget, "name");
+    if number("observedGeneration") < budget["metadata"]["generation"].as_i64().unwrap_or(0) {
+        return Err(refused(format!("The disruption budget {name} is still being processed by the server.")));
+    }
+    if number("disruptionsAllowed") <= 0 {
+        return Err(refused(format!(
+            "The disruption budget {name} needs {} healthy pods and has {} currently",
+            number("desiredHealthy"),
+            number("currentHealthy")
+        )));
+    }
+    let mut new = budget.clone();
+    new["status"]["disruptionsAllowed"] = (number("disruptionsAllowed") - 1).into();
+    new["status"]["disruptedPods"][pod] = time::now_rfc3339().into();
+    Ok(new)
+}

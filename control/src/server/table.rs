@@ -1,0 +1,82 @@
+//! Tables (`meta.k8s.io/v1`), which `kubectl get` prints, and bare metadata.
+
+use keelson_api::time;
+use serde_json::{Value, json};
+
+use super::query::Query;
+use super::respond;
+use crate::kinds::Kind;
+use crate::object::Object;
+
+/// What each row carries besides its cells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Include {
+    /// Nothing.
+    Nothing,
+    /// Metadata: the default.
+    Metadata,
+    /// The whole object.
+    Object,
+}
+
+/// The `includeObject` parameter.
+pub fn include(query: &Query) -> Include {
+    match query.get("includeObject") {
+        "None" => Include::Nothing,
+        "Object" => Include::Object,
+        _ => Include::Metadata,
+    }
+}
+
+fn version(beta: bool) -> &'static str {
+    if beta { "meta.k8s.io/v1beta1" } else { "meta.k8s.io/v1" }
+}
+
+/// Only the metadata of an object.
+pub fn partial(object: &Value, beta: bool) -> Value {
+    json!({"kind": "PartialObjectMetadata", "apiVersion": version(beta), "metadata": object["metadata"]})
+}
+
+/// Column definitions.
+pub fn columns(kind: &Kind) -> Value {
+    kind.columns
+        .iter()
+        .map(|column| {
+            json!({
+                "name": column.name, "type": column.kind, "format": column.format,
+                "description": column.description, "priority": column.priority,
+            })
+        })
+        .collect()
+}
+
+/// One row.
+pub fn row(kind: &Kind, object: &Object, include: Include, beta: bool) -> Value {
+    let mut value = respond::value(kind, object);
+    kind.strategy.default(&mut value);
+    let cells = kind.strategy.row(&value, time::now());
+    let carried = match include {
+        Include::Nothing => Value::Null,
+        Include::Metadata => partial(&value, beta),
+        Include::Object => value,
+    };
+    json!({"cells": cells, "object": carried})
+}
+
+/// A whole table.
+pub fn table(columns: Value, rows: Vec<Value>, metadata: Value, beta: bool) -> Value {
+    json!({
+        "kind": "Table", "apiVersion": version(beta), "metadata": metadata,
+        "columnDefinitions": columns, "rows": rows,
+    })
+}
+
+/// A table of one object.
+pub fn single(kind: &Kind, object: &Object, include: Include, beta: bool) -> Value {
+    table(
+        columns(kind),
+        vec![row(kind, object, include, beta)],
+        json!({"resourceVersion": object.resource_version.to_string()}),
+        beta,
+    )
+}

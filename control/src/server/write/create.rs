@@ -1,0 +1,137 @@
+//! POST: create.
+
+use http::{Response, StatusCode};
+use keelson_api::status::Status;
+use serde_json::Value;
+
+use super::{decode, expires, metadata};
+use crate::admission::{Operation, Request};
+use crate::server::body::Body;
+use crate::server::call::Call;
+use crate::server::{encode, respond};
+use crate::store::{Change, Expect, StoreError, Write, key_of};
+
+/// How often a taken generated name is tried again (upstream since 1.32: 8).
+const TRIES: usize = 8;
+
+/// Creates the object in the body.
+pub async fn create(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status> {
+    let mut value = decode::object(call, bytes)?;
+    let mut warnings = decode::check_fields(call, &mut value, Some(bytes))?;
+    let dry_run = call.query.dry_run()?;
+    metadata::place(call, &mut value)?;
+    if !metadata::text(&value, "resourceVersion").is_empty() {
+        return Err(Status::failure(
+            500,
+            "",
+            "resourceVersion should not be set on objects to be created",
+            None,
+        ));
+    }
+    let base = metadata::text(&value, "generateName").to_owned();
+    let generated = metadata::text(&value, "name").is_empty() && !base.is_empty();
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let mut candidate = value.clone();
+        if generated {
+            let name = metadata::generate(&call.api, &base);
+            metadata::of(&mut candidate).insert("name".to_owned(), name.into());
+        }
+        match admit_and_store(call, candidate, dry_run, &mut warnings).await {
+            Err(Failure::Taken) if generated && tries < TRIES => {}
+            Err(Failure::Taken) => {
+                let kind = call.kind();
+                return Err(if generated {
+                    Status::generate_name_conflict(&kind.group, &kind.plural, &base)
+                } else {
+                    Status::already_exists(&kind.group, &kind.plural, metadata::text(&value, "name"))
+                });
+            }
+            Err(Failure::Refused(status)) => return Err(*status),
+            Ok(response) => return Ok(response),
+        }
+    }
+}
+
+enum Failure {
+    Taken,
+    Refused(Box<Status>),
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        Self::Refused(Box::new(status))
+    }
+}
+
+async fn admit_and_store(
+    call: &Call,
+    mut value: Value,
+    dry_run: bool,
+    warnings: &mut Vec<String>,
+) -> Result<Response<Body>, Failure> {
+    let name = metadata::text(&value, "name").to_owned();
+    call.kind().strategy.default(&mut value);
+    let api = &call.api;
+    warnings.extend(api.chain.mutate(&mut request(call, &name, dry_run, &mut value)).await?);
+    let result = validate_and_store(call, &name, &mut value, dry_run, warnings).await;
+    let stored = result.is_ok() && !dry_run;
+    api.chain.settle(&request(call, &name, dry_run, &mut value), stored);
+    result
+}
+
+async fn validate_and_store(
+    call: &Call,
+    name: &str,
+    value: &mut Value,
+    dry_run: bool,
+    warnings: &mut Vec<String>,
+) -> Result<Response<Body>, Failure> {
+    let (api, kind) = (&call.api, call.kind());
+    kind.strategy.prepare_create(value);
+    metadata::fill(api, value);
+    let errors = kind.strategy.validate_create(value);
+    if !errors.is_empty() {
+        return Err(Status::invalid(&kind.group, &kind.kind, name, &errors).into());
+    }
+    warnings.extend(api.chain.validate(&request(call, name, dry_run, value)).await?);
+    let object = encode::object(kind, value);
+    let key = key_of(call.namespace(), name);
+    if dry_run {
+        return if api.store.get(call.storage(), &key).is_some() {
+            Err(Failure::Taken)
+        } else {
+            metadata::of(value).remove("resourceVersion");
+            Ok(respond::plain(call, StatusCode::CREATED, value, warnings))
+        };
+    }
+    let write = Write {
+        resource: call.storage().clone(),
+        key,
+        expect: Expect::Absent,
+        change: Change::Put {
+            object,
+            expires: expires(call.storage()),
+        },
+    };
+    match api.store.write(write).await {
+        Ok(object) => Ok(respond::object(call, StatusCode::CREATED, &object, warnings)),
+        Err(StoreError::Exists) => Err(Failure::Taken),
+        Err(error) => Err(call.store_error(name, &error).into()),
+    }
+}
+
+fn request<'a>(call: &'a Call, name: &'a str, dry_run: bool, value: &'a mut Value) -> Request<'a> {
+    Request {
+        user: &call.user,
+        operation: Operation::Create,
+        kind: call.kind(),
+        subresource: "",
+        namespace: call.namespace(),
+        name,
+        old: None,
+        object: Some(value),
+        dry_run,
+    }
+}

@@ -1,0 +1,202 @@
+//! Changing a stored object: the common path of PUT, PATCH and the subresources that are stored with their parent.
+
+use std::sync::Arc;
+
+use http::{Response, StatusCode};
+use keelson_api::status::Status;
+use serde_json::Value;
+
+use super::{decode, delete, expires, metadata};
+use crate::admission::{Operation, Request};
+use crate::object::Object;
+use crate::server::body::Body;
+use crate::server::call::Call;
+use crate::server::{encode, respond};
+use crate::store::{Change, Expect, StoreError, Write, same, splice};
+
+/// How often a change that names no resourceVersion is tried again on a newer object.
+const TRIES: usize = 32;
+
+/// A change of one object.
+pub struct Edit<'a> {
+    /// Which part of the object is changed, for strategy and admission: `None` for the main resource.
+    pub subresource: Option<&'a str>,
+    /// Nothing is stored.
+    pub dry_run: bool,
+    /// Whether admission, strategy and validation run; a few subresources check on their own.
+    pub checked: bool,
+}
+
+/// What an update came to.
+pub struct Updated {
+    /// The object as stored, or as it would be on a dry run.
+    pub object: Arc<Object>,
+    /// Warnings for the client.
+    pub warnings: Vec<String>,
+}
+
+/// PUT: replaces the object (or its subresource) by the one in the body.
+pub async fn update(call: &Call, subresource: Option<&str>, bytes: &[u8]) -> Result<Response<Body>, Status> {
+    let mut value = decode::object(call, bytes)?;
+    let mut warnings = decode::check_fields(call, &mut value, Some(bytes))?;
+    check_name(call, &mut value)?;
+    metadata::place(call, &mut value)?;
+    let edit = Edit {
+        subresource,
+        dry_run: call.query.dry_run()?,
+        checked: true,
+    };
+    let updated = apply(call, &edit, |_| Ok(value.clone())).await?;
+    warnings.extend(updated.warnings);
+    Ok(respond::object(call, StatusCode::OK, &updated.object, &warnings))
+}
+
+/// The name in the body must be the one in the path; a missing one is filled in.
+fn check_name(call: &Call, value: &mut Value) -> Result<(), Status> {
+    let wanted = call.path.name.as_str();
+    match metadata::text(value, "name") {
+        "" => {
+            metadata::of(value).insert("name".to_owned(), wanted.into());
+            Ok(())
+        }
+        name if name == wanted => Ok(()),
+        name => Err(Status::bad_request(format!(
+            "the name of the object ({name}) does not match the name on the URL ({wanted})"
+        ))),
+    }
+}
+
+/// Runs `change` on the stored object and stores the outcome. If somebody else was faster, it is run again on whatever
+/// is stored by then; an outcome that carries another resourceVersion than the stored one is a conflict, so a client
+/// that named a version gets one chance and one that named none gets through.
+pub async fn apply(
+    call: &Call,
+    edit: &Edit<'_>,
+    mut change: impl FnMut(&Value) -> Result<Value, Status>,
+) -> Result<Updated, Status> {
+    let (kind, name) = (call.kind(), call.path.name.as_str());
+    for _ in 0..TRIES {
+        let stored = call.stored()?;
+        let mut old = respond::value(kind, &stored);
+        kind.strategy.default(&mut old);
+        let mut new = change(&old)?;
+        let asked = metadata::text(&new, "resourceVersion");
+        if !matches!(asked, "" | "0") && asked != stored.resource_version.to_string() {
+            return Err(Status::conflict(&kind.group, &kind.plural, name));
+        }
+        match attempt(call, edit, &stored, &old, &mut new).await {
+            Err(Failure::Changed) => {}
+            Err(Failure::Refused(status)) => return Err(*status),
+            Ok(updated) => return Ok(updated),
+        }
+    }
+    Err(Status::conflict(&kind.group, &kind.plural, name))
+}
+
+enum Failure {
+    Changed,
+    Refused(Box<Status>),
+}
+
+impl From<Status> for Failure {
+    fn from(status: Status) -> Self {
+        Self::Refused(Box::new(status))
+    }
+}
+
+async fn attempt(
+    call: &Call,
+    edit: &Edit<'_>,
+    stored: &Arc<Object>,
+    old: &Value,
+    new: &mut Value,
+) -> Result<Updated, Failure> {
+    let (api, kind) = (&call.api, call.kind());
+    metadata::keep(kind, &call.path.name, old, new)?;
+    kind.strategy.default(new);
+    if !edit.checked {
+        let object = store(call, edit, stored, old, new).await?;
+        return Ok(Updated {
+            object,
+            warnings: Vec::new(),
+        });
+    }
+    let mut warnings = api.chain.mutate(&mut request(call, edit, old, new)).await?;
+    let result = validate_and_store(call, edit, stored, old, new, &mut warnings).await;
+    let kept = result.is_ok() && !edit.dry_run;
+    api.chain.settle(&request(call, edit, old, new), kept);
+    result.map(|object| Updated { object, warnings })
+}
+
+async fn validate_and_store(
+    call: &Call,
+    edit: &Edit<'_>,
+    stored: &Arc<Object>,
+    old: &Value,
+    new: &mut Value,
+    warnings: &mut Vec<String>,
+) -> Result<Arc<Object>, Failure> {
+    let kind = call.kind();
+    // A change of the scale is a change of the main resource's spec.
+    let part = edit.subresource.filter(|part| *part != "scale");
+    kind.strategy.prepare_update(part, old, new);
+    let mut errors = metadata::validate_update(old, new);
+    errors.extend(kind.strategy.validate_update(part, old, new));
+    if !errors.is_empty() {
+        return Err(Status::invalid(&kind.group, &kind.kind, &call.path.name, &errors).into());
+    }
+    warnings.extend(call.api.chain.validate(&request(call, edit, old, new)).await?);
+    store(call, edit, stored, old, new).await
+}
+
+async fn store(
+    call: &Call,
+    edit: &Edit<'_>,
+    stored: &Arc<Object>,
+    old: &Value,
+    new: &Value,
+) -> Result<Arc<Object>, Failure> {
+    let object = encode::object(call.kind(), new);
+    let finished = delete::is_finished(old, new);
+    if edit.dry_run || (same(&stored.bytes, &object.bytes) && !finished) {
+        let mut unchanged = object;
+        unchanged.resource_version = stored.resource_version;
+        if let Some(bytes) = splice(&unchanged.bytes, stored.resource_version) {
+            unchanged.bytes = bytes;
+        }
+        return Ok(Arc::new(unchanged));
+    }
+    let change = if finished {
+        Change::Delete
+    } else {
+        Change::Put {
+            object,
+            expires: expires(call.storage()),
+        }
+    };
+    let write = Write {
+        resource: call.storage().clone(),
+        key: call.key(),
+        expect: Expect::Revision(stored.resource_version),
+        change,
+    };
+    match call.api.store.write(write).await {
+        Ok(object) => Ok(object),
+        Err(StoreError::Conflict(_)) => Err(Failure::Changed),
+        Err(error) => Err(call.store_error(&call.path.name, &error).into()),
+    }
+}
+
+fn request<'a>(call: &'a Call, edit: &'a Edit<'_>, old: &'a Value, new: &'a mut Value) -> Request<'a> {
+    Request {
+        user: &call.user,
+        operation: Operation::Update,
+        kind: call.kind(),
+        subresource: edit.subresource.unwrap_or(""),
+        namespace: call.namespace(),
+        name: &call.path.name,
+        old: Some(old),
+        object: Some(new),
+        dry_run: edit.dry_run,
+    }
+}
