@@ -12,18 +12,13 @@ pub mod controllers;
 pub mod kinds;
 pub mod object;
 pub mod pki;
+mod run;
 pub mod scheduler;
 pub mod server;
 pub mod store;
 
 pub use config::Config;
-
-/// Runs the control plane until `shutdown` resolves.
-pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
-    drop(config);
-    shutdown.await;
-    Ok(())
-}
+pub use run::run;
 
 /// Why the control plane could not start or go on.
 #[derive(Debug, thiserror::Error)]

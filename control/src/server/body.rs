@@ -6,11 +6,12 @@ use std::io::Write;
 use bytes::{Bytes, BytesMut};
 use flate2::Compression;
 use flate2::write::GzEncoder;
-use futures::{Stream, StreamExt};
+use futures::future::BoxFuture;
+use futures::{FutureExt, Stream, StreamExt};
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER, VARY};
 use http::{Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
-use http_body_util::{BodyExt, Full, LengthLimitError, Limited, StreamBody};
+use http_body_util::{BodyExt, Collected, Full, LengthLimitError, Limited, StreamBody};
 use hyper::body::Frame;
 use keelson_api::status::Status;
 use serde_json::Value;
@@ -39,7 +40,10 @@ pub fn stream(pieces: impl Stream<Item = Bytes> + Send + 'static) -> Body {
 
 /// Reads a request's body.
 pub async fn read(body: Body) -> Result<Bytes, Status> {
-    match Limited::new(body, MOST_BYTES).collect().await {
+    // Boxed, because the compiler cannot see through `Limited`'s error conversion in the callers' futures.
+    let collected: BoxFuture<'static, Result<Collected<Bytes>, BoxError>> =
+        Limited::new(body, MOST_BYTES).collect().boxed();
+    match collected.await {
         Ok(collected) => Ok(collected.to_bytes()),
         Err(error) if error.is::<LengthLimitError>() => {
             Err(Status::too_large(&format!("limit is {MOST_BYTES}")))

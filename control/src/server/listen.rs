@@ -10,7 +10,6 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
-use hyper_util::server::graceful::GracefulShutdown;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio::net::TcpListener;
@@ -25,6 +24,8 @@ use crate::pki;
 const MOST_CONNECTIONS: usize = 4096;
 /// Time for the TLS handshake, and for a request's head to arrive.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Time that connections get to finish when the server stops.
+const LINGER: Duration = Duration::from_secs(2);
 /// Most bytes of a request's head.
 const MOST_HEAD: usize = 64 << 10;
 /// Most streams of one HTTP/2 connection (upstream: 100 for clients that are not trusted, 250 at most).
@@ -72,7 +73,6 @@ impl Tls {
 /// Serves until the server stops, then gives requests in flight a moment to finish.
 pub async fn serve(api: Arc<Api>, listener: TcpListener, tls: Tls) {
     let connections = Arc::new(Semaphore::new(MOST_CONNECTIONS));
-    let graceful = GracefulShutdown::new();
     loop {
         let permit = Arc::clone(&connections).acquire_owned().await;
         let accepted = tokio::select! {
@@ -90,7 +90,6 @@ pub async fn serve(api: Arc<Api>, listener: TcpListener, tls: Tls) {
         };
         drop(stream.set_nodelay(true));
         let (api, tls) = (Arc::clone(&api), tls.0.clone());
-        let watcher = graceful.watcher();
         tokio::spawn(async move {
             let _permit = permit;
             // The timer ends handshakes that never finish.
@@ -105,21 +104,31 @@ pub async fn serve(api: Arc<Api>, listener: TcpListener, tls: Tls) {
                 .peer_certificates()
                 .and_then(|chain| chain.first())
                 .map(|certificate| certificate.clone().into_owned());
+            let handler = Arc::clone(&api);
             let service = service_fn(move |request: Request<Incoming>| {
                 let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
-                let (api, peer) = (Arc::clone(&api), Peer::Remote(certificate.clone()));
+                let (api, peer) = (Arc::clone(&handler), Peer::Remote(certificate.clone()));
                 async move { Ok::<_, std::convert::Infallible>(handle(api, request, peer).await) }
             });
             let builder = builder();
             let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
-            if let Err(error) = watcher.watch(connection.into_owned()).await {
+            let mut connection = std::pin::pin!(connection);
+            let ended = tokio::select! {
+                ended = connection.as_mut() => ended,
+                () = api.stopping() => {
+                    connection.as_mut().graceful_shutdown();
+                    connection.await
+                }
+            };
+            if let Err(error) = ended {
                 tracing::debug!(%peer, %error, "connection");
             }
         });
     }
     drop(listener);
     // The timer bounds how long a stop waits for clients that take their time.
-    drop(tokio::time::timeout(Duration::from_secs(2), graceful.shutdown()).await);
+    let all = connections.acquire_many(MOST_CONNECTIONS as u32);
+    drop(tokio::time::timeout(LINGER, all).await);
 }
 
 fn builder() -> auto::Builder<TokioExecutor> {

@@ -45,8 +45,10 @@ pub fn serve(api: &Api) -> Response<Body> {
         .lock()
         .unwrap_or_else(PoisonError::into_inner)
         .clone();
-    // Writing into a String cannot fail.
-    let mut line = |text: std::fmt::Arguments<'_>| drop(out.write_fmt(text));
+    let mut line = |text: std::fmt::Arguments<'_>| {
+        // Writing into a String cannot fail.
+        let _ = out.write_fmt(text);
+    };
     line(format_args!(
         "# HELP apiserver_request_total Counter of apiserver requests broken out for each verb, group, version, resource and HTTP \
          response code.\n# TYPE apiserver_request_total counter\n"

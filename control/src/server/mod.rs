@@ -7,6 +7,7 @@
 
 mod accept;
 mod body;
+mod bootstrap;
 mod call;
 mod connect;
 mod convert;
@@ -29,7 +30,6 @@ mod table;
 mod version;
 mod write;
 
-use std::path::PathBuf;
 use std::sync::Arc;
 
 use ring::rand::{SecureRandom, SystemRandom};
@@ -59,7 +59,6 @@ pub struct Api {
     authenticator: Authenticator,
     authorizer: Arc<Authorizer>,
     chain: Chain,
-    pki_dir: PathBuf,
     advertise: std::net::SocketAddr,
     health: Health,
     metrics: Metrics,
@@ -71,18 +70,23 @@ pub struct Api {
 }
 
 impl Api {
+    fn random<const N: usize>(&self) -> [u8; N] {
+        let mut bytes = [0; N];
+        if self.random.fill(&mut bytes).is_err() {
+            // Only on a kernel without getrandom(2), which the preflight checks refuse.
+            tracing::error!("the system has no random numbers");
+        }
+        bytes
+    }
+
     /// A random number below a bound.
     fn random_below(&self, bound: u32) -> u32 {
-        let mut bytes = [0; 4];
-        // The system's generator fails only where there is none, and then names collide and are tried again.
-        drop(self.random.fill(&mut bytes));
-        u32::from_le_bytes(bytes) % bound.max(1)
+        u32::from_le_bytes(self.random()) % bound.max(1)
     }
 
     /// A random UID (RFC 9562, version 4).
     fn uid(&self) -> String {
-        let mut bytes = [0; 16];
-        drop(self.random.fill(&mut bytes));
+        let mut bytes: [u8; 16] = self.random();
         bytes[6] = bytes[6] & 0x0f | 0x40;
         bytes[8] = bytes[8] & 0x3f | 0x80;
         let number = u128::from_be_bytes(bytes);
@@ -122,7 +126,6 @@ impl Server {
                 authorizer,
                 store,
                 registry: Registry::builtin(),
-                pki_dir: config.pki_dir.clone(),
                 advertise: config.advertise,
                 health: Health::default(),
                 metrics: Metrics::default(),

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
-use http::{HeaderMap, Method, Request, Response};
+use http::{Method, Request, Response};
 use keelson_api::status::Status;
 use rustls_pki_types::CertificateDer;
 
@@ -14,7 +14,7 @@ use super::body::{self, Body};
 use super::path::{self, ResourcePath};
 use super::query::Query;
 use super::{Api, dispatch};
-use crate::auth::{Attributes, Decision, UserInfo};
+use crate::auth::{self, Attributes, Decision, UserInfo};
 
 /// Longest time for a request that is not a watch or stream (upstream: 60 s).
 const LONGEST: Duration = Duration::from_secs(60);
@@ -83,7 +83,7 @@ async fn admit(
             let user = api
                 .authenticator
                 .authenticate(certificate.as_ref(), &parts.headers)?;
-            impersonate(api, user, &parts.headers)?
+            auth::impersonate(&api.authorizer, &user, &parts.headers)?.unwrap_or(user)
         }
     };
     authorize(api, &user, verb, path.as_ref(), &query, parts.uri.path())?;
@@ -201,109 +201,8 @@ fn authorize(
         field_selector: if collection { query.get("fieldSelector") } else { "" },
         path: raw_path,
     };
-    let reason = match api.authorizer.authorize(&attributes) {
-        Decision::Allow(_) => return Ok(()),
-        Decision::Deny(reason) | Decision::NoOpinion(reason) => reason,
-    };
-    Err(forbidden(&attributes, &reason))
-}
-
-/// 403 in upstream's words (`responsewriters.Forbidden`).
-pub fn forbidden(attributes: &Attributes<'_>, reason: &str) -> Status {
-    let user = keelson_api::status::go_quote(&attributes.user.name);
-    let mut why = if attributes.resource.is_empty() {
-        format!("User {user} cannot {} path {:?}", attributes.verb, attributes.path)
-    } else {
-        let resource = match attributes.subresource {
-            "" => attributes.resource.to_owned(),
-            subresource => format!("{}/{subresource}", attributes.resource),
-        };
-        let place = match attributes.namespace {
-            "" => "at the cluster scope".to_owned(),
-            namespace => format!("in the namespace {namespace:?}"),
-        };
-        format!(
-            "User {user} cannot {} resource {resource:?} in API group {:?} {place}",
-            attributes.verb, attributes.group
-        )
-    };
-    if !reason.is_empty() {
-        why.push_str(": ");
-        why.push_str(reason);
+    match api.authorizer.authorize(&attributes) {
+        Decision::Allow(_) => Ok(()),
+        Decision::Deny(reason) | Decision::NoOpinion(reason) => Err(auth::forbidden(&attributes, &reason)),
     }
-    Status::forbidden(attributes.group, attributes.resource, attributes.name, &why)
-}
-
-/// Resolves `Impersonate-*` headers: each name that is taken on must be allowed by itself.
-fn impersonate(api: &Api, user: UserInfo, headers: &HeaderMap) -> Result<UserInfo, Status> {
-    const EXTRA: &str = "impersonate-extra-";
-    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok());
-    let asked = headers.keys().any(|name| name.as_str().starts_with("impersonate-"));
-    if !asked {
-        return Ok(user);
-    }
-    let Some(name) = text("impersonate-user").filter(|name| !name.is_empty()) else {
-        return Err(Status::bad_request(
-            "requested impersonation without impersonating a user: impersonate-user header is required",
-        ));
-    };
-    let may = |group: &str, resource: &str, subresource: &str, namespace: &str, name: &str| {
-        let attributes = Attributes {
-            user: &user,
-            verb: "impersonate",
-            group,
-            version: "v1",
-            resource,
-            subresource,
-            namespace,
-            name,
-            field_selector: "",
-            path: "",
-        };
-        match api.authorizer.authorize(&attributes) {
-            Decision::Allow(_) => Ok(()),
-            Decision::Deny(reason) | Decision::NoOpinion(reason) => Err(forbidden(&attributes, &reason)),
-        }
-    };
-    let account = name
-        .strip_prefix("system:serviceaccount:")
-        .and_then(|rest| rest.split_once(':'));
-    match account {
-        Some((namespace, account)) => may("", "serviceaccounts", "", namespace, account)?,
-        None => may("", "users", "", "", name)?,
-    }
-    let mut taken = UserInfo {
-        name: name.to_owned(),
-        uid: text("impersonate-uid").unwrap_or_default().to_owned(),
-        ..UserInfo::default()
-    };
-    if !taken.uid.is_empty() {
-        may("authentication.k8s.io", "uids", "", "", &taken.uid)?;
-    }
-    for group in headers.get_all("impersonate-group") {
-        let group = group.to_str().unwrap_or_default().to_owned();
-        may("", "groups", "", "", &group)?;
-        taken.groups.push(group);
-    }
-    for (header, value) in headers {
-        if let Some(key) = header.as_str().strip_prefix(EXTRA) {
-            let key = path::percent_decode(key).unwrap_or_default();
-            let value = value.to_str().unwrap_or_default().to_owned();
-            may("authentication.k8s.io", "userextras", &key, "", &value)?;
-            taken.extra.entry(key).or_default().push(value);
-        }
-    }
-    if let (Some((namespace, _)), true) = (account, taken.groups.is_empty()) {
-        taken.groups.push("system:serviceaccounts".to_owned());
-        taken.groups.push(format!("system:serviceaccounts:{namespace}"));
-    }
-    let last = if taken.name == "system:anonymous" {
-        "system:unauthenticated"
-    } else {
-        "system:authenticated"
-    };
-    if !taken.groups.iter().any(|group| group == last) {
-        taken.groups.push(last.to_owned());
-    }
-    Ok(taken)
 }

@@ -5,7 +5,7 @@
 
 use std::path::{Path, PathBuf};
 
-use redb::{Database, Durability, ReadableDatabase, ReadableTable, StorageBackend, TableDefinition};
+use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
 
 use super::index::Applied;
 use crate::object::GroupResource;
@@ -21,7 +21,7 @@ const PLAIN: u8 = 0;
 /// Bytes before the JSON.
 const HEADER: usize = 17;
 /// Pages that redb keeps; all reads are served from our own index, so few are needed.
-const CACHE_BYTES: usize = 2 << 20;
+pub const CACHE_BYTES: usize = 2 << 20;
 
 /// Where the rows are kept; tests put a failing medium here.
 pub trait Medium: Send + std::fmt::Debug {
@@ -42,55 +42,6 @@ impl Medium for File {
 
     fn name(&self) -> String {
         self.0.display().to_string()
-    }
-}
-
-/// Makes the backend of a medium that is not a file.
-pub type Make = Box<dyn Fn() -> Box<dyn StorageBackend> + Send>;
-
-/// Any redb backend.
-pub struct Backend(pub Make);
-
-impl std::fmt::Debug for Backend {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Backend")
-    }
-}
-
-/// [`StorageBackend`] behind a box.
-#[derive(Debug)]
-struct Boxed(Box<dyn StorageBackend>);
-
-impl StorageBackend for Boxed {
-    fn len(&self) -> std::io::Result<u64> {
-        self.0.len()
-    }
-    fn read(&self, offset: u64, out: &mut [u8]) -> std::io::Result<()> {
-        self.0.read(offset, out)
-    }
-    fn set_len(&self, len: u64) -> std::io::Result<()> {
-        self.0.set_len(len)
-    }
-    fn sync_data(&self) -> std::io::Result<()> {
-        self.0.sync_data()
-    }
-    fn write(&self, offset: u64, data: &[u8]) -> std::io::Result<()> {
-        self.0.write(offset, data)
-    }
-    fn close(&self) -> std::io::Result<()> {
-        self.0.close()
-    }
-}
-
-impl Medium for Backend {
-    fn open(&self) -> Result<Database, redb::DatabaseError> {
-        Database::builder()
-            .set_cache_size(CACHE_BYTES)
-            .create_with_backend(Boxed((self.0)()))
-    }
-
-    fn name(&self) -> String {
-        "the store".to_owned()
     }
 }
 

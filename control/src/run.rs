@@ -1,0 +1,81 @@
+//! Starting and stopping: store, bootstrap objects, HTTPS, controllers, scheduler.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+use crate::auth::UserInfo;
+use crate::server::{self, Server, Tls};
+use crate::store::{Embedded, Options};
+use crate::{Config, Error, bootstrap, controllers, scheduler};
+
+/// Runs the control plane until `shutdown` resolves.
+///
+/// A busy port, a store that another process has open or that is damaged, and missing certificates are errors at once.
+pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+    let began = Instant::now();
+    // Bound first, so that a second control plane fails before it touches anything.
+    let listener = TcpListener::bind(config.listen).await.map_err(|source| Error::Io {
+        what: format!("listen on {}", config.listen),
+        source,
+    })?;
+    let tls = Tls::load(&config.pki_dir)?;
+    let store = Arc::new(Embedded::open(
+        &config.data_dir,
+        &Options::new(server::selectable_fields),
+    )?);
+    let server = Server::new(&config, store)?;
+    server.bootstrap(bootstrap::objects(&config)).await?;
+    server.ready("bootstrap");
+    let stop = watch::Sender::new(false);
+    let stopped = || {
+        let mut stop = stop.subscribe();
+        async move {
+            // An error means that the sender is gone, which is a stop as well.
+            drop(stop.wait_for(|stop| *stop).await);
+        }
+    };
+    let clients: controllers::Clients = {
+        let server = server.clone();
+        Arc::new(move |name: &str| server.client(controller(name)))
+    };
+    let serve = server.serve(listener, tls);
+    let controllers = controllers::run(clients, &config, stopped());
+    let scheduler = scheduler::run(server.client(component("system:kube-scheduler")), stopped());
+    server.ready("controllers");
+    server.ready("scheduler");
+    tracing::info!(address = %config.listen, milliseconds = began.elapsed().as_millis(), "the control plane is up");
+    let end = async {
+        shutdown.await;
+        tracing::info!("stopping");
+        stop.send_replace(true);
+        server.stop();
+    };
+    tokio::join!(serve, controllers, scheduler, end);
+    Ok(())
+}
+
+/// A component of the control plane.
+fn component(name: &str) -> UserInfo {
+    UserInfo {
+        name: name.to_owned(),
+        groups: vec!["system:authenticated".to_owned()],
+        ..UserInfo::default()
+    }
+}
+
+/// A controller's service account.
+fn controller(name: &str) -> UserInfo {
+    let groups = [
+        "system:serviceaccounts",
+        "system:serviceaccounts:kube-system",
+        "system:authenticated",
+    ];
+    UserInfo {
+        name: format!("system:serviceaccount:kube-system:{name}"),
+        groups: groups.map(str::to_owned).into(),
+        ..UserInfo::default()
+    }
+}

@@ -1,0 +1,74 @@
+//! Creating what every cluster has, through the handlers like any client, before anybody else is served.
+
+use http::header::CONTENT_TYPE;
+use http::{HeaderValue, Method, Request};
+use http_body_util::BodyExt;
+use serde_json::Value;
+
+use super::pipeline::{Peer, handle};
+use super::registry::api_version;
+use super::{Server, body};
+use crate::Error;
+use crate::auth::UserInfo;
+use crate::store::key_of;
+
+/// Objects that follow the configuration: they are replaced when they differ.
+const FOLLOWING: [&str; 2] = ["Endpoints", "EndpointSlice"];
+
+impl Server {
+    /// Creates the objects that are not there yet, in their order; namespaces first, the rest together, so that they
+    /// share commits.
+    pub async fn bootstrap(&self, objects: Vec<Value>) -> Result<(), Error> {
+        let (first, rest): (Vec<_>, Vec<_>) =
+            objects.into_iter().partition(|object| object["kind"] == "Namespace");
+        for group in [first, rest] {
+            let work = group.iter().map(|object| self.ensure(object));
+            futures::future::try_join_all(work).await?;
+        }
+        Ok(())
+    }
+
+    async fn ensure(&self, object: &Value) -> Result<(), Error> {
+        let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+        let (version, kind) = (text(&object["apiVersion"]), text(&object["kind"]));
+        let (namespace, name) = (text(&object["metadata"]["namespace"]), text(&object["metadata"]["name"]));
+        let failed = |why: &str| Error::Config(format!("bootstrap of {kind} {namespace}/{name}: {why}"));
+        let (group, _) = version.split_once('/').unwrap_or(("", &version));
+        let Some(served) = self.api.registry.find_kind(group, &kind) else {
+            return Err(failed("there is no such kind"));
+        };
+        let (plural, found_version) = (&served.kind.plural, &served.kind.version);
+        let root = if group.is_empty() { "/api" } else { "/apis" };
+        let version = api_version(group, found_version);
+        let collection = if namespace.is_empty() {
+            format!("{root}/{version}/{plural}")
+        } else {
+            format!("{root}/{version}/namespaces/{namespace}/{plural}")
+        };
+        let stored = self.api.store.get(&served.storage, &key_of(&namespace, &name));
+        let (method, path) = match stored {
+            None => (Method::POST, collection),
+            Some(_) if FOLLOWING.contains(&kind.as_str()) => (Method::PUT, format!("{collection}/{name}")),
+            Some(_) => return Ok(()),
+        };
+        let mut request = Request::new(body::full(serde_json::to_vec(object).unwrap_or_default()));
+        *request.method_mut() = method;
+        *request.uri_mut() = path.parse().map_err(|_| failed("its name does not make a path"))?;
+        let headers = request.headers_mut();
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let user = UserInfo {
+            name: "system:apiserver".to_owned(),
+            groups: vec!["system:masters".to_owned(), "system:authenticated".to_owned()],
+            ..UserInfo::default()
+        };
+        let response = handle(self.api.clone(), request, Peer::Local(user)).await;
+        if response.status().is_success() || response.status() == http::StatusCode::CONFLICT {
+            return Ok(());
+        }
+        let text = match response.into_body().collect().await {
+            Ok(body) => String::from_utf8_lossy(&body.to_bytes()).into_owned(),
+            Err(error) => error.to_string(),
+        };
+        Err(failed(&text))
+    }
+}

@@ -1,0 +1,73 @@
+//! Streams: log, exec, attach, port-forward and the proxies, passed on to kubelets, pods and services.
+//!
+//! [`container`] and [`target`] decide where a request goes, as data; [`transport`] connects and passes bytes through,
+//! both ways, without looking at them.
+
+mod container;
+mod kubelet;
+mod proxy;
+mod target;
+mod transport;
+
+use http::{Method, Response};
+use keelson_api::status::Status;
+
+pub use transport::Kubelets;
+
+use super::body::Body;
+use super::call::Call;
+use super::dispatch::not_allowed;
+use super::path::ResourcePath;
+use crate::admission::{Operation, Request};
+
+/// Whether a path names a stream.
+pub fn is_stream(path: &ResourcePath) -> bool {
+    let (resource, subresource) = (path.resource.as_str(), path.subresource.as_str());
+    path.group.is_empty()
+        && match resource {
+            "pods" => matches!(subresource, "log" | "exec" | "attach" | "portforward" | "proxy"),
+            "services" | "nodes" => subresource == "proxy",
+            _ => false,
+        }
+}
+
+/// Serves a stream.
+pub async fn serve(call: Call, parts: http::request::Parts, body: Body) -> Result<Response<Body>, Status> {
+    let subresource = call.path.subresource.as_str();
+    let allowed = match subresource {
+        "log" => matches!(parts.method, Method::GET | Method::HEAD),
+        "proxy" => true,
+        _ => matches!(parts.method, Method::GET | Method::POST),
+    };
+    if !allowed {
+        return Err(not_allowed(&call, parts.method.as_str()));
+    }
+    if subresource != "log" {
+        admit(&call).await?;
+    }
+    match (call.path.resource.as_str(), subresource) {
+        ("pods", "log") => kubelet::log(&call).await,
+        ("pods", "proxy") => proxy::pod(&call, parts, body).await,
+        ("services", _) => proxy::service(&call, parts, body).await,
+        ("nodes", _) => proxy::node(&call, parts, body).await,
+        _ => kubelet::stream(&call, parts).await,
+    }
+}
+
+/// Runs the admission chain for a connection.
+async fn admit(call: &Call) -> Result<(), Status> {
+    let mut request = Request {
+        user: &call.user,
+        operation: Operation::Connect,
+        kind: call.kind(),
+        subresource: &call.path.subresource,
+        namespace: call.namespace(),
+        name: &call.path.name,
+        old: None,
+        object: None,
+        dry_run: false,
+    };
+    call.api.chain.mutate(&mut request).await?;
+    call.api.chain.validate(&request).await?;
+    Ok(())
+}

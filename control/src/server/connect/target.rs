@@ -1,0 +1,210 @@
+//! Where a stream goes: addresses out of Nodes, Pods and Services, as data. Pure.
+
+use keelson_api::status::Status;
+use serde_json::Value;
+
+/// Something to connect to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Target {
+    /// Address or host name.
+    pub host: String,
+    /// Port.
+    pub port: u16,
+    /// Whether it speaks TLS.
+    pub tls: bool,
+}
+
+/// The kubelet of a node: its internal address and the port that it reports.
+pub fn kubelet(node: &Value) -> Result<Target, Status> {
+    let addresses = node["status"]["addresses"].as_array();
+    let address = |wanted: &str| {
+        addresses?
+            .iter()
+            .find(|one| one["type"] == wanted)?["address"]
+            .as_str()
+    };
+    let host = ["InternalIP", "Hostname", "ExternalIP"].into_iter().find_map(address);
+    let port = node["status"]["daemonEndpoints"]["kubeletEndpoint"]["Port"]
+        .as_u64()
+        .and_then(|port| u16::try_from(port).ok())
+        .filter(|port| *port > 0)
+        .unwrap_or(10250);
+    host.map(|host| Target {
+        host: host.to_owned(),
+        port,
+        tls: true,
+    })
+    .ok_or_else(|| {
+        Status::internal(&format!(
+            "no preferred addresses found; known addresses: {}",
+            node["status"]["addresses"]
+        ))
+    })
+}
+
+/// The parts of `[scheme:]name[:port]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Reference<'a> {
+    /// `http` or `https`.
+    pub tls: bool,
+    /// Object name.
+    pub name: &'a str,
+    /// Port number or name, may be empty.
+    pub port: &'a str,
+}
+
+/// Splits a proxy's name (`net.SplitSchemeNamePort`).
+pub fn reference(text: &str) -> Option<Reference<'_>> {
+    let parts: Vec<&str> = text.split(':').collect();
+    let (scheme, name, port) = match parts.as_slice() {
+        [name] => ("", *name, ""),
+        [name, port] => ("", *name, *port),
+        [scheme, name, port] => (*scheme, *name, *port),
+        _ => return None,
+    };
+    let tls = match scheme {
+        "" | "http" => false,
+        "https" => true,
+        _ => return None,
+    };
+    (!name.is_empty()).then_some(Reference { tls, name, port })
+}
+
+/// A pod's address and port (`pod.ResourceLocation`): the port asked for, else the first that a container declares.
+pub fn pod(pod: &Value, reference: &Reference<'_>) -> Result<Target, Status> {
+    let name = reference.name;
+    let host = pod["status"]["podIP"].as_str().unwrap_or_default();
+    if host.is_empty() {
+        return Err(Status::bad_request("address not allowed: the pod has no address yet"));
+    }
+    let declared = || {
+        pod["spec"]["containers"]
+            .as_array()?
+            .iter()
+            .find_map(|container| container["ports"][0]["containerPort"].as_u64())
+    };
+    let port = match reference.port {
+        "" => declared().unwrap_or(if reference.tls { 443 } else { 80 }),
+        text => text
+            .parse()
+            .ok()
+            .or_else(|| named_port(pod, text))
+            .ok_or_else(|| Status::bad_request(format!("invalid pod request {name:?}: no port {text:?}")))?,
+    };
+    target(host, port, reference.tls)
+}
+
+fn named_port(pod: &Value, name: &str) -> Option<u64> {
+    pod["spec"]["containers"]
+        .as_array()?
+        .iter()
+        .filter_map(|container| container["ports"].as_array())
+        .flatten()
+        .find(|port| port["name"] == name)?["containerPort"]
+        .as_u64()
+}
+
+/// An endpoint of a service (`service.ResourceLocation`): `pick` chooses among the ready ones.
+pub fn service(
+    service: &Value,
+    slices: &[Value],
+    reference: &Reference<'_>,
+    pick: impl FnOnce(usize) -> usize,
+) -> Result<Target, Status> {
+    let name = reference.name;
+    let no_port = || Status::service_unavailable(format!("no service port {:?} found for service {name:?}", reference.port));
+    let ports = service["spec"]["ports"].as_array().map_or(&[][..], Vec::as_slice);
+    let port = match (reference.port, ports) {
+        ("", [only]) => Some(only),
+        (text, ports) => ports
+            .iter()
+            .find(|port| port["name"].as_str().unwrap_or_default() == text || port["port"].to_string() == text),
+    };
+    let port_name = port.ok_or_else(no_port)?["name"].as_str().unwrap_or_default();
+    let mut ready: Vec<(&str, u64)> = Vec::new();
+    for slice in slices {
+        let number = slice["ports"].as_array().and_then(|ports| {
+            ports
+                .iter()
+                .find(|port| port["name"].as_str().unwrap_or_default() == port_name)?["port"]
+                .as_u64()
+        });
+        let Some(number) = number else { continue };
+        for endpoint in slice["endpoints"].as_array().into_iter().flatten() {
+            if endpoint["conditions"]["ready"] == false {
+                continue;
+            }
+            if let Some(address) = endpoint["addresses"][0].as_str() {
+                ready.push((address, number));
+            }
+        }
+    }
+    if ready.is_empty() {
+        return Err(Status::service_unavailable(format!(
+            "no endpoints available for service {name:?}"
+        )));
+    }
+    let (host, port) = ready[pick(ready.len()) % ready.len()];
+    target(host, port, reference.tls)
+}
+
+fn target(host: &str, port: u64, tls: bool) -> Result<Target, Status> {
+    let port = u16::try_from(port)
+        .ok()
+        .filter(|port| *port > 0)
+        .ok_or_else(|| Status::bad_request(format!("invalid port {port}")))?;
+    Ok(Target {
+        host: host.to_owned(),
+        port,
+        tls,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn finds_the_kubelet() {
+        let node = json!({"status": {
+            "addresses": [{"type": "Hostname", "address": "n"}, {"type": "InternalIP", "address": "10.0.0.1"}],
+            "daemonEndpoints": {"kubeletEndpoint": {"Port": 12345}},
+        }});
+        let expected = Target { host: "10.0.0.1".into(), port: 12345, tls: true };
+        assert_eq!(kubelet(&node).unwrap(), expected);
+        assert!(kubelet(&json!({})).is_err());
+    }
+
+    #[test]
+    fn splits_references() {
+        let of = |tls, name, port| Some(Reference { tls, name, port });
+        assert_eq!(reference("a"), of(false, "a", ""));
+        assert_eq!(reference("a:80"), of(false, "a", "80"));
+        assert_eq!(reference("https:a:web"), of(true, "a", "web"));
+        assert_eq!(reference("https:a:"), of(true, "a", ""));
+        assert_eq!(reference("ftp:a:80"), None);
+        assert_eq!(reference("a:b:c:d"), None);
+        assert_eq!(reference(""), None);
+    }
+
+    #[test]
+    fn finds_ready_endpoints() {
+        let web = json!({"spec": {"ports": [{"name": "web", "port": 80}, {"name": "x", "port": 81}]}});
+        let slices = [json!({
+            "ports": [{"name": "web", "port": 8080}],
+            "endpoints": [
+                {"addresses": ["10.0.0.1"], "conditions": {"ready": false}},
+                {"addresses": ["10.0.0.2"], "conditions": {"ready": true}},
+            ],
+        })];
+        for port in ["web", "80"] {
+            let reference = Reference { tls: false, name: "s", port };
+            let found = service(&web, &slices, &reference, |_| 7).unwrap();
+            assert_eq!((found.host.as_str(), found.port), ("10.0.0.2", 8080));
+        }
+        let reference = Reference { tls: false, name: "s", port: "x" };
+        assert_eq!(service(&web, &slices, &reference, |_| 0).unwrap_err().code, 503);
+    }
+}

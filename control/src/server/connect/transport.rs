@@ -1,0 +1,265 @@
+//! Connecting to kubelets, pods and services, and passing requests, answers and upgraded streams through.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::header::{
+    AUTHORIZATION, CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION, TE, TRAILER,
+    TRANSFER_ENCODING, UPGRADE,
+};
+use http::{Request, Response, StatusCode};
+use http_body_util::BodyExt;
+use hyper::body::Incoming;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use keelson_api::status::Status;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::CryptoProvider;
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
+use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+
+use super::target::Target;
+use crate::pki;
+use crate::server::Api;
+use crate::server::body::Body;
+
+/// Time to connect, and to shake hands.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How to reach kubelets.
+#[derive(Debug)]
+pub struct Kubelets {
+    pki_dir: PathBuf,
+}
+
+/// Any connection.
+trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
+
+/// How far the other end is trusted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Trust {
+    /// A kubelet: its certificate must be our authority's, and it gets ours.
+    Cluster,
+    /// A pod or service behind `https:`, whose certificate upstream does not verify either.
+    Anybody,
+}
+
+impl Kubelets {
+    /// With `apiserver-kubelet-client.{crt,key}` and `ca.crt` of that directory, read at each connection so that
+    /// renewed files count.
+    pub fn new(pki_dir: &Path) -> Self {
+        Self {
+            pki_dir: pki_dir.to_owned(),
+        }
+    }
+
+    fn tls(&self, trust: Trust) -> Result<ClientConfig, crate::Error> {
+        let failed = |why: &dyn std::fmt::Display| crate::Error::Pki(why.to_string());
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .map_err(|error| failed(&error))?;
+        if trust == Trust::Anybody {
+            return Ok(builder
+                .dangerous()
+                .with_custom_certificate_verifier(Arc::new(AcceptAny(provider)))
+                .with_no_client_auth());
+        }
+        let mut roots = RootCertStore::empty();
+        for certificate in pki::certificates(&self.pki_dir.join("ca.crt"))? {
+            roots.add(certificate).map_err(|error| failed(&error))?;
+        }
+        builder
+            .with_root_certificates(roots)
+            .with_client_auth_cert(
+                pki::certificates(&self.pki_dir.join("apiserver-kubelet-client.crt"))?,
+                pki::private_key(&self.pki_dir.join("apiserver-kubelet-client.key"))?,
+            )
+            .map_err(|error| failed(&error))
+    }
+
+    async fn connect(&self, target: &Target, trust: Trust) -> Result<Box<dyn Io>, Status> {
+        let place = format!("{}:{}", target.host, target.port);
+        let failed = |why: &dyn std::fmt::Display| {
+            let message = format!("error dialing backend: dial tcp {place}: {why}");
+            match trust {
+                Trust::Cluster => Status::internal(&message),
+                Trust::Anybody => Status::service_unavailable(message),
+            }
+        };
+        // The timers end attempts to reach what does not answer.
+        let connected = tokio::time::timeout(PATIENCE, TcpStream::connect((target.host.as_str(), target.port)));
+        let stream = match connected.await {
+            Ok(Ok(stream)) => stream,
+            Ok(Err(error)) => return Err(failed(&error)),
+            Err(_) => return Err(failed(&"i/o timeout")),
+        };
+        drop(stream.set_nodelay(true));
+        if !target.tls {
+            return Ok(Box::new(stream));
+        }
+        let config = self.tls(trust).map_err(|error| failed(&error))?;
+        let name = ServerName::try_from(target.host.clone()).map_err(|error| failed(&error))?;
+        let connector = TlsConnector::from(Arc::new(config));
+        match tokio::time::timeout(PATIENCE, connector.connect(name, stream)).await {
+            Ok(Ok(stream)) => Ok(Box::new(stream)),
+            Ok(Err(error)) => Err(failed(&error)),
+            Err(_) => Err(failed(&"TLS handshake timeout")),
+        }
+    }
+}
+
+/// Sends a request on a connection of its own.
+pub async fn send(
+    api: &Api,
+    target: &Target,
+    trust: Trust,
+    request: Request<Body>,
+) -> Result<Response<Incoming>, Status> {
+    let io = api.kubelets.connect(target, trust).await?;
+    let failed = |error: hyper::Error| {
+        Status::service_unavailable(format!("error trying to reach {}:{}: {error}", target.host, target.port))
+    };
+    let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(io))
+        .await
+        .map_err(failed)?;
+    tokio::spawn(async move {
+        if let Err(error) = connection.with_upgrades().await {
+            tracing::debug!(%error, "proxied connection");
+        }
+    });
+    sender.send_request(request).await.map_err(failed)
+}
+
+/// The headers that go on to the other end: everything but what belongs to this hop or names the caller's credentials.
+pub fn forwarded(headers: &HeaderMap, host: &str, upgrade: bool) -> HeaderMap {
+    const KEEP_ALIVE: HeaderName = HeaderName::from_static("keep-alive");
+    let mut out = HeaderMap::with_capacity(headers.len());
+    let hop = [
+        AUTHORIZATION,
+        CONNECTION,
+        HOST,
+        KEEP_ALIVE,
+        PROXY_AUTHORIZATION,
+        TE,
+        TRAILER,
+        TRANSFER_ENCODING,
+        UPGRADE,
+    ];
+    for (name, value) in headers {
+        if !hop.contains(name) && !name.as_str().starts_with("impersonate-") {
+            out.append(name.clone(), value.clone());
+        }
+    }
+    if let Ok(host) = HeaderValue::from_str(host) {
+        out.insert(HOST, host);
+    }
+    if let (true, Some(protocol)) = (upgrade, headers.get(UPGRADE)) {
+        out.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+        out.insert(UPGRADE, protocol.clone());
+    }
+    // The bearer token may travel as a WebSocket protocol; the other end must not see it.
+    let protocol = HeaderName::from_static("sec-websocket-protocol");
+    if let Some(offered) = out.get(&protocol).and_then(|value| value.to_str().ok()) {
+        let kept: Vec<&str> = offered
+            .split(',')
+            .map(str::trim)
+            .filter(|one| !one.starts_with("base64url.bearer.authorization.k8s.io"))
+            .collect();
+        if let Ok(value) = HeaderValue::from_str(&kept.join(", ")) {
+            out.insert(protocol, value);
+        }
+    }
+    out
+}
+
+/// Whether the client asks to switch protocols.
+pub fn wants_upgrade(headers: &HeaderMap) -> bool {
+    headers.contains_key(UPGRADE)
+        && headers
+            .get_all(CONNECTION)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .any(|value| value.to_ascii_lowercase().contains("upgrade"))
+}
+
+/// Passes an answer on. If both ends switch protocols, their streams are joined until either ends or the server stops.
+pub fn pass(api: &Arc<Api>, client: Option<OnUpgrade>, mut response: Response<Incoming>) -> Response<Body> {
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        if let Some(client) = client {
+            let server = hyper::upgrade::on(&mut response);
+            tokio::spawn(join(Arc::clone(api), client, server));
+        }
+        let (mut parts, _) = response.into_parts();
+        parts.extensions.clear();
+        return Response::from_parts(parts, crate::server::body::full(bytes::Bytes::new()));
+    }
+    let (mut parts, body) = response.into_parts();
+    for name in [CONNECTION, TRANSFER_ENCODING, HeaderName::from_static("keep-alive")] {
+        parts.headers.remove(name);
+    }
+    parts.extensions.clear();
+    Response::from_parts(parts, body.map_err(Into::into).boxed_unsync())
+}
+
+async fn join(api: Arc<Api>, client: OnUpgrade, server: OnUpgrade) {
+    let (client, server) = match tokio::try_join!(client, server) {
+        Ok(both) => both,
+        Err(error) => return tracing::debug!(%error, "upgrade"),
+    };
+    let (mut client, mut server) = (TokioIo::new(client), TokioIo::new(server));
+    tokio::select! {
+        done = tokio::io::copy_bidirectional(&mut client, &mut server) => {
+            if let Err(error) = done {
+                tracing::debug!(%error, "stream");
+            }
+        }
+        () = api.stopping() => {}
+    }
+}
+
+/// Accepts every certificate, as upstream's proxy to `https:` pods and services does.
+#[derive(Debug)]
+struct AcceptAny(Arc<CryptoProvider>);
+
+impl ServerCertVerifier for AcceptAny {
+    fn verify_server_cert(
+        &self,
+        _: &CertificateDer<'_>,
+        _: &[CertificateDer<'_>],
+        _: &ServerName<'_>,
+        _: &[u8],
+        _: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        Ok(ServerCertVerified::assertion())
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls12_signature(message, certificate, signature, algorithms)
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.0.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
