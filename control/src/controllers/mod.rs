@@ -9,6 +9,7 @@ mod deployment;
 mod endpoints;
 pub mod informer;
 pub mod model;
+mod node;
 mod pods;
 mod replicaset;
 mod root_ca;
@@ -81,6 +82,7 @@ pub async fn run(clients: Clients, config: &crate::Config, shutdown: impl Future
     let mut tasks = JoinSet::new();
     deployment::start(&context, &mut tasks);
     replicaset::start(&context, &mut tasks);
+    node::start(&context, &mut tasks);
     endpoints::start(&context, &mut tasks);
     service_account::start(&context, &mut tasks);
     root_ca::start(&context, &mut tasks);
