@@ -1,84 +1,110 @@
-//! The ordered chain of admission plug-ins.
+//! The ordered chain of admission plug-ins: what changes and refuses requests after authorization.
+//!
+//! One file per plug-in, named as upstream names it, each a pair of plain functions over a [`Request`] and the
+//! [`Context`]. The order and effect are kube-apiserver's. Service addresses and node ports are given out here too
+//! ([`service_allocator`]), because like quota they must be given back when the write fails: [`Chain::settle`].
+
+mod default_storage_class;
+mod default_toleration_seconds;
+mod fields;
+mod namespace_lifecycle;
+mod node_restriction;
+mod owner_references;
+mod priority;
+mod request;
+mod runtime_class;
+mod service_account;
+mod service_allocator;
+mod taint_nodes_by_condition;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
 use keelson_api::status::Status;
-use serde_json::Value;
 
 use crate::Config;
-use crate::auth::{Authorizer, UserInfo};
-use crate::kinds::Kind;
+use crate::auth::Authorizer;
+use crate::auth::rbac::check_escalation;
 use crate::object::Reader;
 
-/// What is being done to the object.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Operation {
-    /// Create.
-    Create,
-    /// Update or patch.
-    Update,
-    /// Delete.
-    Delete,
-    /// Exec, attach, port-forward, proxy.
-    Connect,
-}
+pub use request::{Operation, Request};
 
-/// A request as plug-ins see it.
+use self::service_allocator::ServiceAllocator;
+
+/// What plug-ins look things up in.
 #[derive(Debug)]
-pub struct Request<'a> {
-    /// The caller.
-    pub user: &'a UserInfo,
-    /// The operation.
-    pub operation: Operation,
-    /// The kind of the parent object.
-    pub kind: &'a Kind,
-    /// Subresource or empty.
-    pub subresource: &'a str,
-    /// Namespace or empty.
-    pub namespace: &'a str,
-    /// Name; empty while generateName has not been resolved.
-    pub name: &'a str,
-    /// The stored object on update and delete.
-    pub old: Option<&'a Value>,
-    /// The new object on create and update; plug-ins may change it in the mutating phase.
-    pub object: Option<&'a mut Value>,
-    /// Nothing will be stored.
-    pub dry_run: bool,
+struct Context {
+    reader: Arc<dyn Reader>,
+    authorizer: Arc<Authorizer>,
 }
 
 /// The chain. Order and effect follow kube-apiserver's default plug-ins.
 #[derive(Debug)]
 pub struct Chain {
-    config: Config,
-    reader: Arc<dyn Reader>,
-    authorizer: Arc<Authorizer>,
+    context: Context,
+    services: ServiceAllocator,
 }
 
 impl Chain {
     /// The default chain.
     pub fn new(config: &Config, reader: Arc<dyn Reader>, authorizer: Arc<Authorizer>) -> Self {
+        let services = ServiceAllocator::new(config, reader.clone());
         Self {
-            config: config.clone(),
-            reader,
-            authorizer,
+            context: Context { reader, authorizer },
+            services,
         }
     }
 
-    /// Mutating phase. Returns warnings for the client.
+    /// Mutating phase. Returns warnings for the client. After `Ok` the caller must call [`Self::settle`] once.
+    // None of the plug-ins waits for anything yet; webhooks will.
+    #[allow(clippy::unused_async)]
     pub async fn mutate(&self, request: &mut Request<'_>) -> Result<Vec<String>, Status> {
-        let _ = (request, &self.config, &self.reader, &self.authorizer);
+        let context = &self.context;
+        namespace_lifecycle::admit(context, request)?;
+        service_account::admit(context, request)?;
+        node_restriction::admit(context, request)?;
+        taint_nodes_by_condition::admit(request);
+        priority::admit(context, request)?;
+        default_toleration_seconds::admit(request);
+        default_storage_class::admit(context, request);
+        runtime_class::admit(context, request)?;
+        self.services.admit(request)?;
         Ok(Vec::new())
     }
 
-    /// Validating phase, after defaulting and validation of the mutated object.
+    /// Validating phase, after defaulting and validation of the mutated object. Returns warnings for the client.
+    // As above.
+    #[allow(clippy::unused_async)]
     pub async fn validate(&self, request: &Request<'_>) -> Result<Vec<String>, Status> {
-        let _ = request;
+        let context = &self.context;
+        owner_references::validate(context, request)?;
+        if request.subresource.is_empty()
+            && matches!(request.operation, Operation::Create | Operation::Update)
+        {
+            check_escalation(
+                &context.authorizer,
+                request.user,
+                if request.kind.group == "rbac.authorization.k8s.io" {
+                    &request.kind.plural
+                } else {
+                    ""
+                },
+                request.namespace,
+                request.name,
+                request.old,
+                request.new(),
+            )?;
+        }
         Ok(Vec::new())
     }
 
-    /// A write that was admitted in `mutate` has been stored (`true`) or has failed (`false`): what plug-ins had
-    /// reserved for it (service addresses, node ports, quota) is kept or released.
+    /// A write that was admitted in `mutate` has been stored (`true`; `Reader` shows it by now) or has failed
+    /// (`false`): what plug-ins had reserved for it (service addresses, node ports, quota) is kept or released. A
+    /// caller that never comes back loses its reservations after a minute.
     pub fn settle(&self, request: &Request<'_>, stored: bool) {
-        let _ = (request, stored);
+        // Either way the reservation has done its work: what was stored is found through the Reader from now on.
+        let _ = stored;
+        self.services.settle(request);
     }
 }

@@ -1,0 +1,133 @@
+//! Priority: the number and the preemption policy behind a pod's priorityClassName.
+
+use keelson_api::status::Status;
+use serde_json::Value;
+
+use super::fields::{map, text};
+use super::{Context, Operation, Request};
+use crate::auth::resources::PRIORITY_CLASSES;
+
+const PREEMPT: &str = "PreemptLowerPriority";
+
+pub fn admit(context: &Context, request: &mut Request<'_>) -> Result<(), Status> {
+    if request.is("scheduling.k8s.io", "priorityclasses") {
+        return one_default(context, request);
+    }
+    if !request.is("", "pods") {
+        return Ok(());
+    }
+    match request.operation {
+        Operation::Create => pod(context, request),
+        Operation::Update => {
+            keep(request);
+            Ok(())
+        }
+        _ => Ok(()),
+    }
+}
+
+/// What a client that does not know the resolved fields leaves out on update stays as it was.
+fn keep(request: &mut Request<'_>) {
+    let Some(old) = request.old else { return };
+    let Some(spec) = request.object.as_deref_mut().and_then(|pod| map(pod, "spec")) else {
+        return;
+    };
+    for field in ["priority", "preemptionPolicy"] {
+        let value = &old["spec"][field];
+        if !value.is_null() && spec.get(field).is_none_or(Value::is_null) {
+            spec.insert(field.to_owned(), value.clone());
+        }
+    }
+}
+
+struct Class {
+    name: String,
+    value: i64,
+    policy: String,
+}
+
+impl Class {
+    fn read(name: &str, class: &Value) -> Self {
+        let policy = text(class, "/preemptionPolicy");
+        Self {
+            name: name.to_owned(),
+            value: class["value"].as_i64().unwrap_or_default(),
+            policy: if policy.is_empty() { PREEMPT } else { policy }.to_owned(),
+        }
+    }
+}
+
+fn pod(context: &Context, request: &mut Request<'_>) -> Result<(), Status> {
+    let pod = request.new();
+    let name = text(pod, "/spec/priorityClassName");
+    let class = if name.is_empty() {
+        default_class(context)
+    } else {
+        let Some(found) = context.reader.get(&PRIORITY_CLASSES, "", name) else {
+            return Err(request.forbidden(&format!("no PriorityClass with name {name} was found")));
+        };
+        Class::read(name, &found.value())
+    };
+    if let Some(given) = pod["spec"]["priority"]
+        .as_i64()
+        .filter(|given| *given != class.value)
+    {
+        return Err(request.forbidden(&format!(
+            "the integer value of priority ({given}) must not be provided in pod spec; priority admission controller \
+             computed {} from the given PriorityClass name",
+            class.value
+        )));
+    }
+    let given = text(pod, "/spec/preemptionPolicy");
+    if !given.is_empty() && given != class.policy {
+        return Err(request.forbidden(&format!(
+            "the string value of PreemptionPolicy ({given}) must not be provided in pod spec; priority admission \
+             controller computed {} from the given PriorityClass name",
+            class.policy
+        )));
+    }
+    let Some(spec) = request.object.as_deref_mut().and_then(|pod| map(pod, "spec")) else {
+        return Ok(());
+    };
+    if !class.name.is_empty() {
+        spec.insert("priorityClassName".to_owned(), class.name.into());
+    }
+    spec.insert("priority".to_owned(), class.value.into());
+    spec.insert("preemptionPolicy".to_owned(), class.policy.into());
+    Ok(())
+}
+
+/// The class that is marked as default (of several, which only a race can make, the one with the lowest value), or
+/// priority 0.
+fn default_class(context: &Context) -> Class {
+    let classes = context.reader.list(&PRIORITY_CLASSES, None);
+    let defaults = classes
+        .iter()
+        .map(|class| (class, class.value()))
+        .filter(|(_, value)| value["globalDefault"] == true);
+    let class = defaults
+        .map(|(class, value)| Class::read(&class.name, &value))
+        .min_by_key(|class| class.value);
+    class.unwrap_or_else(|| Class {
+        name: String::new(),
+        value: 0,
+        policy: PREEMPT.to_owned(),
+    })
+}
+
+fn one_default(context: &Context, request: &Request<'_>) -> Result<(), Status> {
+    let writes = matches!(request.operation, Operation::Create | Operation::Update);
+    if !writes || request.new()["globalDefault"] != true {
+        return Ok(());
+    }
+    let own = text(request.new(), "/metadata/name");
+    for class in context.reader.list(&PRIORITY_CLASSES, None) {
+        if class.name != own && class.value()["globalDefault"] == true {
+            return Err(request.forbidden(&format!(
+                "PriorityClass {} is already marked as default. Only one default can exist",
+                class.name
+            )));
+        }
+    }
+    Ok(())
+}

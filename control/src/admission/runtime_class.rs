@@ -1,0 +1,80 @@
+//! RuntimeClass: the overhead and the placement that a pod's runtimeClassName brings along.
+
+use keelson_api::status::{Status, go_quote};
+use serde_json::Value;
+
+use super::fields::{items, list, map, text};
+use super::{Context, Request};
+use crate::auth::resources::RUNTIME_CLASSES;
+
+pub fn admit(context: &Context, request: &mut Request<'_>) -> Result<(), Status> {
+    if !request.creates("", "pods") {
+        return Ok(());
+    }
+    let pod = request.new();
+    let name = text(pod, "/spec/runtimeClassName");
+    let given = &pod["spec"]["overhead"];
+    if name.is_empty() {
+        if given.as_object().is_some_and(|given| !given.is_empty()) {
+            return Err(request.forbidden(
+                "pod rejected: Pod Overhead set without corresponding RuntimeClass defined Overhead",
+            ));
+        }
+        return Ok(());
+    }
+    let Some(class) = context.reader.get(&RUNTIME_CLASSES, "", name) else {
+        return Err(request.forbidden(&format!(
+            "pod rejected: RuntimeClass {} not found",
+            go_quote(name)
+        )));
+    };
+    let class = class.value();
+    let overhead = &class["overhead"]["podFixed"];
+    if !given.is_null() && given != overhead {
+        return Err(
+            request.forbidden("pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead")
+        );
+    }
+    for (key, value) in class["scheduling"]["nodeSelector"]
+        .as_object()
+        .into_iter()
+        .flatten()
+    {
+        let asked = &pod["spec"]["nodeSelector"][key.as_str()];
+        if !asked.is_null() && asked != value {
+            return Err(
+                request.forbidden("conflict: runtimeClass.scheduling.nodeSelector and pod's nodeSelector")
+            );
+        }
+    }
+    let Some(pod) = request.object.as_deref_mut() else {
+        return Ok(());
+    };
+    let Some(spec) = map(pod, "spec") else {
+        return Ok(());
+    };
+    if !overhead.is_null() {
+        spec.insert("overhead".to_owned(), overhead.clone());
+    }
+    if let Some(selector) = class["scheduling"]["nodeSelector"].as_object() {
+        let own = spec.entry("nodeSelector").or_insert(Value::Null);
+        if own.is_null() {
+            *own = Value::Object(serde_json::Map::new());
+        }
+        if let Some(own) = own.as_object_mut() {
+            own.extend(selector.iter().map(|(key, value)| (key.clone(), value.clone())));
+        }
+    }
+    let more = items(&class, "/scheduling/tolerations");
+    if !more.is_empty() {
+        let Some(tolerations) = list(spec, "tolerations") else {
+            return Ok(());
+        };
+        for toleration in more {
+            if !tolerations.contains(toleration) {
+                tolerations.push(toleration.clone());
+            }
+        }
+    }
+    Ok(())
+}

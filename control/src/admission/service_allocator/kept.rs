@@ -1,0 +1,143 @@
+//! What an update leaves out and what a change of type makes void.
+//!
+//! A client that applies its manifest again does not repeat what the server has given it; upstream's
+//! `patchAllocatedValues` and `dropTypeDependentFields` decide what that means.
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Value};
+
+use super::taken::{Protocol, has_address, has_health_check_port, has_node_ports, number};
+use crate::admission::fields::{items, map, text};
+
+/// Carries the given values of `old` over to `new`, and drops those that the new type has no use for.
+pub fn carry_over(old: &Value, new: &mut Value) {
+    match (has_address(old), has_address(new)) {
+        (true, true) => keep_addresses(old, new),
+        (true, false) => drop_addresses(old, new),
+        _ => {}
+    }
+    match (has_node_ports(old), has_node_ports(new)) {
+        (true, true) => keep_node_ports(old, new),
+        (true, false) if text(new, "/spec/type") != "LoadBalancer" => drop_node_ports(old, new),
+        _ => {}
+    }
+    let port = &old["spec"]["healthCheckNodePort"];
+    match (has_health_check_port(old), has_health_check_port(new)) {
+        (true, true) if number(&new["spec"]["healthCheckNodePort"]).is_none() => {
+            set(new, "healthCheckNodePort", port)
+        }
+        (true, false) if new["spec"]["healthCheckNodePort"] == *port => remove(new, &["healthCheckNodePort"]),
+        _ => {}
+    }
+}
+
+fn set(service: &mut Value, field: &str, value: &Value) {
+    if let (Some(spec), false) = (map(service, "spec"), value.is_null()) {
+        spec.insert(field.to_owned(), value.clone());
+    }
+}
+
+fn remove(service: &mut Value, fields: &[&str]) {
+    if let Some(spec) = map(service, "spec") {
+        fields.iter().for_each(|field| drop(spec.remove(*field)));
+    }
+}
+
+fn keep_addresses(old: &Value, new: &mut Value) {
+    let unset = text(new, "/spec/clusterIP").is_empty() && items(new, "/spec/clusterIPs").is_empty();
+    if unset {
+        set(new, "clusterIP", &old["spec"]["clusterIP"]);
+    }
+    if items(new, "/spec/clusterIPs").is_empty() && new["spec"]["clusterIP"] == old["spec"]["clusterIP"] {
+        set(new, "clusterIPs", &old["spec"]["clusterIPs"]);
+    }
+    for field in ["ipFamilyPolicy", "ipFamilies"] {
+        let value = &new["spec"][field];
+        let is_policy_change =
+            field == "ipFamilies" && new["spec"]["ipFamilyPolicy"] != old["spec"]["ipFamilyPolicy"];
+        let unset = value.is_null() || value.as_array().is_some_and(Vec::is_empty);
+        if unset && !is_policy_change {
+            set(new, field, &old["spec"][field]);
+        }
+    }
+}
+
+/// To ExternalName: what the client did not touch goes; what it set anew stays for validation to refuse.
+fn drop_addresses(old: &Value, new: &mut Value) {
+    if new["spec"]["clusterIP"] == old["spec"]["clusterIP"] {
+        remove(new, &["clusterIP", "clusterIPs"]);
+    }
+    for field in [
+        "ipFamilies",
+        "ipFamilyPolicy",
+        "internalTrafficPolicy",
+        "externalTrafficPolicy",
+    ] {
+        if new["spec"][field] == old["spec"][field] {
+            remove(new, &[field]);
+        }
+    }
+}
+
+fn ports(service: &mut Value) -> impl Iterator<Item = &mut Map<String, Value>> {
+    let list = map(service, "spec")
+        .and_then(|spec| spec.get_mut("ports"))
+        .and_then(Value::as_array_mut);
+    list.into_iter().flatten().filter_map(Value::as_object_mut)
+}
+
+fn keep_node_ports(old: &Value, new: &mut Value) {
+    let protocol = |port: &Value| Protocol::of(port);
+    let named: HashSet<(u16, Protocol)> = items(new, "/spec/ports")
+        .iter()
+        .filter_map(|port| Some((number(&port["nodePort"])?, protocol(port))))
+        .collect();
+    let mut free: Vec<&Value> = items(old, "/spec/ports")
+        .iter()
+        .filter(|port| {
+            number(&port["nodePort"]).is_some_and(|number| !named.contains(&(number, protocol(port))))
+        })
+        .collect();
+    for port in ports(new) {
+        let value = Value::Object(port.clone());
+        if number(&value["nodePort"]).is_some() {
+            continue;
+        }
+        let same = |other: &&Value| other["port"] == value["port"] && protocol(other) == protocol(&value);
+        let named_so = |other: &&Value| {
+            !text(&value, "/name").is_empty()
+                && other["name"] == value["name"]
+                && protocol(other) == protocol(&value)
+        };
+        let found = free
+            .iter()
+            .position(same)
+            .or_else(|| free.iter().position(named_so));
+        if let Some(found) = found {
+            port.insert("nodePort".to_owned(), free.swap_remove(found)["nodePort"].clone());
+        }
+    }
+}
+
+fn drop_node_ports(old: &Value, new: &mut Value) {
+    let known: HashSet<u16> = items(old, "/spec/ports")
+        .iter()
+        .filter_map(|port| number(&port["nodePort"]))
+        .collect();
+    for port in ports(new) {
+        if port
+            .get("nodePort")
+            .and_then(number)
+            .is_some_and(|number| known.contains(&number))
+        {
+            port.remove("nodePort");
+        }
+    }
+    // These mean something only for traffic from outside.
+    for field in ["externalTrafficPolicy", "allocateLoadBalancerNodePorts"] {
+        if text(new, "/spec/type") == "ClusterIP" && new["spec"][field] == old["spec"][field] {
+            remove(new, &[field]);
+        }
+    }
+}

@@ -1,0 +1,329 @@
+//! Cluster addresses and node ports of Services: given out, asked for, kept and given back.
+//!
+//! The stored Services are the record of what is in use ([`taken`]); nothing else has to be kept in step with them.
+//! Between the decision and the write an item is reserved in memory, so that two creates at once never get the same
+//! one; [`ServiceAllocator::settle`] ends that. Texts of errors are those of `pkg/registry/core/service` upstream.
+
+mod family;
+mod kept;
+mod range;
+mod taken;
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+use keelson_api::status::{FieldError, Status};
+use serde_json::{Value, json};
+
+use self::range::{AddressRange, PortRange};
+use self::taken::{
+    Item, Protocol, Taken, addresses, has_address, has_health_check_port, has_node_ports, held, number,
+};
+use super::fields::{items, map, text};
+use super::{Operation, Request};
+use crate::Config;
+use crate::object::Reader;
+
+/// Gives out addresses and ports.
+#[derive(Debug)]
+pub struct ServiceAllocator {
+    ranges: Vec<AddressRange>,
+    ports: PortRange,
+    reader: Arc<dyn Reader>,
+    taken: Mutex<Taken>,
+}
+
+/// One request's way through the allocation: what it has reserved so far.
+struct Allocation<'a> {
+    allocator: &'a ServiceAllocator,
+    taken: &'a mut Taken,
+    now: Instant,
+    reserved: Vec<Item>,
+}
+
+impl ServiceAllocator {
+    /// For the ranges of the configuration; what is in use is read from `reader`.
+    pub fn new(config: &Config, reader: Arc<dyn Reader>) -> Self {
+        let ranges = config
+            .service_cidrs
+            .iter()
+            .filter_map(|cidr| {
+                let range = AddressRange::parse(cidr);
+                if range.is_none() {
+                    tracing::error!(cidr, "service CIDR is not usable");
+                }
+                range
+            })
+            .collect();
+        let (first, last) = config.node_ports;
+        Self {
+            ranges,
+            ports: PortRange { first, last },
+            reader,
+            taken: Mutex::default(),
+        }
+    }
+
+    /// Completes a Service that is being created or changed, and reserves what it gets.
+    pub fn admit(&self, request: &mut Request<'_>) -> Result<(), Status> {
+        if !request.is("", "services") || !matches!(request.operation, Operation::Create | Operation::Update)
+        {
+            return Ok(());
+        }
+        let (old, dry_run) = (request.old, request.dry_run);
+        let name = request.name.to_owned();
+        let Some(service) = request.object.as_deref_mut() else {
+            return Ok(());
+        };
+        if map(service, "spec").is_none() {
+            return Ok(());
+        }
+        if let Some(old) = old {
+            kept::carry_over(old, service);
+        }
+        let now = Instant::now();
+        // The guarded tables are consistent after every step, so a panic in between leaves nothing half done.
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        taken.refresh(self.reader.as_ref(), now);
+        let mut allocation = Allocation {
+            allocator: self,
+            taken: &mut taken,
+            now,
+            reserved: Vec::new(),
+        };
+        let result = allocation.run(old.unwrap_or(&Value::Null), service, &name);
+        if result.is_err() || dry_run {
+            allocation.undo();
+        }
+        result
+    }
+
+    /// Ends the reservations of a request: a stored Service holds its items itself, a failed one does without.
+    pub fn settle(&self, request: &Request<'_>) {
+        if !request.is("", "services") || request.dry_run || request.object.is_none() {
+            return;
+        }
+        let old = held(request.stored());
+        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        for item in held(request.new()).difference(&old) {
+            taken.release(*item);
+        }
+    }
+}
+
+impl Allocation<'_> {
+    fn run(&mut self, old: &Value, service: &mut Value, name: &str) -> Result<(), Status> {
+        let invalid = |error: FieldError| Status::invalid("", "Service", name, &[error]);
+        if has_address(service) {
+            family::complete(&self.allocator.ranges, old, service).map_err(invalid)?;
+            self.cluster_addresses(old, service, name)?;
+        }
+        if has_node_ports(service) || text(service, "/spec/type") == "LoadBalancer" {
+            self.node_ports(old, service, name)?;
+        }
+        if has_health_check_port(service) {
+            self.health_check_port(old, service, name)?;
+        }
+        Ok(())
+    }
+
+    fn reserve(&mut self, item: Item) -> bool {
+        let free = self.taken.reserve(item, self.now);
+        if free {
+            self.reserved.push(item);
+        }
+        free
+    }
+
+    fn undo(&mut self) {
+        for item in self.reserved.drain(..) {
+            self.taken.release(item);
+        }
+    }
+
+    fn cluster_addresses(&mut self, old: &Value, service: &mut Value, name: &str) -> Result<(), Status> {
+        if text(service, "/spec/clusterIP") == "None" {
+            return Ok(());
+        }
+        let own = if has_address(old) {
+            addresses(old)
+        } else {
+            Vec::new()
+        };
+        let asked = addresses(service);
+        if asked.is_empty() && !items(service, "/spec/clusterIPs").is_empty() {
+            // Not an address: validation says so in the right words.
+            return Ok(());
+        }
+        let families: Vec<bool> = items(service, "/spec/ipFamilies")
+            .iter()
+            .map(|family| family == "IPv6")
+            .collect();
+        let mut given = Vec::new();
+        for address in asked {
+            if !own.contains(&address) {
+                self.requested(address, service, name)?;
+            }
+            given.push(address);
+        }
+        for is_ipv6 in families.into_iter().skip(given.len()) {
+            given.push(self.any(is_ipv6)?);
+        }
+        let Some(spec) = map(service, "spec") else {
+            return Ok(());
+        };
+        if let Some(first) = given.first() {
+            let slot = spec.entry("clusterIP").or_insert(Value::Null);
+            // One that differs from the list is for validation to refuse.
+            if slot.as_str().is_none_or(str::is_empty) {
+                *slot = first.to_string().into();
+            }
+        }
+        let texts: Vec<String> = given.iter().map(IpAddr::to_string).collect();
+        spec.insert("clusterIPs".to_owned(), json!(texts));
+        Ok(())
+    }
+
+    /// An address that the client wants.
+    fn requested(&mut self, address: IpAddr, service: &Value, name: &str) -> Result<(), Status> {
+        let range = self
+            .allocator
+            .ranges
+            .iter()
+            .find(|range| range.is_ipv6 == address.is_ipv6());
+        let why = match range {
+            // Which families there are is checked elsewhere.
+            None => format!("no service range for {address}"),
+            Some(range) if !range.contains(address) => {
+                format!(
+                    "the provided IP ({address}) is not in the valid range. The range of valid IPs is {range}"
+                )
+            }
+            Some(_) if !self.reserve(Item::Address(address)) => "provided IP is already allocated".to_owned(),
+            Some(_) => return Ok(()),
+        };
+        let list = match &service["spec"]["clusterIPs"] {
+            Value::Null => json!([address.to_string()]),
+            list => list.clone(),
+        };
+        let error = FieldError::invalid(
+            "spec.clusterIPs",
+            list,
+            &format!("failed to allocate IP {address}: {why}"),
+        );
+        Err(Status::invalid("", "Service", name, &[error]))
+    }
+
+    fn any(&mut self, is_ipv6: bool) -> Result<IpAddr, Status> {
+        let range = self
+            .allocator
+            .ranges
+            .iter()
+            .find(|range| range.is_ipv6 == is_ipv6);
+        let chosen =
+            range.and_then(|range| range.choose(|address| self.taken.is_used(Item::Address(address))));
+        let Some(address) = chosen else {
+            return Err(Status::internal("failed to allocate a serviceIP: range is full"));
+        };
+        self.reserve(Item::Address(address));
+        Ok(address)
+    }
+
+    fn node_ports(&mut self, old: &Value, service: &mut Value, name: &str) -> Result<(), Status> {
+        let own = held(old);
+        let automatic = has_node_ports(service);
+        // Ports that are asked for come first, lest one be given to another port of the same Service.
+        let mut given: Vec<(i64, u16, Protocol)> = Vec::new();
+        for (index, port) in items(service, "/spec/ports").iter().enumerate() {
+            let Some(asked) = number(&port["nodePort"]) else {
+                continue;
+            };
+            let protocol = Protocol::of(port);
+            let item = Item::Port(asked, protocol);
+            let range = self.allocator.ports;
+            let why = if own.contains(&item) {
+                None
+            } else if !range.contains(asked) {
+                let (first, last) = (range.first, range.last);
+                Some(format!(
+                    "provided port is not in the valid range. The range of valid ports is {first}-{last}"
+                ))
+            } else if self.reserve(item) {
+                None
+            } else {
+                Some("provided port is already allocated".to_owned())
+            };
+            if let Some(why) = why {
+                let error = FieldError::invalid(format!("spec.ports[{index}].nodePort"), asked, &why);
+                return Err(Status::invalid("", "Service", name, &[error]));
+            }
+            given.push((port["port"].as_i64().unwrap_or_default(), asked, protocol));
+        }
+        if !automatic {
+            return Ok(());
+        }
+        let ports = map(service, "spec")
+            .and_then(|spec| spec.get_mut("ports"))
+            .and_then(Value::as_array_mut);
+        for port in ports.into_iter().flatten() {
+            if !port.is_object() || number(&port["nodePort"]).is_some() {
+                continue;
+            }
+            let (service_port, protocol) = (port["port"].as_i64().unwrap_or_default(), Protocol::of(port));
+            // One service port in two protocols (DNS) gets one number, if it can.
+            let twin = given
+                .iter()
+                .find(|(number, _, other)| *number == service_port && *other != protocol);
+            let twin = twin.map(|(_, node_port, _)| *node_port);
+            let chosen = twin.filter(|node_port| self.reserve(Item::Port(*node_port, protocol)));
+            let node_port = match chosen {
+                Some(node_port) => node_port,
+                None => self.any_port(protocol)?,
+            };
+            port["nodePort"] = node_port.into();
+            given.push((service_port, node_port, protocol));
+        }
+        Ok(())
+    }
+
+    /// A port that nobody uses in any protocol, so that a second protocol can join it later.
+    fn any_port(&mut self, protocol: Protocol) -> Result<u16, Status> {
+        let used = |port| {
+            [Protocol::Tcp, Protocol::Udp, Protocol::Sctp]
+                .iter()
+                .any(|other| self.taken.is_used(Item::Port(port, *other)))
+        };
+        let Some(port) = self.allocator.ports.choose(used) else {
+            return Err(Status::internal("failed to allocate a nodePort: range is full"));
+        };
+        self.reserve(Item::Port(port, protocol));
+        Ok(port)
+    }
+
+    fn health_check_port(&mut self, old: &Value, service: &mut Value, name: &str) -> Result<(), Status> {
+        let port = match number(&service["spec"]["healthCheckNodePort"]) {
+            None => self.any_port(Protocol::Tcp)?,
+            Some(asked) => {
+                let item = Item::Port(asked, Protocol::Tcp);
+                let free =
+                    held(old).contains(&item) || (self.allocator.ports.contains(asked) && self.reserve(item));
+                if !free {
+                    let error = FieldError::invalid(
+                        "spec.healthCheckNodePort",
+                        asked,
+                        "provided port is already allocated or not in the valid range",
+                    );
+                    return Err(Status::invalid("", "Service", name, &[error]));
+                }
+                asked
+            }
+        };
+        if let Some(spec) = map(service, "spec") {
+            spec.insert("healthCheckNodePort".to_owned(), port.into());
+        }
+        Ok(())
+    }
+}

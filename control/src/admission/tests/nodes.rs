@@ -1,0 +1,217 @@
+//! A kubelet that tries to write more than its own.
+
+use serde_json::{Value, json};
+
+use super::{Ask, Fixture, ask, user};
+use crate::admission::Operation;
+use crate::auth::UserInfo;
+use crate::auth::resources::PODS;
+
+fn kubelet() -> UserInfo {
+    user("system:node:n1", &["system:nodes"])
+}
+
+fn refused(fixture: &Fixture, question: Ask<'_>, object: Option<Value>) -> String {
+    let status = fixture.ask(question, object).unwrap_err();
+    assert_eq!(status.code, 403);
+    status.message
+}
+
+#[test]
+fn new_nodes_are_not_ready() {
+    let fixture = Fixture::new();
+    let kubelet = kubelet();
+    let mut question = ask(&kubelet, Operation::Create, "", "nodes");
+    (question.namespace, question.name) = ("", "n1");
+    let node = fixture
+        .ask(question, Some(json!({"metadata": {"name": "n1"}})))
+        .unwrap();
+    assert_eq!(
+        node["spec"]["taints"],
+        json!([{"key": "node.kubernetes.io/not-ready", "effect": "NoSchedule"}])
+    );
+    assert_eq!(fixture.ask(question, Some(node.clone())).unwrap(), node);
+}
+
+#[test]
+fn nodes_change_only_themselves() {
+    let fixture = Fixture::new();
+    let kubelet = kubelet();
+    let node = |name: &str, labels: Value| json!({"metadata": {"name": name, "labels": labels}});
+    let create = |object: Value| {
+        let name = object["metadata"]["name"].as_str().unwrap().to_owned();
+        let mut question = ask(&kubelet, Operation::Create, "", "nodes");
+        (question.namespace, question.name) = ("", &name);
+        fixture
+            .ask(question, Some(object))
+            .map_err(|status| status.message)
+    };
+    assert!(
+        create(node(
+            "n1",
+            json!({"kubernetes.io/hostname": "n1", "my.org/x": "y", "node.kubernetes.io/any": ""})
+        ))
+        .is_ok()
+    );
+    assert!(
+        create(node("n2", json!({})))
+            .unwrap_err()
+            .contains("is not allowed to modify node \"n2\"")
+    );
+    for label in [
+        "node-restriction.kubernetes.io/secure",
+        "x.node-restriction.kubernetes.io/secure",
+        "node-role.kubernetes.io/control-plane",
+        "anything.k8s.io/x",
+        "kubernetes.io/other",
+    ] {
+        assert!(
+            create(node("n1", json!({label: ""})))
+                .unwrap_err()
+                .contains(label),
+            "{label}"
+        );
+    }
+    assert!(create(node("n1", json!({"notkubernetes.io/x": ""}))).is_ok());
+
+    let old = json!({
+        "metadata": {"name": "n1", "labels": {"node-restriction.kubernetes.io/a": "1"}},
+        "spec": {"taints": [{"key": "x", "effect": "NoSchedule"}]},
+    });
+    let update = |change: &dyn Fn(&mut Value), subresource: &'static str| {
+        let mut new = old.clone();
+        change(&mut new);
+        let mut question = ask(&kubelet, Operation::Update, "", "nodes");
+        (
+            question.namespace,
+            question.name,
+            question.old,
+            question.subresource,
+        ) = ("", "n1", Some(&old), subresource);
+        fixture.ask(question, Some(new)).map_err(|status| status.message)
+    };
+    for subresource in ["", "status"] {
+        assert!(update(&|node| node["status"] = json!({"phase": "x"}), subresource).is_ok());
+        assert!(
+            update(&|node| node["spec"]["taints"] = json!([]), subresource)
+                .unwrap_err()
+                .contains("modify taints")
+        );
+        let labels = update(&|node| node["metadata"]["labels"] = json!({}), subresource);
+        assert!(labels.unwrap_err().contains("node-restriction.kubernetes.io/a"));
+        assert!(
+            update(
+                &|node| node["metadata"]["ownerReferences"] = json!([{"kind": "x"}]),
+                subresource
+            )
+            .is_err()
+        );
+    }
+}
+
+#[test]
+fn pods_of_other_nodes_are_out_of_reach() {
+    let fixture = Fixture::new();
+    let kubelet = kubelet();
+    for (node, mine) in [("n1", true), ("n2", false), ("", false)] {
+        let pod = json!({"metadata": {"name": "x", "namespace": "a", "labels": {"a": "b"}}, "spec": {"nodeName": node}});
+        fixture.memory.put(&PODS, &pod);
+        let mut question = ask(&kubelet, Operation::Delete, "", "pods");
+        question.old = Some(&pod);
+        assert_eq!(fixture.ask(question, None).is_ok(), mine, "{node}");
+        (question.operation, question.subresource) = (Operation::Update, "status");
+        assert_eq!(fixture.ask(question, Some(pod.clone())).is_ok(), mine, "{node}");
+        let mut relabelled = pod.clone();
+        relabelled["metadata"]["labels"]["a"] = "c".into();
+        assert!(fixture.ask(question, Some(relabelled)).is_err());
+        (question.operation, question.subresource, question.old) = (Operation::Create, "eviction", None);
+        assert_eq!(
+            fixture
+                .ask(question, Some(json!({"metadata": {"name": "x"}})))
+                .is_ok(),
+            mine,
+            "{node}"
+        );
+    }
+    let mut question = ask(&kubelet, Operation::Create, "", "pods");
+    for subresource in ["exec", "binding", "ephemeralcontainers"] {
+        question.subresource = subresource;
+        assert!(refused(&fixture, question, Some(json!({}))).contains("unexpected pod subresource"));
+    }
+}
+
+#[test]
+fn only_mirror_pods_without_credentials() {
+    let fixture = Fixture::new();
+    let kubelet = kubelet();
+    let question = ask(&kubelet, Operation::Create, "", "pods");
+    let mirror = |spec: Value| {
+        let mut pod = json!({
+            "metadata": {"name": "x", "annotations": {"kubernetes.io/config.mirror": "h"}},
+            "spec": spec,
+        });
+        pod["spec"]["nodeName"] = "n1".into();
+        pod
+    };
+    assert!(
+        fixture
+            .ask(question, Some(mirror(json!({"containers": [{"name": "c"}]}))))
+            .is_ok()
+    );
+    let plain = json!({"metadata": {"name": "x"}, "spec": {"nodeName": "n1"}});
+    assert!(refused(&fixture, question, Some(plain)).contains("can only create mirror pods"));
+    let mut elsewhere = mirror(json!({}));
+    elsewhere["spec"]["nodeName"] = "n2".into();
+    refused(&fixture, question, Some(elsewhere));
+    for spec in [
+        json!({"serviceAccountName": "default"}),
+        json!({"imagePullSecrets": [{"name": "s"}]}),
+        json!({"volumes": [{"name": "v", "secret": {"secretName": "s"}}]}),
+        json!({"volumes": [{"name": "v", "configMap": {"name": "s"}}]}),
+        json!({"volumes": [{"name": "v", "projected": {"sources": [{"secret": {"name": "s"}}]}}]}),
+        json!({"volumes": [{"name": "v", "projected": {"sources": [{"serviceAccountToken": {"path": "t"}}]}}]}),
+        json!({"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "s"}}]}),
+        json!({"containers": [{"env": [{"valueFrom": {"secretKeyRef": {"name": "s"}}}]}]}),
+        json!({"initContainers": [{"envFrom": [{"configMapRef": {"name": "s"}}]}]}),
+    ] {
+        refused(&fixture, question, Some(mirror(spec)));
+    }
+}
+
+#[test]
+fn tokens_only_for_own_pods() {
+    let fixture = Fixture::new();
+    let kubelet = kubelet();
+    let pod = |node: &str| json!({"metadata": {"name": "x", "namespace": "a", "uid": "u"}, "spec": {"nodeName": node}});
+    fixture.memory.put(&PODS, &pod("n1"));
+    let mut question = ask(&kubelet, Operation::Create, "", "serviceaccounts");
+    question.subresource = "token";
+    let request = |bound: Value| Some(json!({"spec": {"boundObjectRef": bound}}));
+    let bound = json!({"apiVersion": "v1", "kind": "Pod", "name": "x", "uid": "u"});
+    assert!(fixture.ask(question, request(bound.clone())).is_ok());
+    assert!(refused(&fixture, question, request(json!(null))).contains("not bound to a pod"));
+    let without = json!({"apiVersion": "v1", "kind": "Pod", "name": "x"});
+    assert!(refused(&fixture, question, request(without)).contains("without a uid"));
+    fixture.memory.put(&PODS, &pod("n2"));
+    assert!(refused(&fixture, question, request(bound)).contains("scheduled on a different node"));
+}
+
+#[test]
+fn leases_carry_the_name() {
+    let fixture = Fixture::new();
+    fixture.memory.put(
+        &crate::auth::resources::NAMESPACES,
+        &json!({"metadata": {"name": "kube-node-lease"}}),
+    );
+    let kubelet = kubelet();
+    let mut question = ask(&kubelet, Operation::Create, "coordination.k8s.io", "leases");
+    question.namespace = "kube-node-lease";
+    assert!(
+        fixture
+            .ask(question, Some(json!({"metadata": {"name": "n1"}})))
+            .is_ok()
+    );
+    refused(&fixture, question, Some(json!({"metadata": {"name": "n2"}})));
+    question.namespace = "a";
+    refused(&fixture, question, Some(json!({"metadata": {"name": "n1"}})));
+}

@@ -1,0 +1,178 @@
+//! Namespaces, roles, owners, storage.
+
+use serde_json::json;
+
+use super::{Fixture, ask, user};
+use crate::admission::Operation;
+use crate::auth::resources::{CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, NAMESPACES, STORAGE_CLASSES};
+
+#[test]
+fn namespaces_must_exist_and_live() {
+    let fixture = Fixture::new();
+    let boss = user("boss", &["system:masters"]);
+    let mut question = ask(&boss, Operation::Create, "", "configmaps");
+    question.namespace = "gone";
+    let error = fixture.ask(question, Some(json!({}))).unwrap_err();
+    assert_eq!(
+        (error.code, error.message.as_str()),
+        (404, "namespaces \"gone\" not found")
+    );
+    question.operation = Operation::Delete;
+    assert!(fixture.ask(question, None).is_ok());
+    question.namespace = "";
+    assert!(fixture.ask(question, None).is_ok());
+
+    fixture.memory.put(
+        &NAMESPACES,
+        &json!({"metadata": {"name": "a"}, "status": {"phase": "Terminating"}}),
+    );
+    let error = fixture
+        .create("", "configmaps", json!({"metadata": {"name": "x"}}))
+        .unwrap_err();
+    assert_eq!(error.code, 403);
+    assert_eq!(
+        error.message,
+        "configmaps \"x\" is forbidden: unable to create new content in namespace a because it is being terminated"
+    );
+    let cause = &error.details.unwrap().causes[0];
+    assert_eq!(cause.reason, "NamespaceTerminating");
+    assert_eq!(cause.message, "namespace a is being terminated");
+    let update = ask(&boss, Operation::Update, "", "configmaps");
+    assert!(fixture.ask(update, Some(json!({}))).is_ok());
+}
+
+#[test]
+fn system_namespaces_stay() {
+    let fixture = Fixture::new();
+    let boss = user("boss", &["system:masters"]);
+    for (name, deletable) in [
+        ("default", false),
+        ("kube-system", false),
+        ("kube-public", false),
+        ("a", true),
+    ] {
+        let mut question = ask(&boss, Operation::Delete, "", "namespaces");
+        (question.name, question.namespace) = (name, "");
+        let answer = fixture.ask(question, None);
+        assert_eq!(answer.is_ok(), deletable, "{name}");
+        if let Err(status) = answer {
+            assert_eq!(
+                status.message,
+                format!("namespaces \"{name}\" is forbidden: this namespace may not be deleted")
+            );
+        }
+    }
+}
+
+#[test]
+fn default_storage_classes() {
+    let fixture = Fixture::new();
+    let claim = || json!({"metadata": {"name": "x"}, "spec": {}});
+    assert_eq!(
+        fixture.create("", "persistentvolumeclaims", claim()).unwrap(),
+        claim()
+    );
+    let class = |name: &str, made: &str, default: &str| {
+        json!({"metadata": {
+            "name": name,
+            "creationTimestamp": made,
+            "annotations": {"storageclass.kubernetes.io/is-default-class": default},
+        }})
+    };
+    fixture
+        .memory
+        .put(&STORAGE_CLASSES, &class("old", "2020-01-01T00:00:00Z", "true"));
+    fixture
+        .memory
+        .put(&STORAGE_CLASSES, &class("new", "2021-01-01T00:00:00Z", "true"));
+    fixture
+        .memory
+        .put(&STORAGE_CLASSES, &class("not", "2022-01-01T00:00:00Z", "false"));
+    let given = fixture.create("", "persistentvolumeclaims", claim()).unwrap();
+    assert_eq!(given["spec"]["storageClassName"], "new");
+    let none = json!({"metadata": {"name": "x"}, "spec": {"storageClassName": ""}});
+    assert_eq!(
+        fixture
+            .create("", "persistentvolumeclaims", none.clone())
+            .unwrap(),
+        none
+    );
+}
+
+#[test]
+fn escalation_is_stopped_in_the_chain() {
+    let fixture = Fixture::new();
+    fixture.memory.put(
+        &CLUSTER_ROLES,
+        &json!({"metadata": {"name": "writer"}, "rules": [
+            {"verbs": ["create", "update"], "apiGroups": ["rbac.authorization.k8s.io"], "resources": ["*"]},
+        ]}),
+    );
+    fixture.memory.put(
+        &CLUSTER_ROLE_BINDINGS,
+        &json!({
+            "metadata": {"name": "x"},
+            "roleRef": {"kind": "ClusterRole", "name": "writer"},
+            "subjects": [{"kind": "User", "name": "eve"}],
+        }),
+    );
+    let eve = user("eve", &["system:authenticated"]);
+    let role = json!({"metadata": {"name": "x"}, "rules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]});
+    for plural in ["roles", "clusterroles"] {
+        let question = ask(&eve, Operation::Create, "rbac.authorization.k8s.io", plural);
+        assert_eq!(fixture.ask(question, Some(role.clone())).unwrap_err().code, 403);
+    }
+    // Another group's resource of that name is not a role.
+    assert!(
+        fixture
+            .ask(ask(&eve, Operation::Create, "example.org", "roles"), Some(role))
+            .is_ok()
+    );
+}
+
+#[test]
+fn owners_need_rights() {
+    let fixture = Fixture::new();
+    fixture.memory.put(
+        &CLUSTER_ROLES,
+        &json!({"metadata": {"name": "r"}, "rules": [
+            {"verbs": ["update"], "apiGroups": ["example.org"], "resources": ["*/finalizers"]},
+        ]}),
+    );
+    fixture.memory.put(
+        &CLUSTER_ROLE_BINDINGS,
+        &json!({
+            "metadata": {"name": "x"},
+            "roleRef": {"kind": "ClusterRole", "name": "r"},
+            "subjects": [{"kind": "User", "name": "amy"}],
+        }),
+    );
+    let owned = |version: &str, block: bool| {
+        json!({"metadata": {"name": "x", "ownerReferences": [
+            {"apiVersion": version, "kind": "Thing", "name": "t", "uid": "u", "blockOwnerDeletion": block},
+        ]}})
+    };
+    let (amy, eve) = (user("amy", &[]), user("eve", &[]));
+    let create = |user, object| fixture.ask(ask(user, Operation::Create, "", "configmaps"), Some(object));
+    assert!(create(&eve, owned("example.org/v1", false)).is_ok());
+    assert!(
+        create(&eve, owned("example.org/v1", true))
+            .unwrap_err()
+            .message
+            .contains("cannot set blockOwnerDeletion")
+    );
+    assert!(create(&amy, owned("example.org/v1", true)).is_ok());
+    assert!(create(&amy, owned("other.org/v1", true)).is_err());
+    // Whoever may not delete an object may not have it collected either.
+    let old = json!({"metadata": {"name": "x"}});
+    let mut update = ask(&amy, Operation::Update, "", "configmaps");
+    update.old = Some(&old);
+    let error = fixture
+        .ask(update, Some(owned("example.org/v1", false)))
+        .unwrap_err();
+    assert!(
+        error
+            .message
+            .contains("cannot set an ownerRef on a resource you can't delete")
+    );
+}

@@ -1,0 +1,236 @@
+//! What happens to pods.
+
+use serde_json::{Value, json};
+
+use super::{Fixture, ask, user};
+use crate::admission::Operation;
+use crate::auth::resources::{PRIORITY_CLASSES, RUNTIME_CLASSES, SERVICE_ACCOUNTS};
+
+fn pod() -> Value {
+    json!({
+        "metadata": {"name": "x", "namespace": "a"},
+        "spec": {"containers": [{"name": "c"}], "initContainers": [{"name": "i"}]},
+    })
+}
+
+fn admitted(fixture: &Fixture, pod: Value) -> Value {
+    fixture.create("", "pods", pod).unwrap()["spec"].clone()
+}
+
+fn refused(fixture: &Fixture, pod: Value) -> String {
+    let status = fixture.create("", "pods", pod).unwrap_err();
+    assert_eq!(status.code, 403);
+    status.message
+}
+
+#[test]
+fn the_default_service_account_is_mounted() {
+    let spec = admitted(&Fixture::new(), pod());
+    assert_eq!(
+        (&spec["serviceAccountName"], &spec["serviceAccount"]),
+        (&json!("default"), &json!("default"))
+    );
+    let volume = &spec["volumes"][0];
+    let name = volume["name"].as_str().unwrap();
+    assert!(name.starts_with("kube-api-access-") && name.len() == 21, "{name}");
+    let sources = &volume["projected"]["sources"];
+    assert_eq!(
+        sources[0],
+        json!({"serviceAccountToken": {"path": "token", "expirationSeconds": 3607}})
+    );
+    assert_eq!(sources[1]["configMap"]["name"], "kube-root-ca.crt");
+    assert_eq!(
+        sources[2]["downwardAPI"]["items"][0]["fieldRef"]["fieldPath"],
+        "metadata.namespace"
+    );
+    for list in ["containers", "initContainers"] {
+        assert_eq!(
+            spec[list][0]["volumeMounts"],
+            json!([
+                {"name": name, "readOnly": true, "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"},
+            ])
+        );
+    }
+}
+
+#[test]
+fn service_account_choices() {
+    let fixture = Fixture::new();
+    assert_eq!(
+        refused(
+            &fixture,
+            json!({"metadata": {"name": "x"}, "spec": {"serviceAccountName": "robot", "containers": []}})
+        ),
+        "pods \"x\" is forbidden: error looking up service account a/robot: serviceaccount \"robot\" not found"
+    );
+    fixture.memory.put(
+        &SERVICE_ACCOUNTS,
+        &json!({
+            "metadata": {"namespace": "a", "name": "robot"},
+            "automountServiceAccountToken": false,
+            "imagePullSecrets": [{"name": "pull"}],
+        }),
+    );
+    let mut asked = pod();
+    asked["spec"]["serviceAccount"] = "robot".into();
+    let spec = admitted(&fixture, asked.clone());
+    assert_eq!(spec["serviceAccountName"], "robot");
+    assert_eq!(spec["imagePullSecrets"][0]["name"], "pull");
+    assert!(spec["volumes"].is_null());
+    asked["spec"]["automountServiceAccountToken"] = true.into();
+    asked["spec"]["imagePullSecrets"] = json!([{"name": "own"}]);
+    let spec = admitted(&fixture, asked);
+    assert_eq!(spec["volumes"].as_array().unwrap().len(), 1);
+    assert_eq!(spec["imagePullSecrets"], json!([{"name": "own"}]));
+}
+
+#[test]
+fn a_copied_pod_keeps_its_volume_and_own_mounts_stay() {
+    let fixture = Fixture::new();
+    let first = fixture.create("", "pods", pod()).unwrap();
+    assert_eq!(
+        fixture.create("", "pods", first.clone()).unwrap()["spec"],
+        first["spec"]
+    );
+    let mut asked = pod();
+    for list in ["containers", "initContainers"] {
+        asked["spec"][list][0]["volumeMounts"] =
+            json!([{"name": "own", "mountPath": "/var/run/secrets/kubernetes.io/serviceaccount"}]);
+    }
+    let spec = admitted(&fixture, asked);
+    assert_eq!(spec["containers"][0]["volumeMounts"].as_array().unwrap().len(), 1);
+    assert!(spec["volumes"].as_array().is_none_or(Vec::is_empty));
+}
+
+#[test]
+fn tolerations_are_completed_once() {
+    let fixture = Fixture::new();
+    let spec = admitted(&fixture, pod());
+    assert_eq!(
+        spec["tolerations"],
+        json!([
+            {"key": "node.kubernetes.io/not-ready", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300},
+            {"key": "node.kubernetes.io/unreachable", "operator": "Exists", "effect": "NoExecute", "tolerationSeconds": 300},
+        ])
+    );
+    let mut asked = pod();
+    asked["spec"]["tolerations"] = json!([{"operator": "Exists"}]);
+    assert_eq!(
+        admitted(&fixture, asked)["tolerations"],
+        json!([{"operator": "Exists"}])
+    );
+}
+
+#[test]
+fn priorities() {
+    let fixture = Fixture::new();
+    let spec = admitted(&fixture, pod());
+    assert_eq!(
+        (&spec["priority"], &spec["preemptionPolicy"]),
+        (&json!(0), &json!("PreemptLowerPriority"))
+    );
+    let class = |name: &str, value: i64, default: bool| {
+        json!({
+            "metadata": {"name": name}, "value": value, "globalDefault": default, "preemptionPolicy": "Never",
+        })
+    };
+    fixture.memory.put(&PRIORITY_CLASSES, &class("high", 1000, false));
+    let mut asked = pod();
+    asked["spec"]["priorityClassName"] = "high".into();
+    let spec = admitted(&fixture, asked.clone());
+    assert_eq!(
+        (&spec["priority"], &spec["preemptionPolicy"]),
+        (&json!(1000), &json!("Never"))
+    );
+    asked["spec"]["priority"] = 7.into();
+    assert!(
+        refused(&fixture, asked.clone()).contains("the integer value of priority (7) must not be provided")
+    );
+    asked["spec"]["priorityClassName"] = "gone".into();
+    assert!(refused(&fixture, asked).ends_with("no PriorityClass with name gone was found"));
+    fixture.memory.put(&PRIORITY_CLASSES, &class("usual", 5, true));
+    let spec = admitted(&fixture, pod());
+    assert_eq!(
+        (&spec["priority"], &spec["priorityClassName"]),
+        (&json!(5), &json!("usual"))
+    );
+    let error = fixture
+        .create("scheduling.k8s.io", "priorityclasses", class("more", 1, true))
+        .unwrap_err();
+    assert!(
+        error
+            .message
+            .contains("PriorityClass usual is already marked as default")
+    );
+    assert!(
+        fixture
+            .create("scheduling.k8s.io", "priorityclasses", class("usual", 1, true))
+            .is_ok()
+    );
+}
+
+#[test]
+fn updates_keep_the_priority() {
+    let fixture = Fixture::new();
+    let old = fixture.create("", "pods", pod()).unwrap();
+    let boss = user("boss", &["system:masters"]);
+    let mut question = ask(&boss, Operation::Update, "", "pods");
+    question.old = Some(&old);
+    assert_eq!(fixture.ask(question, Some(pod())).unwrap()["spec"]["priority"], 0);
+}
+
+#[test]
+fn runtime_classes() {
+    let fixture = Fixture::new();
+    let mut asked = pod();
+    asked["spec"]["runtimeClassName"] = "sandbox".into();
+    assert!(refused(&fixture, asked.clone()).ends_with("pod rejected: RuntimeClass \"sandbox\" not found"));
+    fixture.memory.put(
+        &RUNTIME_CLASSES,
+        &json!({
+            "metadata": {"name": "sandbox"},
+            "overhead": {"podFixed": {"memory": "64Mi"}},
+            "scheduling": {"nodeSelector": {"sandbox": "yes"}, "tolerations": [{"key": "sandbox"}]},
+        }),
+    );
+    let spec = admitted(&fixture, asked.clone());
+    assert_eq!(spec["overhead"], json!({"memory": "64Mi"}));
+    assert_eq!(spec["nodeSelector"], json!({"sandbox": "yes"}));
+    assert!(
+        spec["tolerations"]
+            .as_array()
+            .unwrap()
+            .contains(&json!({"key": "sandbox"}))
+    );
+    asked["spec"]["nodeSelector"] = json!({"sandbox": "no"});
+    assert!(refused(&fixture, asked).contains("conflict"));
+    let mut asked = pod();
+    asked["spec"]["overhead"] = json!({"cpu": "1"});
+    assert!(refused(&fixture, asked).contains("Pod Overhead set without"));
+}
+
+#[test]
+fn fields_of_the_wrong_type_do_no_harm() {
+    let fixture = Fixture::new();
+    for spec in [
+        json!("x"),
+        json!([]),
+        json!(7),
+        json!({"containers": "x", "volumes": 1, "tolerations": {}}),
+        json!({"containers": ["x", null, {"volumeMounts": "x"}]}),
+        json!({"containers": [{"volumeMounts": [null]}], "volumes": [null], "nodeSelector": 1, "imagePullSecrets": "x"}),
+        json!({"overhead": "x", "priority": "x", "runtimeClassName": 3}),
+    ] {
+        let _ = fixture.create(
+            "",
+            "pods",
+            json!({"metadata": {"name": "x", "annotations": "x"}, "spec": spec}),
+        );
+        let _ = fixture.create("", "services", json!({"spec": spec}));
+    }
+    for object in [json!("x"), json!(null), json!([])] {
+        for plural in ["pods", "services", "nodes", "persistentvolumeclaims"] {
+            let _ = fixture.create("", plural, object.clone());
+        }
+    }
+}
