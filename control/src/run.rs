@@ -17,12 +17,10 @@ use crate::{Config, Error, bootstrap, controllers, scheduler};
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
     let began = Instant::now();
     // Bound first, so that a second control plane fails before it touches anything.
-    let listener = TcpListener::bind(config.listen)
-        .await
-        .map_err(|source| Error::Io {
-            what: format!("listen on {}", config.listen),
-            source,
-        })?;
+    let listener = TcpListener::bind(config.listen).await.map_err(|source| Error::Io {
+        what: format!("listen on {}", config.listen),
+        source,
+    })?;
     let tls = Tls::load(&config.pki_dir)?;
     let store = Arc::new(Embedded::open(
         &config.data_dir,

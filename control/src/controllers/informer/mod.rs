@@ -49,9 +49,7 @@ pub struct Informer<T> {
 
 impl<T> std::fmt::Debug for Informer<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Informer")
-            .field("resource", &self.resource)
-            .finish_non_exhaustive()
+        f.debug_struct("Informer").field("resource", &self.resource).finish_non_exhaustive()
     }
 }
 
@@ -98,10 +96,7 @@ impl<T: Object> Informer<T> {
         if let Some(list) = Arc::get_mut(&mut handlers) {
             list.push(Box::new(handler));
         } else {
-            tracing::error!(
-                resource = self.resource.plural,
-                "handler added to a running informer: ignored"
-            );
+            tracing::error!(resource = self.resource.plural, "handler added to a running informer: ignored");
         }
     }
 
@@ -113,11 +108,7 @@ impl<T: Object> Informer<T> {
 
     /// Follows the server forever.
     pub async fn run(self: Arc<Self>, api: Api) {
-        let handlers = self
-            .handlers
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone();
+        let handlers = self.handlers.lock().unwrap_or_else(PoisonError::into_inner).clone();
         reflector::follow(&self, &api, &handlers).await;
     }
 

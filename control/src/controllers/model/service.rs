@@ -106,9 +106,6 @@ impl Object for EndpointSlice {
 
     fn index(&self) -> Vec<String> {
         let service = self.metadata.labels.get("kubernetes.io/service-name");
-        service
-            .map(|name| format!("{}/{name}", self.metadata.namespace))
-            .into_iter()
-            .collect()
+        service.map(|name| format!("{}/{name}", self.metadata.namespace)).into_iter().collect()
     }
 }
