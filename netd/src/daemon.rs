@@ -1,80 +1,175 @@
-//! The daemon: what is shared between its tasks, and answering the kubelet.
+//! The daemon: its tasks, and what they share.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::os::fd::OwnedFd;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use crate::client::{Request, Response};
-use crate::link;
+use tokio::io::unix::AsyncFd;
+use tokio::net::UnixListener;
+use tokio::sync::{mpsc, watch};
+use tracing::{info, warn};
+
+use crate::cidr::Cidr;
+use crate::netlink::readiness;
 use crate::network::{self, Network};
-use crate::server::Handler;
+use crate::nft::{self, Family, Monitor};
+use crate::proxy::{self, Event, Worker};
+use crate::requests::Answers;
+use crate::service::Cluster;
+use crate::settings::Settings;
+use crate::{Config, Error, cidr_cache, link, server, watch as api};
 
-/// Shared by the tasks of the daemon.
-#[derive(Debug)]
+/// Events on their way from the watches to the proxy's thread.
+const QUEUE: usize = 1024;
+
+/// A started daemon.
 pub(crate) struct Daemon {
-    network: Mutex<Network>,
-    /// What is still missing before pods' traffic is as it should be; `None` when ready.
-    missing: Mutex<Option<String>>,
+    config: Config,
+    settings: Settings,
+    network: SharedNetwork,
+    listener: UnixListener,
+    monitor: (Monitor, AsyncFd<OwnedFd>),
+    /// What is known of Services, shared with DNS.
+    cluster: Arc<RwLock<Cluster>>,
+    events: mpsc::Sender<Event>,
+    /// The Service tables are in force.
+    loaded: watch::Receiver<bool>,
+    /// Pod ranges of this node; none before they are known.
+    cidrs: watch::Sender<Vec<Cidr>>,
 }
 
 impl Daemon {
-    /// A daemon around `network` that is not ready yet.
-    pub(crate) fn new(network: Network) -> Self {
-        Self {
-            network: Mutex::new(network),
-            missing: Mutex::new(Some("starting".into())),
-        }
+    /// Brings up what needs no API server: links, addresses, the table of pods, the socket.
+    pub(crate) async fn start(config: Config) -> Result<Self, Error> {
+        let settings = Settings::new(&config)?;
+        let io = |what: String| move |source| Error::Io { what, source };
+        let state = config.state_dir.display();
+        std::fs::create_dir_all(&config.state_dir).map_err(io(format!("create {state}")))?;
+        let tables = vec![nft::pods_table(&settings.id), nft::services_table(&settings.id)];
+        let monitor = Monitor::new(tables)?;
+        let wake = monitor.descriptor().and_then(readiness).map_err(io("watch nftables".into()))?;
+        let network = SharedNetwork::new(Network::open(settings.clone(), &config.state_dir)?);
+        let known = match settings.pod_cidrs.clone() {
+            none if none.is_empty() => cidr_cache::load(&config.state_dir),
+            configured => configured,
+        };
+        let first = known.clone();
+        network.run(move |n| n.apply(&first)).await?;
+        let listener = server::listen(&config.socket)
+            .map_err(io(format!("listen at {}", config.socket.display())))?;
+
+        let cluster = Arc::new(RwLock::new(Cluster::default()));
+        let (events, queue) = mpsc::channel(QUEUE);
+        // A predecessor's table is as good as one of ours until the API server answers.
+        let inherited = nft::tables(Family::V4)?.contains(&nft::services_table(&settings.id));
+        let (loaded_sender, loaded) = watch::channel(inherited);
+        let worker = Worker::new(proxy::table_settings(&settings), Arc::clone(&cluster), loaded_sender)?;
+        std::thread::Builder::new()
+            .name("proxy".into())
+            .spawn(move || worker.run(queue))
+            .map_err(io("start the proxy's thread".into()))?;
+        let cidrs = watch::Sender::new(known);
+        Ok(Self { config, settings, network, listener, monitor: (monitor, wake), cluster, events, loaded, cidrs })
     }
 
-    /// Says what is missing, or that nothing is.
-    pub(crate) fn set_missing(&self, missing: Option<String>) {
-        *self.missing.lock().unwrap_or_else(PoisonError::into_inner) = missing;
+    /// Works for ever; everything ends when this future is dropped.
+    pub(crate) async fn run(mut self) -> Result<(), Error> {
+        let answers = Answers::new(self.network.clone(), self.loaded.clone(), self.cidrs.subscribe());
+        let (listener, api) = (self.listener, async {
+            let client = api::connect(&self.config.kubeconfig).await;
+            let node = self.settings.node_name.clone();
+            let cidrs = async {
+                if self.settings.pod_cidrs.is_empty() {
+                    api::pod_cidrs(client.clone(), node.clone(), self.cidrs.clone()).await;
+                }
+            };
+            tokio::join!(
+                api::services(client.clone(), self.events.clone()),
+                api::slices(client.clone(), node.clone(), self.events.clone()),
+                cidrs,
+            );
+        });
+        tokio::join!(
+            server::serve(listener, Arc::new(answers)),
+            api,
+            follow_cidrs(self.cidrs.subscribe(), &self.network, &self.config),
+            guard_tables(&mut self.monitor, &self.network, &self.settings.id, &self.events),
+        );
+        Ok(())
+    }
+}
+
+/// The network, changed by one task at a time.
+#[derive(Debug, Clone)]
+pub(crate) struct SharedNetwork(Arc<Mutex<Network>>);
+
+impl SharedNetwork {
+    fn new(network: Network) -> Self {
+        Self(Arc::new(Mutex::new(network)))
     }
 
     /// Runs `change` on the network in a blocking thread.
-    pub(crate) async fn network<T, F>(self: &Arc<Self>, change: F) -> Result<T, network::Error>
+    pub(crate) async fn run<T, F>(&self, change: F) -> Result<T, network::Error>
     where
         T: Send + 'static,
         F: FnOnce(&mut Network) -> Result<T, network::Error> + Send + 'static,
     {
-        let this = Arc::clone(self);
-        let task = move || change(&mut this.network.lock().unwrap_or_else(PoisonError::into_inner));
+        let network = Arc::clone(&self.0);
+        let task = move || change(&mut network.lock().unwrap_or_else(PoisonError::into_inner));
         match tokio::task::spawn_blocking(task).await {
             Ok(outcome) => outcome,
             Err(error) => Err(link::Error::Io { what: "network task".into(), source: error.into() }.into()),
         }
     }
+}
 
-    async fn answer(self: Arc<Self>, request: Request) -> Response {
-        let outcome = match request {
-            Request::Attach(request) => self.network(move |n| n.attach(&request)).await.map(Response::Attached),
-            Request::Detach { pod_uid } => self.detach(pod_uid).await,
-            Request::Ready => match self.missing.lock().unwrap_or_else(PoisonError::into_inner).clone() {
-                None => Ok(Response::Done),
-                Some(missing) => return Response::Error(missing),
-            },
-        };
-        outcome.unwrap_or_else(|error| Response::Error(error.to_string()))
-    }
-
-    async fn detach(self: &Arc<Self>, pod_uid: String) -> Result<Response, network::Error> {
-        if let Some(interface) = self.network(move |n| n.detach(&pod_uid)).await? {
-            // The kernel waits 20 ms for readers when a link goes. Nobody needs to wait with it, and a link that is
-            // left by a crash here is removed at the next start.
-            tokio::task::spawn_blocking(move || {
-                if let Err(error) = link::disconnect(&interface) {
-                    tracing::warn!(interface, %error, "could not remove the link of a detached pod");
-                }
-            });
+/// Puts the node's pod ranges in force when its Node object says them for the first time, or others.
+async fn follow_cidrs(mut cidrs: watch::Receiver<Vec<Cidr>>, network: &SharedNetwork, config: &Config) {
+    while cidrs.changed().await.is_ok() {
+        let ranges = cidrs.borrow_and_update().clone();
+        info!(?ranges, "pod CIDRs of this node");
+        if let Err(error) = cidr_cache::save(&config.state_dir, &ranges) {
+            warn!(%error, "could not remember the pod CIDRs");
         }
-        Ok(Response::Done)
+        if let Err(error) = network.run(move |n| n.apply(&ranges)).await {
+            warn!(%error, "could not bring up the pod network");
+        }
     }
 }
 
-/// Answers the kubelet's requests.
-#[derive(Debug, Clone)]
-pub(crate) struct Answers(pub(crate) Arc<Daemon>);
+/// Loads our tables again when somebody else has removed them.
+async fn guard_tables(
+    monitor: &mut (Monitor, AsyncFd<OwnedFd>),
+    network: &SharedNetwork,
+    id: &str,
+    events: &mpsc::Sender<Event>,
+) {
+    while deletion(monitor).await {
+        // Our own replacements delete and make the table in one transaction: then it is there.
+        let present = Family::ALL.map(|family| nft::tables(family).unwrap_or_default());
+        let missing = |table: String| present.iter().any(|tables| !tables.contains(&table));
+        if missing(nft::pods_table(id)) {
+            warn!("the table of pods was removed by somebody else, loading it again");
+            if let Err(error) = network.run(Network::load_pods_table).await {
+                warn!(%error, "could not load the table of pods");
+            }
+        }
+        if missing(nft::services_table(id)) && events.send(Event::TablesLost).await.is_err() {
+            return;
+        }
+    }
+}
 
-impl Handler for Answers {
-    async fn handle(&self, request: Request) -> Response {
-        Arc::clone(&self.0).answer(request).await
+/// Waits for the deletion of one of our tables; `false` when the socket is broken.
+async fn deletion(monitor: &mut (Monitor, AsyncFd<OwnedFd>)) -> bool {
+    loop {
+        let Ok(mut ready) = monitor.1.readable().await else {
+            return false;
+        };
+        // First, so that what arrives while reading wakes again.
+        ready.clear_ready();
+        let deleted = monitor.0.deleted();
+        if deleted {
+            return true;
+        }
     }
 }

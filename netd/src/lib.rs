@@ -7,50 +7,49 @@
 //! | [`client`], `server`, `daemon` | the unix socket and what answers it |
 //! | `ipam`, `link`, `network` | pods' addresses, interfaces and routes, changed together |
 //! | `nft` | tables, over raw nfnetlink |
+//! | `service`, `proxy` | Services as data, what they mean for the tables, the thread that keeps the two in step |
+//! | `watch` | the API |
+//! | `conntrack` | forgetting UDP connections to endpoints that are gone |
 //! | `netlink` | sockets and messages, nothing about pods or Services |
 
 mod cidr;
+mod cidr_cache;
 pub mod client;
 mod config;
+mod conntrack;
 mod daemon;
 mod ipam;
 #[cfg(test)]
 mod lab;
+#[cfg(test)]
+mod lab_services;
 mod link;
 mod netlink;
 mod network;
 mod nft;
+mod proxy;
+mod requests;
 mod reset;
 mod server;
+mod service;
 mod settings;
 #[cfg(test)]
 mod tests;
-
-use std::sync::Arc;
+mod watch;
 
 pub use config::Config;
 pub use reset::reset;
 
-use daemon::{Answers, Daemon};
-use network::Network;
-use settings::Settings;
+use daemon::Daemon;
 
 /// Runs the daemon until `shutdown` resolves. Leaves pods' links and the service tables in place on exit, so that
 /// traffic goes on; [`reset`] removes them.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
-    let settings = Settings::new(&config)?;
-    let network = Network::open(settings.clone(), &config.state_dir)?;
-    let daemon = Arc::new(Daemon::new(network));
-    let listener = server::listen(&config.socket)
-        .map_err(|source| Error::Io { what: format!("listen at {}", config.socket.display()), source })?;
-    let cidrs = settings.pod_cidrs.clone();
-    daemon.network(move |n| n.apply(&cidrs)).await?;
-    daemon.set_missing(None);
+    let daemon = Daemon::start(config).await?;
     tokio::select! {
-        () = server::serve(listener, Arc::new(Answers(Arc::clone(&daemon)))) => {}
-        () = shutdown => {}
+        outcome = daemon.run() => outcome,
+        () = shutdown => Ok(()),
     }
-    Ok(())
 }
 
 /// Why the daemon could not start or go on.
@@ -74,6 +73,12 @@ pub enum Error {
     /// The configuration is wrong.
     #[error("configuration: {0}")]
     Config(String),
+}
+
+impl From<nft::Error> for Error {
+    fn from(error: nft::Error) -> Self {
+        Self::Network(Box::new(error))
+    }
 }
 
 impl From<network::Error> for Error {

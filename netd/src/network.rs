@@ -3,13 +3,14 @@
 //! Everything here is synchronous and short (an attach is 1 to 3 ms); the daemon calls it from a blocking thread,
 //! one change at a time.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
 
 use tracing::{info, warn};
 
 use crate::cidr::Cidr;
 use crate::client::{AttachRequest, Attachment};
+use crate::conntrack;
 use crate::ipam::{self, Lease, Store, format_mac, gateway};
 use crate::netlink::Socket;
 use crate::nft::{self, Batch, Family, pods};
@@ -139,6 +140,7 @@ impl Network {
             }
         }
         outcome?;
+        forget_connections(&lease);
         Ok(Attachment {
             mac: format_mac(lease.pod_mac()),
             ips: lease.ips,
@@ -213,5 +215,17 @@ impl Network {
             }
         }
         Ok(())
+    }
+}
+
+/// UDP clients of a published port go on sending to the pod that had it before.
+fn forget_connections(lease: &Lease) {
+    for port in lease.host_ports.iter().filter(|p| p.protocol == "UDP") {
+        for ip in &lease.ips {
+            let pod = SocketAddr::new(*ip, port.container_port);
+            if let Err(error) = conntrack::forget_host_port(port.host_port, pod) {
+                warn!(pod = lease.pod_uid, %error, "could not forget stale UDP connections");
+            }
+        }
     }
 }

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::Semaphore;
+use tokio::task::JoinSet;
 use tracing::{debug, warn};
 
 use crate::client::{MAX_LINE, Request, Response};
@@ -41,14 +42,17 @@ pub(crate) fn listen(path: &Path) -> io::Result<UnixListener> {
 /// Serves connections for ever.
 pub(crate) async fn serve(listener: UnixListener, handler: Arc<impl Handler>) {
     let places = Arc::new(Semaphore::new(MAX_CONNECTIONS));
+    // Dropped with this future, and its connections with it.
+    let mut connections = JoinSet::new();
     loop {
         let Ok(place) = Arc::clone(&places).acquire_owned().await else {
             return; // never closed
         };
+        while connections.try_join_next().is_some() {}
         match listener.accept().await {
             Ok((stream, _)) => {
                 let handler = Arc::clone(&handler);
-                tokio::spawn(async move {
+                connections.spawn(async move {
                     if let Err(error) = connection(stream, &*handler).await {
                         debug!(%error, "client went away");
                     }

@@ -9,4 +9,4 @@ mod store;
 
 pub(crate) use lease::{Lease, format_mac};
 pub(crate) use pool::{Pool, gateway};
-pub(crate) use store::{Error, Store};
+pub(crate) use store::{Error, Store, replace};

@@ -6,7 +6,9 @@
 
 mod attribute;
 mod frame;
+mod readiness;
 mod socket;
 
 pub(crate) use attribute::{Attributes, Writer, find};
+pub(crate) use readiness::readiness;
 pub(crate) use socket::{Answer, Error, Socket};

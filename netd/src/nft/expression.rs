@@ -189,7 +189,12 @@ impl Rule<'_> {
 
     /// `meta l4proto tcp`.
     pub(super) fn tcp(&mut self) -> &mut Self {
-        self.load_meta(Meta::L4Protocol, 0).compare(true, &[libc::IPPROTO_TCP as u8])
+        self.protocol(libc::IPPROTO_TCP as u8)
+    }
+
+    /// `meta l4proto NUMBER`.
+    pub(super) fn protocol(&mut self, number: u8) -> &mut Self {
+        self.load_meta(Meta::L4Protocol, 0).compare(true, &[number])
     }
 
     /// `meta mark VALUE`.

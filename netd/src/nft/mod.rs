@@ -2,7 +2,7 @@
 //!
 //! - `keelson-ID-pods` ([`pods`]): what pods need whether or not the API server answers: reverse-path checks,
 //!   masquerading, published host ports. Made from the leases and the configuration, so it can always be rebuilt.
-//! - `keelson-ID` (`services`): the Service proxy, flat maps see there for the layout.
+//! - `keelson-ID` ([`services`]): the Service proxy, flat maps see there for the layout.
 //!
 //! Both stay loaded when netd dies (no owner flag: a table that has an owner goes with it unless the kernel knows
 //! `persist`, since 6.9) and are replaced in one transaction when it returns: there is no moment without rules.
@@ -13,6 +13,7 @@ mod expression;
 mod family;
 mod monitor;
 pub(crate) mod pods;
+pub(crate) mod services;
 mod set;
 
 pub(crate) use batch::{Batch, Error, delete_table, open, tables};

@@ -1,6 +1,6 @@
 //! Hearing when somebody else removes our tables (`nft flush ruleset`), so that they can be loaded again at once.
 
-use std::os::fd::{AsRawFd, RawFd};
+use std::os::fd::OwnedFd;
 
 use super::batch::{Error, open};
 use crate::netlink::{Answer, Socket, find};
@@ -41,14 +41,13 @@ impl Monitor {
         }
     }
 
+    /// Another descriptor of the same socket, to wait on.
+    pub(crate) fn descriptor(&self) -> std::io::Result<OwnedFd> {
+        self.socket.fd().try_clone_to_owned()
+    }
+
     fn names_ours(&self, payload: &[u8]) -> bool {
         let name = payload.get(4..).and_then(|attributes| find(attributes, 1)).unwrap_or_default();
         self.tables.iter().any(|t| name.strip_suffix(&[0]) == Some(t.as_bytes()))
-    }
-}
-
-impl AsRawFd for Monitor {
-    fn as_raw_fd(&self) -> RawFd {
-        self.socket.fd().as_raw_fd()
     }
 }

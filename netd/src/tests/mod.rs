@@ -1,3 +1,4 @@
 //! Tests of the whole daemon in namespaces of their own, with real traffic.
 
 mod attach;
+mod services;
