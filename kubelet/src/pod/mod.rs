@@ -1,0 +1,6 @@
+//! What the kubelet knows of one pod and what it decides to do next. Pure: no clock, no I/O.
+
+pub mod admission;
+pub mod backoff;
+pub mod plan;
+pub mod state;
