@@ -1,16 +1,27 @@
 //! The node agent: pod workers, probes, volumes, the server on 10250.
 
+//!
+//! [`run`] is the agent. Inside, decisions are pure (`pod`: what to do next, `status`: what to say, `container`: what to
+//! run, `spec`: what was asked for) and thin layers act on them (`agent`: who exists, `worker`: one task per pod,
+//! `volume`, `probe`, `node`, `event`, `cache`, `server`).
+
+mod agent;
+mod cache;
 mod config;
+mod container;
+mod event;
+mod node;
+mod pod;
+mod probe;
+mod registry;
 pub mod server;
+mod spec;
+mod status;
+mod volume;
+mod worker;
 
+pub use agent::run;
 pub use config::Config;
-
-/// Runs the agent until `shutdown` resolves. Containers go on running afterwards.
-pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
-    drop(config);
-    shutdown.await;
-    Ok(())
-}
 
 /// Why the agent could not start or go on.
 #[derive(Debug, thiserror::Error)]

@@ -56,7 +56,10 @@ impl Recorder {
 fn truncate(mut message: String) -> String {
     const LIMIT: usize = 1024;
     if message.len() > LIMIT {
-        let end = (0..=LIMIT).rev().find(|at| message.is_char_boundary(*at)).unwrap_or(0);
+        let end = (0..=LIMIT)
+            .rev()
+            .find(|at| message.is_char_boundary(*at))
+            .unwrap_or(0);
         message.truncate(end);
     }
     message
@@ -104,7 +107,10 @@ async fn send(client: &Client, node: &str, o: &Occurrence, series: &mut Series) 
         Verdict::Drop => return Ok(()),
         Verdict::Count { name, count } => {
             let patch = serde_json::json!({"count": count, "lastTimestamp": Time(o.at)});
-            match api.patch(&name, &PatchParams::default(), &Patch::Strategic(patch)).await {
+            match api
+                .patch(&name, &PatchParams::default(), &Patch::Strategic(patch))
+                .await
+            {
                 Err(kube::Error::Api(status)) if status.code == 404 => series.forget(&key),
                 answer => return answer.map(drop),
             }
@@ -113,7 +119,11 @@ async fn send(client: &Client, node: &str, o: &Occurrence, series: &mut Series) 
     }
     let name = format!("{}.{:x}", key.name, o.at.as_nanosecond());
     let event = Event {
-        metadata: ObjectMeta { name: Some(name.clone()), namespace: Some(namespace), ..ObjectMeta::default() },
+        metadata: ObjectMeta {
+            name: Some(name.clone()),
+            namespace: Some(namespace),
+            ..ObjectMeta::default()
+        },
         involved_object: o.about.clone(),
         type_: Some(o.kind.as_str().into()),
         reason: Some(o.reason.clone()),
@@ -121,7 +131,10 @@ async fn send(client: &Client, node: &str, o: &Occurrence, series: &mut Series) 
         count: Some(1),
         first_timestamp: Some(Time(o.at)),
         last_timestamp: Some(Time(o.at)),
-        source: Some(EventSource { component: Some("kubelet".into()), host: Some(node.to_owned()) }),
+        source: Some(EventSource {
+            component: Some("kubelet".into()),
+            host: Some(node.to_owned()),
+        }),
         reporting_component: Some("kubelet".into()),
         reporting_instance: Some(node.to_owned()),
         ..Event::default()

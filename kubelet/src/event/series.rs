@@ -52,7 +52,10 @@ impl Series {
         match self.sent.get_mut(key) {
             Some((name, count)) => {
                 *count += 1;
-                Verdict::Count { name: name.clone(), count: *count }
+                Verdict::Count {
+                    name: name.clone(),
+                    count: *count,
+                }
             }
             None => Verdict::Create,
         }
@@ -78,7 +81,8 @@ impl Series {
     fn take_token(&mut self, uid: &str, now: Timestamp) -> bool {
         if self.buckets.len() > REMEMBERED {
             // Full buckets say nothing.
-            self.buckets.retain(|_, (tokens, since)| refilled(*tokens, *since, now) < BURST);
+            self.buckets
+                .retain(|_, (tokens, since)| refilled(*tokens, *since, now) < BURST);
         }
         let (tokens, since) = self.buckets.entry(uid.to_owned()).or_insert((BURST, now));
         *tokens = refilled(*tokens, *since, now);
@@ -119,7 +123,13 @@ mod tests {
         let mut series = Series::default();
         assert_eq!(series.judge(&key("a"), at(0)), Verdict::Create);
         series.created(key("a"), "e1".into());
-        assert_eq!(series.judge(&key("a"), at(1)), Verdict::Count { name: "e1".into(), count: 2 });
+        assert_eq!(
+            series.judge(&key("a"), at(1)),
+            Verdict::Count {
+                name: "e1".into(),
+                count: 2
+            }
+        );
         assert_eq!(series.judge(&key("b"), at(1)), Verdict::Create);
         series.forget(&key("a"));
         assert_eq!(series.judge(&key("a"), at(2)), Verdict::Create);
@@ -128,7 +138,9 @@ mod tests {
     #[test]
     fn an_object_cannot_flood() {
         let mut series = Series::default();
-        let made = (0..100).filter(|n| series.judge(&key(&n.to_string()), at(0)) != Verdict::Drop).count();
+        let made = (0..100)
+            .filter(|n| series.judge(&key(&n.to_string()), at(0)) != Verdict::Drop)
+            .count();
         assert_eq!(made, 25);
         assert_eq!(series.judge(&key("later"), at(301)), Verdict::Create);
         assert_eq!(series.judge(&key("later still"), at(302)), Verdict::Drop);
@@ -138,8 +150,20 @@ mod tests {
     fn memory_is_bounded() {
         let mut series = Series::default();
         for n in 0..2000 {
-            series.created(Key { uid: n.to_string(), ..key("m") }, "e".into());
-            series.judge(&Key { uid: n.to_string(), ..key("m") }, at(n * 1000));
+            series.created(
+                Key {
+                    uid: n.to_string(),
+                    ..key("m")
+                },
+                "e".into(),
+            );
+            series.judge(
+                &Key {
+                    uid: n.to_string(),
+                    ..key("m")
+                },
+                at(n * 1000),
+            );
         }
         assert!(series.sent.len() <= REMEMBERED && series.buckets.len() <= REMEMBERED + 1);
     }

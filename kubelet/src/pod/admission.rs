@@ -22,20 +22,29 @@ pub struct Capacity {
 
 /// Whether the pod fits beside `others` (pods that hold resources); if not, why.
 pub fn admit(pod: &Pod, others: &[&Pod], node: &Capacity) -> Result<(), Failure> {
-    let Some(spec) = pod.spec.as_ref() else { return Ok(()) };
+    let Some(spec) = pod.spec.as_ref() else {
+        return Ok(());
+    };
     if others.len() >= node.max_pods {
         return Err(out_of("pods", 1, others.len() as i128, node.max_pods as i128));
     }
     for (resource, allocatable) in &node.allocatable {
         let asked = pod_request(spec, resource);
-        let used: i128 = others.iter().filter_map(|p| p.spec.as_ref()).map(|s| pod_request(s, resource)).sum();
+        let used: i128 = others
+            .iter()
+            .filter_map(|p| p.spec.as_ref())
+            .map(|s| pod_request(s, resource))
+            .sum();
         if asked > 0 && asked + used > *allocatable {
             let unit = if resource == "cpu" { 1 } else { 1000 };
             return Err(out_of(resource, asked / unit, used / unit, allocatable / unit));
         }
     }
     let wanted = spec.node_selector.iter().flatten();
-    if !wanted.clone().all(|(key, value)| node.labels.get(key) == Some(value)) {
+    if !wanted
+        .clone()
+        .all(|(key, value)| node.labels.get(key) == Some(value))
+    {
         return Err(Failure {
             reason: "NodeAffinity".into(),
             message: "Pod was rejected: Predicate NodeAffinity failed: node(s) didn't match Pod's node \
@@ -43,8 +52,15 @@ pub fn admit(pod: &Pod, others: &[&Pod], node: &Capacity) -> Result<(), Failure>
                 .into(),
         });
     }
-    let taken: Vec<HostPort> = others.iter().filter_map(|p| p.spec.as_ref()).flat_map(host_ports).collect();
-    if host_ports(spec).iter().any(|port| taken.iter().any(|other| port.conflicts(other))) {
+    let taken: Vec<HostPort> = others
+        .iter()
+        .filter_map(|p| p.spec.as_ref())
+        .flat_map(host_ports)
+        .collect();
+    if host_ports(spec)
+        .iter()
+        .any(|port| taken.iter().any(|other| port.conflicts(other)))
+    {
         return Err(Failure {
             reason: "NodePorts".into(),
             message: "Pod was rejected: Predicate NodePorts failed: node(s) didn't have free ports for the requested \
@@ -85,7 +101,9 @@ fn host_ports(spec: &PodSpec) -> Vec<HostPort> {
     for (_, container) in containers(spec) {
         for port in container.ports.iter().flatten() {
             // Host-network pods hold their container ports on the node.
-            let held = port.host_port.or(spec.host_network.unwrap_or(false).then_some(port.container_port));
+            let held = port
+                .host_port
+                .or(spec.host_network.unwrap_or(false).then_some(port.container_port));
             if let Some(number) = held.filter(|number| *number > 0) {
                 found.push(HostPort {
                     ip: port.host_ip.clone().unwrap_or_default(),
@@ -118,18 +136,26 @@ mod tests {
 
     #[test]
     fn resources_count_other_pods() {
-        let big =
-            pod(json!({"containers": [{"name": "a", "resources": {"requests": {"cpu": "1500m"}}}]}));
+        let big = pod(json!({"containers": [{"name": "a", "resources": {"requests": {"cpu": "1500m"}}}]}));
         assert!(admit(&big, &[], &node()).is_ok());
         let failure = admit(&big, &[&big], &node()).unwrap_err();
         assert_eq!(failure.reason, "OutOfcpu");
-        assert!(failure.message.contains("requested: 1500, used: 1500, capacity: 2000"), "{}", failure.message);
+        assert!(
+            failure
+                .message
+                .contains("requested: 1500, used: 1500, capacity: 2000"),
+            "{}",
+            failure.message
+        );
     }
 
     #[test]
     fn number_of_pods() {
         let small = pod(json!({"containers": [{"name": "a"}]}));
-        assert_eq!(admit(&small, &[&small; 3], &node()).unwrap_err().reason, "OutOfpods");
+        assert_eq!(
+            admit(&small, &[&small; 3], &node()).unwrap_err().reason,
+            "OutOfpods"
+        );
     }
 
     #[test]

@@ -124,7 +124,10 @@ pub fn outcome(spec: &PodSpec, state: &PodState) -> Option<Outcome> {
     let policy = restart_policy(spec);
     let mut failed = false;
     for (role, container) in containers(spec) {
-        let exited = state.containers.get(&container.name).and_then(ContainerRecord::exited);
+        let exited = state
+            .containers
+            .get(&container.name)
+            .and_then(ContainerRecord::exited);
         match role {
             Role::Init => {
                 if policy == "Never" && exited.is_some_and(|t| t.exit_code != 0) {
@@ -141,7 +144,11 @@ pub fn outcome(spec: &PodSpec, state: &PodState) -> Option<Outcome> {
             Role::Sidecar | Role::Ephemeral => {}
         }
     }
-    Some(if failed { Outcome::Failed } else { Outcome::Succeeded })
+    Some(if failed {
+        Outcome::Failed
+    } else {
+        Outcome::Succeeded
+    })
 }
 
 /// Whether a policy restarts a main container that ended so.
@@ -155,9 +162,12 @@ pub fn restarts(policy: &str, terminated: &Terminated) -> bool {
 
 /// Whether initialization is behind us: a main container of this sandbox has run.
 pub fn initialized(spec: &PodSpec, state: &PodState) -> bool {
-    spec.containers
-        .iter()
-        .any(|c| state.containers.get(&c.name).is_some_and(|r| r.current.is_some() || r.starting))
+    spec.containers.iter().any(|c| {
+        state
+            .containers
+            .get(&c.name)
+            .is_some_and(|r| r.current.is_some() || r.starting)
+    })
 }
 
 /// The grace period for stopping the pod now: as the deletion asks, else as the pod says, else 30 s; at least 1 s.
@@ -172,12 +182,18 @@ pub fn grace_period(pod: &Pod) -> Duration {
 
 fn force_kills(state: &PodState, now: Now, plan: &mut Plan) {
     for (name, record) in &state.containers {
-        let Some(Stopping { deadline, killed: false }) = record.stopping else {
+        let Some(Stopping {
+            deadline,
+            killed: false,
+        }) = record.stopping
+        else {
             continue;
         };
         let deadline = state.stop_deadline.map_or(deadline, |all| all.min(deadline));
         if record.running() && plan.due(deadline, now) {
-            plan.actions.push(Action::ForceKill { container: name.clone() });
+            plan.actions.push(Action::ForceKill {
+                container: name.clone(),
+            });
         }
     }
 }

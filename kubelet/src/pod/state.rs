@@ -21,7 +21,10 @@ pub struct Now {
 impl Now {
     /// Reads both clocks.
     pub fn read() -> Self {
-        Self { mono: Instant::now(), wall: Timestamp::now() }
+        Self {
+            mono: Instant::now(),
+            wall: Timestamp::now(),
+        }
     }
 }
 
@@ -161,7 +164,13 @@ impl ContainerRecord {
 
     /// Whether a process of it runs.
     pub fn running(&self) -> bool {
-        matches!(self.current, Some(Instance { phase: InstancePhase::Running { .. }, .. }))
+        matches!(
+            self.current,
+            Some(Instance {
+                phase: InstancePhase::Running { .. },
+                ..
+            })
+        )
     }
 }
 
@@ -235,7 +244,10 @@ pub struct Waiting {
 impl Waiting {
     /// A reason with its message.
     pub fn new(reason: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { reason: reason.into(), message: message.into() }
+        Self {
+            reason: reason.into(),
+            message: message.into(),
+        }
     }
 }
 

@@ -20,12 +20,19 @@ pub enum Role {
 /// All containers in the order init and sidecar, main, ephemeral.
 pub fn containers(spec: &PodSpec) -> impl Iterator<Item = (Role, Cow<'_, Container>)> {
     let init = spec.init_containers.iter().flatten().map(|c| {
-        let role = if c.restart_policy.as_deref() == Some("Always") { Role::Sidecar } else { Role::Init };
+        let role = if c.restart_policy.as_deref() == Some("Always") {
+            Role::Sidecar
+        } else {
+            Role::Init
+        };
         (role, Cow::Borrowed(c))
     });
     let main = spec.containers.iter().map(|c| (Role::Main, Cow::Borrowed(c)));
-    let ephemeral =
-        spec.ephemeral_containers.iter().flatten().map(|c| (Role::Ephemeral, Cow::Owned(as_container(c))));
+    let ephemeral = spec
+        .ephemeral_containers
+        .iter()
+        .flatten()
+        .map(|c| (Role::Ephemeral, Cow::Owned(as_container(c))));
     init.chain(main).chain(ephemeral)
 }
 

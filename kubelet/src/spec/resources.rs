@@ -41,7 +41,10 @@ fn pod_limit(spec: &PodSpec, resource: &str) -> Option<i128> {
     let all_limited = containers(spec)
         .filter(|(role, _)| matches!(role, Role::Main | Role::Sidecar))
         .all(|(_, c)| limit(&c, resource).is_some_and(|l| l > 0));
-    let pod_level = spec.resources.as_ref().and_then(|r| lookup(r.limits.as_ref(), resource));
+    let pod_level = spec
+        .resources
+        .as_ref()
+        .and_then(|r| lookup(r.limits.as_ref(), resource));
     (all_limited || pod_level.is_some()).then(|| pod_total(spec, resource, limit, |r| r.limits.as_ref()))
 }
 
@@ -65,7 +68,8 @@ fn pod_total(
         }
     }
     let pod_level = spec.resources.as_ref().and_then(|r| lookup(list(r), resource));
-    pod_level.unwrap_or((main + sidecars).max(largest_init)) + lookup(spec.overhead.as_ref(), resource).unwrap_or(0)
+    pod_level.unwrap_or((main + sidecars).max(largest_init))
+        + lookup(spec.overhead.as_ref(), resource).unwrap_or(0)
 }
 
 /// The pod's quality-of-service class, from CPU and memory only.
@@ -133,7 +137,11 @@ pub fn container_resources(spec: &PodSpec, container: &Container, memory_capacit
 
 /// The whole pod's limits in the kernel's units.
 pub fn pod_resources(spec: &PodSpec) -> Resources {
-    resources(pod_request(spec, "cpu"), pod_limit(spec, "cpu"), pod_limit(spec, "memory"))
+    resources(
+        pod_request(spec, "cpu"),
+        pod_limit(spec, "cpu"),
+        pod_limit(spec, "memory"),
+    )
 }
 
 fn resources(cpu_request: i128, cpu_limit: Option<i128>, memory_limit: Option<i128>) -> Resources {
@@ -143,7 +151,9 @@ fn resources(cpu_request: i128, cpu_limit: Option<i128>, memory_limit: Option<i1
         // The kernel refuses quotas below one millisecond.
         cpu_quota: cpu_limit.map(|milli| (milli * PERIOD_US / 1000).max(1000) as i64),
         cpu_period: cpu_limit.map(|_| PERIOD_US as u64),
-        memory_limit: memory_limit.map(|milli| (milli / 1000) as i64).filter(|bytes| *bytes > 0),
+        memory_limit: memory_limit
+            .map(|milli| (milli / 1000) as i64)
+            .filter(|bytes| *bytes > 0),
         ..Resources::default()
     }
 }
@@ -156,7 +166,10 @@ fn hugepages(container: &Container) -> BTreeMap<String, u64> {
         .filter_map(|(name, amount)| {
             let size = name.strip_prefix("hugepages-")?;
             // The kernel writes 2MB where Kubernetes writes 2Mi.
-            Some((size.replace('i', "B"), u64::try_from(quantity::value(amount)?).ok()?))
+            Some((
+                size.replace('i', "B"),
+                u64::try_from(quantity::value(amount)?).ok()?,
+            ))
         })
         .collect()
 }

@@ -32,18 +32,28 @@ pub(super) fn status(pod: &Pod, role: Role, container: &Container, state: &PodSt
         ready,
         started,
         restart_count: record.restart_count as i32,
-        image: current.map_or_else(|| container.image.clone().unwrap_or_default(), |i| i.image.clone()),
+        image: current.map_or_else(
+            || container.image.clone().unwrap_or_default(),
+            |i| i.image.clone(),
+        ),
         image_id: current.map(|i| i.image_id.clone()).unwrap_or_default(),
         container_id: current.map(|i| container_id(&i.id)),
         resources: running.then(|| container.resources.clone()).flatten(),
-        allocated_resources: container.resources.as_ref().filter(|_| running).and_then(|r| r.requests.clone()),
-        user: current.and_then(|i| i.user.clone()).map(|(uid, gid, groups)| ContainerUser {
-            linux: Some(LinuxContainerUser {
-                uid: uid.into(),
-                gid: gid.into(),
-                supplemental_groups: (!groups.is_empty()).then(|| groups.into_iter().map(Into::into).collect()),
+        allocated_resources: container
+            .resources
+            .as_ref()
+            .filter(|_| running)
+            .and_then(|r| r.requests.clone()),
+        user: current
+            .and_then(|i| i.user.clone())
+            .map(|(uid, gid, groups)| ContainerUser {
+                linux: Some(LinuxContainerUser {
+                    uid: uid.into(),
+                    gid: gid.into(),
+                    supplemental_groups: (!groups.is_empty())
+                        .then(|| groups.into_iter().map(Into::into).collect()),
+                }),
             }),
-        }),
         volume_mounts: volume_mounts(container),
         ..ContainerStatus::default()
     }
@@ -79,15 +89,27 @@ fn states(pod: &Pod, record: &ContainerRecord) -> (ContainerState, ContainerStat
     let before = record.last.as_ref().map(terminated).unwrap_or_default();
     match record.current.as_ref().map(|i| &i.phase) {
         Some(InstancePhase::Running { started_at }) => {
-            let running = ContainerStateRunning { started_at: Some(Time(*started_at)) };
-            (ContainerState { running: Some(running), ..ContainerState::default() }, before)
+            let running = ContainerStateRunning {
+                started_at: Some(Time(*started_at)),
+            };
+            (
+                ContainerState {
+                    running: Some(running),
+                    ..ContainerState::default()
+                },
+                before,
+            )
         }
         Some(InstancePhase::Exited(ended)) => match &record.waiting {
             Some(reason) => (waiting(&reason.reason, &reason.message), terminated(ended)),
             None => (terminated(ended), before),
         },
         None => {
-            let default = if pod.spec.as_ref().is_some_and(|s| s.init_containers.iter().flatten().next().is_some()) {
+            let default = if pod
+                .spec
+                .as_ref()
+                .is_some_and(|s| s.init_containers.iter().flatten().next().is_some())
+            {
                 "PodInitializing"
             } else {
                 "ContainerCreating"

@@ -21,11 +21,19 @@ pub use patch::patch;
 #[cfg(test)]
 mod tests;
 
-/// Computes the status. `host_ips` are the node's addresses, primary first.
-pub fn build(pod: &Pod, state: &PodState, host_ips: &[IpAddr], now: Now) -> PodStatus {
+/// Computes the status. `previous` is the status last computed: conditions that did not change keep its times.
+/// `host_ips` are the node's addresses, primary first.
+pub fn build(
+    pod: &Pod,
+    previous: Option<&PodStatus>,
+    state: &PodState,
+    host_ips: &[IpAddr],
+    now: Now,
+) -> PodStatus {
     let (Some(spec), old) = (pod.spec.as_ref(), pod.status.clone().unwrap_or_default()) else {
         return PodStatus::default();
     };
+    let previous = previous.unwrap_or(&old);
     if let (Some(failure), None) = (&state.failure, state.start_time) {
         // Refused before anything was started.
         return PodStatus {
@@ -41,22 +49,34 @@ pub fn build(pod: &Pod, state: &PodState, host_ips: &[IpAddr], now: Now) -> PodS
     }
     let ended = stops(pod, spec, state) && quiet(state);
     let started = phase::any_main_started(spec, state);
-    let mut all: Vec<(Role, _)> =
-        containers(spec).map(|(role, c)| (role, container::status(pod, role, &c, state))).collect();
+    let mut all: Vec<(Role, _)> = containers(spec)
+        .map(|(role, c)| (role, container::status(pod, role, &c, state)))
+        .collect();
     if ended {
         container::settle(&mut all, started);
     }
-    let phase = phase::phase(pod, spec, state, &all, ended, started);
-    let conditions = conditions::conditions(spec, &old, state, &all, phase, started, now);
+    let phase = phase::phase(previous, spec, state, &all, ended, started);
+    let context = conditions::Context {
+        spec,
+        api: &old,
+        previous,
+        phase,
+        started,
+        now,
+    };
+    let conditions = conditions::conditions(&context, state, &all);
     let of = |wanted: &[Role]| -> Option<Vec<_>> {
-        let list: Vec<_> =
-            all.iter().filter(|(role, _)| wanted.contains(role)).map(|(_, s)| s.clone()).collect();
+        let list: Vec<_> = all
+            .iter()
+            .filter(|(role, _)| wanted.contains(role))
+            .map(|(_, s)| s.clone())
+            .collect();
         (!list.is_empty()).then_some(list)
     };
     let ips = match &state.sandbox {
         Sandbox::Ready { ips } => ips.clone(),
         // Addresses stay visible after the end, as upstream keeps them.
-        _ if ended => addresses(&old),
+        _ if ended => addresses(previous),
         _ => Vec::new(),
     };
     PodStatus {
@@ -79,9 +99,17 @@ pub fn build(pod: &Pod, state: &PodState, host_ips: &[IpAddr], now: Now) -> PodS
 
 /// Whether nothing of the pod runs or is being started.
 fn quiet(state: &PodState) -> bool {
-    state.containers.values().all(|record| !record.running() && !record.starting)
+    state
+        .containers
+        .values()
+        .all(|record| !record.running() && !record.starting)
 }
 
 fn addresses(status: &PodStatus) -> Vec<IpAddr> {
-    status.pod_ips.iter().flatten().filter_map(|ip| ip.ip.parse().ok()).collect()
+    status
+        .pod_ips
+        .iter()
+        .flatten()
+        .filter_map(|ip| ip.ip.parse().ok())
+        .collect()
 }

@@ -7,7 +7,9 @@ use serde_json::{Value, json};
 /// writers stay. The UID makes it fail with a conflict if another pod has taken the name.
 pub fn patch(uid: &str, new: &PodStatus, old: Option<&PodStatus>) -> Value {
     let mut status = serde_json::to_value(new).unwrap_or_default();
-    let before = old.and_then(|old| serde_json::to_value(old).ok()).unwrap_or_default();
+    let before = old
+        .and_then(|old| serde_json::to_value(old).ok())
+        .unwrap_or_default();
     if let Some(fields) = status.as_object_mut() {
         // What has gone must be named to go: a patch leaves alone what it does not mention.
         for key in ["reason", "message", "podIP", "podIPs"] {

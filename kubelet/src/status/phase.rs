@@ -1,15 +1,18 @@
 //! `status.phase`.
 
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod, PodSpec};
+use k8s_openapi::api::core::v1::{ContainerStatus, PodSpec, PodStatus};
 
 use crate::pod::state::PodState;
 use crate::spec::{Role, restart_policy};
 
 /// Whether a main container has ever run.
 pub(super) fn any_main_started(spec: &PodSpec, state: &PodState) -> bool {
-    spec.containers
-        .iter()
-        .any(|c| state.containers.get(&c.name).is_some_and(|r| r.current.is_some() || r.last.is_some()))
+    spec.containers.iter().any(|c| {
+        state
+            .containers
+            .get(&c.name)
+            .is_some_and(|r| r.current.is_some() || r.last.is_some())
+    })
 }
 
 /// How many containers are in which state.
@@ -66,16 +69,15 @@ fn count(all: &[(Role, ContainerStatus)]) -> Count {
 }
 
 pub(super) fn phase(
-    pod: &Pod,
+    previous: &PodStatus,
     spec: &PodSpec,
     state: &PodState,
     all: &[(Role, ContainerStatus)],
     ended: bool,
     started: bool,
 ) -> &'static str {
-    let old = pod.status.as_ref().and_then(|s| s.phase.as_deref()).unwrap_or_default();
     // A final phase is final.
-    match old {
+    match previous.phase.as_deref().unwrap_or_default() {
         "Succeeded" => return "Succeeded",
         "Failed" => return "Failed",
         _ => {}

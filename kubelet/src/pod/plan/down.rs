@@ -50,7 +50,9 @@ fn stop_containers(pod: &Pod, spec: &PodSpec, state: &PodState, now: Now, plan: 
     let mut listed = Vec::new();
     for (role, container) in containers(spec) {
         listed.push(container.name.clone());
-        let Some(record) = state.containers.get(&container.name) else { continue };
+        let Some(record) = state.containers.get(&container.name) else {
+            continue;
+        };
         if role == Role::Sidecar {
             sidecars.push((container.name.clone(), record));
         } else {
@@ -72,14 +74,25 @@ fn stop_containers(pod: &Pod, spec: &PodSpec, state: &PodState, now: Now, plan: 
     alive
 }
 
-fn stop(pod: &Pod, name: &str, record: &ContainerRecord, state: &PodState, now: Now, plan: &mut Plan) -> bool {
+fn stop(
+    pod: &Pod,
+    name: &str,
+    record: &ContainerRecord,
+    state: &PodState,
+    now: Now,
+    plan: &mut Plan,
+) -> bool {
     if record.running() && record.stopping.is_none() {
         let grace = match state.stop_deadline {
             Some(deadline) => deadline.saturating_duration_since(now.mono),
             None => grace_period(pod),
         };
         let message = format!("Stopping container {name}");
-        plan.actions.push(Action::StopContainer { container: name.to_owned(), grace, message });
+        plan.actions.push(Action::StopContainer {
+            container: name.to_owned(),
+            grace,
+            message,
+        });
     }
     record.running() || record.starting
 }

@@ -47,25 +47,40 @@ pub(super) fn keep_up(pod: &Pod, spec: &PodSpec, state: &PodState, now: Now, pla
 /// Containers that probes or a changed specification want stopped.
 fn stop_asked(pod: &Pod, spec: &PodSpec, state: &PodState, plan: &mut Plan) {
     for (_, container) in containers(spec) {
-        let Some(record) = state.containers.get(&container.name) else { continue };
+        let Some(record) = state.containers.get(&container.name) else {
+            continue;
+        };
         if !record.running() || record.stopping.is_some() {
             continue;
         }
         let (message, grace) = if let Some(kill) = &record.kill {
             (kill.message.clone(), kill.grace_seconds)
         } else if image_changed(&container, record) {
-            (format!("Container {} definition changed, will be restarted", container.name), None)
+            (
+                format!(
+                    "Container {} definition changed, will be restarted",
+                    container.name
+                ),
+                None,
+            )
         } else {
             continue;
         };
         let grace = grace.map_or_else(|| grace_period(pod), |s| Duration::from_secs(s.max(1) as u64));
-        plan.actions.push(Action::StopContainer { container: container.name.clone(), grace, message });
+        plan.actions.push(Action::StopContainer {
+            container: container.name.clone(),
+            grace,
+            message,
+        });
     }
 }
 
 fn image_changed(container: &Container, record: &ContainerRecord) -> bool {
     let wanted = container.image.as_deref().unwrap_or_default();
-    record.current.as_ref().is_some_and(|instance| instance.image != wanted)
+    record
+        .current
+        .as_ref()
+        .is_some_and(|instance| instance.image != wanted)
 }
 
 /// The containers that should run now and do not.
@@ -109,7 +124,14 @@ fn wanted(spec: &PodSpec, state: &PodState) -> Vec<String> {
     wanted
 }
 
-fn start(pod: &Pod, name: &str, record: Option<&ContainerRecord>, pod_ready: bool, now: Now, plan: &mut Plan) {
+fn start(
+    pod: &Pod,
+    name: &str,
+    record: Option<&ContainerRecord>,
+    pod_ready: bool,
+    now: Now,
+    plan: &mut Plan,
+) {
     let fresh = ContainerRecord::default();
     let record = record.unwrap_or(&fresh);
     if record.starting {
@@ -130,11 +152,16 @@ fn start(pod: &Pod, name: &str, record: Option<&ContainerRecord>, pod_ready: boo
         return;
     }
     match record.image {
-        ImagePhase::Unresolved => plan.actions.push(Action::ResolveImage { container: name.to_owned() }),
+        ImagePhase::Unresolved => plan.actions.push(Action::ResolveImage {
+            container: name.to_owned(),
+        }),
         ImagePhase::Resolving => {}
         ImagePhase::Ready if pod_ready => {
             let restart = record.exited().is_some();
-            plan.actions.push(Action::StartContainer { container: name.to_owned(), restart });
+            plan.actions.push(Action::StartContainer {
+                container: name.to_owned(),
+                restart,
+            });
         }
         ImagePhase::Ready => {}
     }

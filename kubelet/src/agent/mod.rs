@@ -1,0 +1,132 @@
+//! The agent's life: opens everything, then turns the watch of pods into workers.
+
+mod dispatch;
+mod exits;
+mod orphans;
+mod source;
+
+use std::path::Path;
+use std::sync::Arc;
+
+use keelson_runtime::image::ImageStore;
+use keelson_runtime::node::NodeRuntime;
+use kube::config::{KubeConfigOptions, Kubeconfig};
+
+use crate::cache::{ObjectCache, ServiceCache};
+use crate::event::Recorder;
+use crate::node::{Facts, Heartbeat, NodeHandle, cgroups};
+use crate::registry::Registry;
+use crate::server::{ServerConfig, serve};
+use crate::worker::Context;
+use crate::{Config, Error};
+use dispatch::Dispatcher;
+
+/// Runs the agent until `shutdown` resolves. Containers go on running afterwards.
+///
+/// # Errors
+/// Refuses to start, naming what is missing, where the host cannot enforce limits and the configuration does not allow
+/// that; and when directories, runtime, credentials or the server's port cannot be opened.
+pub async fn run(mut config: Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
+    let limits_problem = cgroups::explain(&cgroups::missing_controllers());
+    if let Some(problem) = &limits_problem {
+        if !config.allow_missing_cgroups {
+            return Err(Error::Host(format!(
+                "{problem}; to go on without limits, allow missing cgroups"
+            )));
+        }
+        tracing::warn!("{problem}");
+    }
+    config.runtime.cgroups &= limits_problem.is_none();
+    create_directories(&config)?;
+    let (runtime, images) = open_stores(&config).await?;
+    let client = client(&config.kubeconfig).await?;
+    let registry = Registry::new(config.clone(), runtime.clone());
+    let server = serve(
+        server_config(&config),
+        runtime.clone(),
+        Arc::new(registry.clone()),
+        client.clone(),
+    )
+    .await?;
+    let facts = Facts::read(&config.root_dir);
+    let node = NodeHandle::new(&config.node_name, config.node_ip, &facts, config.max_pods);
+    let netd = keelson_netd::client::Client::new(&config.netd_socket);
+    let events = Recorder::start(client.clone(), config.node_name.clone());
+    let (objects, changed) = ObjectCache::new(client.clone());
+
+    let heartbeat = Heartbeat {
+        client: client.clone(),
+        node: node.clone(),
+        facts,
+        max_pods: config.max_pods,
+        port: server.address.port(),
+        root_dir: config.root_dir.clone(),
+        images: images.clone(),
+        netd: netd.clone(),
+        events: events.clone(),
+        limits_problem,
+    };
+    let services = ServiceCache::start(client.clone());
+    let context = Arc::new(Context {
+        config,
+        client,
+        runtime,
+        images,
+        netd,
+        events,
+        objects,
+        services,
+        node,
+        registry,
+    });
+
+    // Before the runtime is asked what runs, so that no end falls between the two.
+    let exits = context.runtime.events()?;
+    let dispatcher = Dispatcher::new(context.clone());
+    tokio::select! {
+        () = shutdown => Ok(()),
+        () = heartbeat.run() => Ok(()),
+        result = exits::follow(exits, dispatcher.clone()) => result,
+        () = dispatcher.clone().follow_objects(changed) => Ok(()),
+        result = source::follow(&dispatcher) => result,
+    }
+}
+
+fn create_directories(config: &Config) -> Result<(), Error> {
+    for (path, mode) in [(&config.root_dir, 0o750), (&config.log_dir, 0o755)] {
+        std::os::unix::fs::DirBuilderExt::mode(std::fs::DirBuilder::new().recursive(true), mode)
+            .create(path)
+            .map_err(|source| Error::Io {
+                what: format!("create {}", path.display()),
+                source,
+            })?;
+    }
+    Ok(())
+}
+
+async fn open_stores(config: &Config) -> Result<(NodeRuntime, ImageStore), Error> {
+    let (runtime, images) = (config.runtime.clone(), config.image_dir.clone());
+    tokio::task::spawn_blocking(move || Ok((NodeRuntime::open(runtime)?, ImageStore::open(&images)?)))
+        .await
+        .map_err(|error| Error::Host(format!("opening the stores did not end: {error}")))?
+}
+
+async fn client(path: &Path) -> Result<kube::Client, Error> {
+    let wrong =
+        |error: &dyn std::fmt::Display| Error::Host(format!("kubeconfig {}: {error}", path.display()));
+    let kubeconfig = Kubeconfig::read_from(path).map_err(|e| wrong(&e))?;
+    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+        .await
+        .map_err(|e| wrong(&e))?;
+    Ok(kube::Client::try_from(config)?)
+}
+
+fn server_config(config: &Config) -> ServerConfig {
+    ServerConfig {
+        listen: config.listen,
+        client_ca: config.client_ca.clone(),
+        tls_cert: config.tls_cert.clone(),
+        tls_key: config.tls_key.clone(),
+        node_name: config.node_name.clone(),
+    }
+}

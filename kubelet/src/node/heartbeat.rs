@@ -1,0 +1,225 @@
+//! Registration, then a lease every 10 s and a status when something has changed or 5 minutes have passed.
+
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::core::v1::{ContainerImage, Node, NodeStatus, ObjectReference};
+use k8s_openapi::jiff::Timestamp;
+use keelson_runtime::image::ImageStore;
+use kube::api::{Patch, PatchParams, PostParams};
+use kube::{Api, Client};
+
+use super::facts::{Facts, pressure};
+use super::status::{self, Health, Inputs};
+use super::{NodeHandle, lease};
+use crate::event::{Kind, Recorder};
+
+/// Time between leases, as upstream has it.
+const BEAT: Duration = Duration::from_secs(10);
+/// Time between statuses that say nothing new.
+const FULL_STATUS: Duration = Duration::from_mins(5);
+/// Time between attempts while the API or netd is not there yet: both start together with us, within a second, and
+/// neither can announce itself before it is reachable.
+const STARTING: Duration = Duration::from_millis(100);
+/// How long start-up is given before attempts become rarer.
+const STARTING_FOR: Duration = Duration::from_secs(30);
+
+/// The heartbeat's surroundings.
+pub struct Heartbeat {
+    /// API.
+    pub client: Client,
+    /// The node.
+    pub node: NodeHandle,
+    /// The machine.
+    pub facts: Facts,
+    /// Most pods.
+    pub max_pods: u32,
+    /// Port of our server.
+    pub port: u16,
+    /// Where pods lie, for disk pressure.
+    pub root_dir: PathBuf,
+    /// Images to list.
+    pub images: ImageStore,
+    /// The network daemon.
+    pub netd: keelson_netd::client::Client,
+    /// Events.
+    pub events: Recorder,
+    /// Why limits are not enforced, if they are not.
+    pub limits_problem: Option<String>,
+}
+
+struct Sent {
+    status: NodeStatus,
+    at: Instant,
+}
+
+impl Heartbeat {
+    /// Runs until it is dropped.
+    pub async fn run(self) {
+        let started = Instant::now();
+        self.events
+            .record(self.reference(), Kind::Normal, "Starting", "Starting kubelet.");
+        if let Some(problem) = &self.limits_problem {
+            self.events.record(
+                self.reference(),
+                Kind::Warning,
+                "LimitsNotEnforced",
+                problem.clone(),
+            );
+        }
+        let mut uid: Option<String> = None;
+        let mut sent: Option<Sent> = None;
+        loop {
+            let health = self.health().await;
+            let result = self.beat(&mut uid, &mut sent, &health).await;
+            if let Err(error) = &result {
+                tracing::warn!(%error, "heartbeat");
+                if matches!(error, kube::Error::Api(status) if status.code == 404) {
+                    // Somebody deleted the Node: register again.
+                    uid = None;
+                    sent = None;
+                }
+            }
+            let settled = result.is_ok() && health.network_problem.is_none();
+            let wait = if settled || started.elapsed() > STARTING_FOR {
+                BEAT
+            } else {
+                STARTING
+            };
+            tokio::time::sleep(wait).await;
+        }
+    }
+
+    async fn beat(
+        &self,
+        uid: &mut Option<String>,
+        sent: &mut Option<Sent>,
+        health: &Health,
+    ) -> Result<(), kube::Error> {
+        let known = match uid {
+            Some(known) => known.clone(),
+            None => {
+                let node = self.register().await?;
+                let fresh = node.metadata.uid.unwrap_or_default();
+                self.node.set_labels(node.metadata.labels);
+                *uid = Some(fresh.clone());
+                // Conditions written before a restart keep their transition times.
+                *sent = node.status.map(|status| Sent {
+                    status,
+                    at: Instant::now() - FULL_STATUS,
+                });
+                fresh
+            }
+        };
+        self.send_status(sent, health).await?;
+        lease::renew(&self.client, &self.node.name, &known).await
+    }
+
+    async fn register(&self) -> Result<Node, kube::Error> {
+        let api: Api<Node> = Api::all(self.client.clone());
+        let wanted = status::node(&self.node.name, &self.facts);
+        match api.create(&PostParams::default(), &wanted).await {
+            Err(kube::Error::Api(status)) if status.code == 409 => {
+                let patch = serde_json::json!({"metadata": {"labels": wanted.metadata.labels}});
+                api.patch(&self.node.name, &PatchParams::default(), &Patch::Strategic(patch))
+                    .await
+            }
+            answer => answer,
+        }
+    }
+
+    async fn send_status(&self, sent: &mut Option<Sent>, health: &Health) -> Result<(), kube::Error> {
+        let previous = sent
+            .as_ref()
+            .and_then(|s| s.status.conditions.clone())
+            .unwrap_or_default();
+        let new = status::status(Inputs {
+            name: &self.node.name,
+            ips: &self.node.ips,
+            facts: &self.facts,
+            max_pods: self.max_pods,
+            port: self.port,
+            images: self.image_list().await,
+            health,
+            previous: &previous,
+            now: Timestamp::now(),
+        });
+        let fresh = sent
+            .as_ref()
+            .is_some_and(|s| s.at.elapsed() < FULL_STATUS && same(&s.status, &new));
+        if fresh {
+            return Ok(());
+        }
+        let api: Api<Node> = Api::all(self.client.clone());
+        let mut patch = serde_json::json!({"status": new});
+        if self.limits_problem.is_none() {
+            // A condition of an earlier start that no longer holds.
+            let stale = serde_json::json!({"$patch": "delete", "type": "LimitsNotEnforced"});
+            if let (true, Some(list)) = (
+                previous.iter().any(|c| c.type_ == "LimitsNotEnforced"),
+                patch["status"]["conditions"].as_array_mut(),
+            ) {
+                list.push(stale);
+            }
+        }
+        let node = api
+            .patch_status(&self.node.name, &PatchParams::default(), &Patch::Strategic(patch))
+            .await?;
+        self.node.set_labels(node.metadata.labels);
+        let current = new.conditions.as_deref().unwrap_or_default();
+        for reason in status::transition_events(&previous, current) {
+            let message = format!("Node {} status is now: {reason}", self.node.name);
+            self.events
+                .record(self.reference(), Kind::Normal, reason, message);
+        }
+        *sent = Some(Sent {
+            status: new,
+            at: Instant::now(),
+        });
+        Ok(())
+    }
+
+    async fn health(&self) -> Health {
+        let network = self.netd.ready().await.err().map(|error| error.to_string());
+        Health {
+            pressure: pressure(&self.root_dir),
+            network_problem: network,
+            limits_problem: self.limits_problem.clone(),
+        }
+    }
+
+    async fn image_list(&self) -> Vec<ContainerImage> {
+        let store = self.images.clone();
+        let listed = tokio::task::spawn_blocking(move || store.list()).await;
+        let Ok(Ok(images)) = listed else { return Vec::new() };
+        images
+            .into_iter()
+            .map(|image| ContainerImage {
+                names: Some([image.digests, image.tags].concat()),
+                size_bytes: Some(image.size as i64),
+            })
+            .collect()
+    }
+
+    fn reference(&self) -> ObjectReference {
+        ObjectReference {
+            kind: Some("Node".into()),
+            name: Some(self.node.name.to_string()),
+            // Upstream's events name the node in place of its UID, and `kubectl describe node` looks for that.
+            uid: Some(self.node.name.to_string()),
+            ..ObjectReference::default()
+        }
+    }
+}
+
+/// Whether two statuses differ in nothing but their heartbeat times.
+fn same(a: &NodeStatus, b: &NodeStatus) -> bool {
+    let bare = |status: &NodeStatus| {
+        let mut status = status.clone();
+        for condition in status.conditions.iter_mut().flatten() {
+            condition.last_heartbeat_time = None;
+        }
+        status
+    };
+    bare(a) == bare(b)
+}

@@ -1,0 +1,36 @@
+//! `oci-bundle:///path`: an OCI bundle on this node in the place of an image.
+
+use std::path::Path;
+
+use keelson_runtime::node::RootfsSource;
+
+use crate::container::spec::ImageFacts;
+
+/// Prefix of such image names.
+pub(super) const SCHEME: &str = "oci-bundle://";
+
+/// The bundle at an absolute path. The runtime takes process, environment, directory and user from its `config.json`;
+/// of that we need only the program, for pods that give `args` without `command`.
+pub(super) fn facts(path: &str) -> Result<ImageFacts, String> {
+    let path = Path::new(path);
+    if !path.is_absolute() {
+        return Err(format!("bundle path {} is not absolute", path.display()));
+    }
+    let config = path.join("config.json");
+    let text = std::fs::read(&config).map_err(|error| format!("read {}: {error}", config.display()))?;
+    let parsed: serde_json::Value =
+        serde_json::from_slice(&text).map_err(|error| format!("parse {}: {error}", config.display()))?;
+    let program = parsed
+        .pointer("/process/args/0")
+        .and_then(serde_json::Value::as_str);
+    Ok(ImageFacts {
+        id: format!("{SCHEME}{}", path.display()),
+        rootfs: RootfsSource::Bundle(path.to_owned()),
+        entrypoint: program.map(str::to_owned).into_iter().collect(),
+        cmd: Vec::new(),
+        env: Vec::new(),
+        working_dir: String::new(),
+        user: String::new(),
+        stop_signal: None,
+    })
+}

@@ -1,0 +1,122 @@
+//! Bringing the status to the API: one request at a time, the newest state, retried until accepted.
+
+use std::time::Duration;
+
+use k8s_openapi::api::core::v1::{Pod, PodStatus};
+use kube::Api;
+use kube::api::{Patch, PatchParams};
+
+use super::Worker;
+use super::message::Done;
+use crate::pod::state::Now;
+use crate::status;
+
+/// Delay after the first failure; doubles.
+pub(super) const FIRST_RETRY: Duration = Duration::from_millis(200);
+const LONGEST_RETRY: Duration = Duration::from_secs(10);
+
+/// The API's answer to a status.
+pub enum Answer {
+    /// Accepted; the pod's new resourceVersion.
+    Accepted {
+        sent: Box<PodStatus>,
+        version: Option<u64>,
+    },
+    /// The pod, or this incarnation of it, is not there any more.
+    Gone,
+    /// Not accepted.
+    Failed(String),
+}
+
+impl Worker {
+    /// Computes the status from what is known now.
+    pub(super) fn compute_status(&mut self, now: Now) {
+        let previous = self.desired.as_ref().or(self.pod.status.as_ref());
+        let new = status::build(&self.pod, previous, &self.state, &self.context.node.ips, now);
+        if self.desired.as_ref() != Some(&new) {
+            self.context.registry.update(&self.pod, &new, &self.state);
+            self.desired = Some(new);
+        }
+        // What the API held when we started counts as accepted if it says the same.
+        self.state.status_settled = self.state.api_terminal || self.accepted == self.desired;
+    }
+
+    pub(super) fn publish(&mut self, now: Now) {
+        if self.publishing || self.state.gone || self.state.status_settled {
+            return;
+        }
+        if self.publish_retry_at.is_some_and(|at| at > now.mono) {
+            return;
+        }
+        self.publish_retry_at = None;
+        let Some(desired) = self.desired.clone() else {
+            return;
+        };
+        self.publishing = true;
+        let before = self.accepted.as_ref().or(self.pod.status.as_ref());
+        let patch = status::patch(&self.uid(), &desired, before);
+        let api: Api<Pod> = Api::namespaced(self.context.client.clone(), &self.namespace());
+        let (name, report) = (self.name(), self.reporter());
+        tokio::spawn(async move {
+            let answer = match api
+                .patch_status(&name, &PatchParams::default(), &Patch::Strategic(patch))
+                .await
+            {
+                Ok(pod) => Answer::Accepted {
+                    sent: Box::new(desired),
+                    version: version(&pod),
+                },
+                // A conflict is about the UID: another pod has taken the name.
+                Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Answer::Gone,
+                Err(error) => Answer::Failed(error.to_string()),
+            };
+            report(Done::Status(answer));
+        });
+    }
+
+    pub(super) fn status_answered(&mut self, answer: Answer, now: Now) {
+        self.publishing = false;
+        match answer {
+            Answer::Accepted { sent, version } => {
+                self.publish_delay = FIRST_RETRY;
+                self.accepted = Some(*sent);
+                self.accepted_version = version;
+            }
+            Answer::Gone => {
+                // The watch will say so too; until then there is nobody to tell.
+                self.accepted = self.desired.clone();
+            }
+            Answer::Failed(error) => {
+                tracing::debug!(pod = crate::event::pod_text(&self.pod), error, "status");
+                self.publish_retry_at = Some(now.mono + self.publish_delay);
+                self.publish_delay = (self.publish_delay * 2).min(LONGEST_RETRY);
+            }
+        }
+    }
+
+    /// If somebody else has overwritten our part of the status (the node controller, while the node seemed lost), it is
+    /// sent again.
+    pub(super) fn check_foreign_status(&mut self) {
+        let newer = match (version(&self.pod), self.accepted_version) {
+            (Some(seen), Some(ours)) => seen > ours,
+            _ => false,
+        };
+        if !newer || self.publishing {
+            return;
+        }
+        let Some(accepted) = &self.accepted else { return };
+        let found = self.pod.status.clone().unwrap_or_default();
+        let condition_differs = accepted.conditions.iter().flatten().any(|ours| {
+            let theirs = found.conditions.iter().flatten().find(|c| c.type_ == ours.type_);
+            theirs.is_none_or(|theirs| theirs.status != ours.status)
+        });
+        if accepted.phase != found.phase || condition_differs {
+            self.accepted = None;
+        }
+    }
+}
+
+/// resourceVersion as a number; versions of one object grow (etcd's revisions).
+fn version(pod: &Pod) -> Option<u64> {
+    pod.metadata.resource_version.as_ref()?.parse().ok()
+}
