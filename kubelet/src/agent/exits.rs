@@ -3,8 +3,8 @@
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 
 use keelson_runtime::node::{Event, Events};
-use tokio::io::unix::AsyncFd;
-use tokio::io::{Interest, unix::AsyncFdReadyGuard};
+use tokio::io::Interest;
+use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 
 use super::dispatch::Dispatcher;
 use crate::Error;
@@ -24,6 +24,10 @@ pub(super) async fn follow(events: Events, dispatcher: Dispatcher) -> Result<(),
         what: "watch for runtime events".into(),
         source,
     };
+    #[expect(
+        deprecated,
+        reason = "its replacement is unsafe; Events keeps one descriptor open until it is dropped"
+    )]
     let mut source = AsyncFd::with_interest(Source(events), Interest::READABLE).map_err(io)?;
     loop {
         drop(ready(&source).await.map_err(io)?);

@@ -61,9 +61,14 @@ async fn check(ip: IpAddr, port: u16, service: &str, timeout: Duration) -> Resul
         }
         serving_status(&body.to_bytes()).ok_or_else(|| "malformed health check answer".to_owned())
     };
+    let mut exchange = std::pin::pin!(exchange);
     tokio::select! {
-        result = exchange => result,
-        ended = connection => Err(ended.err().map_or_else(|| "connection closed".into(), |e| e.to_string())),
+        biased;
+        result = &mut exchange => result,
+        ended = connection => match ended {
+            Ok(()) => exchange.await,
+            Err(error) => Err(error.to_string()),
+        },
     }
 }
 

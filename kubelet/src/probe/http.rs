@@ -116,11 +116,14 @@ where
         // The body does not matter; the connection closes with it unread.
         Ok((response.status().as_u16(), location))
     };
+    let mut exchange = std::pin::pin!(exchange);
+    // The connection is driven here and not in a task of its own, so that nothing outlives the probe.
     tokio::select! {
-        result = exchange => result,
-        // The connection is driven here and not in a task of its own, so that nothing outlives the probe.
+        biased;
+        result = &mut exchange => result,
         ended = connection => match ended {
-            Ok(()) => Err("EOF".into()),
+            // It may have ended in the very step that brought the answer.
+            Ok(()) => exchange.await,
             Err(error) => Err(error.to_string()),
         },
     }

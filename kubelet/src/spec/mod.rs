@@ -7,9 +7,7 @@ mod resources;
 
 pub use containers::{Role, containers, find, restart_policy};
 pub use expand::expand;
-pub use resources::{
-    container_resources, limit, oom_score_adj, pod_request, pod_resources, qos_class, qos_name, request,
-};
+pub use resources::{container_resources, pod_request, pod_resources, qos_class, qos_name};
 
 #[cfg(test)]
 mod tests;

@@ -3,6 +3,7 @@ use keelson_runtime::node::QosClass;
 use proptest::prelude::*;
 use serde_json::json;
 
+use super::resources::oom_score_adj;
 use super::*;
 
 fn spec(value: serde_json::Value) -> PodSpec {
