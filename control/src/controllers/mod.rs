@@ -5,11 +5,16 @@
 
 pub mod api;
 mod claim;
+mod cluster_role;
 mod deployment;
+mod discovery;
 mod endpoints;
+mod gc;
 pub mod informer;
 pub mod model;
+mod namespace;
 mod node;
+mod pod_gc;
 mod pods;
 mod replicaset;
 mod root_ca;
@@ -66,8 +71,7 @@ pub async fn run(clients: Clients, config: &crate::Config, shutdown: impl Future
         config: config.clone(),
         pods: Informer::new(resources::pods()),
         nodes: Informer::new(resources::nodes()),
-        // Only node heartbeats live there; other leases change without concerning anybody here.
-        leases: Informer::selecting(resources::leases(), "metadata.namespace=kube-node-lease"),
+        leases: Informer::new(resources::leases()),
         namespaces: Informer::new(resources::namespaces()),
         services: Informer::new(resources::services()),
         endpoints: Informer::new(resources::endpoints()),
@@ -86,6 +90,10 @@ pub async fn run(clients: Clients, config: &crate::Config, shutdown: impl Future
     endpoints::start(&context, &mut tasks);
     service_account::start(&context, &mut tasks);
     root_ca::start(&context, &mut tasks);
+    namespace::start(&context, &mut tasks);
+    gc::start(&context, &mut tasks);
+    pod_gc::start(&context, &mut tasks);
+    cluster_role::start(&context, &mut tasks);
 
     let api = context.api(INFORMERS);
     follow(&context.pods, &api, &mut tasks);

@@ -6,6 +6,6 @@ mod events;
 mod resource;
 
 pub use encode::segment;
-pub use client::{Api, Error, Patch};
+pub use client::{Api, Error, JSON, Patch};
 pub use events::{EventType, Recorder};
 pub use resource::{Reference, Resource, all as resources};

@@ -14,6 +14,9 @@ use crate::controllers::api::{Api, Error, EventType, Patch, Recorder, resources}
 use crate::controllers::informer::{Informer, Next, Queue};
 use crate::controllers::model::{Condition, Lease, Node, Pod, Time};
 
+/// Where the kubelets' heartbeats are.
+const NODE_LEASES: &str = "kube-node-lease";
+
 struct Controller {
     api: Api,
     recorder: Recorder,
@@ -75,7 +78,9 @@ impl Controller {
         });
         let heard = self.heard.clone();
         self.leases.on_change(move |old, new| {
-            let Some(lease) = new else { return };
+            let Some(lease) = new.filter(|lease| lease.metadata.namespace == NODE_LEASES) else {
+                return;
+            };
             if old.is_none_or(|old| old.spec.renew_time != lease.spec.renew_time) {
                 hear(&heard).insert(lease.metadata.name.clone(), Instant::now());
             }
