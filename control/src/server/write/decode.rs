@@ -3,13 +3,18 @@
 use keelson_api::status::Status;
 use serde_json::Value;
 
+use super::protobuf;
 use crate::kinds::Kind;
 use crate::server::accept::content_type;
 use crate::server::call::Call;
 use crate::server::registry::api_version;
 
 /// Media types of objects that can be read.
-const READABLE: [&str; 2] = ["application/json", "application/yaml"];
+const READABLE: [&str; 3] = [
+    "application/json",
+    "application/yaml",
+    "application/vnd.kubernetes.protobuf",
+];
 
 /// Parses a body of any kind.
 pub fn parse(content_type: &str, bytes: &[u8]) -> Result<Value, Status> {
@@ -18,6 +23,9 @@ pub fn parse(content_type: &str, bytes: &[u8]) -> Result<Value, Status> {
             .map_err(|error| Status::bad_request(format!("couldn't get version/kind; json parse error: {error}"))),
         "application/yaml" => serde_yaml_ng::from_slice(bytes)
             .map_err(|error| Status::bad_request(format!("error converting YAML to JSON: yaml: {error}"))),
+        "application/vnd.kubernetes.protobuf" => {
+            protobuf::decode(bytes).map_err(|error| Status::bad_request(error.to_string()))
+        }
         _ => Err(Status::unsupported_media_type(&READABLE)),
     }
 }

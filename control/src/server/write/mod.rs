@@ -9,6 +9,7 @@ pub mod decode;
 pub mod delete;
 pub mod metadata;
 pub mod patch;
+pub mod protobuf;
 pub mod update;
 
 /// Seconds for which the store keeps Events.
