@@ -1,0 +1,8 @@
+//! The whole control plane in one process, with hollow nodes: API server, scheduler and controllers do their real
+//! work, and a stand-in for the kubelet says that pods run.
+
+mod collector;
+mod hollow;
+mod network;
+mod nodes;
+mod workloads;
