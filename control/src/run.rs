@@ -1,8 +1,10 @@
 //! Starting and stopping: store, bootstrap objects, HTTPS, controllers, scheduler.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Instant;
 
+use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -17,10 +19,11 @@ use crate::{Config, Error, bootstrap, controllers, scheduler};
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
     let began = Instant::now();
     // Bound first, so that a second control plane fails before it touches anything.
-    let listener = TcpListener::bind(config.listen).await.map_err(|source| Error::Io {
-        what: format!("listen on {}", config.listen),
-        source,
-    })?;
+    let listener = bind(config.listen)?;
+    // Pods cannot reach a loopback listener, so there is a second one where the `kubernetes` Service points.
+    let for_pods = (config.advertise != config.listen && !config.listen.ip().is_unspecified())
+        .then(|| bind(config.advertise))
+        .transpose()?;
     let tls = Tls::load(&config.pki_dir)?;
     let store = Arc::new(Embedded::open(
         &config.data_dir,
@@ -41,7 +44,14 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         let server = server.clone();
         Arc::new(move |name: &str| server.client(controller(name)))
     };
-    let serve = server.serve(listener, tls);
+    let serve = async {
+        match for_pods {
+            Some(second) => {
+                tokio::join!(server.serve(listener, tls.clone()), server.serve(second, tls));
+            }
+            None => server.serve(listener, tls).await,
+        }
+    };
     let controllers = controllers::run(clients, &config, stopped());
     let scheduler = scheduler::run(server.client(component("system:kube-scheduler")), stopped());
     server.ready("controllers");
@@ -55,6 +65,26 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     };
     tokio::join!(serve, controllers, scheduler, end);
     Ok(())
+}
+
+/// Listens on an address that this machine may get only later: the pod bridge's, which netd makes (ip(7), IP_FREEBIND).
+fn bind(address: SocketAddr) -> Result<TcpListener, Error> {
+    let listen = || {
+        let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+        socket.set_reuse_address(true)?;
+        match address {
+            SocketAddr::V4(_) => socket.set_freebind_v4(true)?,
+            SocketAddr::V6(_) => socket.set_freebind_v6(true)?,
+        }
+        socket.set_nonblocking(true)?;
+        socket.bind(&address.into())?;
+        socket.listen(1024)?;
+        TcpListener::from_std(socket.into())
+    };
+    listen().map_err(|source| Error::Io {
+        what: format!("listen on {address}"),
+        source,
+    })
 }
 
 /// A component of the control plane.
