@@ -5,12 +5,15 @@ mod exits;
 mod orphans;
 mod source;
 
+use std::io::ErrorKind;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use keelson_runtime::image::ImageStore;
 use keelson_runtime::node::NodeRuntime;
 use kube::config::{KubeConfigOptions, Kubeconfig};
+use tokio::sync::watch;
 
 use crate::cache::{ObjectCache, ServiceCache};
 use crate::event::Recorder;
@@ -41,13 +44,14 @@ pub async fn run(mut config: Config, shutdown: impl Future<Output = ()>) -> Resu
     let (runtime, images) = open_stores(&config).await?;
     let client = client(&config.kubeconfig).await?;
     let registry = Registry::new(config.clone(), runtime.clone());
-    let server = serve(
+    let (bound, port) = watch::channel(None);
+    let server = listen(
         server_config(&config),
         runtime.clone(),
-        Arc::new(registry.clone()),
+        registry.clone(),
         client.clone(),
-    )
-    .await?;
+        bound,
+    );
     let facts = Facts::read(&config.root_dir);
     let node = NodeHandle::new(&config.node_name, config.node_ip, &facts, config.max_pods);
     let netd = keelson_netd::client::Client::new(&config.netd_socket);
@@ -59,7 +63,8 @@ pub async fn run(mut config: Config, shutdown: impl Future<Output = ()>) -> Resu
         node: node.clone(),
         facts,
         max_pods: config.max_pods,
-        port: server.address.port(),
+        wanted_port: config.listen.port(),
+        port,
         root_dir: config.root_dir.clone(),
         images: images.clone(),
         netd: netd.clone(),
@@ -85,10 +90,38 @@ pub async fn run(mut config: Config, shutdown: impl Future<Output = ()>) -> Resu
     let dispatcher = Dispatcher::new(context.clone());
     tokio::select! {
         () = shutdown => Ok(()),
+        result = server => result,
         () = heartbeat.run() => Ok(()),
         result = exits::follow(exits, dispatcher.clone()) => result,
         () = dispatcher.clone().follow_objects(changed) => Ok(()),
         result = source::follow(&dispatcher) => result,
+    }
+}
+
+/// Serves for as long as the agent runs, as soon as the address is there: on a one-machine cluster it is the pod
+/// bridge's, which netd makes once our Node object has a pod range.
+async fn listen(
+    config: ServerConfig,
+    runtime: NodeRuntime,
+    registry: Registry,
+    client: kube::Client,
+    bound: watch::Sender<Option<u16>>,
+) -> Result<(), Error> {
+    /// Until netd has made the address.
+    const RETRY: Duration = Duration::from_millis(100);
+    loop {
+        let pods = Arc::new(registry.clone());
+        match serve(config.clone(), runtime.clone(), pods, client.clone()).await {
+            Ok(server) => {
+                bound.send_replace(Some(server.address.port()));
+                // The server's tasks serve; this one only holds it.
+                std::future::pending::<()>().await;
+            }
+            Err(Error::Io { source, .. }) if source.kind() == ErrorKind::AddrNotAvailable => {
+                tokio::time::sleep(RETRY).await;
+            }
+            Err(error) => return Err(error),
+        }
     }
 }
 

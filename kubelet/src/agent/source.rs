@@ -11,11 +11,15 @@ use kube::runtime::watcher::{self, Event};
 use super::dispatch::{Dispatcher, Found};
 use super::orphans;
 use crate::Error;
-use crate::worker::Message;
+use crate::worker::{Message, load_checkpoints};
 
 /// Delays between attempts while the API is away: at once at first, since most absences are restarts.
 const FIRST_RETRY: Duration = Duration::from_millis(100);
 const LONGEST_RETRY: Duration = Duration::from_secs(2);
+
+/// How long a starting kubelet waits for the API before it goes on from what it knew: containers that end must be
+/// restarted all the same.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Follows the pods for as long as the agent runs.
 pub(super) async fn follow(dispatcher: &Dispatcher) -> Result<(), Error> {
@@ -28,7 +32,21 @@ pub(super) async fn follow(dispatcher: &Dispatcher) -> Result<(), Error> {
     let mut listed = Vec::new();
     let mut first = true;
     let mut delay = FIRST_RETRY;
-    while let Some(event) = stream.next().await {
+    let deadline = tokio::time::sleep(PATIENCE);
+    pin_mut!(deadline);
+    let mut waiting = true;
+    loop {
+        let event = tokio::select! {
+            event = stream.next() => event,
+            () = &mut deadline, if waiting => {
+                waiting = false;
+                if first {
+                    resume(dispatcher).await;
+                }
+                continue;
+            }
+        };
+        let Some(event) = event else { return Ok(()) };
         if event.is_ok() {
             delay = FIRST_RETRY;
         }
@@ -52,7 +70,19 @@ pub(super) async fn follow(dispatcher: &Dispatcher) -> Result<(), Error> {
             }
         }
     }
-    Ok(())
+}
+
+/// The API is away: goes on with the pods that run here as they were last known.
+async fn resume(dispatcher: &Dispatcher) {
+    let root = dispatcher.context.config.root_dir.clone();
+    let loaded = tokio::task::spawn_blocking(move || load_checkpoints(&root))
+        .await
+        .unwrap_or_default();
+    for pod in loaded {
+        if dispatcher.is_found(pod.metadata.uid.as_deref().unwrap_or_default()) {
+            dispatcher.upsert(pod);
+        }
+    }
 }
 
 /// A full list: new pods, changed pods, and pods that went while nobody watched.

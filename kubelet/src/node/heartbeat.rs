@@ -8,6 +8,7 @@ use k8s_openapi::jiff::Timestamp;
 use keelson_runtime::image::ImageStore;
 use kube::api::{Patch, PatchParams, PostParams};
 use kube::{Api, Client};
+use tokio::sync::watch;
 
 use super::facts::{Facts, pressure};
 use super::status::{self, Health, Inputs};
@@ -34,8 +35,10 @@ pub struct Heartbeat {
     pub facts: Facts,
     /// Most pods.
     pub max_pods: u32,
-    /// Port of our server.
-    pub port: u16,
+    /// Port that our server is to have.
+    pub wanted_port: u16,
+    /// Port that it has, once it listens.
+    pub port: watch::Receiver<Option<u16>>,
     /// Where pods lie, for disk pressure.
     pub root_dir: PathBuf,
     /// Images to list.
@@ -80,7 +83,7 @@ impl Heartbeat {
                     sent = None;
                 }
             }
-            let settled = result.is_ok() && health.network_problem.is_none();
+            let settled = result.is_ok() && health.network_problem.is_none() && health.listening;
             let wait = if settled || started.elapsed() > STARTING_FOR {
                 BEAT
             } else {
@@ -138,7 +141,7 @@ impl Heartbeat {
             ips: &self.node.ips,
             facts: &self.facts,
             max_pods: self.max_pods,
-            port: self.port,
+            port: self.port.borrow().unwrap_or(self.wanted_port),
             images: self.image_list().await,
             health,
             previous: &previous,
@@ -183,6 +186,7 @@ impl Heartbeat {
         let network = self.netd.ready().await.err().map(|error| error.to_string());
         Health {
             pressure: pressure(&self.root_dir),
+            listening: self.port.borrow().is_some(),
             network_problem: network,
             limits_problem: self.limits_problem.clone(),
         }

@@ -27,6 +27,8 @@ const MAX_IMAGES: usize = 50;
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(super) struct Health {
     pub pressure: Pressure,
+    /// Our server accepts connections.
+    pub listening: bool,
     /// Why pods cannot be connected; `None` if they can.
     pub network_problem: Option<String>,
     /// Why limits are not enforced; `None` if they are.
@@ -197,7 +199,12 @@ pub(super) fn conditions(health: &Health, previous: &[NodeCondition], now: Times
         "kubelet has sufficient PID available".to_owned(),
     );
     let ready = match &health.network_problem {
-        None => (true, "KubeletReady", "kubelet is posting ready status".to_owned()),
+        None if health.listening => (true, "KubeletReady", "kubelet is posting ready status".to_owned()),
+        None => (
+            false,
+            "KubeletNotReady",
+            "kubelet server is not listening yet".to_owned(),
+        ),
         Some(problem) => (
             false,
             "KubeletNotReady",

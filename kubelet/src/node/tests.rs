@@ -39,7 +39,14 @@ fn allocatable_keeps_a_reserve() {
 
 #[test]
 fn conditions_in_upstreams_words() {
-    let good = status::conditions(&Health::default(), &[], at(1));
+    let good = status::conditions(
+        &Health {
+            listening: true,
+            ..Health::default()
+        },
+        &[],
+        at(1),
+    );
     let ready = good.iter().find(|c| c.type_ == "Ready").unwrap();
     assert_eq!(ready.reason.as_deref(), Some("KubeletReady"));
     assert_eq!(ready.message.as_deref(), Some("kubelet is posting ready status"));
@@ -53,6 +60,7 @@ fn conditions_in_upstreams_words() {
         ]
     );
     let bad = Health {
+        listening: true,
         network_problem: Some("netd is away".into()),
         pressure: Pressure {
             memory: true,

@@ -223,3 +223,6 @@ pub fn ended(state: &ContainerState, message: Option<String>) -> Terminated {
 pub fn timestamp(time: SystemTime) -> Timestamp {
     Timestamp::try_from(time).unwrap_or_else(|_| Timestamp::now())
 }
+
+#[cfg(test)]
+mod tests;

@@ -85,6 +85,10 @@ impl Worker {
                 }
             });
         }
+        let names: Vec<String> = self.dead.keys().cloned().collect();
+        for name in names {
+            self.collect_dead(&name);
+        }
         for record in self.state.containers.values().filter(|r| r.running()) {
             let Some(instance) = &record.current else { continue };
             if record.started {

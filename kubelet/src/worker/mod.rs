@@ -4,6 +4,7 @@
 //! back with [`Message::Done`]. So everything about one pod happens in one order, and pods do not hold each other up.
 
 mod act;
+mod checkpoint;
 mod context;
 mod hook;
 mod image;
@@ -24,6 +25,7 @@ use std::time::{Duration, Instant, SystemTime};
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use tokio::sync::mpsc;
 
+pub use checkpoint::load_checkpoints;
 pub use context::{Context, log_dir};
 pub use message::Message;
 pub use teardown::remove_orphan;

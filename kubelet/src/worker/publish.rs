@@ -36,6 +36,7 @@ impl Worker {
         if self.desired.as_ref() != Some(&new) {
             self.context.registry.update(&self.pod, &new, &self.state);
             self.desired = Some(new);
+            self.checkpoint();
         }
         // What the API held when we started counts as accepted if it says the same.
         self.state.status_settled = self.state.api_terminal || self.accepted == self.desired;
