@@ -1,6 +1,13 @@
 //! OCI container execution: plan, system calls, sandboxes, shim, image store.
 //!
-//! Start at [`node`] for what the kubelet uses, at [`image`] for the content store.
+//! Start at [`node`] for what the kubelet uses, at [`image`] for the content store. Below them, from decision to kernel:
+//! [`plan`] compiles a specification into plain data, [`launch`] carries it out, [`shim`] is the process per pod that
+//! does so and stays, [`sys`] holds the system calls.
 
 pub mod image;
+pub mod launch;
 pub mod node;
+pub mod plan;
+pub mod shim;
+pub mod sys;
+pub mod wire;

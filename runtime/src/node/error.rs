@@ -30,3 +30,26 @@ pub enum Error {
         source: std::io::Error,
     },
 }
+
+impl Error {
+    /// For `map_err` on a system call: says what was being done.
+    pub(super) fn io<E: Into<std::io::Error>>(what: impl Into<String>) -> impl FnOnce(E) -> Self {
+        let what = what.into();
+        move |source| Self::Io {
+            what,
+            source: source.into(),
+        }
+    }
+}
+
+impl From<crate::plan::PlanError> for Error {
+    fn from(error: crate::plan::PlanError) -> Self {
+        Self::Invalid(error.0)
+    }
+}
+
+impl From<crate::plan::SeccompError> for Error {
+    fn from(error: crate::plan::SeccompError) -> Self {
+        Self::Invalid(error.to_string())
+    }
+}

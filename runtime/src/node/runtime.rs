@@ -1,182 +1,182 @@
 //! The node-level runtime itself.
 
 use std::net::IpAddr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::cgroup::Cgroups;
+use super::layout::Layout;
+use super::state::make_private_dir;
 use super::{
-    ContainerId, ContainerSpec, ContainerState, Error, Event, ExecSpec, NodeConfig, SandboxSpec,
-    SandboxState, Stats,
+    ContainerId, ContainerSpec, ContainerState, Error, Events, Exec, ExecSpec, NodeConfig, Resources,
+    SandboxSpec, SandboxState, Stats, containers, exec, reset, sandboxes, stats,
 };
+use crate::sys;
 
 /// Handle on the runtime of this node; cheap to clone, usable from any thread.
 #[derive(Debug, Clone)]
 pub struct NodeRuntime {
-    config: NodeConfig,
+    inner: Arc<Inner>,
+}
+
+/// What every operation needs.
+#[derive(Debug)]
+pub(super) struct Inner {
+    pub layout: Layout,
+    pub cgroups: Option<Cgroups>,
 }
 
 impl NodeRuntime {
     /// Opens (and creates) the state directories and adopts what already runs.
     pub fn open(config: NodeConfig) -> Result<Self, Error> {
-        Ok(Self { config })
+        let valid = !config.cgroup_root.is_empty()
+            && !config.cgroup_root.starts_with('/')
+            && config
+                .cgroup_root
+                .split('/')
+                .all(|part| !part.is_empty() && part != "." && part != "..");
+        if !valid {
+            return Err(Error::Invalid(format!(
+                "cgroup root {:?} must be a relative name",
+                config.cgroup_root
+            )));
+        }
+        let layout = Layout::new(&config);
+        let absolute = |path: &PathBuf| -> Result<PathBuf, Error> {
+            std::path::absolute(path).map_err(Error::io(format!("finding {}", path.display())))
+        };
+        let layout = Layout {
+            root: absolute(&layout.root)?,
+            run: absolute(&layout.run)?,
+        };
+        let directories = [
+            layout.root.clone(),
+            layout.sandboxes(),
+            layout.containers(),
+            layout.run.clone(),
+            layout.running(),
+            layout.exits(),
+            layout.locks(),
+        ];
+        directories.iter().try_for_each(|path| make_private_dir(path))?;
+        sandboxes::mount_pods(&layout)?;
+        let cgroups = Cgroups::find(&config)?;
+        Ok(Self {
+            inner: Arc::new(Inner { layout, cgroups }),
+        })
     }
 
     /// A fresh random container id.
     pub fn new_container_id(&self) -> ContainerId {
-        unimplemented!("{:?}", self.config)
+        sys::random_bytes()
+            .iter()
+            .fold(String::with_capacity(64), |mut id, byte| {
+                use std::fmt::Write;
+                let _ = write!(id, "{byte:02x}"); // writing to a String cannot fail
+                id
+            })
     }
 
     /// Creates and pins the pod's namespaces, its cgroup and its shim. Idempotent for an equal spec.
     pub fn create_sandbox(&self, spec: &SandboxSpec) -> Result<SandboxState, Error> {
-        unimplemented!("{spec:?}")
+        sandboxes::create(&self.inner, spec)
     }
 
     /// Records the addresses netd gave, so that they survive a kubelet restart.
     pub fn set_sandbox_ips(&self, id: &str, ips: &[IpAddr]) -> Result<(), Error> {
-        unimplemented!("{id} {ips:?}")
+        sandboxes::set_ips(&self.inner, id, ips)
     }
 
     /// One sandbox, or `None`.
     pub fn sandbox(&self, id: &str) -> Result<Option<SandboxState>, Error> {
-        unimplemented!("{id}")
+        sandboxes::find(&self.inner, id)
     }
 
     /// All sandboxes.
     pub fn sandboxes(&self) -> Result<Vec<SandboxState>, Error> {
-        unimplemented!()
+        sandboxes::all(&self.inner)
     }
 
     /// Kills what still runs in it and removes every trace. Removing an absent sandbox is not an error.
     pub fn remove_sandbox(&self, id: &str) -> Result<(), Error> {
-        unimplemented!("{id}")
+        sandboxes::remove(&self.inner, id)
     }
 
     /// Prepares a container up to just before `exec` of its program.
     pub fn create_container(&self, sandbox: &str, spec: &ContainerSpec) -> Result<ContainerState, Error> {
-        unimplemented!("{sandbox} {spec:?}")
+        containers::create(&self.inner, sandbox, spec)
     }
 
     /// Runs the program of a created container.
     pub fn start_container(&self, id: &str) -> Result<ContainerState, Error> {
-        unimplemented!("{id}")
+        containers::start(&self.inner, id)
     }
 
     /// One container, or `None`.
     pub fn container(&self, id: &str) -> Result<Option<ContainerState>, Error> {
-        unimplemented!("{id}")
+        containers::find(&self.inner, id)
     }
 
     /// All containers, running or not.
     pub fn containers(&self) -> Result<Vec<ContainerState>, Error> {
-        unimplemented!()
+        containers::all(&self.inner)
     }
 
     /// Sends a signal to the first process. Not an error if it has ended.
     pub fn signal(&self, id: &str, signal: i32) -> Result<(), Error> {
-        unimplemented!("{id} {signal}")
+        containers::signal(&self.inner, id, signal)
     }
 
     /// Stops a container: stop signal, then SIGKILL to all of it after `grace`. Blocks until it has ended.
     pub fn stop_container(&self, id: &str, grace: Duration) -> Result<ContainerState, Error> {
-        unimplemented!("{id} {grace:?}")
+        containers::stop(&self.inner, id, grace)
     }
 
-    /// Removes an ended container and its writable layer (its log stays). Absent is not an error.
+    /// Removes an ended container and its writable layer (its log stays). Absent is not an error; one that still lives
+    /// is killed.
     pub fn remove_container(&self, id: &str) -> Result<(), Error> {
-        unimplemented!("{id}")
+        containers::remove(&self.inner, id)
     }
 
     /// Reopens or rotates nothing itself: asks the shim to start a fresh log file now.
     pub fn reopen_log(&self, id: &str) -> Result<(), Error> {
-        unimplemented!("{id}")
+        containers::reopen_log(&self.inner, id)
     }
 
     /// Starts a process in a running container, with exactly the confinement of its first process.
     pub fn exec(&self, id: &str, spec: &ExecSpec) -> Result<Exec, Error> {
-        unimplemented!("{id} {spec:?}")
+        exec::exec(&self.inner, id, spec)
     }
 
     /// Connects to the standard streams of the first process: output from now on, and its stdin.
     pub fn attach(&self, id: &str) -> Result<Exec, Error> {
-        unimplemented!("{id}")
+        exec::attach(&self.inner, id)
     }
 
     /// Applies new limits to a running container.
-    pub fn update_container(&self, id: &str, resources: &super::Resources) -> Result<(), Error> {
-        unimplemented!("{id} {resources:?}")
+    pub fn update_container(&self, id: &str, resources: &Resources) -> Result<(), Error> {
+        containers::update(&self.inner, id, resources)
     }
 
     /// Usage of a container.
     pub fn container_stats(&self, id: &str) -> Result<Stats, Error> {
-        unimplemented!("{id}")
+        stats::container(&self.inner, id)
     }
 
     /// Usage of a whole sandbox.
     pub fn sandbox_stats(&self, id: &str) -> Result<Stats, Error> {
-        unimplemented!("{id}")
+        stats::sandbox(&self.inner, id)
     }
 
     /// Subscribes to events of all containers, those of adopted ones included.
     pub fn events(&self) -> Result<Events, Error> {
-        unimplemented!()
+        Events::new(&self.inner.layout.exits())
     }
 
     /// Removes every sandbox, container, mount, cgroup and file of this runtime (`keelson reset`). Goes on after an
     /// error and reports all of them.
     pub fn reset(&self) -> Result<(), Vec<Error>> {
-        unimplemented!()
-    }
-}
-
-/// A running exec or attach session. Dropping it closes our ends; an exec'd process then sees EOF and SIGHUP if it
-/// has a terminal.
-#[derive(Debug)]
-pub struct Exec {
-    /// Write end of its stdin.
-    pub stdin: Option<OwnedFd>,
-    /// Read end of its stdout (or of its terminal).
-    pub stdout: Option<OwnedFd>,
-    /// Read end of its stderr.
-    pub stderr: Option<OwnedFd>,
-    exit: OwnedFd,
-}
-
-impl Exec {
-    /// Becomes readable when the process has ended; then [`Exec::wait`] does not block.
-    pub fn exit_fd(&self) -> BorrowedFd<'_> {
-        self.exit.as_fd()
-    }
-
-    /// Waits for the end and returns the exit code (128 + signal where a signal ended it).
-    pub fn wait(&mut self) -> Result<i32, Error> {
-        unimplemented!()
-    }
-
-    /// Changes the terminal's size.
-    pub fn resize(&self, columns: u16, rows: u16) -> Result<(), Error> {
-        unimplemented!("{columns}x{rows}")
-    }
-
-    /// Kills the exec'd process (no effect on attach sessions).
-    pub fn kill(&self) -> Result<(), Error> {
-        unimplemented!()
-    }
-}
-
-/// Stream of runtime events.
-#[derive(Debug)]
-pub struct Events {
-    fd: OwnedFd,
-}
-
-impl Events {
-    /// Becomes readable when an event is pending (for `AsyncFd`).
-    pub fn fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
-    }
-
-    /// Takes one pending event without blocking.
-    pub fn try_next(&mut self) -> Result<Option<Event>, Error> {
-        unimplemented!()
+        reset::reset(&self.inner)
     }
 }

@@ -1,0 +1,162 @@
+//! Starting shims, and talking to them.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use super::Error;
+use crate::shim::protocol::{self, Reply, Request, SandboxPlan};
+use crate::sys;
+use crate::wire::Wire;
+
+/// The shim program, built by `build.rs`.
+static PROGRAM: &[u8] = include_bytes!(env!("KEELSON_SHIM"));
+/// Its sealed memory file, made once per process.
+static MEMORY_FILE: OnceLock<OwnedFd> = OnceLock::new();
+
+/// How long a shim may take over a request. It answers in milliseconds; only one that is stuck in the kernel (a mount
+/// source on a dead network file system) takes longer, and must not block the kubelet for ever.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+fn program() -> Result<BorrowedFd<'static>, Error> {
+    if let Some(fd) = MEMORY_FILE.get() {
+        return Ok(fd.as_fd());
+    }
+    let fd = sys::sealed_memory_file(c"keelson-shim", PROGRAM)
+        .map_err(Error::io("making the shim's memory file"))?;
+    Ok(MEMORY_FILE.get_or_init(|| fd).as_fd()) // of two racing makers, one's file is dropped
+}
+
+/// Starts a pod's shim, which sets up the sandbox; returns when it serves.
+pub(super) fn start(plan: &SandboxPlan) -> Result<(), Error> {
+    let what = || format!("starting the shim of pod {}", plan.id);
+    let program = program()?;
+    let mut child = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()))
+        .env_clear()
+        .current_dir("/")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .map_err(Error::io(what()))?;
+    let mut answer = String::new();
+    let exchange = || -> std::io::Result<()> {
+        if let Some(mut stdin) = child.stdin.take() {
+            stdin.write_all(&plan.to_bytes())?;
+        }
+        if let Some(mut stdout) = child.stdout.take() {
+            stdout.read_to_string(&mut answer)?;
+        }
+        Ok(())
+    };
+    let mut exchange = exchange;
+    let exchanged = exchange();
+    let status = child.wait().map_err(Error::io(what()))?; // the shim itself is its grandchild, and goes on
+    exchanged.map_err(Error::io(what()))?;
+    if answer == "ok" {
+        return Ok(());
+    }
+    let why = if answer.is_empty() {
+        format!("it ended with {status}")
+    } else {
+        answer
+    };
+    Err(Error::Io {
+        what: what(),
+        source: std::io::Error::other(why),
+    })
+}
+
+/// Process id of the living shim of a pod directory.
+pub(super) fn alive(pod: &Path) -> Option<i32> {
+    // A record lock: it goes with its process, and cannot be inherited.
+    let file = File::options()
+        .read(true)
+        .write(true)
+        .open(pod.join("shim.lock"))
+        .ok()?;
+    sys::lock_holder(file.as_fd()).ok()?
+}
+
+/// A connection to a shim.
+#[derive(Debug)]
+pub(super) struct ShimConnection {
+    pub socket: UnixStream,
+    buffer: Vec<u8>,
+}
+
+impl ShimConnection {
+    /// Connects to the shim of a pod directory. `NotFound`: there is none.
+    pub(super) fn open(pod: &Path) -> Result<Self, Error> {
+        let what = || format!("connecting to the shim in {}", pod.display());
+        let missing = |_| Error::NotFound(format!("shim in {}", pod.display()));
+        let directory = File::open(pod).map_err(missing)?;
+        // By way of the descriptor: the path may be longer than a socket address holds.
+        let path = format!("/proc/self/fd/{}/shim.sock", directory.as_raw_fd());
+        let socket = UnixStream::connect(path).map_err(|source| match source.kind() {
+            std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::NotFound => missing(source),
+            _ => Error::Io { what: what(), source },
+        })?;
+        socket
+            .set_read_timeout(Some(PATIENCE))
+            .map_err(Error::io(what()))?;
+        Ok(Self {
+            socket,
+            buffer: Vec::new(),
+        })
+    }
+
+    /// Sends a message without waiting for an answer.
+    pub(super) fn send(&self, request: &Request, fds: &[BorrowedFd<'_>]) -> Result<(), Error> {
+        protocol::send(self.socket.as_fd(), request, fds).map_err(Error::io("sending to the shim"))
+    }
+
+    /// Receives a reply and the descriptors that come along.
+    pub(super) fn receive(&mut self) -> Result<(Reply, Vec<OwnedFd>), Error> {
+        let mut fds = Vec::new();
+        let reply = protocol::receive(self.socket.as_fd(), &mut self.buffer, &mut fds)
+            .map_err(Error::io("receiving from the shim"))?;
+        Ok((reply, fds))
+    }
+
+    /// From now on, waits for the next reply as long as it takes.
+    pub(super) fn wait_for_ever(&self) -> Result<(), Error> {
+        self.socket
+            .set_read_timeout(None)
+            .map_err(Error::io("configuring the shim's connection"))
+    }
+}
+
+/// One request, one reply; failures as errors. `what` names the container.
+pub(super) fn call(
+    pod: &Path,
+    what: &str,
+    request: &Request,
+    fds: &[BorrowedFd<'_>],
+) -> Result<Reply, Error> {
+    let mut connection = ShimConnection::open(pod)?;
+    connection.send(request, fds)?;
+    let (reply, _) = connection.receive()?;
+    succeeded(what, reply)
+}
+
+/// Turns replies that tell of a failure into errors.
+pub(super) fn succeeded(what: &str, reply: Reply) -> Result<Reply, Error> {
+    match reply {
+        Reply::Failed {
+            message,
+            exit_code: 0,
+        } => Err(Error::Io {
+            what: format!("container {what}"),
+            source: std::io::Error::other(message),
+        }),
+        Reply::Failed { message, exit_code } => Err(Error::Start { message, exit_code }),
+        Reply::NotFound {} => Err(Error::NotFound(what.to_owned())),
+        reply => Ok(reply),
+    }
+}

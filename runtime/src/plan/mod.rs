@@ -1,0 +1,22 @@
+//! Deciding what a container will be: specification in, [`Plan`](crate::launch::Plan) out. Pure functions over plain
+//! data; nothing here touches the system. `crate::launch` carries the plan out.
+
+mod capabilities;
+mod container;
+mod defaults;
+mod seccomp;
+mod sysctl;
+mod user;
+
+pub use capabilities::{
+    ALL as ALL_CAPABILITIES, NAMES as CAPABILITY_NAMES, bit as capability_bit, set as capability_set,
+};
+pub use container::{BundleProcess, Context, container};
+pub use seccomp::{SeccompError, default_filter};
+pub use sysctl::sandbox_sysctls;
+pub use user::{Accounts, ResolvedUser, resolve as resolve_user};
+
+/// A specification that cannot be carried out.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct PlanError(pub String);

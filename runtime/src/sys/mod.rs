@@ -1,0 +1,96 @@
+//! The system calls that this crate needs and no safe crate offers, each behind a safe function.
+//!
+//! The only unsafe code of the crate lives here. Nothing here decides anything, and nothing allocates unless its name
+//! says so: these functions are called between `clone3` and `execve`, where the child shares the parent's (possibly
+//! locked) heap. Errors are therefore plain [`Errno`] values.
+#![allow(unsafe_code)] // raw system calls: this module is the project's border with the kernel
+
+mod bpf;
+mod creds;
+mod fd;
+mod lock;
+mod mount;
+mod namespace;
+mod path;
+mod poll;
+mod process;
+mod seccomp;
+mod socket;
+mod tty;
+
+pub use bpf::attach_device_filter;
+pub use creds::{
+    CapSet, drop_bounding_above, get_bounding, get_permitted, no_new_privileges, raise_ambient,
+    set_capabilities, set_groups, set_keep_caps, set_rlimit, set_uid_gid,
+};
+pub use fd::{
+    cloexec_from, close_from, duplicate, duplicate_to, pipe, pipe_size, random_bytes, read_fd,
+    sealed_memory_file, set_nonblocking, write_fd,
+};
+pub use lock::{lock_exclusive, lock_holder, lock_owned};
+pub use mount::{
+    Attributes, MountFs, fs_type, make_tree_private, mount_set_attributes, mount_tmpfs, move_mount,
+    open_tree, pivot_into, unmount,
+};
+pub use namespace::{enter, loopback_up, set_hostname, unshare};
+pub use path::{
+    FileKind, Stat, chdir_fd, chmod_at, chown_at, chown_fd, mkdir_at, mknod_at, open_at, open_at2, open_path,
+    read_link_at, stat_fd, symlink_at, truncate,
+};
+pub use poll::{Epoll, Ready, child_signal_fd, drain_signal_fd, poll_priority, poll_readable};
+pub use process::{
+    Child, CloneRequest, Exit, become_session_leader, block_child_signal, clone_process, execve, exit_now,
+    fork_process, ignore_child_signal, kill_pid, new_session_keyring, pause, pidfd_open, pidfd_signal,
+    reset_signals, set_dumpable, set_parent_death_signal, set_subreaper, set_umask, wait_any, wait_pidfd,
+};
+pub use seccomp::install_filter;
+pub use socket::{receive_with_fds, send_with_fds, seq_pair};
+pub use tty::{become_controlling_terminal, open_peer, set_size, unlock_terminal};
+
+/// A kernel error number, as a plain value that needs no allocation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Errno(pub i32);
+
+impl Errno {
+    /// What the last failed C library call of this thread left behind.
+    pub fn last() -> Self {
+        Self(
+            std::io::Error::last_os_error()
+                .raw_os_error()
+                .unwrap_or(libc::EIO),
+        )
+    }
+}
+
+impl std::fmt::Display for Errno {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::io::Error::from_raw_os_error(self.0).fmt(f)
+    }
+}
+
+impl std::error::Error for Errno {}
+
+impl From<Errno> for std::io::Error {
+    fn from(errno: Errno) -> Self {
+        Self::from_raw_os_error(errno.0)
+    }
+}
+
+impl From<std::io::Error> for Errno {
+    fn from(error: std::io::Error) -> Self {
+        Self(error.raw_os_error().unwrap_or(libc::EIO))
+    }
+}
+
+/// Result of a system call.
+pub type SysResult<T> = Result<T, Errno>;
+
+/// Turns the C convention (negative is an error) into a result.
+fn check(value: libc::c_long) -> SysResult<i64> {
+    if value < 0 { Err(Errno::last()) } else { Ok(value) }
+}
+
+/// As [`check`], for calls that return a C `int`.
+fn check_int(value: libc::c_int) -> SysResult<i32> {
+    if value < 0 { Err(Errno::last()) } else { Ok(value) }
+}

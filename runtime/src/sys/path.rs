@@ -1,0 +1,194 @@
+//! Paths: confined resolution with openat2, and making files relative to a descriptor.
+
+use std::ffi::CStr;
+use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
+
+use super::{Errno, SysResult, check, check_int};
+
+/// Opens relative to a directory. Absolute paths ignore `dir`: use only with trusted paths.
+pub fn open_at(dir: BorrowedFd<'_>, path: &CStr, flags: i32, mode: u32) -> SysResult<OwnedFd> {
+    // SAFETY: `path` is NUL-terminated.
+    let fd =
+        check_int(unsafe { libc::openat(dir.as_raw_fd(), path.as_ptr(), flags | libc::O_CLOEXEC, mode) })?;
+    // SAFETY: a fresh descriptor that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Opens a trusted path of this mount namespace.
+pub fn open_path(path: &CStr, flags: i32) -> SysResult<OwnedFd> {
+    // SAFETY: `path` is NUL-terminated.
+    let fd = check_int(unsafe { libc::open(path.as_ptr(), flags | libc::O_CLOEXEC) })?;
+    // SAFETY: a fresh descriptor that nobody else owns.
+    Ok(unsafe { OwnedFd::from_raw_fd(fd) })
+}
+
+/// Opens relative to a directory under `RESOLVE_*` rules (openat2(2)). Retries EAGAIN, which the kernel gives when a
+/// rename elsewhere raced with a confined `..`.
+pub fn open_at2(dir: BorrowedFd<'_>, path: &CStr, flags: i32, resolve: u64) -> SysResult<OwnedFd> {
+    let how = [(flags | libc::O_CLOEXEC) as u64, 0u64, resolve];
+    for _ in 0..128 {
+        // SAFETY: `how` has the layout of struct open_how (three u64), `path` is NUL-terminated.
+        let result = check(unsafe {
+            libc::syscall(
+                libc::SYS_openat2,
+                dir.as_raw_fd(),
+                path.as_ptr(),
+                how.as_ptr(),
+                size_of_val(&how),
+            )
+        });
+        match result {
+            Err(Errno(libc::EAGAIN | libc::EINTR)) => {}
+            Err(errno) => return Err(errno),
+            // SAFETY: a fresh descriptor that nobody else owns.
+            Ok(fd) => return Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) }),
+        }
+    }
+    Err(Errno(libc::EAGAIN))
+}
+
+/// Kind of a file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FileKind {
+    /// Directory.
+    Directory,
+    /// Regular file.
+    Regular,
+    /// Character device with this number.
+    CharDevice(u64),
+    /// Block device with this number.
+    BlockDevice(u64),
+    /// Symbolic link.
+    Symlink,
+    /// Pipe or socket.
+    Other,
+}
+
+/// What this crate looks at in `struct stat`.
+#[derive(Debug, Clone, Copy)]
+pub struct Stat {
+    /// Kind, and number of a device.
+    pub kind: FileKind,
+    /// Permission bits.
+    pub mode: u32,
+    /// Bytes.
+    pub size: u64,
+    /// Inode.
+    pub inode: u64,
+    /// Filesystem.
+    pub device: u64,
+}
+
+/// `fstat`; works on `O_PATH` descriptors.
+pub fn stat_fd(fd: BorrowedFd<'_>) -> SysResult<Stat> {
+    // SAFETY: an all-zero stat is a valid value of this plain C structure.
+    let mut raw: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: `raw` is writable.
+    check_int(unsafe { libc::fstat(fd.as_raw_fd(), &raw mut raw) })?;
+    let kind = match raw.st_mode & libc::S_IFMT {
+        libc::S_IFDIR => FileKind::Directory,
+        libc::S_IFREG => FileKind::Regular,
+        libc::S_IFCHR => FileKind::CharDevice(raw.st_rdev),
+        libc::S_IFBLK => FileKind::BlockDevice(raw.st_rdev),
+        libc::S_IFLNK => FileKind::Symlink,
+        _ => FileKind::Other,
+    };
+    Ok(Stat {
+        kind,
+        mode: raw.st_mode & 0o7777,
+        size: raw.st_size as u64,
+        inode: raw.st_ino,
+        device: raw.st_dev,
+    })
+}
+
+/// Makes a directory; `name` must be a single component.
+pub fn mkdir_at(dir: BorrowedFd<'_>, name: &CStr, mode: u32) -> SysResult<()> {
+    // SAFETY: `name` is NUL-terminated.
+    check_int(unsafe { libc::mkdirat(dir.as_raw_fd(), name.as_ptr(), mode) })?;
+    Ok(())
+}
+
+/// Makes a device node (`mode` with `S_IFCHR` or `S_IFBLK`), a pipe or an empty regular file; one component.
+pub fn mknod_at(dir: BorrowedFd<'_>, name: &CStr, mode: u32, device: u64) -> SysResult<()> {
+    // SAFETY: `name` is NUL-terminated.
+    check_int(unsafe { libc::mknodat(dir.as_raw_fd(), name.as_ptr(), mode, device) })?;
+    Ok(())
+}
+
+/// Sets permission bits, which the file mode creation mask may have reduced. Follows no symlink: `name` was just made.
+pub fn chmod_at(dir: BorrowedFd<'_>, name: &CStr, mode: u32) -> SysResult<()> {
+    const SYS_FCHMODAT2: libc::c_long = 452;
+    // SAFETY: `name` is NUL-terminated.
+    let result = check(unsafe {
+        libc::syscall(
+            SYS_FCHMODAT2,
+            dir.as_raw_fd(),
+            name.as_ptr(),
+            mode,
+            libc::AT_SYMLINK_NOFOLLOW,
+        )
+    });
+    match result {
+        // Before Linux 6.6: the mode stays as the mask left it, rather than follow a name that may have been swapped.
+        Err(Errno(libc::ENOSYS)) => Ok(()),
+        other => other.map(|_| ()),
+    }
+}
+
+/// Changes the owner of an open file; `u32::MAX` keeps it.
+pub fn chown_fd(fd: BorrowedFd<'_>, uid: u32, gid: u32) -> SysResult<()> {
+    // SAFETY: takes integers.
+    check_int(unsafe { libc::fchown(fd.as_raw_fd(), uid, gid) })?;
+    Ok(())
+}
+
+/// Changes the owner of what was just made under `name`; follows no symlink.
+pub fn chown_at(dir: BorrowedFd<'_>, name: &CStr, uid: u32, gid: u32) -> SysResult<()> {
+    // SAFETY: `name` is NUL-terminated.
+    check_int(unsafe {
+        libc::fchownat(
+            dir.as_raw_fd(),
+            name.as_ptr(),
+            uid,
+            gid,
+            libc::AT_SYMLINK_NOFOLLOW,
+        )
+    })?;
+    Ok(())
+}
+
+/// Makes a symlink; one component.
+pub fn symlink_at(target: &CStr, dir: BorrowedFd<'_>, name: &CStr) -> SysResult<()> {
+    // SAFETY: both strings are NUL-terminated.
+    check_int(unsafe { libc::symlinkat(target.as_ptr(), dir.as_raw_fd(), name.as_ptr()) })?;
+    Ok(())
+}
+
+/// Reads a symlink's text into `buffer`; the length, which equals the buffer's when it did not fit.
+pub fn read_link_at(dir: BorrowedFd<'_>, name: &CStr, buffer: &mut [u8]) -> SysResult<usize> {
+    // SAFETY: the pointer and length describe `buffer`.
+    let n = unsafe {
+        libc::readlinkat(
+            dir.as_raw_fd(),
+            name.as_ptr(),
+            buffer.as_mut_ptr().cast(),
+            buffer.len(),
+        )
+    };
+    check(n as libc::c_long).map(|n| n as usize)
+}
+
+/// Changes the working directory to an open directory.
+pub fn chdir_fd(dir: BorrowedFd<'_>) -> SysResult<()> {
+    // SAFETY: takes an integer.
+    check_int(unsafe { libc::fchdir(dir.as_raw_fd()) })?;
+    Ok(())
+}
+
+/// Cuts an open file to `length` bytes.
+pub fn truncate(fd: BorrowedFd<'_>, length: u64) -> SysResult<()> {
+    // SAFETY: takes integers.
+    check_int(unsafe { libc::ftruncate(fd.as_raw_fd(), length as libc::off_t) })?;
+    Ok(())
+}

@@ -1,0 +1,6 @@
+//! The node runtime on real containers. Needs root.
+//!
+//! Every test has a runtime of its own (directories, cgroup), which its guard resets.
+
+mod basics;
+mod support;
