@@ -3,7 +3,9 @@
 //! No I/O here, and no dependency on any other crate of the workspace.
 
 pub mod names;
+pub mod patch;
 pub mod quantity;
+pub mod schema;
 pub mod selector;
 pub mod status;
 pub mod time;

@@ -1,0 +1,251 @@
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::{Format, PatchError, apply, merge_patch, strategic_patch};
+use crate::schema::Schema;
+use crate::status::Status;
+
+fn strategic(group: &str, kind: &str, object: Value, patch: Value) -> Result<Value, PatchError> {
+    strategic_patch(Schema::builtin().kind(group, "v1", kind).unwrap(), &object, patch)
+}
+
+fn pod(object: Value, patch: Value) -> Value {
+    strategic("", "Pod", json!({ "spec": object }), json!({ "spec": patch })).unwrap()["spec"].take()
+}
+
+#[test]
+fn lists_merge_by_key() {
+    let object = json!({"containers": [{"name": "a", "image": "1", "env": [{"name": "X", "value": "1"}]},
+                                       {"name": "b", "image": "1"}]});
+    let patch =
+        json!({"containers": [{"name": "b", "image": "2"}, {"name": "c", "image": "3", "tty": null}]});
+    assert_eq!(
+        pod(object.clone(), patch),
+        json!({"containers": [{"name": "a", "image": "1", "env": [{"name": "X", "value": "1"}]},
+                              {"name": "b", "image": "2"}, {"name": "c", "image": "3"}]})
+    );
+    let patch = json!({"containers": [{"name": "a", "env": [{"name": "X", "value": null}, {"name": "Y", "value": "2"}]}]});
+    assert_eq!(
+        pod(object.clone(), patch)["containers"][0]["env"],
+        json!([{"name": "X"}, {"name": "Y", "value": "2"}])
+    );
+    let patch = json!({"containers": [{"name": "a", "$patch": "delete"}]});
+    assert_eq!(
+        pod(object.clone(), patch),
+        json!({"containers": [{"name": "b", "image": "1"}]})
+    );
+    let patch = json!({"containers": [{"$patch": "replace"}, {"name": "z"}]});
+    assert_eq!(pod(object, patch), json!({"containers": [{"name": "z"}]}));
+}
+
+#[test]
+fn atomic_lists_and_plain_values_are_replaced() {
+    let object =
+        json!({"tolerations": [{"key": "a"}], "nodeSelector": {"a": "1", "b": "2"}, "hostname": "x"});
+    let patch =
+        json!({"tolerations": [{"key": "b"}], "nodeSelector": {"b": null, "c": "3"}, "hostname": null});
+    assert_eq!(
+        pod(object, patch),
+        json!({"tolerations": [{"key": "b"}], "nodeSelector": {"a": "1", "c": "3"}})
+    );
+}
+
+#[test]
+fn order_directives() {
+    let object = json!({"containers": [{"name": "a"}, {"name": "server"}, {"name": "b"}]});
+    let patch = json!({"$setElementOrder/containers": [{"name": "b"}, {"name": "c"}, {"name": "a"}],
+                       "containers": [{"name": "c", "image": "i"}]});
+    assert_eq!(
+        pod(object.clone(), patch),
+        json!({"containers": [{"name": "server"}, {"name": "b"}, {"name": "c", "image": "i"}, {"name": "a"}]})
+    );
+    let wrong =
+        json!({"spec": {"$setElementOrder/containers": [{"name": "a"}], "containers": [{"name": "c"}]}});
+    let error = strategic("", "Pod", json!({ "spec": object }), wrong)
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("doesn't match $setElementOrder list"), "{error}");
+}
+
+#[test]
+fn lists_of_plain_values() {
+    let object = json!({"metadata": {"finalizers": ["a", "b"]}});
+    let patch = json!({"metadata": {"$deleteFromPrimitiveList/finalizers": ["a"],
+        "$setElementOrder/finalizers": ["b", "c"], "finalizers": ["c"]}});
+    assert_eq!(
+        strategic("", "Pod", object.clone(), patch).unwrap(),
+        json!({"metadata": {"finalizers": ["b", "c"]}})
+    );
+    let patch = json!({"metadata": {"finalizers": ["b", "c"]}});
+    assert_eq!(
+        strategic("", "Pod", object, patch).unwrap(),
+        json!({"metadata": {"finalizers": ["a", "b", "c"]}})
+    );
+}
+
+#[test]
+fn retained_keys() {
+    let object = json!({"spec": {"strategy": {"type": "RollingUpdate", "rollingUpdate": {"maxSurge": 1}}}});
+    let patch = json!({"spec": {"strategy": {"$retainKeys": ["type"], "type": "Recreate"}}});
+    assert_eq!(
+        strategic("apps", "Deployment", object.clone(), patch).unwrap(),
+        json!({"spec": {"strategy": {"type": "Recreate"}}})
+    );
+    let patch = json!({"spec": {"strategy": {"$retainKeys": [], "type": "Recreate"}}});
+    assert!(strategic("apps", "Deployment", object, patch).is_err());
+    let object = json!({"volumes": [{"name": "v", "emptyDir": {}}]});
+    let patch =
+        json!({"volumes": [{"name": "v", "$retainKeys": ["name", "secret"], "secret": {"secretName": "s"}}]});
+    assert_eq!(
+        pod(object, patch),
+        json!({"volumes": [{"name": "v", "secret": {"secretName": "s"}}]})
+    );
+}
+
+#[test]
+fn object_directives() {
+    let object = json!({"securityContext": {"runAsUser": 1, "runAsGroup": 2}});
+    let replace = json!({"securityContext": {"$patch": "replace", "runAsUser": 3}});
+    assert_eq!(
+        pod(object.clone(), replace),
+        json!({"securityContext": {"runAsUser": 3}})
+    );
+    let delete = json!({"securityContext": {"$patch": "delete"}});
+    assert_eq!(pod(object.clone(), delete), json!({"securityContext": {}}));
+    let wrong = json!({"spec": {"securityContext": {"$patch": "x"}}});
+    assert!(strategic("", "Pod", json!({ "spec": object }), wrong).is_err());
+}
+
+#[test]
+fn what_cannot_be_merged() {
+    let object = json!({"spec": {"containers": [{"name": "a"}]}});
+    let error = strategic(
+        "",
+        "Pod",
+        object.clone(),
+        json!({"spec": {"containers": [{"image": "x"}]}}),
+    )
+    .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "map: {\"image\":\"x\"} does not contain declared merge key: name"
+    );
+    assert!(strategic("", "Pod", object.clone(), json!([])).is_err());
+    assert!(strategic("", "Pod", object, json!({"spec": {"containers": [["x"]]}})).is_err());
+}
+
+#[test]
+fn kubectl_set_image_and_scale() {
+    let object = json!({"spec": {"replicas": 1, "template": {"spec": {"containers": [{"name": "a", "image": "x:1"}]}}}});
+    let patch = json!({"spec": {"template": {"spec": {"$setElementOrder/containers": [{"name": "a"}],
+        "containers": [{"name": "a", "image": "x:2"}]}}}});
+    let new = strategic("apps", "Deployment", object, patch).unwrap();
+    assert_eq!(
+        new,
+        json!({"spec": {"replicas": 1, "template": {"spec": {"containers": [{"name": "a", "image": "x:2"}]}}}})
+    );
+}
+
+#[test]
+fn merge_patches() {
+    // The table of RFC 7386, appendix A.
+    let cases = [
+        (json!({"a": "b"}), json!({"a": "c"}), json!({"a": "c"})),
+        (json!({"a": "b"}), json!({"b": "c"}), json!({"a": "b", "b": "c"})),
+        (json!({"a": "b"}), json!({"a": null}), json!({})),
+        (json!({"a": "b", "b": "c"}), json!({"a": null}), json!({"b": "c"})),
+        (json!({"a": ["b"]}), json!({"a": "c"}), json!({"a": "c"})),
+        (json!({"a": "c"}), json!({"a": ["b"]}), json!({"a": ["b"]})),
+        (
+            json!({"a": {"b": "c"}}),
+            json!({"a": {"b": "d", "c": null}}),
+            json!({"a": {"b": "d"}}),
+        ),
+        (json!({"a": [{"b": "c"}]}), json!({"a": [1]}), json!({"a": [1]})),
+        (json!(["a", "b"]), json!(["c", "d"]), json!(["c", "d"])),
+        (json!({"a": "b"}), json!(["c"]), json!(["c"])),
+        (json!({"a": "foo"}), json!(null), json!(null)),
+        (json!({"e": null}), json!({"a": 1}), json!({"e": null, "a": 1})),
+        (json!([1, 2]), json!({"a": "b", "c": null}), json!({"a": "b"})),
+        (
+            json!({}),
+            json!({"a": {"bb": {"ccc": null}}}),
+            json!({"a": {"bb": {}}}),
+        ),
+    ];
+    for (mut object, patch, expected) in cases {
+        merge_patch(&mut object, patch);
+        assert_eq!(object, expected);
+    }
+}
+
+#[test]
+fn json_patches_and_their_errors() {
+    let object = json!({"metadata": {"labels": {"a": "b"}}});
+    let run = |body: &str| apply(Format::Json, None, &object, body.as_bytes());
+    let patched = run(r#"[{"op": "replace", "path": "/metadata/labels/a", "value": "c"}]"#).unwrap();
+    assert_eq!(patched.value, json!({"metadata": {"labels": {"a": "c"}}}));
+    let code = |body: &str| Status::from(run(body).unwrap_err()).code;
+    assert_eq!(
+        code(r#"[{"op": "test", "path": "/metadata/labels/a", "value": "x"}]"#),
+        422
+    );
+    assert_eq!(code(r#"[{"op": "remove", "path": "/nothing"}]"#), 422);
+    assert_eq!(code(r#"[{"op": "jump", "path": "/a"}]"#), 400);
+    assert_eq!(code("{}"), 400);
+    assert_eq!(code("[{"), 400);
+    let many = format!(
+        "[{}]",
+        vec![r#"{"op":"test","path":"","value":1}"#; 10_001].join(",")
+    );
+    assert_eq!(code(&many), 413);
+    let copies: Vec<String> = (0..40)
+        .map(|i| format!(r#"{{"op":"copy","from":"","path":"/c{i}"}}"#))
+        .collect();
+    assert_eq!(code(&format!("[{}]", copies.join(","))), 422);
+}
+
+#[test]
+fn content_types() {
+    let of = Format::from_content_type;
+    assert_eq!(
+        of("application/strategic-merge-patch+json; charset=utf-8"),
+        Some(Format::Strategic)
+    );
+    assert_eq!(of("application/apply-patch+yaml"), None);
+    let error = apply(Format::Strategic, None, &json!({}), b"{}").unwrap_err();
+    assert_eq!(Status::from(error).code, 415);
+}
+
+fn names() -> impl Strategy<Value = Vec<String>> {
+    proptest::sample::subsequence(vec!["a", "b", "c", "d", "e"], 0..5)
+        .prop_shuffle()
+        .prop_map(|names| names.into_iter().map(str::to_owned).collect())
+}
+
+proptest! {
+    #[test]
+    fn merging_keeps_every_item_once(old in names(), new in names()) {
+        let list = |names: &[String], image: &str| -> Value {
+            names.iter().map(|name| json!({"name": name, "image": image})).collect()
+        };
+        let merged = pod(json!({"containers": list(&old, "old")}), json!({"containers": list(&new, "new")}));
+        let merged: Vec<(String, String)> = merged["containers"].as_array().unwrap().iter()
+            .map(|item| (item["name"].as_str().unwrap().to_owned(), item["image"].as_str().unwrap().to_owned()))
+            .collect();
+        for name in old.iter().chain(&new) {
+            let expected = if new.contains(name) { "new" } else { "old" };
+            prop_assert_eq!(merged.iter().filter(|(n, image)| n == name && image == expected).count(), 1);
+        }
+        prop_assert_eq!(merged.len(), old.iter().chain(&new).collect::<std::collections::BTreeSet<_>>().len());
+        // Items of the patch keep the patch's order.
+        let ours: Vec<&String> = merged.iter().map(|(n, _)| n).filter(|n| new.contains(n)).collect();
+        prop_assert_eq!(ours, new.iter().collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn an_empty_patch_changes_nothing(old in names()) {
+        let object = json!({"containers": old.iter().map(|name| json!({"name": name})).collect::<Value>()});
+        prop_assert_eq!(pod(object.clone(), json!({})), object);
+    }
+}

@@ -1,0 +1,309 @@
+//! Makes an object fit its type, as decoding into upstream's Go structs does: unknown fields go (and are reported),
+//! nulls go, quantities and times take their canonical form, and what has the wrong type is an error.
+
+use std::fmt::Write;
+
+use serde_json::{Map, Value};
+
+use super::{Definition, Node, Schema, Type};
+use crate::quantity::Quantity;
+use crate::time;
+
+/// What was found besides.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Conformed {
+    /// Upstream's texts, e.g. `unknown field "spec.foo"`.
+    pub unknown: Vec<String>,
+}
+
+/// A value of the wrong type; the text is that of Go's JSON decoder.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct TypeError(pub String);
+
+/// Upstream stops listing after this many.
+const MAX_UNKNOWN: usize = 100;
+
+impl Type<'_> {
+    /// Makes the object fit this type.
+    pub fn conform(self, object: &mut Value) -> Result<Conformed, TypeError> {
+        let mut walk = Walk {
+            schema: self.schema,
+            path: Vec::new(),
+            owner: "",
+            unknown: Vec::new(),
+        };
+        if !object.is_object() {
+            let found = found(object);
+            let name = go_name(&self.definition.name);
+            return Err(TypeError(format!(
+                "json: cannot unmarshal {found} into Go value of type {name}"
+            )));
+        }
+        walk.fields(self.definition, object)?;
+        Ok(Conformed {
+            unknown: walk.unknown,
+        })
+    }
+}
+
+enum Step {
+    Field(String),
+    Index(usize),
+}
+
+struct Walk<'a> {
+    schema: &'a Schema,
+    path: Vec<Step>,
+    /// Short name of the struct that the current field belongs to.
+    owner: &'a str,
+    unknown: Vec<String>,
+}
+
+impl<'a> Walk<'a> {
+    fn fields(&mut self, definition: &'a Definition, value: &mut Value) -> Result<(), TypeError> {
+        let Some(map) = value.as_object_mut() else {
+            return Ok(());
+        };
+        let mut unknown = Vec::new();
+        let mut null = Vec::new();
+        for (name, value) in map.iter_mut() {
+            let Some(field) = definition.field(name) else {
+                if !definition.preserve_unknown {
+                    unknown.push(name.clone());
+                }
+                continue;
+            };
+            if value.is_null() {
+                if field.node != Node::Any {
+                    null.push(name.clone());
+                }
+                continue;
+            }
+            self.path.push(Step::Field(name.clone()));
+            let owner = std::mem::replace(&mut self.owner, definition.short_name());
+            self.value(&field.node, value)?;
+            self.owner = owner;
+            self.path.pop();
+        }
+        for name in unknown {
+            if self.unknown.len() < MAX_UNKNOWN {
+                let text = format!("unknown field \"{}\"", self.path_to(&name));
+                self.unknown.push(text);
+            }
+            map.remove(&name);
+        }
+        for name in null {
+            map.remove(&name);
+        }
+        Ok(())
+    }
+
+    fn value(&mut self, node: &'a Node, value: &mut Value) -> Result<(), TypeError> {
+        match node {
+            Node::Any => Ok(()),
+            Node::Struct(index) => {
+                let Some(definition) = self.schema.definition(*index) else {
+                    return Ok(());
+                };
+                if !value.is_object() {
+                    return Err(self.wrong(value, node));
+                }
+                self.fields(definition, value)
+            }
+            Node::List(item) => {
+                let Value::Array(items) = value else {
+                    return Err(self.wrong(value, node));
+                };
+                for (index, value) in items.iter_mut().enumerate() {
+                    if value.is_null() {
+                        *value = zero(item);
+                    }
+                    self.path.push(Step::Index(index));
+                    self.value(item, value)?;
+                    self.path.pop();
+                }
+                Ok(())
+            }
+            Node::Map(inner) => {
+                let Value::Object(map) = value else {
+                    return Err(self.wrong(value, node));
+                };
+                for (name, value) in map.iter_mut() {
+                    if value.is_null() {
+                        *value = zero(inner);
+                    }
+                    self.path.push(Step::Field(name.clone()));
+                    self.value(inner, value)?;
+                    self.path.pop();
+                }
+                Ok(())
+            }
+            plain => self.plain(plain, value),
+        }
+    }
+
+    fn plain(&self, node: &Node, value: &mut Value) -> Result<(), TypeError> {
+        let fits = match node {
+            Node::Object => value.is_object(),
+            Node::String => value.is_string(),
+            Node::Boolean => value.is_boolean(),
+            Node::Number => value.is_number(),
+            Node::Int32 => integer(value).is_some_and(|number| i32::try_from(number).is_ok()),
+            Node::Int64 => integer(value).is_some(),
+            Node::IntOrString => {
+                value.is_string() || integer(value).is_some_and(|n| i32::try_from(n).is_ok())
+            }
+            Node::Bytes => return self.bytes(value),
+            Node::Quantity => {
+                if !value.is_string() && !value.is_number() {
+                    return Err(TypeError(crate::quantity::QuantityError::Format.to_string()));
+                }
+                let quantity = Quantity::from_json(value).map_err(|error| TypeError(error.to_string()))?;
+                *value = Value::from(quantity.to_string());
+                true
+            }
+            Node::Time => return self.time(value, |text| time::parse(text).map(time::format)),
+            Node::MicroTime => {
+                return self.time(value, |text| time::parse_micro(text).map(time::format_micro));
+            }
+            Node::Any | Node::Struct(_) | Node::List(_) | Node::Map(_) => true,
+        };
+        if !fits {
+            return Err(self.wrong(value, node));
+        }
+        // 3.0 is an integer on the wire; keep it as one.
+        if matches!(node, Node::Int32 | Node::Int64 | Node::IntOrString)
+            && value.is_f64()
+            && let Some(number) = integer(value)
+        {
+            *value = Value::from(number);
+        }
+        Ok(())
+    }
+
+    fn bytes(&self, value: &Value) -> Result<(), TypeError> {
+        use base64::Engine;
+        let Some(text) = value.as_str() else {
+            return Err(self.wrong(value, &Node::Bytes));
+        };
+        match base64::engine::general_purpose::STANDARD.decode(text) {
+            Ok(_) => Ok(()),
+            Err(error) => {
+                let at = match error {
+                    base64::DecodeError::InvalidByte(at, _)
+                    | base64::DecodeError::InvalidLastSymbol(at, _) => at,
+                    _ => text.len(),
+                };
+                Err(TypeError(format!("illegal base64 data at input byte {at}")))
+            }
+        }
+    }
+
+    fn time(&self, value: &mut Value, canonical: impl Fn(&str) -> Option<String>) -> Result<(), TypeError> {
+        let Some(text) = value.as_str() else {
+            return Err(self.wrong(value, &Node::Time));
+        };
+        let Some(canonical) = canonical(text) else {
+            let text = crate::status::go_quote(text);
+            return Err(TypeError(format!(
+                "parsing time {text} as \"2006-01-02T15:04:05Z07:00\": cannot parse {text} as \"2006\""
+            )));
+        };
+        *value = Value::from(canonical);
+        Ok(())
+    }
+
+    fn wrong(&self, value: &Value, node: &Node) -> TypeError {
+        let mut path = String::new();
+        for step in &self.path {
+            if let Step::Field(name) = step {
+                if !path.is_empty() {
+                    path.push('.');
+                }
+                path.push_str(name);
+            }
+        }
+        TypeError(format!(
+            "json: cannot unmarshal {} into Go struct field {}.{path} of type {}",
+            found(value),
+            self.owner,
+            self.go_type(node)
+        ))
+    }
+
+    fn path_to(&self, name: &str) -> String {
+        let mut out = String::new();
+        for step in &self.path {
+            match step {
+                Step::Field(name) if out.is_empty() => out.push_str(name),
+                Step::Field(name) => drop(write!(out, ".{name}")),
+                Step::Index(index) => drop(write!(out, "[{index}]")),
+            }
+        }
+        if !out.is_empty() {
+            out.push('.');
+        }
+        out + name
+    }
+
+    fn go_type(&self, node: &Node) -> String {
+        match node {
+            Node::Any | Node::Object => "map[string]interface {}".to_owned(),
+            Node::String | Node::Time | Node::MicroTime => "string".to_owned(),
+            Node::Bytes => "[]uint8".to_owned(),
+            Node::Boolean => "bool".to_owned(),
+            Node::Int32 | Node::IntOrString => "int32".to_owned(),
+            Node::Int64 => "int64".to_owned(),
+            Node::Number => "float64".to_owned(),
+            Node::Quantity => "resource.Quantity".to_owned(),
+            Node::Struct(index) => self
+                .schema
+                .definition(*index)
+                .map_or_else(String::new, |d| go_name(&d.name)),
+            Node::List(item) => format!("[]{}", self.go_type(item)),
+            Node::Map(inner) => format!("map[string]{}", self.go_type(inner)),
+        }
+    }
+}
+
+/// `io.k8s.api.core.v1.Pod` as `v1.Pod`.
+fn go_name(name: &str) -> String {
+    let parts: Vec<&str> = name.rsplitn(3, '.').collect();
+    match parts[..] {
+        [kind, package, ..] => format!("{package}.{kind}"),
+        _ => name.to_owned(),
+    }
+}
+
+fn integer(value: &Value) -> Option<i64> {
+    value.as_i64().or_else(|| {
+        let float = value.as_f64()?;
+        // Beyond 2^53 a float is no exact integer.
+        (float.fract() == 0.0 && float.abs() < 9_007_199_254_740_992.0).then_some(float as i64)
+    })
+}
+
+fn found(value: &Value) -> String {
+    match value {
+        Value::Null => "null".to_owned(),
+        Value::Bool(_) => "bool".to_owned(),
+        Value::Number(number) => format!("number {number}"),
+        Value::String(_) => "string".to_owned(),
+        Value::Array(_) => "array".to_owned(),
+        Value::Object(_) => "object".to_owned(),
+    }
+}
+
+/// What null means inside a list or map.
+fn zero(node: &Node) -> Value {
+    match node {
+        Node::String | Node::Bytes => Value::from(""),
+        Node::Boolean => Value::from(false),
+        Node::Int32 | Node::Int64 | Node::Number | Node::IntOrString => Value::from(0),
+        Node::Quantity => Value::from("0"),
+        Node::List(_) => Value::Array(Vec::new()),
+        Node::Struct(_) | Node::Map(_) | Node::Object => Value::Object(Map::new()),
+        Node::Any | Node::Time | Node::MicroTime => Value::Null,
+    }
+}

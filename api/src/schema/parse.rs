@@ -1,0 +1,150 @@
+//! Reads JSON into a `Value` and notices fields that appear twice, which `serde_json` alone lets pass.
+
+use std::cell::RefCell;
+use std::fmt;
+use std::fmt::Write;
+
+use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
+use serde_json::{Map, Number, Value};
+
+/// JSON that was read.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Parsed {
+    /// The value; of a repeated field, the last one.
+    pub value: Value,
+    /// Upstream's texts, e.g. `duplicate field "spec.replicas"`.
+    pub duplicates: Vec<String>,
+}
+
+/// Not JSON.
+#[derive(Debug, thiserror::Error)]
+#[error("{source}")]
+pub struct ParseError {
+    #[from]
+    source: serde_json::Error,
+}
+
+/// Reads one JSON value. Nesting is limited to 128 levels, as a defence.
+pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
+    let state = State::default();
+    let mut deserializer = serde_json::Deserializer::from_slice(bytes);
+    let value = Seed(&state).deserialize(&mut deserializer)?;
+    deserializer.end()?;
+    Ok(Parsed {
+        value,
+        duplicates: state.duplicates.into_inner(),
+    })
+}
+
+#[derive(Debug)]
+enum Step {
+    Field(String),
+    Index(usize),
+}
+
+#[derive(Debug, Default)]
+struct State {
+    path: RefCell<Vec<Step>>,
+    duplicates: RefCell<Vec<String>>,
+}
+
+/// Upstream stops listing after this many.
+const MAX_DUPLICATES: usize = 100;
+
+impl State {
+    fn duplicate(&self, name: &str) {
+        let mut duplicates = self.duplicates.borrow_mut();
+        if duplicates.len() >= MAX_DUPLICATES {
+            return;
+        }
+        let mut text = String::new();
+        for step in self.path.borrow().iter() {
+            match step {
+                Step::Field(name) if text.is_empty() => text.push_str(name),
+                Step::Field(name) => drop(write!(text, ".{name}")),
+                Step::Index(index) => drop(write!(text, "[{index}]")),
+            }
+        }
+        let dot = if text.is_empty() { "" } else { "." };
+        let text = format!("duplicate field \"{text}{dot}{name}\"");
+        if !duplicates.contains(&text) {
+            duplicates.push(text);
+        }
+    }
+}
+
+#[derive(Clone, Copy)]
+struct Seed<'a>(&'a State);
+
+impl<'de> DeserializeSeed<'de> for Seed<'_> {
+    type Value = Value;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for Seed<'_> {
+    type Value = Value;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("JSON")
+    }
+
+    fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
+        Ok(Value::Bool(value))
+    }
+
+    fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_f64<E: Error>(self, value: f64) -> Result<Value, E> {
+        Number::from_f64(value)
+            .map(Value::Number)
+            .ok_or_else(|| E::custom("number out of range"))
+    }
+
+    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+        Ok(Value::from(value))
+    }
+
+    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+        Ok(Value::String(value))
+    }
+
+    fn visit_unit<E>(self) -> Result<Value, E> {
+        Ok(Value::Null)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        let mut items = Vec::new();
+        loop {
+            self.0.path.borrow_mut().push(Step::Index(items.len()));
+            let item = access.next_element_seed(self)?;
+            self.0.path.borrow_mut().pop();
+            match item {
+                Some(item) => items.push(item),
+                None => return Ok(Value::Array(items)),
+            }
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        let mut map = Map::new();
+        while let Some(name) = access.next_key::<String>()? {
+            if map.contains_key(&name) {
+                self.0.duplicate(&name);
+            }
+            self.0.path.borrow_mut().push(Step::Field(name.clone()));
+            let value = access.next_value_seed(self)?;
+            self.0.path.borrow_mut().pop();
+            map.insert(name, value);
+        }
+        Ok(Value::Object(map))
+    }
+}

@@ -1,0 +1,189 @@
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::{LISTS, Node, Schema, list_line, parse};
+
+fn conform(group: &str, kind: &str, value: &Value) -> Result<(Value, Vec<String>), String> {
+    let mut value = value.clone();
+    let kind = Schema::builtin().kind(group, "v1", kind).unwrap();
+    match kind.conform(&mut value) {
+        Ok(conformed) => Ok((value, conformed.unknown)),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+#[test]
+fn every_line_of_the_files_is_understood() {
+    let schema = Schema::builtin();
+    assert!(schema.definitions().len() > 400);
+    for definition in schema.definitions() {
+        for field in &definition.fields {
+            // Every name in a type was found, so that `any` is only where it is written.
+            let mut node = &field.node;
+            while let Node::List(inner) | Node::Map(inner) = node {
+                node = inner;
+            }
+            let any = *node == Node::Any;
+            assert!(
+                !any || definition.name.contains("apiextensions") || definition.name.contains("runtime"),
+                "{} {}",
+                definition.name,
+                field.name
+            );
+        }
+    }
+    for line in LISTS.lines().filter(|line| !line.starts_with('#')) {
+        let (name, field, _) = list_line(line).unwrap_or_else(|| panic!("{line}"));
+        let definition = schema
+            .named(&name)
+            .unwrap_or_else(|| panic!("{line}"))
+            .definition();
+        assert!(field == "-" || definition.field(field).is_some(), "{line}");
+    }
+}
+
+#[test]
+fn unknown_fields_are_reported_and_pruned() {
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "foo": 1, "metadata": {"name": "p", "creationTimestamp": null},
+        "spec": {"bar": null, "containers": [{"name": "c", "imag": "x"}, {"name": "d"}], "nodeSelector": {"any": "x"}}});
+    let (value, unknown) = conform("", "Pod", &pod).unwrap();
+    assert_eq!(
+        unknown,
+        [
+            "unknown field \"spec.containers[0].imag\"",
+            "unknown field \"spec.bar\"",
+            "unknown field \"foo\""
+        ]
+    );
+    assert_eq!(
+        value,
+        json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "p"},
+            "spec": {"containers": [{"name": "c"}, {"name": "d"}], "nodeSelector": {"any": "x"}}})
+    );
+}
+
+#[test]
+fn wrong_types_read_as_in_go() {
+    let cases = [
+        (
+            "apps",
+            "Deployment",
+            json!({"spec": {"replicas": "3"}}),
+            "json: cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas of type int32",
+        ),
+        (
+            "",
+            "Pod",
+            json!({"spec": {"containers": {"name": "c"}}}),
+            "json: cannot unmarshal object into Go struct field PodSpec.spec.containers of type []v1.Container",
+        ),
+        (
+            "",
+            "Pod",
+            json!({"spec": {"containers": [{"name": 1}]}}),
+            "json: cannot unmarshal number 1 into Go struct field Container.spec.containers.name of type string",
+        ),
+        (
+            "",
+            "Pod",
+            json!({"spec": {"containers": ["c"]}}),
+            "json: cannot unmarshal string into Go struct field PodSpec.spec.containers of type v1.Container",
+        ),
+        (
+            "",
+            "ConfigMap",
+            json!({"data": {"a": true}}),
+            "json: cannot unmarshal bool into Go struct field ConfigMap.data.a of type string",
+        ),
+        (
+            "",
+            "Pod",
+            json!({"spec": {"terminationGracePeriodSeconds": 1.5}}),
+            "json: cannot unmarshal number 1.5 into Go struct field PodSpec.spec.terminationGracePeriodSeconds of type int64",
+        ),
+        (
+            "",
+            "Pod",
+            json!({"spec": {"containers": [{"resources": {"limits": {"cpu": "1x"}}}]}}),
+            "quantities must match the regular expression '^([+-]?[0-9.]+)([eEinumkKMGTP]*[-+]?[0-9]*)$'",
+        ),
+        (
+            "",
+            "Secret",
+            json!({"data": {"a": "%"}}),
+            "illegal base64 data at input byte 0",
+        ),
+        (
+            "",
+            "Pod",
+            json!([]),
+            "json: cannot unmarshal array into Go value of type v1.Pod",
+        ),
+    ];
+    for (group, kind, value, text) in cases {
+        assert_eq!(conform(group, kind, &value).unwrap_err(), text);
+    }
+}
+
+#[test]
+fn values_take_their_canonical_form() {
+    let pod = json!({"metadata": {"creationTimestamp": "2024-01-01T02:00:00.5+02:00"}, "spec": {"terminationGracePeriodSeconds": 5.0,
+        "containers": [{"name": "c", "resources": {"requests": {"cpu": 0.5, "memory": "1024Mi"}}, "args": [null],
+            "livenessProbe": {"httpGet": {"port": "http"}}}]}});
+    let (value, _) = conform("", "Pod", &pod).unwrap();
+    assert_eq!(
+        value,
+        json!({"metadata": {"creationTimestamp": "2024-01-01T00:00:00Z"}, "spec": {"terminationGracePeriodSeconds": 5,
+            "containers": [{"name": "c", "resources": {"requests": {"cpu": "500m", "memory": "1Gi"}}, "args": [""],
+                "livenessProbe": {"httpGet": {"port": "http"}}}]}})
+    );
+    let lease = json!({"spec": {"renewTime": "2024-01-01T00:00:00.000123Z"}});
+    assert_eq!(conform("coordination.k8s.io", "Lease", &lease).unwrap().0, lease);
+}
+
+#[test]
+fn duplicates_are_noticed() {
+    let parsed = parse(br#"{"a": {"b": [{"c": 1, "c": 2}, 1], "b": 1}, "a": 3, "a": 4}"#).unwrap();
+    assert_eq!(
+        parsed.duplicates,
+        [
+            "duplicate field \"a.b[0].c\"",
+            "duplicate field \"a.b\"",
+            "duplicate field \"a\""
+        ]
+    );
+    assert_eq!(parsed.value, json!({"a": 4}));
+    assert!(parse(b"{} x").is_err());
+    assert!(parse(b"{\"a\": NaN}").is_err());
+    let deep = "[".repeat(100_000);
+    assert!(parse(deep.as_bytes()).is_err());
+}
+
+#[test]
+fn the_schema_is_small() {
+    // Rough, but catches a schema that grew by an order of magnitude: definitions, fields and their boxes.
+    let schema = Schema::builtin();
+    let fields: usize = schema
+        .definitions()
+        .iter()
+        .map(|definition| definition.fields.len())
+        .sum();
+    let bytes = std::mem::size_of_val(schema.definitions()) + fields * size_of::<super::Field>();
+    assert!(bytes < 400_000, "{bytes} bytes");
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
+        let _ = parse(&bytes);
+    }
+
+    #[test]
+    fn parsing_agrees_with_serde(text in r#"(\{"a":(1|"x"|null|[1,2.5]|\{\}),"b":\[true,-7,1e3\]\})"#) {
+        let ours = parse(text.as_bytes());
+        match serde_json::from_str::<Value>(&text) {
+            Ok(value) => prop_assert_eq!(ours.unwrap().value, value),
+            Err(_) => prop_assert!(ours.is_err()),
+        }
+    }
+}
