@@ -56,6 +56,8 @@ pub struct Worker {
     plan_wake: Option<Instant>,
     /// When volume content must be renewed.
     renew_at: Option<Instant>,
+    /// Delay before a failed mount is tried again.
+    mount_delay: Duration,
     refreshing: bool,
     refresh_again: bool,
     /// Ends that were reported before the start that they belong to.
@@ -98,6 +100,7 @@ impl Worker {
             tokens: Tokens::default(),
             plan_wake: None,
             renew_at: None,
+            mount_delay: observe::FIRST_MOUNT_RETRY,
             refreshing: false,
             refresh_again: false,
             early_exits: HashSet::new(),

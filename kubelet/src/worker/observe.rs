@@ -23,6 +23,9 @@ use crate::volume;
 const RETRY: Duration = Duration::from_secs(10);
 /// Attempts at things that depend on netd or the runtime only are cheap and local.
 const LOCAL_RETRY: Duration = Duration::from_secs(2);
+/// Mounting waits longer and longer, as upstream's volume manager; a referenced object that changes ends the wait.
+pub(super) const FIRST_MOUNT_RETRY: Duration = Duration::from_secs(1);
+const LONGEST_MOUNT_RETRY: Duration = Duration::from_secs(122);
 
 impl Worker {
     pub(super) fn observe(&mut self, message: Message) {
@@ -40,10 +43,18 @@ impl Worker {
         let old = std::mem::replace(&mut self.pod, pod);
         let (was, is) = (&old.metadata, &self.pod.metadata);
         let relabelled = was.labels != is.labels || was.annotations != is.annotations;
+        let changed =
+            relabelled || was.deletion_timestamp != is.deletion_timestamp || old.spec != self.pod.spec;
         if relabelled && self.state.volumes == Volumes::Ready && volume::shows_metadata(&self.pod) {
             self.refresh_volumes();
         }
-        self.check_foreign_status();
+        if let Some(status) = &self.desired {
+            self.context.registry.update(&self.pod, status, &self.state);
+            if changed {
+                self.checkpoint();
+            }
+        }
+        self.check_foreign_status(Now::read());
     }
 
     /// The pod is to be stopped: fixes when everything must have ended, and moves that forward when a later deletion
@@ -204,6 +215,7 @@ impl Worker {
                 self.renew_at = mounted.renew_at.map(Self::instant);
                 if !refresh {
                     self.state.volumes = Volumes::Ready;
+                    self.mount_delay = FIRST_MOUNT_RETRY;
                 }
             }
             Err((volume, error)) => {

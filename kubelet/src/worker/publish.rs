@@ -13,6 +13,8 @@ use crate::status;
 
 /// Delay after the first failure; doubles.
 pub(super) const FIRST_RETRY: Duration = Duration::from_millis(200);
+/// Delay before a status that somebody else has overwritten is sent again.
+const CONTESTED: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(10);
 
 /// The API's answer to a status.
@@ -97,7 +99,7 @@ impl Worker {
 
     /// If somebody else has overwritten our part of the status (the node controller, while the node seemed lost), it is
     /// sent again.
-    pub(super) fn check_foreign_status(&mut self) {
+    pub(super) fn check_foreign_status(&mut self, now: Now) {
         let newer = match (version(&self.pod), self.accepted_version) {
             (Some(seen), Some(ours)) => seen > ours,
             _ => false,
@@ -113,6 +115,8 @@ impl Worker {
         });
         if accepted.phase != found.phase || condition_differs {
             self.accepted = None;
+            // Two writers that disagree must not drive each other round.
+            self.publish_retry_at = Some(now.mono + CONTESTED);
         }
     }
 }
