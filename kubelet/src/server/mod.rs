@@ -1,6 +1,31 @@
 //! The HTTPS server on 10250: logs, exec, attach, port-forward, stats, health.
 //!
 //! It knows pods only through [`PodLookup`], so that it can be tested without the pod workers.
+//!
+//! | Module | What lives there |
+//! |---|---|
+//! | [`tls`], [`listen`] | connections |
+//! | [`auth`] | who asks, and whether they may |
+//! | [`route`], [`query`] | what is asked; pure |
+//! | [`logs`] | container logs |
+//! | [`streams`], [`session`] | exec, attach, run |
+//! | [`portforward`] | TCP into a pod |
+//! | [`upgrade`], [`spdy`] | what streams travel in |
+//! | [`stats`] | usage |
+
+mod answer;
+mod auth;
+mod listen;
+mod logs;
+mod portforward;
+mod query;
+mod route;
+mod session;
+mod spdy;
+mod stats;
+mod streams;
+mod tls;
+mod upgrade;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -8,6 +33,8 @@ use std::sync::Arc;
 
 use k8s_openapi::api::core::v1::Pod;
 use keelson_runtime::node::{ContainerState, NodeRuntime};
+
+pub use listen::serve;
 
 /// What the server asks of the rest of the kubelet.
 pub trait PodLookup: Send + Sync + 'static {
@@ -43,16 +70,18 @@ pub struct Server {
     pub address: SocketAddr,
 }
 
-/// Binds and serves in background tasks. `client` answers SubjectAccessReviews for callers that are not the API
-/// server itself.
-pub async fn serve(
-    config: ServerConfig,
+/// Runs a call of the runtime off the event loop. A panic in it becomes an error of this one request.
+async fn blocking<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
+    tokio::task::spawn_blocking(call).await.map_err(|error| format!("internal error: {error}"))
+}
+
+/// What every request needs.
+struct Context {
+    node: String,
     runtime: NodeRuntime,
     pods: Arc<dyn PodLookup>,
-    client: kube::Client,
-) -> Result<Server, crate::Error> {
-    let _ = (runtime, pods, client);
-    Ok(Server {
-        address: config.listen,
-    })
+    gate: auth::Gate,
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,88 @@
+//! Port-forward over plain WebSocket: channel 2n carries the data of the n-th port, channel 2n+1 its error. Each
+//! first says its port, in two bytes, the low one first. One connection for each port.
+
+use bytes::Bytes;
+use futures::{SinkExt, StreamExt};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::protocol::Role;
+
+use super::copy;
+use super::dial::Dialer;
+use crate::server::session::{Protocol, decode, encode, websocket_config};
+
+/// Messages that wait for the socket, or for a connection in the pod.
+const QUEUE: usize = 4;
+/// Channel numbers are bytes, and base64 has them as one character.
+const PORTS: usize = 64;
+
+/// Serves a connection until the client hangs up or all connections have ended.
+pub(super) async fn serve<T>(io: T, protocol: Protocol, mut ports: Vec<u16>, dialer: Dialer)
+where
+    T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    ports.truncate(PORTS);
+    let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(websocket_config())).await;
+    let (mut sink, mut stream) = socket.split();
+    let (to_client, mut messages) = mpsc::channel::<(u8, Bytes)>(QUEUE);
+    let mut forwards = JoinSet::new();
+    let mut consumers = Vec::new();
+    for (index, port) in ports.into_iter().enumerate() {
+        let (consumer, incoming) = mpsc::channel(QUEUE);
+        consumers.push(consumer);
+        forwards.spawn(forward(index as u8 * 2, port, incoming, to_client.clone(), dialer.clone()));
+    }
+    drop(to_client);
+    let write = async {
+        while let Some((channel, data)) = messages.recv().await {
+            if sink.send(encode(channel, &data, protocol)).await.is_err() {
+                return;
+            }
+        }
+        let _ = sink.send(Message::Close(None)).await;
+    };
+    let read = async {
+        while let Some(Ok(message)) = stream.next().await {
+            if let Some((channel, data)) = decode(message, protocol)
+                && channel % 2 == 0
+                && let Some(consumer) = consumers.get(usize::from(channel / 2))
+            {
+                // A consumer that has ended wants no more.
+                let _ = consumer.send(data).await;
+            }
+        }
+    };
+    tokio::select! {
+        () = write => {}
+        () = read => {}
+    }
+}
+
+async fn forward(
+    channel: u8,
+    port: u16,
+    incoming: mpsc::Receiver<Bytes>,
+    to_client: mpsc::Sender<(u8, Bytes)>,
+    dialer: Dialer,
+) {
+    let name = Bytes::copy_from_slice(&port.to_le_bytes());
+    for channel in [channel, channel + 1] {
+        if to_client.send((channel, name.clone())).await.is_err() {
+            return;
+        }
+    }
+    match dialer.connect(port).await {
+        Ok(target) => {
+            let send = async |data: Bytes| to_client.send((channel, data)).await.is_ok();
+            if let Err(cause) = copy(target, incoming, send).await {
+                tracing::debug!(%cause, port, "forwarded connection ends");
+            }
+        }
+        Err(words) => {
+            let _ = to_client.send((channel + 1, Bytes::from(words))).await;
+        }
+    }
+}

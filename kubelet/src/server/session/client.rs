@@ -1,0 +1,125 @@
+//! A client as a session sees it.
+
+use bytes::{Bytes, BytesMut};
+use serde::Deserialize;
+use tokio::sync::mpsc;
+
+use super::websocket;
+use crate::server::spdy::StreamSender;
+
+/// What waits to be written to the process; further input is not read from the client.
+pub(super) const INPUT: usize = 8;
+/// Longest JSON of a terminal size that is not complete yet.
+const RESIZE_LIMIT: usize = 1024;
+
+/// What a client sends.
+#[derive(Debug, PartialEq, Eq)]
+pub(in crate::server) enum Input {
+    Stdin(Bytes),
+    StdinClosed,
+    Resize { columns: u16, rows: u16 },
+}
+
+/// Where output goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::server) enum Channel {
+    Stdout,
+    Stderr,
+    /// The status at the end.
+    Error,
+}
+
+/// A connected client.
+pub(in crate::server) struct Client {
+    pub(super) input: mpsc::Receiver<Input>,
+    pub(super) output: Output,
+}
+
+/// The way to the client. Sending waits while the client does not read: nothing piles up.
+#[derive(Debug, Clone)]
+pub(super) enum Output {
+    WebSocket(mpsc::Sender<websocket::Outgoing>),
+    Spdy { stdout: Option<StreamSender>, stderr: Option<StreamSender>, error: StreamSender },
+}
+
+/// The client is gone.
+#[derive(Debug)]
+pub(super) struct Gone;
+
+impl Output {
+    pub(super) async fn send(&self, channel: Channel, bytes: Bytes) -> Result<(), Gone> {
+        match self {
+            Self::WebSocket(sender) => {
+                sender.send(websocket::Outgoing::Data(channel, bytes)).await.map_err(|_| Gone)
+            }
+            Self::Spdy { stdout, stderr, error } => {
+                let stream = match channel {
+                    Channel::Stdout => stdout.as_ref(),
+                    Channel::Stderr => stderr.as_ref(),
+                    Channel::Error => Some(error),
+                };
+                match stream {
+                    Some(stream) => stream.send(bytes).await.map_err(|_| Gone),
+                    None => Ok(()),
+                }
+            }
+        }
+    }
+
+    /// Ends all channels, after what was sent.
+    pub(super) async fn finish(&self) {
+        match self {
+            Self::WebSocket(sender) => {
+                let _ = sender.send(websocket::Outgoing::End).await;
+            }
+            Self::Spdy { stdout, stderr, error } => {
+                for stream in stdout.iter().chain(stderr).chain([error]) {
+                    let _ = stream.finish().await;
+                }
+            }
+        }
+    }
+
+    /// Resolves when the client is gone.
+    pub(super) async fn closed(&self) {
+        match self {
+            Self::WebSocket(sender) => sender.closed().await,
+            Self::Spdy { error, .. } => error.closed().await,
+        }
+    }
+}
+
+/// Terminal sizes from a stream of JSON objects, cut anywhere.
+#[derive(Debug, Default)]
+pub(super) struct Resizes {
+    partial: BytesMut,
+}
+
+impl Resizes {
+    /// Takes a piece and returns the sizes that are complete. Nonsense is dropped.
+    pub(super) fn push(&mut self, piece: &[u8]) -> Vec<Input> {
+        #[derive(Deserialize)]
+        #[serde(rename_all = "PascalCase")]
+        struct Size {
+            width: u16,
+            height: u16,
+        }
+        if self.partial.len() + piece.len() > RESIZE_LIMIT {
+            self.partial.clear();
+            return Vec::new();
+        }
+        self.partial.extend_from_slice(piece);
+        let mut sizes = serde_json::Deserializer::from_slice(&self.partial).into_iter::<Size>();
+        let mut found = Vec::new();
+        let used = loop {
+            let used = sizes.byte_offset();
+            match sizes.next() {
+                Some(Ok(size)) => found.push(Input::Resize { columns: size.width, rows: size.height }),
+                Some(Err(error)) if error.is_eof() => break used,
+                Some(Err(_)) | None => break self.partial.len(),
+            }
+        };
+        let _ = self.partial.split_to(used);
+        found
+    }
+}

@@ -1,0 +1,190 @@
+//! Connecting a process with a client until one of them ends.
+
+use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::time::Duration;
+
+use bytes::{Bytes, BytesMut};
+use tokio::sync::mpsc;
+
+use super::client::{Channel, Client, Gone, Input, Output};
+use super::pipe::Pipe;
+use super::process::{Leash, Process};
+use super::status::Outcome;
+
+/// Output is read and sent in pieces of this size.
+const PIECE: usize = 16 << 10;
+/// After the process's end, output of its children may still come; this long without any ends the session.
+const DRAIN: Duration = Duration::from_secs(2);
+
+/// What kind of session it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::server) enum Kind {
+    /// Its exit code is passed on.
+    Exec,
+    /// The container's end is not the session's failure.
+    Attach,
+}
+
+/// Runs a session and tells the client how it ended. `start` makes the process once the client is connected, as
+/// upstream does, so that errors reach it through the error channel.
+pub(in crate::server) async fn run(
+    client: Client,
+    kind: Kind,
+    start: impl Future<Output = Result<Process, String>>,
+) {
+    let Client { input, output } = client;
+    let outcome = tokio::select! {
+        started = start => match started {
+            Ok(process) => connect(process, input, &output, kind).await,
+            Err(words) => Some(Outcome::Failed(words)),
+        },
+        () = output.closed() => None,
+    };
+    if let Some(outcome) = outcome {
+        let status = serde_json::to_vec(&outcome.status()).unwrap_or_default();
+        if output.send(Channel::Error, status.into()).await.is_ok() {
+            output.finish().await;
+        }
+    }
+}
+
+/// `None` if the client went away; then the process is killed.
+async fn connect(
+    process: Process,
+    input: mpsc::Receiver<Input>,
+    output: &Output,
+    kind: Kind,
+) -> Option<Outcome> {
+    let (stdin, stdout, stderr, exit, mut leash) = process.parts();
+    let activity = Activity::default();
+    let finished = {
+        let outputs = async {
+            let (out, err) = tokio::join!(
+                forward(stdout, Channel::Stdout, output, &activity),
+                forward(stderr, Channel::Stderr, output, &activity),
+            );
+            out.and(err)
+        };
+        let mut outputs = std::pin::pin!(outputs);
+        let running = async {
+            tokio::select! {
+                ended = Process::ended(&exit) => {
+                    if ended.is_err() {
+                        return Ok(());
+                    }
+                    drain(outputs, &activity).await
+                }
+                done = &mut outputs => {
+                    done?;
+                    // Closed its outputs and goes on.
+                    let _ = Process::ended(&exit).await;
+                    Ok(())
+                }
+            }
+        };
+        tokio::select! {
+            finished = running => finished,
+            never = feed(stdin, input, &leash) => match never {},
+            () = output.closed() => Err(Gone),
+        }
+    };
+    finished.ok()?;
+    Some(match (leash.exit_code(), kind) {
+        (Ok(0), _) | (_, Kind::Attach) => Outcome::Success,
+        (Ok(code), Kind::Exec) => Outcome::Exit(code),
+        (Err(error), Kind::Exec) => Outcome::Failed(format!("error executing command in container: {error}")),
+    })
+}
+
+/// What tells a quiet end of output from a slow client.
+#[derive(Debug, Default)]
+struct Activity {
+    pieces: AtomicU64,
+    sending: AtomicU64,
+}
+
+/// Copies one output to the client until its end.
+async fn forward(from: Option<Pipe>, channel: Channel, to: &Output, activity: &Activity) -> Result<(), Gone> {
+    let Some(pipe) = from else { return Ok(()) };
+    loop {
+        let mut piece = BytesMut::zeroed(PIECE);
+        let count = match pipe.read(&mut piece).await {
+            Ok(0) => return Ok(()),
+            Ok(count) => count,
+            Err(error) => {
+                tracing::debug!(%error, ?channel, "reading output of a session");
+                return Ok(());
+            }
+        };
+        piece.truncate(count);
+        activity.pieces.fetch_add(1, Relaxed);
+        activity.sending.fetch_add(1, Relaxed);
+        let sent = to.send(channel, piece.freeze()).await;
+        activity.sending.fetch_sub(1, Relaxed);
+        sent?;
+    }
+}
+
+/// Lets output end. A child in the background may hold it open for ever, so silence ends it, too.
+async fn drain(
+    mut outputs: std::pin::Pin<&mut impl Future<Output = Result<(), Gone>>>,
+    activity: &Activity,
+) -> Result<(), Gone> {
+    loop {
+        let before = activity.pieces.load(Relaxed);
+        tokio::select! {
+            done = &mut outputs => return done,
+            () = tokio::time::sleep(DRAIN) => {
+                if activity.pieces.load(Relaxed) == before && activity.sending.load(Relaxed) == 0 {
+                    return Ok(());
+                }
+            }
+        }
+    }
+}
+
+/// Writes input to the process. Never ends: a client without input is still a client.
+async fn feed(
+    mut stdin: Option<Pipe>,
+    mut input: mpsc::Receiver<Input>,
+    leash: &Leash,
+) -> std::convert::Infallible {
+    while let Some(item) = input.recv().await {
+        match item {
+            Input::Stdin(bytes) => {
+                if let Some(pipe) = &stdin
+                    && pipe.write_all(&bytes).await.is_err()
+                {
+                    // The process has closed its stdin: what follows is dropped.
+                    stdin = None;
+                }
+            }
+            Input::StdinClosed => stdin = None,
+            Input::Resize { columns, rows } => leash.resize(columns, rows),
+        }
+    }
+    std::future::pending().await
+}
+
+/// Runs a process without a client, and returns its outputs together and its exit code. Output past the limit is
+/// read and dropped.
+pub(in crate::server) async fn collect(process: Process, limit: usize) -> Result<(Bytes, i32), String> {
+    let (_stdin, stdout, stderr, exit, mut leash) = process.parts();
+    let both = Mutex::new(BytesMut::new());
+    let read = async |pipe: Option<Pipe>| {
+        let Some(pipe) = pipe else { return };
+        let mut piece = vec![0; PIECE];
+        while let Ok(count) = pipe.read(&mut piece).await
+            && count > 0
+        {
+            let mut both = both.lock().unwrap_or_else(PoisonError::into_inner);
+            let room = limit.saturating_sub(both.len()).min(count);
+            both.extend_from_slice(&piece[..room]);
+        }
+    };
+    tokio::join!(read(stdout), read(stderr));
+    Process::ended(&exit).await.map_err(|error| error.to_string())?;
+    let code = leash.exit_code().map_err(|error| error.to_string())?;
+    Ok((both.into_inner().unwrap_or_else(PoisonError::into_inner).freeze(), code))
+}

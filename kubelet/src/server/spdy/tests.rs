@@ -1,0 +1,221 @@
+use bytes::{BufMut, Bytes, BytesMut};
+use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
+use proptest::prelude::*;
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+use super::dictionary::dictionary;
+use super::frame::{self, HEAD};
+use super::headers::{Decoder, Encoder, Headers};
+use super::*;
+
+/// A client as moby/spdystream is one.
+struct Client {
+    io: DuplexStream,
+    packer: Encoder,
+    unpacker: Decompress,
+}
+
+/// A frame that the client got.
+#[derive(Debug, PartialEq, Eq)]
+enum Got {
+    Reply(u32),
+    Data(u32, Vec<u8>, bool),
+    Other(u16, Vec<u8>),
+    End,
+}
+
+impl Client {
+    fn connect() -> (Self, Connection) {
+        let (io, server) = tokio::io::duplex(16 << 10);
+        let client = Self { io, packer: Encoder::new(), unpacker: Decompress::new(true) };
+        (client, Connection::new(server))
+    }
+
+    async fn raw(&mut self, bytes: &[u8]) {
+        self.io.write_all(bytes).await.unwrap();
+    }
+
+    async fn control(&mut self, kind: u16, flags: u8, body: &[u8]) {
+        let mut frame = BytesMut::new();
+        frame.put_u16(0x8003);
+        frame.put_u16(kind);
+        frame.put_u8(flags);
+        frame.put_uint(body.len() as u64, 3);
+        frame.put_slice(body);
+        self.raw(&frame).await;
+    }
+
+    async fn open(&mut self, id: u32, fin: bool, headers: &[(&str, &str)]) {
+        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let mut body = [id.to_be_bytes(), [0; 4]].concat();
+        body.extend_from_slice(&[0, 0]);
+        body.extend_from_slice(&self.packer.encode(&Headers(headers)));
+        self.control(1, u8::from(fin), &body).await;
+    }
+
+    async fn data(&mut self, id: u32, data: &[u8], fin: bool) {
+        self.raw(&frame::data_head(id, data.len(), fin)).await;
+        self.raw(data).await;
+    }
+
+    async fn get(&mut self) -> Got {
+        let mut head = [0; HEAD];
+        if self.io.read_exact(&mut head).await.is_err() {
+            return Got::End;
+        }
+        let length = u32::from_be_bytes([0, head[5], head[6], head[7]]) as usize;
+        let mut body = vec![0; length];
+        self.io.read_exact(&mut body).await.unwrap();
+        let first = u32::from_be_bytes([head[0], head[1], head[2], head[3]]);
+        if head[0] & 0x80 == 0 {
+            return Got::Data(first, body, head[4] & 1 == 1);
+        }
+        match first as u16 {
+            2 => {
+                let mut block = Vec::with_capacity(1024);
+                let packed = &body[4..];
+                if let Err(error) = self.unpacker.decompress_vec(packed, &mut block, FlushDecompress::Sync) {
+                    assert!(error.needs_dictionary().is_some());
+                    self.unpacker.set_dictionary(&dictionary()).unwrap();
+                    let used = self.unpacker.total_in() as usize;
+                    self.unpacker.decompress_vec(&packed[used..], &mut block, FlushDecompress::Sync).unwrap();
+                }
+                assert_eq!(block, [0; 4]);
+                Got::Reply(u32::from_be_bytes([body[0], body[1], body[2], body[3]]))
+            }
+            kind => Got::Other(kind, body),
+        }
+    }
+}
+
+#[tokio::test]
+async fn streams_both_ways() {
+    let (mut client, mut server) = Client::connect();
+    client.open(1, false, &[("streamtype", "data"), ("port", "80")]).await;
+    client.open(3, true, &[("streamtype", "error"), ("port", "80")]).await;
+    let mut data = server.accept().await.unwrap();
+    let mut error = server.accept().await.unwrap();
+    assert_eq!((data.id, data.headers.get("StreamType"), data.headers.get("port")), (1, Some("data"), Some("80")));
+    assert_eq!((client.get().await, client.get().await), (Got::Reply(1), Got::Reply(3)));
+    assert!(error.incoming.recv().await.is_none(), "opened half-closed");
+
+    client.data(1, b"hello", false).await;
+    client.data(1, b"", true).await;
+    assert_eq!(data.incoming.recv().await.unwrap(), "hello");
+    assert!(data.incoming.recv().await.is_none());
+
+    data.sender.send(Bytes::from_static(b"answer")).await.unwrap();
+    data.sender.finish().await.unwrap();
+    assert_eq!(client.get().await, Got::Data(1, b"answer".to_vec(), false));
+    assert_eq!(client.get().await, Got::Data(1, vec![], true));
+
+    client.control(6, 0, &7u32.to_be_bytes()).await;
+    assert_eq!(client.get().await, Got::Other(6, 7u32.to_be_bytes().to_vec()));
+
+    let closing = tokio::spawn(server.close());
+    assert!(matches!(client.get().await, Got::Other(7, _)));
+    assert_eq!(client.get().await, Got::End);
+    drop(client);
+    closing.await.unwrap();
+}
+
+#[tokio::test]
+async fn large_frames_come_in_pieces_and_a_slow_consumer_holds_the_client_back() {
+    let (mut client, mut server) = Client::connect();
+    client.open(1, false, &[]).await;
+    let mut stream = server.accept().await.unwrap();
+    let sending = tokio::spawn(async move {
+        client.data(1, &vec![7; 4 << 20], true).await;
+    });
+    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+    assert!(!sending.is_finished(), "nobody consumed, but all was taken");
+    let mut total = 0;
+    while let Some(piece) = stream.incoming.recv().await {
+        assert!(piece.len() <= frame::DATA_PIECE);
+        total += piece.len();
+    }
+    assert_eq!(total, 4 << 20);
+    sending.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_client_that_hangs_up_is_noticed() {
+    let (mut client, mut server) = Client::connect();
+    client.open(1, false, &[]).await;
+    let mut stream = server.accept().await.unwrap();
+    drop(client);
+    assert!(stream.incoming.recv().await.is_none());
+    stream.sender.closed().await;
+    assert!(server.accept().await.is_none());
+    assert!(stream.sender.send(Bytes::from_static(b"x")).await.is_err());
+}
+
+#[tokio::test]
+async fn hostile_frames_end_only_the_connection() {
+    let syn = |id: u32, headers: &[u8]| [&id.to_be_bytes()[..], &[0; 6], headers].concat();
+    let mut bomb = Vec::with_capacity(1 << 16);
+    let mut packer = Compress::new(Compression::best(), true);
+    packer.set_dictionary(&dictionary()).unwrap();
+    packer.compress_vec(&vec![0; 8 << 20], &mut bomb, FlushCompress::Sync).unwrap();
+    bomb.truncate(20 << 10);
+    let cases: Vec<(&str, u16, Vec<u8>)> = vec![
+        ("short SYN_STREAM", 1, vec![0; 3]),
+        ("no zlib at all", 1, syn(1, b"garbage garbage")),
+        ("bomb", 1, syn(1, &bomb)),
+        ("empty headers", 1, syn(1, b"")),
+        ("even id", 1, syn(2, &Encoder::new().encode(&Headers::default()))),
+        ("stream 0", 1, syn(0, &Encoder::new().encode(&Headers::default()))),
+        ("reply", 2, vec![0; 8]),
+        ("short ping", 6, vec![]),
+        ("short reset", 3, vec![1]),
+        ("short headers", 8, vec![1]),
+    ];
+    for (what, kind, body) in cases {
+        let (mut client, mut server) = Client::connect();
+        client.control(kind, 0, &body).await;
+        assert!(server.accept().await.is_none(), "{what}");
+    }
+    for raw in [&[0x80, 2, 0, 1, 0, 0, 0, 0][..], &[0x80, 3, 0, 1, 0, 0xff, 0xff, 0xff], &[0; 8]] {
+        let (mut client, mut server) = Client::connect();
+        client.raw(raw).await;
+        assert!(server.accept().await.is_none(), "{raw:?}");
+    }
+    // Harmless: data for an unknown stream, unknown kinds, window updates and settings.
+    let (mut client, mut server) = Client::connect();
+    client.data(99, b"x", false).await;
+    assert!(matches!(client.get().await, Got::Other(3, _)));
+    client.control(9, 0, &[0; 8]).await;
+    client.control(4, 0, &[0; 4]).await;
+    client.control(77, 0, &[]).await;
+    client.open(1, false, &[]).await;
+    assert_eq!(server.accept().await.unwrap().id, 1);
+}
+
+#[test]
+fn blocks_share_one_compression_stream() {
+    let (mut encoder, mut decoder) = (Encoder::new(), Decoder::new());
+    for n in 0..50 {
+        let headers = Headers(vec![("streamtype".to_owned(), "data".to_owned()), ("n".to_owned(), "x".repeat(n * 500))]);
+        assert_eq!(decoder.decode(&encoder.encode(&headers)).unwrap(), headers);
+    }
+}
+
+proptest! {
+    #[test]
+    fn any_header_block_is_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..512)) {
+        let _ = Decoder::new().decode(&bytes);
+        // The same, but well packed.
+        let mut packed = Vec::with_capacity(4096);
+        let mut packer = Compress::new(Compression::fast(), true);
+        packer.set_dictionary(&dictionary()).unwrap();
+        packer.compress_vec(&bytes, &mut packed, FlushCompress::Sync).unwrap();
+        let _ = Decoder::new().decode(&packed);
+    }
+
+    #[test]
+    fn any_frame_is_read_or_refused(head in any::<[u8; 8]>(), body in proptest::collection::vec(any::<u8>(), 0..64)) {
+        if let Ok(frame::Head::Control { kind, flags, .. }) = frame::Head::parse(head) {
+            let _ = frame::Control::parse(kind, flags, &Bytes::from(body));
+        }
+    }
+}
