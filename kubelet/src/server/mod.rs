@@ -19,6 +19,7 @@ mod listen;
 mod logs;
 mod portforward;
 mod query;
+mod ready;
 mod route;
 mod session;
 mod spdy;

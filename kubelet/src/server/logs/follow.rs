@@ -15,6 +15,7 @@ use crate::server::PodLookup;
 use crate::server::answer::Sender;
 use crate::server::blocking;
 use crate::server::query::LogOptions;
+use crate::server::ready::watch;
 
 /// A container instance's log.
 pub(super) struct Source {
@@ -122,8 +123,8 @@ impl Watch {
         inotify.add_watch(directory, flags)?;
         let fd = events.fd().try_clone_to_owned()?;
         Ok(Self {
-            files: AsyncFd::with_interest(Notifier(inotify), Interest::READABLE)?,
-            events: AsyncFd::with_interest(fd, Interest::READABLE)?,
+            files: watch(Notifier(inotify), Interest::READABLE)?,
+            events: watch(fd, Interest::READABLE)?,
             pending: tokio::sync::Mutex::new(events),
         })
     }

@@ -8,6 +8,8 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use crate::server::ready::watch;
+
 /// One end, not blocking.
 #[derive(Debug)]
 pub(super) struct Pipe(AsyncFd<OwnedFd>);
@@ -24,7 +26,7 @@ impl Pipe {
     fn new(fd: OwnedFd, interest: Interest) -> io::Result<Self> {
         let flags = OFlag::from_bits_retain(fcntl(&fd, FcntlArg::F_GETFL)?);
         fcntl(&fd, FcntlArg::F_SETFL(flags | OFlag::O_NONBLOCK))?;
-        AsyncFd::with_interest(fd, interest).map(Self)
+        watch(fd, interest).map(Self)
     }
 
     /// Reads what is there; 0 at the end.

@@ -8,6 +8,7 @@ use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
 use super::pipe::Pipe;
+use crate::server::ready::watch;
 
 /// What a session does with a process besides its streams; [`Exec`] but for tests.
 pub(in crate::server) trait Control: Send + Sync {
@@ -67,7 +68,7 @@ impl Process {
             stdin: stdin.map(Pipe::writer).transpose()?,
             stdout: stdout.map(Pipe::reader).transpose()?,
             stderr: stderr.map(Pipe::reader).transpose()?,
-            exit: AsyncFd::with_interest(exit, Interest::READABLE)?,
+            exit: watch(exit, Interest::READABLE)?,
             control,
         })
     }

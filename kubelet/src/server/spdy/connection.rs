@@ -196,7 +196,8 @@ impl<R: AsyncRead> Reader<R> {
                 // The writer has ended. What the client still sends must be read, or closing the socket would make
                 // the kernel reset the connection and drop what the client has not read yet.
                 () = outgoing.closed() => {
-                    let rest = tokio::io::copy(&mut self.io, &mut tokio::io::sink());
+                    let mut nowhere = tokio::io::sink();
+                    let rest = tokio::io::copy(&mut self.io, &mut nowhere);
                     // Waits for the client to hang up, which it does at once when it is one of ours.
                     let _ = tokio::time::timeout(LINGER, rest).await;
                     return Ok(());
@@ -281,7 +282,7 @@ impl<R: AsyncRead> Reader<R> {
     }
 
     /// If the writer has ended, the next round of [`Reader::run`] sees it.
-    async fn answer(&self, frame: Outgoing) {
+    async fn answer(&mut self, frame: Outgoing) {
         let _ = self.outgoing.send(frame).await;
     }
 }
