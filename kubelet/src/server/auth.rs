@@ -43,7 +43,10 @@ impl Identity {
         Some(Self {
             user,
             uid: None,
-            groups: organizations.filter_map(|name| name.as_str().ok()).map(str::to_owned).collect(),
+            groups: organizations
+                .filter_map(|name| name.as_str().ok())
+                .map(str::to_owned)
+                .collect(),
         })
     }
 
@@ -59,7 +62,9 @@ pub(super) fn subresources(route: &Route) -> &'static [&'static str] {
         Route::Pods => &["pods", "proxy"],
         Route::StatsSummary => &["stats"],
         Route::Metrics | Route::ResourceMetrics => &["metrics"],
-        Route::Logs(_) | Route::Exec(_) | Route::Attach(_) | Route::PortForward(_) | Route::Run(_) => &["proxy"],
+        Route::Logs(_) | Route::Exec(_) | Route::Attach(_) | Route::PortForward(_) | Route::Run(_) => {
+            &["proxy"]
+        }
     }
 }
 
@@ -125,13 +130,22 @@ impl Gate {
 
     async fn review_token(&self, token: &str) -> Result<Identity, Denied> {
         let review = TokenReview {
-            spec: TokenReviewSpec { token: Some(token.to_owned()), ..TokenReviewSpec::default() },
+            spec: TokenReviewSpec {
+                token: Some(token.to_owned()),
+                ..TokenReviewSpec::default()
+            },
             ..TokenReview::default()
         };
         let api: Api<TokenReview> = Api::all(self.client.clone());
-        let answer = api.create(&PostParams::default(), &review).await.map_err(failed)?;
+        let answer = api
+            .create(&PostParams::default(), &review)
+            .await
+            .map_err(failed)?;
         let status = answer.status.unwrap_or_default();
-        let user = status.user.filter(|_| status.authenticated == Some(true)).ok_or(Denied::Unauthorized)?;
+        let user = status
+            .user
+            .filter(|_| status.authenticated == Some(true))
+            .ok_or(Denied::Unauthorized)?;
         Ok(Identity {
             user: user.username.unwrap_or_default(),
             uid: user.uid,
@@ -139,7 +153,12 @@ impl Gate {
         })
     }
 
-    async fn review_access(&self, identity: &Identity, verb: &str, subresource: &str) -> Result<bool, Denied> {
+    async fn review_access(
+        &self,
+        identity: &Identity,
+        verb: &str,
+        subresource: &str,
+    ) -> Result<bool, Denied> {
         let review = SubjectAccessReview {
             spec: SubjectAccessReviewSpec {
                 user: Some(identity.user.clone()),
@@ -158,7 +177,10 @@ impl Gate {
             ..SubjectAccessReview::default()
         };
         let api: Api<SubjectAccessReview> = Api::all(self.client.clone());
-        let answer = api.create(&PostParams::default(), &review).await.map_err(failed)?;
+        let answer = api
+            .create(&PostParams::default(), &review)
+            .await
+            .map_err(failed)?;
         Ok(answer.status.is_some_and(|status| status.allowed))
     }
 }

@@ -36,7 +36,10 @@ pub async fn serve(
     client: kube::Client,
 ) -> Result<Server, Error> {
     let tls = tls::config(&config.tls_cert, &config.tls_key, &config.client_ca)?;
-    let failed = |source| Error::Io { what: format!("listening on {}", config.listen), source };
+    let failed = |source| Error::Io {
+        what: format!("listening on {}", config.listen),
+        source,
+    };
     let listener = TcpListener::bind(config.listen).await.map_err(failed)?;
     let address = listener.local_addr().map_err(failed)?;
     let context = Arc::new(Context {
@@ -53,7 +56,9 @@ async fn accept(listener: TcpListener, tls: TlsAcceptor, context: Arc<Context>) 
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         // The semaphore is never closed.
-        let Ok(slot) = slots.clone().acquire_owned().await else { return };
+        let Ok(slot) = slots.clone().acquire_owned().await else {
+            return;
+        };
         match listener.accept().await {
             Ok((stream, peer)) => {
                 let (tls, context) = (tls.clone(), context.clone());
@@ -99,7 +104,11 @@ async fn answer(request: Request<Incoming>, identity: Option<&Identity>, context
     let route = Route::parse(request.method(), request.uri().path());
     // Strangers do not learn which paths there are.
     let checked = route.as_ref().unwrap_or(&Route::Healthz);
-    match context.gate.check(identity, request.headers(), request.method(), checked).await {
+    match context
+        .gate
+        .check(identity, request.headers(), request.method(), checked)
+        .await
+    {
         Ok(()) => {}
         Err(Denied::Unauthorized) => return failure(401, "Unauthorized"),
         Err(Denied::Forbidden(words)) => return failure(403, &words),

@@ -73,7 +73,9 @@ pub struct Server {
 
 /// Runs a call of the runtime off the event loop. A panic in it becomes an error of this one request.
 async fn blocking<T: Send + 'static>(call: impl FnOnce() -> T + Send + 'static) -> Result<T, String> {
-    tokio::task::spawn_blocking(call).await.map_err(|error| format!("internal error: {error}"))
+    tokio::task::spawn_blocking(call)
+        .await
+        .map_err(|error| format!("internal error: {error}"))
 }
 
 /// What every request needs.

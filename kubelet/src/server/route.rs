@@ -56,13 +56,19 @@ impl Route {
             ["exec", rest @ ..] => (Self::Exec(container(rest, true)?), &streams),
             ["attach", rest @ ..] => (Self::Attach(container(rest, true)?), &streams),
             ["run", rest @ ..] => (Self::Run(container(rest, true)?), &streams[1..]),
-            ["portForward", namespace, pod] => (Self::PortForward(target(namespace, pod, None, "")), &streams),
+            ["portForward", namespace, pod] => {
+                (Self::PortForward(target(namespace, pod, None, "")), &streams)
+            }
             ["portForward", namespace, pod, uid] => {
                 (Self::PortForward(target(namespace, pod, Some(uid), "")), &streams)
             }
             _ => return Err(NoRoute::NotFound),
         };
-        if methods.contains(method) { Ok(route) } else { Err(NoRoute::MethodNotAllowed) }
+        if methods.contains(method) {
+            Ok(route)
+        } else {
+            Err(NoRoute::MethodNotAllowed)
+        }
     }
 }
 
@@ -107,13 +113,37 @@ mod tests {
     fn routes() {
         let get = |path: &str| Route::parse(&Method::GET, path);
         assert_eq!(get("/healthz"), Ok(Route::Healthz));
-        assert_eq!(get("/containerLogs/ns/pod/c"), Ok(Route::Logs(target("ns", "pod", None, "c"))));
-        assert_eq!(get("/exec/ns/pod/u-1/c"), Ok(Route::Exec(target("ns", "pod", Some("u-1"), "c"))));
-        assert_eq!(get("/portForward/ns/pod"), Ok(Route::PortForward(target("ns", "pod", None, ""))));
-        assert_eq!(get("/exec/n%2Fs/p%20d/c"), Ok(Route::Exec(target("n/s", "p d", None, "c"))));
+        assert_eq!(
+            get("/containerLogs/ns/pod/c"),
+            Ok(Route::Logs(target("ns", "pod", None, "c")))
+        );
+        assert_eq!(
+            get("/exec/ns/pod/u-1/c"),
+            Ok(Route::Exec(target("ns", "pod", Some("u-1"), "c")))
+        );
+        assert_eq!(
+            get("/portForward/ns/pod"),
+            Ok(Route::PortForward(target("ns", "pod", None, "")))
+        );
+        assert_eq!(
+            get("/exec/n%2Fs/p%20d/c"),
+            Ok(Route::Exec(target("n/s", "p d", None, "c")))
+        );
         assert_eq!(get("/run/ns/pod/c"), Err(NoRoute::MethodNotAllowed));
-        assert_eq!(Route::parse(&Method::POST, "/healthz"), Err(NoRoute::MethodNotAllowed));
-        for absent in ["/", "/nothing", "/exec/ns/pod", "/exec/a/b/c/d/e", "/containerLogs/ns/pod/u/c", "/exec/%zz/b/c", "/exec/%f", "/exec/%ff/b/c"] {
+        assert_eq!(
+            Route::parse(&Method::POST, "/healthz"),
+            Err(NoRoute::MethodNotAllowed)
+        );
+        for absent in [
+            "/",
+            "/nothing",
+            "/exec/ns/pod",
+            "/exec/a/b/c/d/e",
+            "/containerLogs/ns/pod/u/c",
+            "/exec/%zz/b/c",
+            "/exec/%f",
+            "/exec/%ff/b/c",
+        ] {
             assert_eq!(get(absent), Err(NoRoute::NotFound), "{absent}");
         }
     }

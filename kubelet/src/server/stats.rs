@@ -23,22 +23,38 @@ struct PodUsage {
 
 /// Gathers usage; blocks for as long as reading some files per container takes. What has just ended is left out.
 fn gather(pods: &dyn PodLookup, runtime: &NodeRuntime) -> Vec<PodUsage> {
-    pods.pods().iter().filter_map(|pod| usage(pod, pods, runtime)).collect()
+    pods.pods()
+        .iter()
+        .filter_map(|pod| usage(pod, pods, runtime))
+        .collect()
 }
 
 fn usage(pod: &Pod, pods: &dyn PodLookup, runtime: &NodeRuntime) -> Option<PodUsage> {
     let uid = pod.metadata.uid.clone()?;
     let total = runtime.sandbox_stats(&uid).ok()?;
-    let names = pod.spec.iter().flat_map(|spec| &spec.containers).map(|container| container.name.as_str());
+    let names = pod
+        .spec
+        .iter()
+        .flat_map(|spec| &spec.containers)
+        .map(|container| container.name.as_str());
     let containers = names
         .filter_map(|name| {
-            let state = pods.container(&uid, name, false).filter(|state| state.phase == Phase::Running)?;
+            let state = pods
+                .container(&uid, name, false)
+                .filter(|state| state.phase == Phase::Running)?;
             let stats = runtime.container_stats(&state.spec.id).ok()?;
-            let started = state.started_at.and_then(|time| OffsetDateTime::from(time).format(&Rfc3339).ok());
+            let started = state
+                .started_at
+                .and_then(|time| OffsetDateTime::from(time).format(&Rfc3339).ok());
             Some((name.to_owned(), started.unwrap_or_default(), stats))
         })
         .collect();
-    let started = pod.status.as_ref()?.start_time.as_ref().and_then(|time| serde_json::to_value(time).ok());
+    let started = pod
+        .status
+        .as_ref()?
+        .start_time
+        .as_ref()
+        .and_then(|time| serde_json::to_value(time).ok());
     Some(PodUsage {
         namespace: pod.metadata.namespace.clone().unwrap_or_default(),
         name: pod.metadata.name.clone().unwrap_or_default(),
@@ -69,7 +85,11 @@ impl NodeUsage {
     fn parse(stat: &str, meminfo: &str) -> Self {
         let field = |name: &str| {
             let line = meminfo.lines().find_map(|line| line.strip_prefix(name))?;
-            line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib << 10)
+            line.split_whitespace()
+                .next()?
+                .parse::<u64>()
+                .ok()
+                .map(|kib| kib << 10)
         };
         let ticks: Vec<u64> = stat
             .lines()
@@ -120,7 +140,9 @@ fn memory(time: &str, stats: &Stats) -> Value {
 /// `/stats/summary` (k8s.io/kubelet/pkg/apis/stats/v1alpha1). Blocks.
 pub(super) fn summary(node: &str, pods: &dyn PodLookup, runtime: &NodeRuntime) -> Value {
     let (time, machine) = (now(), NodeUsage::read());
-    let booted = OffsetDateTime::from_unix_timestamp(machine.booted).ok().and_then(|time| time.format(&Rfc3339).ok());
+    let booted = OffsetDateTime::from_unix_timestamp(machine.booted)
+        .ok()
+        .and_then(|time| time.format(&Rfc3339).ok());
     let pods: Vec<Value> = gather(pods, runtime)
         .iter()
         .map(|pod| {
@@ -168,37 +190,86 @@ pub(super) fn resource(pods: &dyn PodLookup, runtime: &NodeRuntime) -> String {
     let usage = gather(pods, runtime);
     let seconds = |nanoseconds: u64| nanoseconds as f64 / 1e9;
     let mut text = Text::default();
-    text.family("node_cpu_usage_seconds_total", "counter", "Cumulative cpu time consumed by the node in core-seconds");
+    text.family(
+        "node_cpu_usage_seconds_total",
+        "counter",
+        "Cumulative cpu time consumed by the node in core-seconds",
+    );
     text.sample("node_cpu_usage_seconds_total", "", seconds(machine.cpu_ns));
-    text.family("node_memory_working_set_bytes", "gauge", "Current working set of the node in bytes");
+    text.family(
+        "node_memory_working_set_bytes",
+        "gauge",
+        "Current working set of the node in bytes",
+    );
     text.sample("node_memory_working_set_bytes", "", machine.working_set() as f64);
-    text.family("container_cpu_usage_seconds_total", "counter", "Cumulative cpu time consumed by the container in core-seconds");
-    let containers = || usage.iter().flat_map(|pod| pod.containers.iter().map(move |container| (pod, container)));
+    text.family(
+        "container_cpu_usage_seconds_total",
+        "counter",
+        "Cumulative cpu time consumed by the container in core-seconds",
+    );
+    let containers = || {
+        usage
+            .iter()
+            .flat_map(|pod| pod.containers.iter().map(move |container| (pod, container)))
+    };
     let labels = |pod: &PodUsage, container: &str| {
-        format!("container=\"{container}\",namespace=\"{}\",pod=\"{}\"", pod.namespace, pod.name)
+        format!(
+            "container=\"{container}\",namespace=\"{}\",pod=\"{}\"",
+            pod.namespace, pod.name
+        )
     };
     for (pod, (name, _, stats)) in containers() {
-        text.sample("container_cpu_usage_seconds_total", &labels(pod, name), seconds(stats.cpu_usage_ns));
+        text.sample(
+            "container_cpu_usage_seconds_total",
+            &labels(pod, name),
+            seconds(stats.cpu_usage_ns),
+        );
     }
-    text.family("container_memory_working_set_bytes", "gauge", "Current working set of the container in bytes");
+    text.family(
+        "container_memory_working_set_bytes",
+        "gauge",
+        "Current working set of the container in bytes",
+    );
     for (pod, (name, _, stats)) in containers() {
-        text.sample("container_memory_working_set_bytes", &labels(pod, name), stats.memory_working_set as f64);
+        text.sample(
+            "container_memory_working_set_bytes",
+            &labels(pod, name),
+            stats.memory_working_set as f64,
+        );
     }
     let labels = |pod: &PodUsage| format!("namespace=\"{}\",pod=\"{}\"", pod.namespace, pod.name);
-    text.family("pod_cpu_usage_seconds_total", "counter", "Cumulative cpu time consumed by the pod in core-seconds");
+    text.family(
+        "pod_cpu_usage_seconds_total",
+        "counter",
+        "Cumulative cpu time consumed by the pod in core-seconds",
+    );
     for pod in &usage {
-        text.sample("pod_cpu_usage_seconds_total", &labels(pod), seconds(pod.total.cpu_usage_ns));
+        text.sample(
+            "pod_cpu_usage_seconds_total",
+            &labels(pod),
+            seconds(pod.total.cpu_usage_ns),
+        );
     }
-    text.family("pod_memory_working_set_bytes", "gauge", "Current working set of the pod in bytes");
+    text.family(
+        "pod_memory_working_set_bytes",
+        "gauge",
+        "Current working set of the pod in bytes",
+    );
     for pod in &usage {
-        text.sample("pod_memory_working_set_bytes", &labels(pod), pod.total.memory_working_set as f64);
+        text.sample(
+            "pod_memory_working_set_bytes",
+            &labels(pod),
+            pod.total.memory_working_set as f64,
+        );
     }
     text.0
 }
 
 /// `/metrics`: the kubelet itself. Blocks.
 pub(super) fn metrics(node: &str, pods: &Arc<dyn PodLookup>, runtime: &NodeRuntime) -> String {
-    let running = runtime.containers().map_or(0, |all| all.iter().filter(|one| one.phase == Phase::Running).count());
+    let running = runtime.containers().map_or(0, |all| {
+        all.iter().filter(|one| one.phase == Phase::Running).count()
+    });
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let resident = status
         .lines()
@@ -206,13 +277,33 @@ pub(super) fn metrics(node: &str, pods: &Arc<dyn PodLookup>, runtime: &NodeRunti
         .and_then(|line| line.split_whitespace().next()?.parse::<u64>().ok())
         .unwrap_or(0);
     let mut text = Text::default();
-    text.family("kubelet_node_name", "gauge", "The node's name. The count is always 1.");
+    text.family(
+        "kubelet_node_name",
+        "gauge",
+        "The node's name. The count is always 1.",
+    );
     text.sample("kubelet_node_name", &format!("node=\"{node}\""), 1.0);
-    text.family("kubelet_running_pods", "gauge", "Number of pods that have a running pod sandbox");
+    text.family(
+        "kubelet_running_pods",
+        "gauge",
+        "Number of pods that have a running pod sandbox",
+    );
     text.sample("kubelet_running_pods", "", pods.pods().len() as f64);
-    text.family("kubelet_running_containers", "gauge", "Number of containers currently running");
-    text.sample("kubelet_running_containers", "container_state=\"running\"", running as f64);
-    text.family("process_resident_memory_bytes", "gauge", "Resident memory size in bytes.");
+    text.family(
+        "kubelet_running_containers",
+        "gauge",
+        "Number of containers currently running",
+    );
+    text.sample(
+        "kubelet_running_containers",
+        "container_state=\"running\"",
+        running as f64,
+    );
+    text.family(
+        "process_resident_memory_bytes",
+        "gauge",
+        "Resident memory size in bytes.",
+    );
     text.sample("process_resident_memory_bytes", "", (resident << 10) as f64);
     text.0
 }
@@ -246,7 +337,10 @@ mod tests {
             "MemTotal:       100 kB\nMemFree:  20 kB\nMemAvailable:   60 kB\n",
         );
         assert_eq!(usage.cpu_ns, 66 * 10_000_000);
-        assert_eq!((usage.memory_total, usage.working_set(), usage.booted), (102_400, 40_960, 1_700_000_000));
+        assert_eq!(
+            (usage.memory_total, usage.working_set(), usage.booted),
+            (102_400, 40_960, 1_700_000_000)
+        );
         assert_eq!(NodeUsage::parse("", ""), NodeUsage::default());
     }
 }

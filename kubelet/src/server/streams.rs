@@ -25,7 +25,9 @@ async fn find(target: &Target, pods: &Arc<dyn PodLookup>) -> Result<ContainerSta
     let uid = pod.metadata.uid.unwrap_or_default();
     let name = target.container.clone();
     let (pods, wanted) = (pods.clone(), name.clone());
-    let state = blocking(move || pods.container(&uid, &wanted, false)).await.map_err(|words| failure(500, &words))?;
+    let state = blocking(move || pods.container(&uid, &wanted, false))
+        .await
+        .map_err(|words| failure(500, &words))?;
     state
         .filter(|state| state.phase == Phase::Running)
         .ok_or_else(|| failure(500, &format!("container not found ({name:?})")))
@@ -60,7 +62,9 @@ pub(super) async fn exec(
     };
     let spec = exec_spec(args, streams);
     open(request, streams, Kind::Exec, move || {
-        runtime.exec(&container.spec.id, &spec).map_err(|error| words("error executing command in container", &error))
+        runtime
+            .exec(&container.spec.id, &spec)
+            .map_err(|error| words("error executing command in container", &error))
     })
 }
 
@@ -81,8 +85,9 @@ pub(super) async fn attach(
         Err(answer) => return answer,
     };
     open(request, streams, Kind::Attach, move || {
-        let mut attached =
-            runtime.attach(&container.spec.id).map_err(|error| words("error attaching to container", &error))?;
+        let mut attached = runtime
+            .attach(&container.spec.id)
+            .map_err(|error| words("error attaching to container", &error))?;
         // Only what was asked for: stdin that nobody writes to must not look closed, either.
         attached.stdin = attached.stdin.filter(|_| streams.stdin);
         attached.stdout = attached.stdout.filter(|_| streams.stdout);
@@ -92,15 +97,34 @@ pub(super) async fn attach(
 }
 
 /// `/run`: a process without a client; the answer is its output.
-pub(super) async fn run(target: Target, query: &Query, pods: Arc<dyn PodLookup>, runtime: NodeRuntime) -> Answer {
+pub(super) async fn run(
+    target: Target,
+    query: &Query,
+    pods: Arc<dyn PodLookup>,
+    runtime: NodeRuntime,
+) -> Answer {
     let container = match find(&target, &pods).await {
         Ok(container) => container,
         Err(answer) => return answer,
     };
-    let args = query.first("cmd").unwrap_or_default().split(' ').map(str::to_owned).collect();
-    let streams = Streams { stdin: false, stdout: true, stderr: true, tty: false };
+    let args = query
+        .first("cmd")
+        .unwrap_or_default()
+        .split(' ')
+        .map(str::to_owned)
+        .collect();
+    let streams = Streams {
+        stdin: false,
+        stdout: true,
+        stderr: true,
+        tty: false,
+    };
     let spec = exec_spec(args, streams);
-    let start = move || runtime.exec(&container.spec.id, &spec).map_err(|error| error.to_string());
+    let start = move || {
+        runtime
+            .exec(&container.spec.id, &spec)
+            .map_err(|error| error.to_string())
+    };
     let process = match launch(start).await {
         Ok(process) => process,
         Err(words) => return failure(500, &words),
@@ -108,7 +132,10 @@ pub(super) async fn run(target: Target, query: &Query, pods: Arc<dyn PodLookup>,
     match session::collect(process, RUN_OUTPUT).await {
         Ok((output, 0)) => whole(200, full(output)),
         Ok((output, code)) => {
-            let words = format!("command terminated with exit code {code}: {}", String::from_utf8_lossy(&output));
+            let words = format!(
+                "command terminated with exit code {code}: {}",
+                String::from_utf8_lossy(&output)
+            );
             failure(500, &words)
         }
         Err(words) => failure(500, &words),
@@ -163,7 +190,10 @@ fn open(
         }
         Ok(Upgrade::Spdy { protocols }) => {
             let known = session::SPDY_PROTOCOLS;
-            let Some(protocol) = known.into_iter().find(|known| protocols.iter().any(|own| own == known)) else {
+            let Some(protocol) = known
+                .into_iter()
+                .find(|known| protocols.iter().any(|own| own == known))
+            else {
                 return upgrade::refuse_spdy(&known);
             };
             tokio::spawn(async move {
@@ -187,9 +217,14 @@ fn open(
 /// is version 4 or older, and gets no name back.
 pub(super) fn choose(known: &[Protocol], offered: &[String]) -> Option<(Protocol, Option<&'static str>)> {
     if offered.is_empty() {
-        let plain = known.iter().find(|protocol| protocol.name == "v4.channel.k8s.io")?;
+        let plain = known
+            .iter()
+            .find(|protocol| protocol.name == "v4.channel.k8s.io")?;
         return Some((*plain, None));
     }
     let of = |name: &String| known.iter().find(|protocol| protocol.name == name);
-    offered.iter().find_map(of).map(|protocol| (*protocol, Some(protocol.name)))
+    offered
+        .iter()
+        .find_map(of)
+        .map(|protocol| (*protocol, Some(protocol.name)))
 }

@@ -79,11 +79,14 @@ impl Cursor {
 
     /// Reads a block of the current file. False at its end.
     fn read(&mut self, out: &mut Vec<u8>) -> io::Result<bool> {
-        let Some(file) = self.files.front() else { return Ok(false) };
+        let Some(file) = self.files.front() else {
+            return Ok(false);
+        };
         let start = self.partial.len();
         self.partial.resize(start + BLOCK, 0);
         let count = file.read_at(&mut self.partial[start..], self.offset);
-        self.partial.truncate(start + count.as_ref().copied().unwrap_or(0));
+        self.partial
+            .truncate(start + count.as_ref().copied().unwrap_or(0));
         let count = count?;
         self.offset += count as u64;
         let mut used = 0;
@@ -104,7 +107,9 @@ impl Cursor {
     /// The files that follow the current one.
     fn newer(&self) -> io::Result<Vec<File>> {
         let mut open = files::open(&self.path)?;
-        let Some(current) = self.files.front() else { return Ok(open) };
+        let Some(current) = self.files.front() else {
+            return Ok(open);
+        };
         match open.iter().position(|file| files::is_same(file, current)) {
             Some(index) => Ok(open.split_off(index + 1)),
             // Removed as the oldest: everything there is newer.

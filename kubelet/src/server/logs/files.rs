@@ -62,7 +62,11 @@ pub(super) fn is_same(one: &File, other: &File) -> bool {
 
 /// Where the last `lines` lines begin: index of the file, and offset in it. A line that is not finished counts.
 pub(super) fn tail(files: &[File], lines: u64) -> io::Result<(usize, u64)> {
-    let mut counter = Counter { wanted: lines, seen: 0, first: true };
+    let mut counter = Counter {
+        wanted: lines,
+        seen: 0,
+        first: true,
+    };
     for (index, file) in files.iter().enumerate().rev() {
         let size = file.metadata()?.len();
         if let Some(offset) = scan(file, size, &mut counter)? {

@@ -55,11 +55,15 @@ async fn try_send(
     sender: &Sender,
     events: Option<Events>,
 ) -> io::Result<()> {
-    let watch = events.map(|events| Watch::new(&source.path, events)).transpose()?;
+    let watch = events
+        .map(|events| Watch::new(&source.path, events))
+        .transpose()?;
     let source = Arc::new(source);
     let mut cursor = {
         let (path, options) = (source.path.clone(), options.clone());
-        blocking(move || Cursor::open(path, &options)).await.map_err(io::Error::other)??
+        blocking(move || Cursor::open(path, &options))
+            .await
+            .map_err(io::Error::other)??
     };
     loop {
         // Looked at before reading: what was written before the end is read after it.
@@ -67,7 +71,9 @@ async fn try_send(
             None => true,
             Some(_) => {
                 let source = source.clone();
-                blocking(move || source.is_ended()).await.map_err(io::Error::other)?
+                blocking(move || source.is_ended())
+                    .await
+                    .map_err(io::Error::other)?
             }
         };
         loop {
@@ -150,4 +156,3 @@ impl Watch {
         }
     }
 }
-

@@ -38,13 +38,22 @@ pub(super) async fn serve(
     };
     let name = target.container;
     if !has_container(&pod, &name) {
-        return failure(404, &format!("container {name:?} not found in pod {:?}", target.pod));
+        return failure(
+            404,
+            &format!("container {name:?} not found in pod {:?}", target.pod),
+        );
     }
     let uid = pod.metadata.uid.clone().unwrap_or_default();
     let previous = options.previous;
     let found = {
         let (pods, uid, name) = (pods.clone(), uid.clone(), name.clone());
-        blocking(move || (pods.log_path(&uid, &name, previous), pods.container(&uid, &name, previous))).await
+        blocking(move || {
+            (
+                pods.log_path(&uid, &name, previous),
+                pods.container(&uid, &name, previous),
+            )
+        })
+        .await
     };
     let (path, state) = match found {
         Ok((Some(path), state)) => (path, state),
@@ -52,7 +61,14 @@ pub(super) async fn serve(
         Err(words) => return failure(500, &words),
     };
     let id = state.map(|state| state.spec.id);
-    let source = Source { path, pods, uid, name, previous, id };
+    let source = Source {
+        path,
+        pods,
+        uid,
+        name,
+        previous,
+        id,
+    };
     if !options.follow {
         let (sender, body) = stream();
         tokio::spawn(follow::send(source, options, sender, None));
@@ -73,8 +89,16 @@ pub(super) async fn serve(
 fn has_container(pod: &Pod, name: &str) -> bool {
     let Some(spec) = &pod.spec else { return false };
     spec.containers.iter().any(|container| container.name == name)
-        || spec.init_containers.iter().flatten().any(|container| container.name == name)
-        || spec.ephemeral_containers.iter().flatten().any(|container| container.name == name)
+        || spec
+            .init_containers
+            .iter()
+            .flatten()
+            .any(|container| container.name == name)
+        || spec
+            .ephemeral_containers
+            .iter()
+            .flatten()
+            .any(|container| container.name == name)
 }
 
 /// Upstream's words for a container that has no log.
@@ -87,8 +111,15 @@ fn why_no_log(pod: &Pod, name: &str, previous: bool) -> String {
         .find(|status| status.name == name)
         .and_then(|status| status.state.as_ref()?.waiting.as_ref()?.reason.clone());
     match waiting {
-        Some(reason) if matches!(reason.as_str(), "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName") => {
-            format!("container {name:?} in pod {pod_name:?} is waiting to start: trying and failing to pull image")
+        Some(reason)
+            if matches!(
+                reason.as_str(),
+                "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName"
+            ) =>
+        {
+            format!(
+                "container {name:?} in pod {pod_name:?} is waiting to start: trying and failing to pull image"
+            )
         }
         Some(reason) => format!("container {name:?} in pod {pod_name:?} is waiting to start: {reason}"),
         None => format!("container {name:?} in pod {pod_name:?} is not available"),
@@ -97,8 +128,11 @@ fn why_no_log(pod: &Pod, name: &str, previous: bool) -> String {
 
 fn statuses(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {
     pod.status.iter().flat_map(|status| {
-        let lists =
-            [&status.container_statuses, &status.init_container_statuses, &status.ephemeral_container_statuses];
+        let lists = [
+            &status.container_statuses,
+            &status.init_container_statuses,
+            &status.ephemeral_container_statuses,
+        ];
         lists.into_iter().flatten().flatten()
     })
 }

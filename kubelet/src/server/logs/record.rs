@@ -32,7 +32,11 @@ impl<'a> Record<'a> {
             b"P" => false,
             _ => return None,
         };
-        Some(Self { time, full, content: parts.next().unwrap_or_default() })
+        Some(Self {
+            time,
+            full,
+            content: parts.next().unwrap_or_default(),
+        })
     }
 
     fn is_before(&self, since: SystemTime) -> bool {
@@ -86,7 +90,9 @@ impl Printer {
     }
 
     fn put(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
-        let count = self.left.map_or(bytes.len(), |left| bytes.len().min(left.try_into().unwrap_or(usize::MAX)));
+        let count = self.left.map_or(bytes.len(), |left| {
+            bytes.len().min(left.try_into().unwrap_or(usize::MAX))
+        });
         out.extend_from_slice(&bytes[..count]);
         if let Some(left) = &mut self.left {
             *left -= count as u64;

@@ -33,7 +33,13 @@ where
     for (index, port) in ports.into_iter().enumerate() {
         let (consumer, incoming) = mpsc::channel(QUEUE);
         consumers.push(consumer);
-        forwards.spawn(forward(index as u8 * 2, port, incoming, to_client.clone(), dialer.clone()));
+        forwards.spawn(forward(
+            index as u8 * 2,
+            port,
+            incoming,
+            to_client.clone(),
+            dialer.clone(),
+        ));
     }
     drop(to_client);
     let write = async {

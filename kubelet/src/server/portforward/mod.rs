@@ -55,11 +55,20 @@ pub(super) async fn serve(
     let id = uid.clone();
     let netns = match blocking(move || runtime.sandbox(&id)).await {
         Ok(Ok(Some(sandbox))) if sandbox.ready => sandbox.netns,
-        Ok(Ok(_)) => return failure(500, &format!("network namespace for pod {:?} is closed", target.pod)),
+        Ok(Ok(_)) => {
+            return failure(
+                500,
+                &format!("network namespace for pod {:?} is closed", target.pod),
+            );
+        }
         Ok(Err(error)) => return failure(500, &error.to_string()),
         Err(words) => return failure(500, &words),
     };
-    let dialer = Dialer { netns, pod: target.pod, uid };
+    let dialer = Dialer {
+        netns,
+        pod: target.pod,
+        uid,
+    };
     match Upgrade::parse(request.headers()) {
         Err(answer) => answer,
         Ok(Upgrade::WebSocket { key, protocols }) if protocols.iter().any(|own| own == TUNNEL) => {
@@ -77,14 +86,18 @@ pub(super) async fn serve(
                 Ok(ports) => ports,
                 Err(words) => return failure(400, &words),
             };
-            spawn(request, async move |io| channels::serve(io, protocol, ports, dialer).await);
+            spawn(request, async move |io| {
+                channels::serve(io, protocol, ports, dialer).await
+            });
             upgrade::accept_websocket(&key, name)
         }
         Ok(Upgrade::Spdy { protocols }) => {
             if !protocols.iter().any(|own| own == PROTOCOL) {
                 return upgrade::refuse_spdy(&[PROTOCOL]);
             }
-            spawn(request, async move |io| spdy::serve(Connection::new(io), dialer).await);
+            spawn(request, async move |io| {
+                spdy::serve(Connection::new(io), dialer).await
+            });
             upgrade::accept_spdy(PROTOCOL)
         }
     }
@@ -109,7 +122,11 @@ where
 ///
 /// The pod's end of input is passed on when the client ends its side, and its output is still read then. The end
 /// of `incoming` alone is therefore not the client's end: `send` fails when it is gone.
-async fn copy<S>(target: TcpStream, mut incoming: mpsc::Receiver<Bytes>, send: impl Fn(Bytes) -> S) -> io::Result<()>
+async fn copy<S>(
+    target: TcpStream,
+    mut incoming: mpsc::Receiver<Bytes>,
+    send: impl Fn(Bytes) -> S,
+) -> io::Result<()>
 where
     S: Future<Output = bool>,
 {

@@ -43,7 +43,11 @@ pub(super) async fn serve(mut connection: Connection, dialer: Dialer) {
         let id = request_id(&stream, is_data);
         match waiting.remove(&id) {
             Some(half) if describe(&half.stream).is_some_and(|(_, other)| other != is_data) => {
-                let (data, error) = if is_data { (stream, half.stream) } else { (half.stream, stream) };
+                let (data, error) = if is_data {
+                    (stream, half.stream)
+                } else {
+                    (half.stream, stream)
+                };
                 forwards.spawn(forward(data, error, port, dialer.clone()));
             }
             // Twice the same kind.
@@ -55,7 +59,13 @@ pub(super) async fn serve(mut connection: Connection, dialer: Dialer) {
                 let _ = stream.sender.reset().await;
             }
             None => {
-                waiting.insert(id, Half { stream, since: Instant::now() });
+                waiting.insert(
+                    id,
+                    Half {
+                        stream,
+                        since: Instant::now(),
+                    },
+                );
             }
         }
     }
@@ -64,7 +74,12 @@ pub(super) async fn serve(mut connection: Connection, dialer: Dialer) {
 
 /// Port and kind of a stream; `None` if its headers do not say.
 fn describe(stream: &Stream) -> Option<(u16, bool)> {
-    let port = stream.headers.get("port")?.parse().ok().filter(|port| *port > 0)?;
+    let port = stream
+        .headers
+        .get("port")?
+        .parse()
+        .ok()
+        .filter(|port| *port > 0)?;
     match stream.headers.get("streamtype")? {
         "data" => Some((port, true)),
         "error" => Some((port, false)),

@@ -27,7 +27,10 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Tunnel<T> {
     /// Takes over a connection whose handshake is done.
     pub(super) async fn new(io: T) -> Self {
         let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(websocket_config())).await;
-        Self { socket, rest: Bytes::new() }
+        Self {
+            socket,
+            rest: Bytes::new(),
+        }
     }
 }
 
@@ -39,12 +42,19 @@ fn failed(error: Error) -> io::Error {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> AsyncRead for Tunnel<T> {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
         while self.rest.is_empty() {
             match ready!(Pin::new(&mut self.socket).poll_next(cx)) {
                 Some(Ok(Message::Binary(bytes))) => self.rest = bytes,
                 Some(Ok(Message::Text(_))) => {
-                    return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, "text in a tunnel")));
+                    return Poll::Ready(Err(io::Error::new(
+                        io::ErrorKind::InvalidData,
+                        "text in a tunnel",
+                    )));
                 }
                 Some(Ok(Message::Close(_))) | None => return Poll::Ready(Ok(())),
                 Some(Ok(_)) => {}

@@ -39,7 +39,11 @@ pub(in crate::server) struct Client {
 #[derive(Debug, Clone)]
 pub(super) enum Output {
     WebSocket(mpsc::Sender<websocket::Outgoing>),
-    Spdy { stdout: Option<StreamSender>, stderr: Option<StreamSender>, error: StreamSender },
+    Spdy {
+        stdout: Option<StreamSender>,
+        stderr: Option<StreamSender>,
+        error: StreamSender,
+    },
 }
 
 /// The client is gone.
@@ -49,10 +53,15 @@ pub(super) struct Gone;
 impl Output {
     pub(super) async fn send(&self, channel: Channel, bytes: Bytes) -> Result<(), Gone> {
         match self {
-            Self::WebSocket(sender) => {
-                sender.send(websocket::Outgoing::Data(channel, bytes)).await.map_err(|_| Gone)
-            }
-            Self::Spdy { stdout, stderr, error } => {
+            Self::WebSocket(sender) => sender
+                .send(websocket::Outgoing::Data(channel, bytes))
+                .await
+                .map_err(|_| Gone),
+            Self::Spdy {
+                stdout,
+                stderr,
+                error,
+            } => {
                 let stream = match channel {
                     Channel::Stdout => stdout.as_ref(),
                     Channel::Stderr => stderr.as_ref(),
@@ -72,7 +81,11 @@ impl Output {
             Self::WebSocket(sender) => {
                 let _ = sender.send(websocket::Outgoing::End).await;
             }
-            Self::Spdy { stdout, stderr, error } => {
+            Self::Spdy {
+                stdout,
+                stderr,
+                error,
+            } => {
                 for stream in stdout.iter().chain(stderr).chain([error]) {
                     let _ = stream.finish().await;
                 }
@@ -114,7 +127,10 @@ impl Resizes {
         let used = loop {
             let used = sizes.byte_offset();
             match sizes.next() {
-                Some(Ok(size)) => found.push(Input::Resize { columns: size.width, rows: size.height }),
+                Some(Ok(size)) => found.push(Input::Resize {
+                    columns: size.width,
+                    rows: size.height,
+                }),
                 Some(Err(error)) if error.is_eof() => break used,
                 Some(Err(_)) | None => break self.partial.len(),
             }

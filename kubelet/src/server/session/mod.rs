@@ -15,7 +15,9 @@ mod websocket;
 pub(super) use process::Process;
 pub(super) use run::{Kind, collect, run};
 pub(super) use spdy::{PROTOCOLS as SPDY_PROTOCOLS, connect as connect_spdy};
-pub(super) use websocket::{Protocol, config as websocket_config, connect as connect_websocket, decode, encode};
+pub(super) use websocket::{
+    Protocol, config as websocket_config, connect as connect_websocket, decode, encode,
+};
 
 #[cfg(test)]
 mod tests;

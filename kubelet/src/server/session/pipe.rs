@@ -31,7 +31,10 @@ impl Pipe {
 
     /// Reads what is there; 0 at the end.
     pub(super) async fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.0.async_io(Interest::READABLE, |fd| Ok(nix::unistd::read(fd, buffer)?)).await;
+        let read = self
+            .0
+            .async_io(Interest::READABLE, |fd| Ok(nix::unistd::read(fd, buffer)?))
+            .await;
         match read {
             // A terminal whose last process has closed it.
             Err(error) if error.raw_os_error() == Some(Errno::EIO as i32) => Ok(0),
@@ -42,8 +45,10 @@ impl Pipe {
     /// Writes all, waiting while the other end does not read.
     pub(super) async fn write_all(&self, mut bytes: &[u8]) -> io::Result<()> {
         while !bytes.is_empty() {
-            let written =
-                self.0.async_io(Interest::WRITABLE, |fd| Ok(nix::unistd::write(fd, bytes)?)).await?;
+            let written = self
+                .0
+                .async_io(Interest::WRITABLE, |fd| Ok(nix::unistd::write(fd, bytes)?))
+                .await?;
             bytes = &bytes[written..];
         }
         Ok(())

@@ -63,7 +63,10 @@ impl Process {
         control: Box<dyn Control>,
     ) -> io::Result<Self> {
         // From here on a failure kills the process.
-        let control = Leash { control, ended: false };
+        let control = Leash {
+            control,
+            ended: false,
+        };
         Ok(Self {
             stdin: stdin.map(Pipe::writer).transpose()?,
             stdout: stdout.map(Pipe::reader).transpose()?,
@@ -107,4 +110,3 @@ impl Drop for Leash {
         }
     }
 }
-

@@ -1,7 +1,7 @@
 //! Connecting a process with a client until one of them ends.
 
-use std::sync::{Mutex, PoisonError};
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -186,5 +186,8 @@ pub(in crate::server) async fn collect(process: Process, limit: usize) -> Result
     tokio::join!(read(stdout), read(stderr));
     Process::ended(&exit).await.map_err(|error| error.to_string())?;
     let code = leash.exit_code().map_err(|error| error.to_string())?;
-    Ok((both.into_inner().unwrap_or_else(PoisonError::into_inner).freeze(), code))
+    Ok((
+        both.into_inner().unwrap_or_else(PoisonError::into_inner).freeze(),
+        code,
+    ))
 }

@@ -31,7 +31,10 @@ impl Link {
 }
 
 /// Waits for the streams that the request announced. `None` if they do not come.
-pub(in crate::server) async fn connect(mut connection: Connection, wanted: Streams) -> Option<(Client, Link)> {
+pub(in crate::server) async fn connect(
+    mut connection: Connection,
+    wanted: Streams,
+) -> Option<(Client, Link)> {
     let wait = accept(&mut connection, wanted);
     let opened = tokio::time::timeout(CREATION, wait).await.ok()??;
     let (to_process, input) = mpsc::channel(INPUT);
@@ -102,5 +105,11 @@ async fn accept(connection: &mut Connection, wanted: Streams) -> Option<Opened> 
             break;
         }
     }
-    Some(Opened { error: error?.sender, stdin, stdout, stderr, resize })
+    Some(Opened {
+        error: error?.sender,
+        stdin,
+        stdout,
+        stderr,
+        resize,
+    })
 }

@@ -16,20 +16,29 @@ pub(in crate::server) enum Outcome {
 impl Outcome {
     pub(super) fn status(&self) -> Status {
         match self {
-            Self::Success => Status { code: 0, ..Status::success(None) },
+            Self::Success => Status {
+                code: 0,
+                ..Status::success(None)
+            },
             Self::Exit(code) => {
                 let cause = Cause {
                     reason: "ExitCode".to_owned(),
                     message: code.to_string(),
                     ..Cause::default()
                 };
-                let details = Details { causes: vec![cause], ..Details::default() };
+                let details = Details {
+                    causes: vec![cause],
+                    ..Details::default()
+                };
                 let message = format!("command terminated with non-zero exit code: exit status {code}");
                 Status::failure(0, "NonZeroExitCode", message, Some(details))
             }
-            Self::Failed(words) => {
-                Status::failure(500, "InternalError", format!("Internal error occurred: {words}"), None)
-            }
+            Self::Failed(words) => Status::failure(
+                500,
+                "InternalError",
+                format!("Internal error occurred: {words}"),
+                None,
+            ),
         }
     }
 }

@@ -43,9 +43,21 @@ pub(in crate::server) struct Protocol {
 impl Protocol {
     /// Of exec and attach, as a client may ask for them.
     pub(in crate::server) const ALL: [Self; 3] = [
-        Self { name: "v5.channel.k8s.io", half_close: true, base64: false },
-        Self { name: "v4.channel.k8s.io", half_close: false, base64: false },
-        Self { name: "v4.base64.channel.k8s.io", half_close: false, base64: true },
+        Self {
+            name: "v5.channel.k8s.io",
+            half_close: true,
+            base64: false,
+        },
+        Self {
+            name: "v4.channel.k8s.io",
+            half_close: false,
+            base64: false,
+        },
+        Self {
+            name: "v4.base64.channel.k8s.io",
+            half_close: false,
+            base64: true,
+        },
     ];
     /// Of port-forward without a tunnel.
     pub(in crate::server) const PORT_FORWARD: &[Self] = Self::ALL.split_at(1).1;
@@ -95,7 +107,10 @@ where
             let _ = tokio::time::timeout(LINGER, rest).await;
         }
     });
-    Client { input, output: Output::WebSocket(output) }
+    Client {
+        input,
+        output: Output::WebSocket(output),
+    }
 }
 
 /// True if the session ended in order, false if the client is gone.
@@ -117,7 +132,10 @@ where
             return false;
         }
     }
-    let goodbye = CloseFrame { code: CloseCode::Normal, reason: "".into() };
+    let goodbye = CloseFrame {
+        code: CloseCode::Normal,
+        reason: "".into(),
+    };
     sink.send(Message::Close(Some(goodbye))).await.is_ok()
 }
 
@@ -157,7 +175,9 @@ where
             Some(Err(error)) => return Some(error),
             None => return None,
         };
-        let Some((channel, data)) = decode(message, protocol) else { continue };
+        let Some((channel, data)) = decode(message, protocol) else {
+            continue;
+        };
         let inputs = match channel {
             STDIN if data.is_empty() => continue,
             STDIN => vec![Input::Stdin(data)],

@@ -93,7 +93,11 @@ impl Connection {
                 _ = reader_ended => {}
             }
         });
-        Self { accepted, outgoing, tasks }
+        Self {
+            accepted,
+            outgoing,
+            tasks,
+        }
     }
 
     /// The next stream; `None` when the connection has ended.
@@ -103,7 +107,11 @@ impl Connection {
 
     /// Says goodbye once everything sent before is written, and waits until the client closes.
     pub(crate) async fn close(self) {
-        let Self { mut accepted, outgoing, mut tasks } = self;
+        let Self {
+            mut accepted,
+            outgoing,
+            mut tasks,
+        } = self;
         let _ = outgoing.send(Outgoing::GoAway(0)).await;
         drop(outgoing);
         accepted.close();
@@ -220,7 +228,8 @@ impl<R: AsyncRead> Reader<R> {
     /// Hands data on in bounded pieces, however long the frame is.
     async fn data(&mut self, stream: u32, fin: bool, mut length: usize) -> io::Result<()> {
         if !self.streams.contains_key(&stream) {
-            self.answer(Outgoing::Reset(stream, ResetStatus::InvalidStream)).await;
+            self.answer(Outgoing::Reset(stream, ResetStatus::InvalidStream))
+                .await;
         }
         while length > 0 {
             let mut piece = BytesMut::zeroed(length.min(DATA_PIECE));
@@ -277,8 +286,20 @@ impl<R: AsyncRead> Reader<R> {
             self.streams.insert(id, consumer);
         }
         self.answer(Outgoing::Reply(id)).await;
-        let sender = StreamSender { id, outgoing: self.outgoing.clone() };
-        Ok(self.accept.send(Stream { id, headers, incoming, sender }).await.is_ok())
+        let sender = StreamSender {
+            id,
+            outgoing: self.outgoing.clone(),
+        };
+        Ok(self
+            .accept
+            .send(Stream {
+                id,
+                headers,
+                incoming,
+                sender,
+            })
+            .await
+            .is_ok())
     }
 
     /// If the writer has ended, the next round of [`Reader::run`] sees it.

@@ -32,11 +32,21 @@ pub(super) enum Head {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Control {
     /// A new stream with its compressed headers.
-    SynStream { stream: u32, fin: bool, headers: Bytes },
+    SynStream {
+        stream: u32,
+        fin: bool,
+        headers: Bytes,
+    },
     /// Further compressed headers: not used, but they belong to the compression's state.
-    Headers { headers: Bytes },
-    Reset { stream: u32 },
-    Ping { id: u32 },
+    Headers {
+        headers: Bytes,
+    },
+    Reset {
+        stream: u32,
+    },
+    Ping {
+        id: u32,
+    },
     GoAway,
     /// SETTINGS, WINDOW_UPDATE, and what an extension may bring.
     Ignored,
@@ -56,7 +66,11 @@ impl Head {
             if word == 0 {
                 return Err(Malformed("data without a stream"));
             }
-            return Ok(Self::Data { stream: word, fin: flags & FIN != 0, length });
+            return Ok(Self::Data {
+                stream: word,
+                fin: flags & FIN != 0,
+                length,
+            });
         }
         if (word >> 16) as u16 & 0x7fff != VERSION {
             return Err(Malformed("not version 3"));
@@ -64,7 +78,11 @@ impl Head {
         if length > CONTROL_LIMIT {
             return Err(Malformed("control frame too large"));
         }
-        Ok(Self::Control { kind: word as u16, flags, length })
+        Ok(Self::Control {
+            kind: word as u16,
+            flags,
+            length,
+        })
     }
 }
 
@@ -78,16 +96,20 @@ impl Control {
         let stream = || word(0).map(|word| word & 0x7fff_ffff);
         match kind {
             // Stream, associated stream, priority and slot, headers.
-            1 if body.len() >= 10 => {
-                Ok(Self::SynStream { stream: stream()?, fin: flags & FIN != 0, headers: body.slice(10..) })
-            }
+            1 if body.len() >= 10 => Ok(Self::SynStream {
+                stream: stream()?,
+                fin: flags & FIN != 0,
+                headers: body.slice(10..),
+            }),
             1 => Err(Malformed("SYN_STREAM too short")),
             // Clients open streams here, so they have no streams of ours to reply to.
             2 => Err(Malformed("unexpected SYN_REPLY")),
             3 => Ok(Self::Reset { stream: stream()? }),
             6 => Ok(Self::Ping { id: word(0)? }),
             7 => Ok(Self::GoAway),
-            8 if body.len() >= 4 => Ok(Self::Headers { headers: body.slice(4..) }),
+            8 if body.len() >= 4 => Ok(Self::Headers {
+                headers: body.slice(4..),
+            }),
             8 => Err(Malformed("HEADERS too short")),
             _ => Ok(Self::Ignored),
         }
@@ -111,7 +133,11 @@ pub(super) fn syn_reply(stream: u32, headers: &[u8]) -> BytesMut {
 
 /// RST_STREAM.
 pub(super) fn reset(stream: u32, status: ResetStatus) -> BytesMut {
-    control(3, 0, &[stream.to_be_bytes(), (status as u32).to_be_bytes()].concat())
+    control(
+        3,
+        0,
+        &[stream.to_be_bytes(), (status as u32).to_be_bytes()].concat(),
+    )
 }
 
 /// PING, which answers one with the same id.

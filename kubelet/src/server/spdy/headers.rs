@@ -16,7 +16,10 @@ pub(crate) struct Headers(pub Vec<(String, String)>);
 impl Headers {
     /// The first value of a header.
     pub(crate) fn get(&self, name: &str) -> Option<&str> {
-        self.0.iter().find(|(own, _)| own.eq_ignore_ascii_case(name)).map(|(_, value)| value.as_str())
+        self.0
+            .iter()
+            .find(|(own, _)| own.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.as_str())
     }
 
     fn parse(mut block: &[u8]) -> Result<Self, Malformed> {
@@ -32,14 +35,18 @@ impl Headers {
 }
 
 fn number(block: &mut &[u8]) -> Result<usize, Malformed> {
-    let (bytes, rest) = block.split_first_chunk().ok_or(Malformed("header block too short"))?;
+    let (bytes, rest) = block
+        .split_first_chunk()
+        .ok_or(Malformed("header block too short"))?;
     *block = rest;
     Ok(u32::from_be_bytes(*bytes) as usize)
 }
 
 fn text(block: &mut &[u8]) -> Result<String, Malformed> {
     let length = number(block)?;
-    let (bytes, rest) = block.split_at_checked(length).ok_or(Malformed("header block too short"))?;
+    let (bytes, rest) = block
+        .split_at_checked(length)
+        .ok_or(Malformed("header block too short"))?;
     *block = rest;
     String::from_utf8(bytes.to_vec()).map_err(|_| Malformed("header is not text"))
 }
@@ -85,7 +92,9 @@ impl Decoder {
                 return Err(Malformed("header block too large"));
             }
             block.reserve(block.len());
-            self.0.decompress_vec(&[], &mut block, FlushDecompress::Sync).map_err(|_| DAMAGED)?;
+            self.0
+                .decompress_vec(&[], &mut block, FlushDecompress::Sync)
+                .map_err(|_| DAMAGED)?;
         }
         Headers::parse(&block)
     }

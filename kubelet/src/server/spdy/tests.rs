@@ -27,7 +27,11 @@ enum Got {
 impl Client {
     fn connect() -> (Self, Connection) {
         let (io, server) = tokio::io::duplex(16 << 10);
-        let client = Self { io, packer: Encoder::new(), unpacker: Decompress::new(true) };
+        let client = Self {
+            io,
+            packer: Encoder::new(),
+            unpacker: Decompress::new(true),
+        };
         (client, Connection::new(server))
     }
 
@@ -46,7 +50,10 @@ impl Client {
     }
 
     async fn open(&mut self, id: u32, fin: bool, headers: &[(&str, &str)]) {
-        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let headers = headers
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
         let mut body = [id.to_be_bytes(), [0; 4]].concat();
         body.extend_from_slice(&[0, 0]);
         body.extend_from_slice(&self.packer.encode(&Headers(headers)));
@@ -74,11 +81,16 @@ impl Client {
             2 => {
                 let mut block = Vec::with_capacity(1024);
                 let packed = &body[4..];
-                if let Err(error) = self.unpacker.decompress_vec(packed, &mut block, FlushDecompress::Sync) {
+                if let Err(error) = self
+                    .unpacker
+                    .decompress_vec(packed, &mut block, FlushDecompress::Sync)
+                {
                     assert!(error.needs_dictionary().is_some());
                     self.unpacker.set_dictionary(&dictionary()).unwrap();
                     let used = self.unpacker.total_in() as usize;
-                    self.unpacker.decompress_vec(&packed[used..], &mut block, FlushDecompress::Sync).unwrap();
+                    self.unpacker
+                        .decompress_vec(&packed[used..], &mut block, FlushDecompress::Sync)
+                        .unwrap();
                 }
                 assert_eq!(block, [0; 4]);
                 Got::Reply(u32::from_be_bytes([body[0], body[1], body[2], body[3]]))
@@ -91,12 +103,22 @@ impl Client {
 #[tokio::test]
 async fn streams_both_ways() {
     let (mut client, mut server) = Client::connect();
-    client.open(1, false, &[("streamtype", "data"), ("port", "80")]).await;
-    client.open(3, true, &[("streamtype", "error"), ("port", "80")]).await;
+    client
+        .open(1, false, &[("streamtype", "data"), ("port", "80")])
+        .await;
+    client
+        .open(3, true, &[("streamtype", "error"), ("port", "80")])
+        .await;
     let mut data = server.accept().await.unwrap();
     let mut error = server.accept().await.unwrap();
-    assert_eq!((data.id, data.headers.get("StreamType"), data.headers.get("port")), (1, Some("data"), Some("80")));
-    assert_eq!((client.get().await, client.get().await), (Got::Reply(1), Got::Reply(3)));
+    assert_eq!(
+        (data.id, data.headers.get("StreamType"), data.headers.get("port")),
+        (1, Some("data"), Some("80"))
+    );
+    assert_eq!(
+        (client.get().await, client.get().await),
+        (Got::Reply(1), Got::Reply(3))
+    );
     assert!(error.incoming.recv().await.is_none(), "opened half-closed");
 
     client.data(1, b"hello", false).await;
@@ -156,7 +178,9 @@ async fn hostile_frames_end_only_the_connection() {
     let mut bomb = Vec::with_capacity(1 << 16);
     let mut packer = Compress::new(Compression::best(), true);
     packer.set_dictionary(&dictionary()).unwrap();
-    packer.compress_vec(&vec![0; 8 << 20], &mut bomb, FlushCompress::Sync).unwrap();
+    packer
+        .compress_vec(&vec![0; 8 << 20], &mut bomb, FlushCompress::Sync)
+        .unwrap();
     bomb.truncate(20 << 10);
     let cases: Vec<(&str, u16, Vec<u8>)> = vec![
         ("short SYN_STREAM", 1, vec![0; 3]),
@@ -175,7 +199,11 @@ async fn hostile_frames_end_only_the_connection() {
         client.control(kind, 0, &body).await;
         assert!(server.accept().await.is_none(), "{what}");
     }
-    for raw in [&[0x80, 2, 0, 1, 0, 0, 0, 0][..], &[0x80, 3, 0, 1, 0, 0xff, 0xff, 0xff], &[0; 8]] {
+    for raw in [
+        &[0x80, 2, 0, 1, 0, 0, 0, 0][..],
+        &[0x80, 3, 0, 1, 0, 0xff, 0xff, 0xff],
+        &[0; 8],
+    ] {
         let (mut client, mut server) = Client::connect();
         client.raw(raw).await;
         assert!(server.accept().await.is_none(), "{raw:?}");
@@ -195,7 +223,10 @@ async fn hostile_frames_end_only_the_connection() {
 fn blocks_share_one_compression_stream() {
     let (mut encoder, mut decoder) = (Encoder::new(), Decoder::new());
     for n in 0..50 {
-        let headers = Headers(vec![("streamtype".to_owned(), "data".to_owned()), ("n".to_owned(), "x".repeat(n * 500))]);
+        let headers = Headers(vec![
+            ("streamtype".to_owned(), "data".to_owned()),
+            ("n".to_owned(), "x".repeat(n * 500)),
+        ]);
         assert_eq!(decoder.decode(&encoder.encode(&headers)).unwrap(), headers);
     }
 }
