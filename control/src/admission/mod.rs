@@ -7,11 +7,15 @@
 mod default_storage_class;
 mod default_toleration_seconds;
 mod fields;
+mod limit_ranger;
 mod namespace_lifecycle;
 mod node_restriction;
 mod owner_references;
+mod pod_resources;
+mod pod_security;
 mod priority;
 mod request;
+mod resource_quota;
 mod runtime_class;
 mod service_account;
 mod service_allocator;
@@ -30,6 +34,7 @@ use crate::object::Reader;
 
 pub use request::{Operation, Request};
 
+use self::resource_quota::Quotas;
 use self::service_allocator::ServiceAllocator;
 
 /// What plug-ins look things up in.
@@ -44,15 +49,18 @@ struct Context {
 pub struct Chain {
     context: Context,
     services: ServiceAllocator,
+    quotas: Quotas,
 }
 
 impl Chain {
     /// The default chain.
     pub fn new(config: &Config, reader: Arc<dyn Reader>, authorizer: Arc<Authorizer>) -> Self {
         let services = ServiceAllocator::new(config, reader.clone());
+        let quotas = Quotas::new(reader.clone());
         Self {
             context: Context { reader, authorizer },
             services,
+            quotas,
         }
     }
 
@@ -62,6 +70,7 @@ impl Chain {
     pub async fn mutate(&self, request: &mut Request<'_>) -> Result<Vec<String>, Status> {
         let context = &self.context;
         namespace_lifecycle::admit(context, request)?;
+        limit_ranger::mutate(context, request)?;
         service_account::admit(context, request)?;
         node_restriction::admit(context, request)?;
         taint_nodes_by_condition::admit(request);
@@ -78,6 +87,8 @@ impl Chain {
     #[allow(clippy::unused_async)]
     pub async fn validate(&self, request: &Request<'_>) -> Result<Vec<String>, Status> {
         let context = &self.context;
+        limit_ranger::validate(context, request)?;
+        let warnings = pod_security::validate(context, request)?;
         owner_references::validate(context, request)?;
         if request.subresource.is_empty()
             && matches!(request.operation, Operation::Create | Operation::Update)
@@ -96,7 +107,9 @@ impl Chain {
                 request.new(),
             )?;
         }
-        Ok(Vec::new())
+        // Last, so that nothing is counted that somebody else refuses.
+        self.quotas.admit(request)?;
+        Ok(warnings)
     }
 
     /// A write that was admitted in `mutate` has been stored (`true`; `Reader` shows it by now) or has failed
@@ -106,5 +119,6 @@ impl Chain {
         // Either way the reservation has done its work: what was stored is found through the Reader from now on.
         let _ = stored;
         self.services.settle(request);
+        self.quotas.settle(request);
     }
 }

@@ -19,7 +19,6 @@ resources! {
     SERVICES = "", "services";
     SERVICE_ACCOUNTS = "", "serviceaccounts";
     PERSISTENT_VOLUMES = "", "persistentvolumes";
-    PERSISTENT_VOLUME_CLAIMS = "", "persistentvolumeclaims";
     LIMIT_RANGES = "", "limitranges";
     RESOURCE_QUOTAS = "", "resourcequotas";
     PRIORITY_CLASSES = "scheduling.k8s.io", "priorityclasses";

@@ -234,3 +234,109 @@ fn fields_of_the_wrong_type_do_no_harm() {
         }
     }
 }
+
+#[test]
+fn limit_ranges_fill_in_and_refuse() {
+    let fixture = Fixture::new();
+    fixture.memory.put(
+        &crate::auth::resources::LIMIT_RANGES,
+        &json!({
+            "metadata": {"namespace": "a", "name": "l"},
+            "spec": {"limits": [
+                {
+                    "type": "Container",
+                    "default": {"cpu": "500m", "memory": "64Mi"},
+                    "defaultRequest": {"cpu": "100m"},
+                    "max": {"cpu": "1"},
+                    "min": {"cpu": "50m"},
+                    "maxLimitRequestRatio": {"cpu": "5"},
+                },
+                {"type": "Pod", "max": {"cpu": "1500m"}},
+            ]},
+        }),
+    );
+    let with = |resources: Value| {
+        json!({
+            "metadata": {"name": "x"}, "spec": {"containers": [{"name": "c", "resources": resources}]},
+        })
+    };
+    let given = fixture.create("", "pods", with(json!({}))).unwrap();
+    assert_eq!(
+        given["spec"]["containers"][0]["resources"],
+        json!({
+            "limits": {"cpu": "500m", "memory": "64Mi"}, "requests": {"cpu": "100m"},
+        })
+    );
+    assert_eq!(
+        given["metadata"]["annotations"]["kubernetes.io/limit-ranger"],
+        "LimitRanger plugin set: cpu request for container c; cpu, memory limit for container c"
+    );
+    let own = json!({"limits": {"cpu": "300m", "memory": "1Mi"}, "requests": {"cpu": "200m"}});
+    assert_eq!(
+        fixture.create("", "pods", with(own.clone())).unwrap()["spec"]["containers"][0]["resources"],
+        own
+    );
+    for (resources, text) in [
+        (
+            json!({"limits": {"cpu": "2"}, "requests": {"cpu": "1"}}),
+            "maximum cpu usage per Container is 1, but limit is 2",
+        ),
+        (
+            json!({"requests": {"cpu": "10m"}, "limits": {"cpu": "20m"}}),
+            "minimum cpu usage per Container is 50m, but request is 10m",
+        ),
+        (
+            json!({"requests": {"cpu": "100m"}, "limits": {"cpu": "1"}}),
+            "cpu max limit to request ratio per Container is 5, but provided ratio is 10.000000",
+        ),
+    ] {
+        let message = refused(&fixture, with(resources));
+        assert!(message.contains(text), "{message}");
+    }
+    let two = json!({"metadata": {"name": "x"}, "spec": {"containers": [
+        {"name": "a", "resources": {"limits": {"cpu": "1"}, "requests": {"cpu": "1"}}},
+        {"name": "b", "resources": {"limits": {"cpu": "1"}, "requests": {"cpu": "1"}}},
+    ]}});
+    assert!(refused(&fixture, two).contains("maximum cpu usage per Pod is 1500m, but limit is 2"));
+}
+
+#[test]
+fn pod_security_labels() {
+    let fixture = Fixture::new();
+    fixture.memory.put(
+        &crate::auth::resources::NAMESPACES,
+        &json!({
+            "metadata": {"name": "a", "labels": {
+                "pod-security.kubernetes.io/enforce": "baseline",
+                "pod-security.kubernetes.io/enforce-version": "v1.33",
+                "pod-security.kubernetes.io/warn": "restricted",
+            }},
+        }),
+    );
+    let mut asked = pod();
+    asked["spec"]["hostNetwork"] = true.into();
+    assert_eq!(
+        refused(&fixture, asked.clone()),
+        "pods \"x\" is forbidden: violates PodSecurity \"baseline:v1.33\": host namespaces (hostNetwork=true)"
+    );
+    assert!(fixture.create("", "pods", pod()).is_ok());
+    // Templates are only warned about.
+    assert!(
+        fixture
+            .create("apps", "deployments", json!({"spec": {"template": asked}}))
+            .is_ok()
+    );
+    // What is there may change its labels.
+    let boss = user("boss", &["system:masters"]);
+    let elsewhere = Fixture::new();
+    let there = elsewhere.create("", "pods", asked).unwrap();
+    let mut question = ask(&boss, Operation::Update, "", "pods");
+    question.old = Some(&there);
+    let mut labelled = there.clone();
+    labelled["metadata"]["labels"] = json!({"a": "b"});
+    assert_eq!(fixture.ask(question, Some(labelled.clone())), Ok(labelled));
+    question.subresource = "ephemeralcontainers";
+    let mut worse = pod();
+    worse["spec"]["ephemeralContainers"] = json!([{"name": "e", "securityContext": {"privileged": true}}]);
+    assert!(fixture.ask(question, Some(worse)).is_err());
+}

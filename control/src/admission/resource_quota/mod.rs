@@ -1,0 +1,261 @@
+//! ResourceQuota: a namespace gets no more than its quotas say.
+//!
+//! Usage is counted from the objects that are there now ([`usage`]), not from a quota's status, which a controller
+//! writes later. Between the decision and the write, what was admitted is added to it, so that requests at the same
+//! time cannot exceed a quota together.
+
+mod scope;
+#[cfg(test)]
+mod tests;
+mod usage;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use keelson_api::quantity::Quantity;
+use keelson_api::status::Status;
+use serde_json::Value;
+
+use self::usage::{Counted, Kinds};
+use super::fields::{items, text};
+use super::pod_resources::{Amounts, add, amounts};
+use super::{Operation, Request};
+use crate::auth::resources::RESOURCE_QUOTAS;
+use crate::object::{GroupResource, Object, Reader};
+
+/// How long an admitted request counts although nobody has settled it (its client went away).
+const HOLD: Duration = Duration::from_secs(60);
+/// What objects use is remembered for so many of them; about 300 bytes each.
+const KNOWN_MAX: usize = 16 * 1024;
+
+/// The quota check.
+#[derive(Debug)]
+pub struct Quotas {
+    reader: Arc<dyn Reader>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    known: HashMap<String, (u64, Arc<Counted>)>,
+    pending: HashMap<usize, Pending>,
+}
+
+/// An admitted request that has not been settled.
+#[derive(Debug)]
+struct Pending {
+    resource: GroupResource,
+    namespace: String,
+    name: String,
+    is_create: bool,
+    counted: Counted,
+    before: Counted,
+    since: Instant,
+}
+
+impl Quotas {
+    /// Over the objects in `reader`.
+    pub fn new(reader: Arc<dyn Reader>) -> Self {
+        Self {
+            reader,
+            state: Mutex::default(),
+        }
+    }
+
+    /// Refuses a create or update that would exceed a quota; otherwise counts it until it is settled.
+    pub fn admit(&self, request: &Request<'_>) -> Result<(), Status> {
+        let writes = matches!(request.operation, Operation::Create | Operation::Update);
+        if !writes || !request.subresource.is_empty() || request.namespace.is_empty() {
+            return Ok(());
+        }
+        let quotas = self.reader.list(&RESOURCE_QUOTAS, Some(request.namespace));
+        if quotas.is_empty() {
+            return Ok(());
+        }
+        let resource = GroupResource::new(&request.kind.group, &request.kind.plural);
+        let new = usage::of(&resource, request.new());
+        let is_create = request.operation == Operation::Create;
+        let old = if is_create {
+            Counted::default()
+        } else {
+            usage::of(&resource, request.stored())
+        };
+        let now = Instant::now();
+        // What is guarded is consistent after every step.
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state
+            .pending
+            .retain(|_, pending| now.saturating_duration_since(pending.since) < HOLD);
+        for quota in &quotas {
+            state.check(
+                self.reader.as_ref(),
+                request,
+                &quota.name,
+                &quota.value(),
+                &old,
+                &new,
+            )?;
+        }
+        if let (Some(ticket), false) = (ticket(request), request.dry_run) {
+            let pending = Pending {
+                resource,
+                namespace: request.namespace.to_owned(),
+                name: request.name.to_owned(),
+                is_create,
+                counted: new,
+                before: old,
+                since: now,
+            };
+            state.pending.insert(ticket, pending);
+        }
+        Ok(())
+    }
+
+    /// The request is over; from now on the stored object counts.
+    pub fn settle(&self, request: &Request<'_>) {
+        if let Some(ticket) = ticket(request) {
+            self.state
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .pending
+                .remove(&ticket);
+        }
+    }
+}
+
+/// What tells requests at the same time apart: where the new object is in memory. It stays there from admission until
+/// the request is settled.
+fn ticket(request: &Request<'_>) -> Option<usize> {
+    request
+        .object
+        .as_deref()
+        .map(|object| std::ptr::from_ref(object).addr())
+}
+
+impl State {
+    fn check(
+        &mut self,
+        reader: &dyn Reader,
+        request: &Request<'_>,
+        name: &str,
+        quota: &Value,
+        old: &Counted,
+        new: &Counted,
+    ) -> Result<(), Status> {
+        let scopes = scope::read(quota);
+        let hard = amounts(&quota["spec"]["hard"]);
+        if request.kind.plural == "pods" && request.operation == Operation::Create && new.in_scopes(&scopes) {
+            if let Some(missing) = usage::unspecified(request.new(), &hard) {
+                return Err(request.forbidden(&format!("failed quota: {name}: must specify {missing}")));
+            }
+        }
+        let (before, after) = (old.counted(&scopes, &hard), new.counted(&scopes, &hard));
+        let grows: Amounts = after
+            .into_iter()
+            .filter_map(|(key, amount)| {
+                let more = amount.minus(before.get(&key).copied().unwrap_or_default());
+                (!more.is_zero() && !more.is_negative()).then_some((key, more))
+            })
+            .collect();
+        if grows.is_empty() {
+            return Ok(());
+        }
+        let wanted: Amounts = hard
+            .iter()
+            .filter(|(key, _)| grows.contains_key(*key))
+            .map(|(k, v)| (k.clone(), *v))
+            .collect();
+        let used = self.used(reader, request.namespace, &scopes, &wanted);
+        let of = |amounts: &Amounts, key: &String| amounts.get(key).copied().unwrap_or_default();
+        let exceeded: Vec<&String> = wanted
+            .iter()
+            .filter(|(key, limit)| of(&used, key).plus(of(&grows, key)) > **limit)
+            .map(|(key, _)| key)
+            .collect();
+        if exceeded.is_empty() {
+            return Ok(());
+        }
+        let list = |amounts: &Amounts| {
+            let texts: Vec<String> = exceeded
+                .iter()
+                .map(|key| format!("{key}={}", of(amounts, key)))
+                .collect();
+            texts.join(",")
+        };
+        Err(request.forbidden(&format!(
+            "exceeded quota: {name}, requested: {}, used: {}, limited: {}",
+            list(&grows),
+            list(&used),
+            list(&wanted)
+        )))
+    }
+
+    /// What is used of the resources in `wanted`, by stored objects and by requests under way.
+    fn used(&mut self, reader: &dyn Reader, namespace: &str, scopes: &[Value], wanted: &Amounts) -> Amounts {
+        let mut used = Amounts::new();
+        for resource in Kinds::of(wanted.keys()).resources() {
+            for object in reader.list(&resource, Some(namespace)) {
+                add(
+                    &mut used,
+                    &self.counted(&resource, &object).counted(scopes, wanted),
+                );
+            }
+        }
+        for pending in self
+            .pending
+            .values()
+            .filter(|pending| pending.namespace == namespace)
+        {
+            // A create that has been stored meanwhile was counted above.
+            if pending.is_create && reader.get(&pending.resource, namespace, &pending.name).is_some() {
+                continue;
+            }
+            let before = pending.before.counted(scopes, wanted);
+            for (key, amount) in pending.counted.counted(scopes, wanted) {
+                let more = amount.minus(before.get(&key).copied().unwrap_or_default());
+                if !more.is_negative() {
+                    add(&mut used, &Amounts::from([(key, more)]));
+                }
+            }
+        }
+        used
+    }
+
+    fn counted(&mut self, resource: &GroupResource, object: &Object) -> Arc<Counted> {
+        if usage::is_plain(resource) {
+            // Nothing in the object matters, so it need not be read.
+            return Arc::new(usage::of(resource, &Value::Null));
+        }
+        if let Some((version, counted)) = self.known.get(&object.uid) {
+            if *version == object.resource_version {
+                return counted.clone();
+            }
+        }
+        let counted = Arc::new(usage::of(resource, &object.value()));
+        if self.known.len() >= KNOWN_MAX {
+            self.known.clear();
+        }
+        self.known
+            .insert(object.uid.clone(), (object.resource_version, counted.clone()));
+        counted
+    }
+}
+
+/// One of something.
+fn one() -> Quantity {
+    Quantity::new(1, keelson_api::quantity::Format::DecimalSi)
+}
+
+/// The names of the scopes and their values, for tests of membership.
+fn values(requirement: &Value) -> Vec<&str> {
+    items(requirement, "/values")
+        .iter()
+        .filter_map(Value::as_str)
+        .collect()
+}
+
+/// Short for the text of a requirement's field.
+fn field<'a>(requirement: &'a Value, name: &str) -> &'a str {
+    text(requirement, &format!("/{name}"))
+}
