@@ -13,7 +13,7 @@ pub fn admit(context: &Context, request: &mut Request<'_>) {
     if !request.creates("", "persistentvolumeclaims") {
         return;
     }
-    let claim = request.new();
+    let claim = request.object();
     // An empty class name is an answer: no class.
     let named = !claim["spec"]["storageClassName"].is_null();
     if named

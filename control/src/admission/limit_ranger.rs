@@ -99,7 +99,7 @@ pub fn validate(context: &Context, request: &Request<'_>) -> Result<(), Status> 
     if !is_claim && !is_pod {
         return Ok(());
     }
-    let object = request.new();
+    let object = request.object();
     let mut problems = Vec::new();
     for limit in limits(context, request.namespace) {
         match text(&limit, "/type") {
@@ -141,7 +141,7 @@ fn check(limit: &Value, requests: &Amounts, limits: &Amounts, problems: &mut Vec
         match (requests.get(&name), limits.get(&name)) {
             (None, _) => problems.push(format!("{intro}.  No request is specified")),
             (Some(request), _) if *request < least => {
-                problems.push(format!("{intro}, but request is {request}"))
+                problems.push(format!("{intro}, but request is {request}"));
             }
             (_, Some(limit)) if *limit < least => problems.push(format!("{intro}, but limit is {limit}")),
             _ => {}
@@ -153,7 +153,7 @@ fn check(limit: &Value, requests: &Amounts, limits: &Amounts, problems: &mut Vec
             (_, None) => problems.push(format!("{intro}.  No limit is specified")),
             (_, Some(limit)) if *limit > most => problems.push(format!("{intro}, but limit is {limit}")),
             (Some(request), _) if *request > most => {
-                problems.push(format!("{intro}, but request is {request}"))
+                problems.push(format!("{intro}, but request is {request}"));
             }
             _ => {}
         }

@@ -104,7 +104,7 @@ impl Chain {
                 request.namespace,
                 request.name,
                 request.old,
-                request.new(),
+                request.object(),
             )?;
         }
         // Last, so that nothing is counted that somebody else refuses.

@@ -74,7 +74,7 @@ fn pods(context: &Context, request: &Request<'_>, node: &str) -> Result<(), Stat
                 )));
             }
             let labels = |pod: &Value| pod["metadata"]["labels"].as_object().cloned().unwrap_or_default();
-            if labels(request.stored()) != labels(request.new()) {
+            if labels(request.stored()) != labels(request.object()) {
                 return Err(
                     request.forbidden(&format!("node {quoted} cannot update labels through pod status"))
                 );
@@ -83,7 +83,7 @@ fn pods(context: &Context, request: &Request<'_>, node: &str) -> Result<(), Stat
         }
         ("eviction", Operation::Create) => {
             let name = if request.name.is_empty() {
-                text(request.new(), "/metadata/name")
+                text(request.object(), "/metadata/name")
             } else {
                 request.name
             };
@@ -106,7 +106,7 @@ fn pods(context: &Context, request: &Request<'_>, node: &str) -> Result<(), Stat
 }
 
 fn mirror_pod(request: &Request<'_>, node: &str) -> Result<(), Status> {
-    let (pod, quoted) = (request.new(), go_quote(node));
+    let (pod, quoted) = (request.object(), go_quote(node));
     if pod["metadata"]["annotations"][MIRROR].is_null() {
         return Err(request.forbidden(&format!(
             "pod does not have {} annotation, node {quoted} can only create mirror pods",
@@ -188,7 +188,7 @@ fn mirror_pod(request: &Request<'_>, node: &str) -> Result<(), Status> {
 fn nodes(request: &Request<'_>, node: &str) -> Result<(), Status> {
     let quoted = go_quote(node);
     let name = match request.operation {
-        Operation::Create => text(request.new(), "/metadata/name"),
+        Operation::Create => text(request.object(), "/metadata/name"),
         _ => request.name,
     };
     if name != node {
@@ -197,7 +197,7 @@ fn nodes(request: &Request<'_>, node: &str) -> Result<(), Status> {
             go_quote(name)
         )));
     }
-    let (old, new) = (request.stored(), request.new());
+    let (old, new) = (request.stored(), request.object());
     let labels = forbidden_labels(old, new);
     match request.operation {
         Operation::Create if !labels.is_empty() => Err(request.forbidden(&format!(
@@ -255,7 +255,7 @@ fn is_reserved(label: &str) -> bool {
 
 /// Tokens only for pods that run here, and bound to them.
 fn token(context: &Context, request: &Request<'_>, node: &str) -> Result<(), Status> {
-    let bound = &request.new()["spec"]["boundObjectRef"];
+    let bound = &request.object()["spec"]["boundObjectRef"];
     if text(bound, "/kind") != "Pod" || text(bound, "/apiVersion") != "v1" || text(bound, "/name").is_empty()
     {
         return Err(request.forbidden("node requested token not bound to a pod"));
@@ -305,12 +305,14 @@ fn claims(request: &Request<'_>) -> Result<(), Status> {
             ("metadata", &["managedFields"][..]),
         ] {
             if let Some(parent) = claim.get_mut(parent).and_then(Value::as_object_mut) {
-                fields.iter().for_each(|field| drop(parent.remove(*field)));
+                for field in fields {
+                    parent.remove(*field);
+                }
             }
         }
         claim
     };
-    if without(request.stored()) != without(request.new()) {
+    if without(request.stored()) != without(request.object()) {
         return Err(request.forbidden("a node may only change the size in a persistentvolumeclaim's status"));
     }
     Ok(())
@@ -325,7 +327,7 @@ fn named(request: &Request<'_>, node: &str, is_lease: bool) -> Result<(), Status
         )));
     }
     let name = match request.operation {
-        Operation::Create => text(request.new(), "/metadata/name"),
+        Operation::Create => text(request.object(), "/metadata/name"),
         _ => request.name,
     };
     if name != node {

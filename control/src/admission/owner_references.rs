@@ -12,7 +12,7 @@ pub fn validate(context: &Context, request: &Request<'_>) -> Result<(), Status> 
     {
         return Ok(());
     }
-    let (old, new) = (items(request.stored(), OWNERS), items(request.new(), OWNERS));
+    let (old, new) = (items(request.stored(), OWNERS), items(request.object(), OWNERS));
     if old == new {
         return Ok(());
     }

@@ -58,7 +58,7 @@ impl Class {
 }
 
 fn pod(context: &Context, request: &mut Request<'_>) -> Result<(), Status> {
-    let pod = request.new();
+    let pod = request.object();
     let name = text(pod, "/spec/priorityClassName");
     let class = if name.is_empty() {
         default_class(context)
@@ -117,10 +117,10 @@ fn default_class(context: &Context) -> Class {
 
 fn one_default(context: &Context, request: &Request<'_>) -> Result<(), Status> {
     let writes = matches!(request.operation, Operation::Create | Operation::Update);
-    if !writes || request.new()["globalDefault"] != true {
+    if !writes || request.object()["globalDefault"] != true {
         return Ok(());
     }
-    let own = text(request.new(), "/metadata/name");
+    let own = text(request.object(), "/metadata/name");
     for class in context.reader.list(&PRIORITY_CLASSES, None) {
         if class.name != own && class.value()["globalDefault"] == true {
             return Err(request.forbidden(&format!(

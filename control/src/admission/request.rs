@@ -55,7 +55,7 @@ impl Request<'_> {
     }
 
     /// The new object, to read.
-    pub fn new(&self) -> &Value {
+    pub fn object(&self) -> &Value {
         self.object.as_deref().unwrap_or(&Value::Null)
     }
 
@@ -68,8 +68,8 @@ impl Request<'_> {
     pub fn forbidden(&self, why: &str) -> Status {
         let name = [
             self.name,
-            text(self.new(), "/metadata/name"),
-            text(self.new(), "/metadata/generateName"),
+            text(self.object(), "/metadata/name"),
+            text(self.object(), "/metadata/generateName"),
         ]
         .into_iter()
         .find(|name| !name.is_empty())

@@ -11,7 +11,7 @@ pub fn admit(context: &Context, request: &mut Request<'_>) -> Result<(), Status>
     if !request.creates("", "pods") {
         return Ok(());
     }
-    let pod = request.new();
+    let pod = request.object();
     let name = text(pod, "/spec/runtimeClassName");
     let given = &pod["spec"]["overhead"];
     if name.is_empty() {

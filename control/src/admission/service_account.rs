@@ -21,7 +21,7 @@ pub fn admit(context: &Context, request: &mut Request<'_>) -> Result<(), Status>
     if !request.creates("", "pods") {
         return Ok(());
     }
-    let pod = request.new();
+    let pod = request.object();
     if !pod["metadata"]["annotations"]["kubernetes.io/config.mirror"].is_null() {
         return mirror(request);
     }
@@ -68,7 +68,7 @@ pub fn admit(context: &Context, request: &mut Request<'_>) -> Result<(), Status>
 
 /// Mirror pods show what a kubelet runs on its own; they get no credentials through the API.
 fn mirror(request: &Request<'_>) -> Result<(), Status> {
-    let pod = request.new();
+    let pod = request.object();
     if !text(pod, "/spec/serviceAccountName").is_empty() {
         return Err(request.forbidden("a mirror pod may not reference service accounts"));
     }

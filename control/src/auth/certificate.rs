@@ -38,10 +38,9 @@ pub fn user(der: &CertificateDer<'_>, now: i64) -> Result<Option<UserInfo>, &'st
         .map(|group| group.as_str().map(str::to_owned))
         .collect::<Result<Vec<_>, _>>()
         .map_err(|_| "malformed organization")?;
-    let mut fingerprint = String::from("X509SHA256=");
-    for byte in Sha256::digest(der) {
-        fingerprint.push_str(&format!("{byte:02x}"));
-    }
+    let digest: [u8; 32] = Sha256::digest(der).into();
+    let hex: Vec<String> = digest.iter().map(|byte| format!("{byte:02x}")).collect();
+    let fingerprint = format!("X509SHA256={}", hex.concat());
     Ok(Some(UserInfo {
         name: name.to_owned(),
         uid: String::new(),

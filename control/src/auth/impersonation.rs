@@ -55,10 +55,10 @@ pub fn impersonate(
         check(AUTHENTICATION, "uids", "", "", &wanted.uid)?;
     }
     let mut wanted = wanted;
-    if wanted.groups.is_empty() {
-        if let Some((namespace, name)) = account_of(&wanted) {
-            wanted.groups = service_account::account(&namespace, &name, "").groups;
-        }
+    if wanted.groups.is_empty()
+        && let Some((namespace, name)) = account_of(&wanted)
+    {
+        wanted.groups = service_account::account(&namespace, &name, "").groups;
     }
     if wanted.name == ANONYMOUS {
         if !wanted.is_in(UNAUTHENTICATED) {

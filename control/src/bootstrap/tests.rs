@@ -117,8 +117,8 @@ fn default_roles_decide_as_upstream() {
     let allowed = |user: &UserInfo, verb: &str, group: &str, resource: &str, namespace: &str| {
         let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
         let attributes = Attributes {
-            namespace,
             subresource,
+            namespace,
             ..Attributes::resource(user, verb, group, resource)
         };
         authorizer.authorize(&attributes).is_allowed()

@@ -69,13 +69,12 @@ pub fn authority(dir: &Path, now: OffsetDateTime) -> Result<Authority, PkiError>
         }
         return new_authority(dir, key, now);
     }
-    let key = match key {
-        Some(key) => key,
-        None => {
-            let key = new_key("ca")?;
-            files::write(&key_file, key.serialize_pem().as_bytes(), 0o600)?;
-            key
-        }
+    let key = if let Some(key) = key {
+        key
+    } else {
+        let key = new_key("ca")?;
+        files::write(&key_file, key.serialize_pem().as_bytes(), 0o600)?;
+        key
     };
     new_authority(dir, key, now)
 }

@@ -111,7 +111,14 @@ fn files_are_private() {
     let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&dir.path().join("pki")), 0o700);
     for (name, _) in contents(&dir.path().join("pki")) {
-        let expected = if name.ends_with(".key") { 0o600 } else { 0o644 };
+        let expected = if Path::new(&name)
+            .extension()
+            .is_some_and(|extension| extension == "key")
+        {
+            0o600
+        } else {
+            0o644
+        };
         assert_eq!(mode(&dir.path().join("pki").join(&name)), expected, "{name}");
     }
 }

@@ -52,12 +52,15 @@ pub fn validate(context: &Context, request: &Request<'_>) -> Result<Vec<String>,
         .find(|(group, plural, _)| request.is(group, plural))
         .map(|(.., path)| *path);
     let pod = match (is_pod, template) {
-        (true, _) => request.new(),
-        (false, Some(path)) => request.new().pointer(path).unwrap_or(&Value::Null),
+        (true, _) => request.object(),
+        (false, Some(path)) => request.object().pointer(path).unwrap_or(&Value::Null),
         (false, None) => return Ok(Vec::new()),
     };
     // A pod that is there may always lose a finalizer or get a label.
-    if is_pod && request.operation == Operation::Update && request.stored()["spec"] == request.new()["spec"] {
+    if is_pod
+        && request.operation == Operation::Update
+        && request.stored()["spec"] == request.object()["spec"]
+    {
         return Ok(Vec::new());
     }
     let Some(namespace) = context.reader.get(&NAMESPACES, "", request.namespace) else {

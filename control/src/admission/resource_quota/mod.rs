@@ -25,7 +25,7 @@ use crate::auth::resources::RESOURCE_QUOTAS;
 use crate::object::{GroupResource, Object, Reader};
 
 /// How long an admitted request counts although nobody has settled it (its client went away).
-const HOLD: Duration = Duration::from_secs(60);
+const HOLD: Duration = Duration::from_mins(1);
 /// What objects use is remembered for so many of them; about 300 bytes each.
 const KNOWN_MAX: usize = 16 * 1024;
 
@@ -74,7 +74,7 @@ impl Quotas {
             return Ok(());
         }
         let resource = GroupResource::new(&request.kind.group, &request.kind.plural);
-        let new = usage::of(&resource, request.new());
+        let new = usage::of(&resource, request.object());
         let is_create = request.operation == Operation::Create;
         let old = if is_create {
             Counted::default()
@@ -145,10 +145,12 @@ impl State {
     ) -> Result<(), Status> {
         let scopes = scope::read(quota);
         let hard = amounts(&quota["spec"]["hard"]);
-        if request.kind.plural == "pods" && request.operation == Operation::Create && new.in_scopes(&scopes) {
-            if let Some(missing) = usage::unspecified(request.new(), &hard) {
-                return Err(request.forbidden(&format!("failed quota: {name}: must specify {missing}")));
-            }
+        if request.kind.plural == "pods"
+            && request.operation == Operation::Create
+            && new.in_scopes(&scopes)
+            && let Some(missing) = usage::unspecified(request.object(), &hard)
+        {
+            return Err(request.forbidden(&format!("failed quota: {name}: must specify {missing}")));
         }
         let (before, after) = (old.counted(&scopes, &hard), new.counted(&scopes, &hard));
         let grows: Amounts = after
@@ -227,10 +229,10 @@ impl State {
             // Nothing in the object matters, so it need not be read.
             return Arc::new(usage::of(resource, &Value::Null));
         }
-        if let Some((version, counted)) = self.known.get(&object.uid) {
-            if *version == object.resource_version {
-                return counted.clone();
-            }
+        if let Some((version, counted)) = self.known.get(&object.uid)
+            && *version == object.resource_version
+        {
+            return counted.clone();
         }
         let counted = Arc::new(usage::of(resource, &object.value()));
         if self.known.len() >= KNOWN_MAX {

@@ -51,15 +51,12 @@ pub fn complete(ranges: &[AddressRange], old: &Value, service: &mut Value) -> Re
     for address in addresses(service).into_iter().skip(families.len()) {
         families.push(name(address.is_ipv6()).to_owned());
     }
-    let mut policy = text(service, "/spec/ipFamilyPolicy").to_owned();
-    if policy.is_empty() {
-        policy = match () {
-            () if families.len() > 1 => "RequireDualStack",
-            () if free && families.is_empty() && (old.is_null() || !has_address(old)) => "RequireDualStack",
-            () => "SingleStack",
-        }
-        .to_owned();
-    }
+    let anew = old.is_null() || !has_address(old);
+    let policy = match text(service, "/spec/ipFamilyPolicy") {
+        "" if families.len() > 1 || (free && families.is_empty() && anew) => "RequireDualStack".to_owned(),
+        "" => "SingleStack".to_owned(),
+        asked => asked.to_owned(),
+    };
     if families.is_empty() {
         families.push(name(primary.is_ipv6).to_owned());
     }
@@ -83,7 +80,7 @@ pub fn complete(ranges: &[AddressRange], old: &Value, service: &mut Value) -> Re
             ));
         }
         "RequireDualStack" | "PreferDualStack" if families.len() == 1 && has(other) => {
-            families.push(other.to_owned())
+            families.push(other.to_owned());
         }
         _ => {}
     }

@@ -25,7 +25,7 @@ pub fn carry_over(old: &Value, new: &mut Value) {
     let port = &old["spec"]["healthCheckNodePort"];
     match (has_health_check_port(old), has_health_check_port(new)) {
         (true, true) if number(&new["spec"]["healthCheckNodePort"]).is_none() => {
-            set(new, "healthCheckNodePort", port)
+            set(new, "healthCheckNodePort", port);
         }
         (true, false) if new["spec"]["healthCheckNodePort"] == *port => remove(new, &["healthCheckNodePort"]),
         _ => {}
@@ -40,7 +40,9 @@ fn set(service: &mut Value, field: &str, value: &Value) {
 
 fn remove(service: &mut Value, fields: &[&str]) {
     if let Some(spec) = map(service, "spec") {
-        fields.iter().for_each(|field| drop(spec.remove(*field)));
+        for field in fields {
+            spec.remove(*field);
+        }
     }
 }
 

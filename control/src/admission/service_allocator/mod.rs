@@ -108,7 +108,7 @@ impl ServiceAllocator {
         }
         let old = held(request.stored());
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        for item in held(request.new()).difference(&old) {
+        for item in held(request.object()).difference(&old) {
             taken.release(*item);
         }
     }

@@ -13,7 +13,7 @@ use crate::object::Reader;
 
 /// How long a request may hold what it has reserved. It gives it back itself; this is for the ones whose client went
 /// away in the middle, after which nobody settles.
-const HOLD: Duration = Duration::from_secs(60);
+const HOLD: Duration = Duration::from_mins(1);
 
 /// Something that only one Service can have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -69,10 +69,10 @@ impl Graph {
     fn references(&self, pod: &Object) -> Arc<References> {
         // A panic while the lock was held cannot have left a half-made entry.
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((version, references)) = known.get(&pod.uid) {
-            if *version == pod.resource_version {
-                return references.clone();
-            }
+        if let Some((version, references)) = known.get(&pod.uid)
+            && *version == pod.resource_version
+        {
+            return references.clone();
         }
         let references = Arc::new(references(&pod.value()));
         if known.len() >= KNOWN_MAX {

@@ -99,7 +99,7 @@ impl Rule {
                                 resource,
                                 name,
                             },
-                        })
+                        });
                     };
                     if self.resource_names.is_empty() {
                         push(None);

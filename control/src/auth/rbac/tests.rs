@@ -131,8 +131,8 @@ impl Cluster {
         let (resource, subresource) = resource.split_once('/').unwrap_or((resource, ""));
         let user = user(name);
         let attributes = Attributes {
-            namespace,
             subresource,
+            namespace,
             ..Attributes::resource(&user, verb, "", resource)
         };
         self.authorizer.authorize(&attributes).is_allowed()

@@ -73,8 +73,7 @@ fn a_bound_token_has_upstreams_claims() {
 fn a_token_dies_with_what_it_is_bound_to() {
     let bound =
         |kind: &str, name: &str| json!({"boundObjectRef": {"apiVersion": "v1", "kind": kind, "name": name}});
-    type Kill = fn(&Fixture);
-    let cases: [(Value, Kill); 6] = [
+    let cases: [(Value, fn(&Fixture)); 6] = [
         (json!({}), |f| f.memory.remove(&SERVICE_ACCOUNTS, "a", "robot")),
         (json!({}), |f| {
             f.memory.put(
@@ -89,7 +88,7 @@ fn a_token_dies_with_what_it_is_bound_to() {
             }}));
         }),
         (bound("Secret", "secret"), |f| {
-            f.memory.remove(&SECRETS, "a", "secret")
+            f.memory.remove(&SECRETS, "a", "secret");
         }),
         (bound("Node", "n1"), |f| f.memory.remove(&NODES, "", "n1")),
     ];
