@@ -3,6 +3,7 @@
 //! No I/O here, and no dependency on any other crate of the workspace.
 
 pub mod names;
+pub mod openapi;
 pub mod patch;
 pub mod quantity;
 pub mod schema;

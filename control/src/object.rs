@@ -48,12 +48,14 @@ impl Object {
     pub fn describe(value: &serde_json::Value, bytes: Bytes) -> Self {
         let metadata = &value["metadata"];
         let text = |name: &str| metadata[name].as_str().unwrap_or_default().to_owned();
-        let labels = metadata["labels"].as_object().map_or_else(BTreeMap::new, |labels| {
-            labels
-                .iter()
-                .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
-                .collect()
-        });
+        let labels = metadata["labels"]
+            .as_object()
+            .map_or_else(BTreeMap::new, |labels| {
+                labels
+                    .iter()
+                    .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+                    .collect()
+            });
         Self {
             namespace: text("namespace"),
             name: text("name"),

@@ -24,14 +24,20 @@ pub struct Claims<T> {
 /// Decides from the cache. An owner that is being deleted neither adopts nor releases.
 pub fn classify<T: Object>(owner: &Meta, selector: &Selector, store: &Store<T>) -> Claims<T> {
     let owned = store.by_index(&index_owned(&owner.uid));
-    let (kept, release): (Vec<_>, Vec<_>) =
-        owned.into_iter().partition(|object| owner.deleted.is_some() || selector.matches(&object.meta().labels));
-    let release = release.into_iter().filter(|object| object.meta().deleted.is_none()).collect();
+    let (kept, release): (Vec<_>, Vec<_>) = owned
+        .into_iter()
+        .partition(|object| owner.deleted.is_some() || selector.matches(&object.meta().labels));
+    let release = release
+        .into_iter()
+        .filter(|object| object.meta().deleted.is_none())
+        .collect();
     let adopt = if owner.deleted.is_some() || selector.is_empty() {
         Vec::new()
     } else {
         let orphans = store.by_index(&index_orphans(&owner.namespace)).into_iter();
-        orphans.filter(|o| o.meta().deleted.is_none() && selector.matches(&o.meta().labels)).collect()
+        orphans
+            .filter(|o| o.meta().deleted.is_none() && selector.matches(&o.meta().labels))
+            .collect()
     };
     Claims { kept, adopt, release }
 }
@@ -57,7 +63,8 @@ pub async fn claim<T: Object>(
     if !claims.adopt.is_empty() {
         let fresh = api.get(owner_resource, &owner.namespace, &owner.name).await?;
         let same = fresh.as_ref().is_some_and(|fresh| {
-            fresh["metadata"]["uid"].as_str() == Some(&owner.uid) && fresh["metadata"]["deletionTimestamp"].is_null()
+            fresh["metadata"]["uid"].as_str() == Some(&owner.uid)
+                && fresh["metadata"]["deletionTimestamp"].is_null()
         });
         if !same {
             return Ok(managed);
@@ -76,7 +83,15 @@ pub async fn claim<T: Object>(
 }
 
 async fn change_owners(api: &Api, resource: &Resource, object: &Meta, patch: &Value) -> Result<Value, Error> {
-    api.patch(resource, &object.namespace, &object.name, "", Patch::Strategic, patch).await
+    api.patch(
+        resource,
+        &object.namespace,
+        &object.name,
+        "",
+        Patch::Strategic,
+        patch,
+    )
+    .await
 }
 
 /// An object that went away meanwhile, or was replaced by another of its name (409 or 422), needs no change.

@@ -43,7 +43,8 @@ struct Aggregation {
 impl From<Wire> for ClusterRole {
     fn from(wire: Wire) -> Self {
         Self {
-            metadata: serde_json::from_value(serde_json::json!({"metadata": wire.metadata})).unwrap_or_default(),
+            metadata: serde_json::from_value(serde_json::json!({"metadata": wire.metadata}))
+                .unwrap_or_default(),
             rules: wire.rules,
             selectors: wire.aggregation_rule.map(|rule| rule.cluster_role_selectors),
         }
@@ -72,7 +73,9 @@ pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
         for aggregated in roles.store().all() {
             let selects = |role: &Arc<ClusterRole>| {
                 let selectors = aggregated.selectors.iter().flatten();
-                selectors.into_iter().any(|selector| selector.matches(&role.metadata.labels))
+                selectors
+                    .into_iter()
+                    .any(|selector| selector.matches(&role.metadata.labels))
             };
             if [old, new].into_iter().flatten().any(selects) {
                 adder.add(aggregated.metadata.name.clone());
@@ -96,12 +99,17 @@ async fn reconcile(api: &Api, roles: &Informer<ClusterRole>, name: String) -> Re
     };
     let rules = union(&name, selectors, &roles.store().all());
     if rules != role.rules {
-        api.edit(resources::cluster_roles(), ("", &name, &role.metadata.uid), "", |object| {
-            let new = Value::from(rules.clone());
-            let changed = object["rules"] != new;
-            object["rules"] = new;
-            changed
-        })
+        api.edit(
+            resources::cluster_roles(),
+            ("", &name, &role.metadata.uid),
+            "",
+            |object| {
+                let new = Value::from(rules.clone());
+                let changed = object["rules"] != new;
+                object["rules"] = new;
+                changed
+            },
+        )
         .await?;
     }
     Ok(Next::Wait)
@@ -136,11 +144,23 @@ mod tests {
                 "rules": [{"apiGroups": [""], "resources": ["pods"], "verbs": verbs}]});
             Arc::new(serde_json::from_value(value).unwrap())
         };
-        let roles = [role("a", "view", &["get"]), role("b", "view", &["get"]), role("c", "edit", &["update"])];
-        let selectors: Vec<Selector> =
-            serde_json::from_value(json!([{"matchLabels": {"edit": "true"}}, {"matchLabels": {"view": "true"}}])).unwrap();
-        let verbs: Vec<_> = union("x", &selectors, &roles).iter().map(|rule| rule["verbs"].clone()).collect();
+        let roles = [
+            role("a", "view", &["get"]),
+            role("b", "view", &["get"]),
+            role("c", "edit", &["update"]),
+        ];
+        let selectors: Vec<Selector> = serde_json::from_value(
+            json!([{"matchLabels": {"edit": "true"}}, {"matchLabels": {"view": "true"}}]),
+        )
+        .unwrap();
+        let verbs: Vec<_> = union("x", &selectors, &roles)
+            .iter()
+            .map(|rule| rule["verbs"].clone())
+            .collect();
         assert_eq!(verbs, [json!(["update"]), json!(["get"])]);
-        assert!(union("c", &selectors[..1], &roles).is_empty(), "a role does not include itself");
+        assert!(
+            union("c", &selectors[..1], &roles).is_empty(),
+            "a role does not include itself"
+        );
     }
 }

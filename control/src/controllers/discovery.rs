@@ -16,7 +16,9 @@ pub struct Discovered {
 impl Discovered {
     /// Whether it has all of these verbs.
     pub fn can(&self, verbs: &[&str]) -> bool {
-        verbs.iter().all(|verb| self.verbs.iter().any(|have| have == verb))
+        verbs
+            .iter()
+            .all(|verb| self.verbs.iter().any(|have| have == verb))
     }
 }
 
@@ -31,7 +33,9 @@ pub async fn discover(api: &Api) -> Result<Vec<Discovered>, Error> {
         let Some(version) = group["preferredVersion"]["version"].as_str() else {
             continue;
         };
-        let list: Value = api.get_path(&format!("/apis/{name}/{version}"), "application/json").await?;
+        let list: Value = api
+            .get_path(&format!("/apis/{name}/{version}"), "application/json")
+            .await?;
         collect(&list, name, version, &mut found);
     }
     Ok(found)
@@ -54,7 +58,9 @@ fn collect(list: &Value, group: &str, version: &str, found: &mut Vec<Discovered>
                 kind: text("kind"),
                 namespaced: entry["namespaced"].as_bool().unwrap_or(false),
             },
-            verbs: verbs.filter_map(|verb| verb.as_str().map(str::to_owned)).collect(),
+            verbs: verbs
+                .filter_map(|verb| verb.as_str().map(str::to_owned))
+                .collect(),
         });
     }
 }

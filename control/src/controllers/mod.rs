@@ -27,7 +27,9 @@ use tokio::task::JoinSet;
 
 use api::{Api, Recorder, resources};
 use informer::{Informer, Object};
-use model::{ConfigMap, Deployment, EndpointSlice, Endpoints, Lease, Meta, Namespace, Node, Pod, ReplicaSet, Service};
+use model::{
+    ConfigMap, Deployment, EndpointSlice, Endpoints, Lease, Meta, Namespace, Node, Pod, ReplicaSet, Service,
+};
 
 /// Makes the client of a controller: the argument is the name of its service account in `kube-system`.
 pub type Clients = Arc<dyn Fn(&str) -> Client + Send + Sync>;
@@ -80,7 +82,10 @@ pub async fn run(clients: Clients, config: &crate::Config, shutdown: impl Future
         replication_controllers: Informer::new(resources::replication_controllers()),
         deployments: Informer::new(resources::deployments()),
         service_accounts: Informer::metadata(resources::service_accounts()),
-        config_maps: Informer::selecting(resources::config_maps(), &format!("metadata.name={}", root_ca::CONFIG_MAP)),
+        config_maps: Informer::selecting(
+            resources::config_maps(),
+            &format!("metadata.name={}", root_ca::CONFIG_MAP),
+        ),
         clients,
     };
     let mut tasks = JoinSet::new();

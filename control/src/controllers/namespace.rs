@@ -34,7 +34,11 @@ pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
     context.pods.on_change(move |old, new| {
         if let (Some(pod), None) = (old, new) {
             let name = &pod.metadata.namespace;
-            if namespaces.store().get("", name).is_some_and(|namespace| namespace.metadata.deleted.is_some()) {
+            if namespaces
+                .store()
+                .get("", name)
+                .is_some_and(|namespace| namespace.metadata.deleted.is_some())
+            {
                 adder.add(name.clone());
             }
         }
@@ -64,7 +68,11 @@ async fn reconcile(api: &Api, namespaces: &Informer<Namespace>, name: String) ->
     let Some(namespace) = namespaces.store().get("", &name) else {
         return Ok(Next::Wait);
     };
-    let waits = namespace.spec.finalizers.iter().any(|finalizer| finalizer == FINALIZER);
+    let waits = namespace
+        .spec
+        .finalizers
+        .iter()
+        .any(|finalizer| finalizer == FINALIZER);
     if namespace.metadata.deleted.is_none() || !waits {
         return Ok(Next::Wait);
     }
@@ -111,7 +119,9 @@ async fn empty(api: &Api, namespace: &str, found: &[Discovered], remains: &mut R
         match left {
             Ok(items) if items.is_empty() => {}
             Ok(items) => {
-                remains.objects.insert(format!("{}.{}", resource.plural, resource.group), items.len());
+                remains
+                    .objects
+                    .insert(format!("{}.{}", resource.plural, resource.group), items.len());
                 for item in &items {
                     for finalizer in item["metadata"]["finalizers"].as_array().into_iter().flatten() {
                         let name = finalizer.as_str().unwrap_or_default().to_owned();
@@ -131,14 +141,30 @@ async fn delete_collection(api: &Api, namespace: &str, resource: &Resource) -> R
     if list(api, namespace, resource).await?.is_empty() {
         return Ok(());
     }
-    let options = json!({"propagationPolicy": "Background"}).to_string().into_bytes();
-    api.send(http::Method::DELETE, &resource.path(namespace), JSON, JSON, options).await.map(drop)
+    let options = json!({"propagationPolicy": "Background"})
+        .to_string()
+        .into_bytes();
+    api.send(
+        http::Method::DELETE,
+        &resource.path(namespace),
+        JSON,
+        JSON,
+        options,
+    )
+    .await
+    .map(drop)
 }
 
 async fn delete_each(api: &Api, namespace: &str, resource: &Resource) -> Result<(), Error> {
     for item in list(api, namespace, resource).await? {
         let name = item["metadata"]["name"].as_str().unwrap_or_default();
-        api.delete(resource, namespace, name, &json!({"propagationPolicy": "Background"})).await?;
+        api.delete(
+            resource,
+            namespace,
+            name,
+            &json!({"propagationPolicy": "Background"}),
+        )
+        .await?;
     }
     Ok(())
 }
@@ -154,7 +180,11 @@ async fn list(api: &Api, namespace: &str, resource: &Resource) -> Result<Vec<Val
 
 /// Takes our finalizer away; the API server removes the namespace with the last one.
 async fn finalize(api: &Api, namespace: &Namespace) -> Result<Next, Error> {
-    let target = ("", namespace.metadata.name.as_str(), namespace.metadata.uid.as_str());
+    let target = (
+        "",
+        namespace.metadata.name.as_str(),
+        namespace.metadata.uid.as_str(),
+    );
     api.edit(resources::namespaces(), target, "finalize", |object| {
         let Some(list) = object["spec"]["finalizers"].as_array_mut() else {
             return false;
@@ -181,8 +211,10 @@ fn condition(kind: &str, status: &str, reason: &str, message: String) -> Conditi
 /// The five conditions, in upstream's order and words.
 fn conditions(remains: &Remains) -> Vec<Condition> {
     let count = |map: &BTreeMap<String, usize>, word: &str| {
-        let parts: Vec<_> =
-            map.iter().map(|(name, number)| format!("{name} {word} {number} resource instances")).collect();
+        let parts: Vec<_> = map
+            .iter()
+            .map(|(name, number)| format!("{name} {word} {number} resource instances"))
+            .collect();
         parts.join(", ")
     };
     let choose = |kind: &str, ok: (&str, &str), bad: (&str, String)| {
@@ -192,7 +224,13 @@ fn conditions(remains: &Remains) -> Vec<Condition> {
             condition(kind, "True", bad.0, bad.1)
         }
     };
-    let prefixed = |prefix: &str, text: String| if text.is_empty() { text } else { format!("{prefix}{text}") };
+    let prefixed = |prefix: &str, text: String| {
+        if text.is_empty() {
+            text
+        } else {
+            format!("{prefix}{text}")
+        }
+    };
     vec![
         choose(
             "NamespaceDeletionDiscoveryFailure",
@@ -206,7 +244,10 @@ fn conditions(remains: &Remains) -> Vec<Condition> {
         ),
         choose(
             "NamespaceDeletionContentFailure",
-            ("ContentDeleted", "All content successfully deleted, may be waiting on finalization"),
+            (
+                "ContentDeleted",
+                "All content successfully deleted, may be waiting on finalization",
+            ),
             (
                 "ContentDeletionFailed",
                 prefixed("Failed to delete all resource types, ", remains.errors.join(", ")),
@@ -215,11 +256,17 @@ fn conditions(remains: &Remains) -> Vec<Condition> {
         choose(
             "NamespaceContentRemaining",
             ("ContentRemoved", "All content successfully removed"),
-            ("SomeResourcesRemain", prefixed("Some resources are remaining: ", count(&remains.objects, "has"))),
+            (
+                "SomeResourcesRemain",
+                prefixed("Some resources are remaining: ", count(&remains.objects, "has")),
+            ),
         ),
         choose(
             "NamespaceFinalizersRemaining",
-            ("ContentHasNoFinalizers", "All content-preserving finalizers finished"),
+            (
+                "ContentHasNoFinalizers",
+                "All content-preserving finalizers finished",
+            ),
             (
                 "SomeFinalizersRemain",
                 prefixed(
@@ -238,7 +285,8 @@ async fn write_status(api: &Api, namespace: &Namespace, conditions: Vec<Conditio
     for mut new in conditions {
         let old = merged.iter().position(|old| old.kind == new.kind);
         match old.map(|index| &mut merged[index]) {
-            Some(old) if old.status == new.status && old.reason == new.reason && old.message == new.message => {}
+            Some(old)
+                if old.status == new.status && old.reason == new.reason && old.message == new.message => {}
             Some(old) => {
                 if old.status == new.status {
                     new.last_transition_time = old.last_transition_time;
@@ -253,7 +301,11 @@ async fn write_status(api: &Api, namespace: &Namespace, conditions: Vec<Conditio
         }
     }
     if changed {
-        let target = ("", namespace.metadata.name.as_str(), namespace.metadata.uid.as_str());
+        let target = (
+            "",
+            namespace.metadata.name.as_str(),
+            namespace.metadata.uid.as_str(),
+        );
         api.edit(resources::namespaces(), target, "status", |object| {
             object["status"]["conditions"] = json!(merged);
             true
@@ -274,8 +326,10 @@ mod tests {
             finalizers: BTreeMap::from([("example.com/x".to_owned(), 1)]),
             errors: Vec::new(),
         };
-        let text: Vec<_> =
-            conditions(&remains).into_iter().map(|c| format!("{}={} {}", c.kind, c.status, c.message)).collect();
+        let text: Vec<_> = conditions(&remains)
+            .into_iter()
+            .map(|c| format!("{}={} {}", c.kind, c.status, c.message))
+            .collect();
         assert_eq!(
             text[2..],
             [

@@ -44,7 +44,11 @@ pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
             adder.add_after(Item::Node(node.clone()), QUARANTINE);
         }
         let has_just_ended = pod.has_ended() && old.is_none_or(|old| !old.has_ended());
-        if has_just_ended && pods.upgrade().is_some_and(|pods| pods.store().len() > TERMINATED_KEPT) {
+        if has_just_ended
+            && pods
+                .upgrade()
+                .is_some_and(|pods| pods.store().len() > TERMINATED_KEPT)
+        {
             adder.add(Item::Ended);
         }
     });
@@ -82,9 +86,16 @@ async fn look(api: &Api, pods: &Informer<Pod>, nodes: &Informer<Node>, item: Ite
             }
         }
         Item::Ended => {
-            let mut ended: Vec<_> = pods.store().all().into_iter().filter(|pod| pod.has_ended()).collect();
+            let mut ended: Vec<_> = pods
+                .store()
+                .all()
+                .into_iter()
+                .filter(|pod| pod.has_ended())
+                .collect();
             let surplus = ended.len().saturating_sub(TERMINATED_KEPT);
-            ended.sort_by(|a, b| (a.metadata.created, &a.metadata.name).cmp(&(b.metadata.created, &b.metadata.name)));
+            ended.sort_by(|a, b| {
+                (a.metadata.created, &a.metadata.name).cmp(&(b.metadata.created, &b.metadata.name))
+            });
             for pod in ended.iter().take(surplus) {
                 remove(api, pod, None).await?;
             }
@@ -108,7 +119,17 @@ async fn remove(api: &Api, pod: &Pod, because: Option<&str>) -> Result<(), Error
             status["phase"] = "Failed".into();
         }
         let patch = json!({"metadata": {"uid": pod.metadata.uid}, "status": status});
-        match api.patch(resources::pods(), namespace, name, "status", Patch::Strategic, &patch).await {
+        match api
+            .patch(
+                resources::pods(),
+                namespace,
+                name,
+                "status",
+                Patch::Strategic,
+                &patch,
+            )
+            .await
+        {
             Err(error) if !error.is_not_found() && !error.is_conflict() => return Err(error),
             _ => {}
         }

@@ -23,11 +23,21 @@ pub fn from_template(template: &Value, namespace: &str, naming: Value, owner: Va
 }
 
 /// Creates one pod and records the event.
-pub async fn create_one(api: &Api, recorder: &Recorder, owner: &Reference, body: Value) -> Result<Value, Error> {
+pub async fn create_one(
+    api: &Api,
+    recorder: &Recorder,
+    owner: &Reference,
+    body: Value,
+) -> Result<Value, Error> {
     match api.create(resources::pods(), &owner.namespace, body).await {
         Ok(pod) => {
             let name = pod["metadata"]["name"].as_str().unwrap_or_default();
-            recorder.record(owner, EventType::Normal, "SuccessfulCreate", format!("Created pod: {name}"));
+            recorder.record(
+                owner,
+                EventType::Normal,
+                "SuccessfulCreate",
+                format!("Created pod: {name}"),
+            );
             Ok(pod)
         }
         Err(error) => {
@@ -59,7 +69,11 @@ pub async fn create(
         if let Some(error) = errors.pop() {
             given_up(errors.len() + 1 + remaining);
             // The namespace takes the owner with it: nothing to do.
-            return if error.is_namespace_terminating() { Ok(()) } else { Err(error) };
+            return if error.is_namespace_terminating() {
+                Ok(())
+            } else {
+                Err(error)
+            };
         }
         batch *= 2;
     }
@@ -92,7 +106,15 @@ pub async fn delete(
 
 async fn delete_one(api: &Api, recorder: &Recorder, owner: &Reference, pod: &Pod) -> Result<bool, Error> {
     let options = json!({"preconditions": {"uid": pod.metadata.uid}});
-    match api.delete(resources::pods(), &pod.metadata.namespace, &pod.metadata.name, &options).await {
+    match api
+        .delete(
+            resources::pods(),
+            &pod.metadata.namespace,
+            &pod.metadata.name,
+            &options,
+        )
+        .await
+    {
         Ok(true) => {
             let message = format!("Deleted pod: {}", pod.metadata.name);
             recorder.record(owner, EventType::Normal, "SuccessfulDelete", message);

@@ -33,7 +33,11 @@ pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
         }
     });
     let path = context.config.pki_dir.join("ca.crt");
-    let (api, namespaces, maps) = (context.api(NAME), context.namespaces.clone(), context.config_maps.clone());
+    let (api, namespaces, maps) = (
+        context.api(NAME),
+        context.namespaces.clone(),
+        context.config_maps.clone(),
+    );
     tasks.spawn(async move {
         let authority = match tokio::fs::read_to_string(&path).await {
             Ok(text) => text,
@@ -55,7 +59,11 @@ async fn publish(
     authority: &str,
     name: String,
 ) -> Result<Next, Error> {
-    if namespaces.store().get("", &name).is_none_or(|namespace| namespace.status.phase == "Terminating") {
+    if namespaces
+        .store()
+        .get("", &name)
+        .is_none_or(|namespace| namespace.status.phase == "Terminating")
+    {
         return Ok(Next::Wait);
     }
     let data = json!({"ca.crt": authority});
@@ -70,7 +78,9 @@ async fn publish(
         });
         return match api.create(resources::config_maps(), &name, body).await {
             Err(error)
-                if !error.is_already_exists() && !error.is_not_found() && !error.is_namespace_terminating() =>
+                if !error.is_already_exists()
+                    && !error.is_not_found()
+                    && !error.is_namespace_terminating() =>
             {
                 Err(error)
             }

@@ -37,7 +37,10 @@ pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
             .work(NAME, |name| {
                 let (api, namespaces, accounts) = (api.clone(), namespaces.clone(), accounts.clone());
                 async move {
-                    let active = namespaces.store().get("", &name).is_some_and(|n| n.status.phase != "Terminating");
+                    let active = namespaces
+                        .store()
+                        .get("", &name)
+                        .is_some_and(|n| n.status.phase != "Terminating");
                     if !active || accounts.store().get(&name, "default").is_some() {
                         return Ok(Next::Wait);
                     }

@@ -11,6 +11,7 @@ mod describe;
 
 mod json;
 mod metadata;
+pub mod openapi;
 mod podspec;
 mod rbac;
 mod reviews;

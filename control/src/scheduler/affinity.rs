@@ -29,7 +29,10 @@ pub struct NodeAffinity {
     #[serde(rename = "requiredDuringSchedulingIgnoredDuringExecution")]
     pub required: Option<NodeSelector>,
     /// Matching terms add weight.
-    #[serde(rename = "preferredDuringSchedulingIgnoredDuringExecution", deserialize_with = "nullable")]
+    #[serde(
+        rename = "preferredDuringSchedulingIgnoredDuringExecution",
+        deserialize_with = "nullable"
+    )]
     pub preferred: Vec<PreferredNode>,
 }
 
@@ -70,7 +73,9 @@ impl NodeTerm {
         if self.match_expressions.is_empty() && self.match_fields.is_empty() {
             return false;
         }
-        self.match_expressions.iter().all(|requirement| requirement.matches(labels.get(&requirement.key)))
+        self.match_expressions
+            .iter()
+            .all(|requirement| requirement.matches(labels.get(&requirement.key)))
             && self
                 .match_fields
                 .iter()
@@ -83,10 +88,16 @@ impl NodeTerm {
 #[serde(default)]
 pub struct PodAffinity {
     /// All must hold.
-    #[serde(rename = "requiredDuringSchedulingIgnoredDuringExecution", deserialize_with = "nullable")]
+    #[serde(
+        rename = "requiredDuringSchedulingIgnoredDuringExecution",
+        deserialize_with = "nullable"
+    )]
     pub required: Vec<PodTerm>,
     /// Each adds weight.
-    #[serde(rename = "preferredDuringSchedulingIgnoredDuringExecution", deserialize_with = "nullable")]
+    #[serde(
+        rename = "preferredDuringSchedulingIgnoredDuringExecution",
+        deserialize_with = "nullable"
+    )]
     pub preferred: Vec<PreferredPod>,
 }
 

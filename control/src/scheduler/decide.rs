@@ -29,7 +29,9 @@ impl Reasons {
         }
         let list = |counts: &mut dyn Iterator<Item = (usize, String)>| {
             // Upstream sorts the finished strings, the counts in front of them included.
-            let mut parts: Vec<_> = counts.map(|(count, reason)| format!("{count} {reason}")).collect();
+            let mut parts: Vec<_> = counts
+                .map(|(count, reason)| format!("{count} {reason}"))
+                .collect();
             parts.sort();
             format!("0/{} nodes are available: {}.", self.nodes, parts.join(", "))
         };
@@ -43,7 +45,10 @@ impl Reasons {
             (hopeless, "Preemption is not helpful for scheduling"),
         ];
         let preemption = preemption.into_iter().filter(|(count, _)| *count > 0);
-        format!("{why} preemption: {}", list(&mut preemption.map(|(count, reason)| (count, reason.to_owned()))))
+        format!(
+            "{why} preemption: {}",
+            list(&mut preemption.map(|(count, reason)| (count, reason.to_owned())))
+        )
     }
 }
 
@@ -66,7 +71,9 @@ pub fn schedule(pod: &PodView, snapshot: &Snapshot, start: usize) -> Result<Stri
     let mut refusals: Vec<Refusal> = Vec::new();
     for offset in 0..slots {
         let slot = (start + offset) % slots;
-        let Some((state, node)) = snapshot.slot(slot) else { continue };
+        let Some((state, node)) = snapshot.slot(slot) else {
+            continue;
+        };
         match filter::filter(pod, state, node).and_then(|()| topology.filter(node)) {
             Ok(()) => candidates.push(score::assess(pod, slot, state, node, snapshot)),
             Err(refusal) => refusals.push(refusal),
@@ -76,7 +83,9 @@ pub fn schedule(pod: &PodView, snapshot: &Snapshot, start: usize) -> Result<Stri
         }
     }
     let chosen = score::best(&candidates).and_then(|slot| snapshot.slot(slot));
-    chosen.map(|(_, node)| node.meta.name.clone()).ok_or_else(|| summarize(pod, &refusals))
+    chosen
+        .map(|(_, node)| node.meta.name.clone())
+        .ok_or_else(|| summarize(pod, &refusals))
 }
 
 fn summarize(pod: &PodView, refusals: &[Refusal]) -> Reasons {

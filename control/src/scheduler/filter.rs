@@ -33,10 +33,16 @@ pub fn filter(pod: &PodView, state: &NodeState, node: &NodeView) -> Result<(), R
         return Err(Refusal::new(reason, false));
     }
     if !matches_node(pod, node) {
-        return Err(Refusal::new("node(s) didn't match Pod's node affinity/selector", false));
+        return Err(Refusal::new(
+            "node(s) didn't match Pod's node affinity/selector",
+            false,
+        ));
     }
     if state.port_taken(&pod.host_ports) {
-        return Err(Refusal::new("node(s) didn't have free ports for the requested pod ports", true));
+        return Err(Refusal::new(
+            "node(s) didn't have free ports for the requested pod ports",
+            true,
+        ));
     }
     fits(pod, state, node)
 }
@@ -47,7 +53,9 @@ fn tolerates_cordon(tolerations: &[Toleration]) -> bool {
         effect: "NoSchedule".to_owned(),
         ..Taint::default()
     };
-    tolerations.iter().any(|toleration| taint.is_tolerated_by(toleration))
+    tolerations
+        .iter()
+        .any(|toleration| taint.is_tolerated_by(toleration))
 }
 
 /// The first taint that keeps the pod away.
@@ -55,16 +63,30 @@ fn untolerated<'a>(taints: &'a [Taint], tolerations: &[Toleration]) -> Option<&'
     taints
         .iter()
         .filter(|taint| taint.effect == "NoSchedule" || taint.effect == "NoExecute")
-        .find(|taint| !tolerations.iter().any(|toleration| taint.is_tolerated_by(toleration)))
+        .find(|taint| {
+            !tolerations
+                .iter()
+                .any(|toleration| taint.is_tolerated_by(toleration))
+        })
 }
 
 /// Node selector and required node affinity.
 pub fn matches_node(pod: &PodView, node: &NodeView) -> bool {
     let labels = &node.meta.labels;
-    pod.node_selector.iter().all(|(key, value)| labels.get(key) == Some(value))
-        && pod.affinity.node_affinity.required.as_ref().is_none_or(|required| {
-            required.node_selector_terms.iter().any(|term| term.matches(&node.meta.name, labels))
-        })
+    pod.node_selector
+        .iter()
+        .all(|(key, value)| labels.get(key) == Some(value))
+        && pod
+            .affinity
+            .node_affinity
+            .required
+            .as_ref()
+            .is_none_or(|required| {
+                required
+                    .node_selector_terms
+                    .iter()
+                    .any(|term| term.matches(&node.meta.name, labels))
+            })
 }
 
 /// Resources and the number of pods. All that is missing is reported.

@@ -111,7 +111,10 @@ impl From<Wire> for PodView {
         let mut meta: Meta =
             serde_json::from_value(serde_json::json!({"metadata": wire.metadata})).unwrap_or_default();
         meta.annotations.clear();
-        let ports = spec.containers.iter().flat_map(|container| host_ports(container, spec.host_network));
+        let ports = spec
+            .containers
+            .iter()
+            .flat_map(|container| host_ports(container, spec.host_network));
         Self {
             meta,
             host_ports: ports.collect(),
@@ -126,7 +129,11 @@ impl From<Wire> for PodView {
             gated: !spec.scheduling_gates.is_empty(),
             ended: matches!(wire.status.phase.as_str(), "Succeeded" | "Failed"),
             preemption_policy: spec.preemption_policy,
-            scheduled: wire.status.conditions.into_iter().find(|condition| condition.kind == "PodScheduled"),
+            scheduled: wire
+                .status
+                .conditions
+                .into_iter()
+                .find(|condition| condition.kind == "PodScheduled"),
         }
     }
 }
@@ -134,7 +141,10 @@ impl From<Wire> for PodView {
 /// Host ports of a container. With the host's network every container port is one, since the API server's default
 /// copies it; the flag covers pods that were written without that default.
 fn host_ports(container: &Value, host_network: bool) -> Vec<HostPort> {
-    let ports = container["ports"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let ports = container["ports"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     let port = |entry: &Value| {
         let mut number = entry["hostPort"].as_i64().unwrap_or(0);
         if number == 0 && host_network {

@@ -96,8 +96,12 @@ impl Queue {
 
     /// Something has changed: all parked pods are tried again.
     pub fn wake_all(&mut self, now: Instant) {
-        let parked: Vec<_> =
-            self.entries.iter().filter(|(_, e)| matches!(e.place, Place::Parked)).map(|(uid, _)| uid.clone()).collect();
+        let parked: Vec<_> = self
+            .entries
+            .iter()
+            .filter(|(_, e)| matches!(e.place, Place::Parked))
+            .map(|(uid, _)| uid.clone())
+            .collect();
         for uid in parked {
             self.wake(&uid, now);
         }
@@ -105,7 +109,11 @@ impl Queue {
 
     /// Tries a parked pod again, at once or when its back-off is over.
     pub fn wake(&mut self, uid: &str, now: Instant) {
-        let Some(entry) = self.entries.get_mut(uid).filter(|entry| matches!(entry.place, Place::Parked)) else {
+        let Some(entry) = self
+            .entries
+            .get_mut(uid)
+            .filter(|entry| matches!(entry.place, Place::Parked))
+        else {
             return;
         };
         let ready = entry.last + back_off(entry.attempts);
@@ -127,7 +135,9 @@ impl Queue {
                 self.timers.insert((at, uid));
                 break;
             }
-            let Some(entry) = self.entries.get(&uid) else { continue };
+            let Some(entry) = self.entries.get(&uid) else {
+                continue;
+            };
             let due = match entry.place {
                 Place::Active(_) => false,
                 Place::BackingOff => entry.last + back_off(entry.attempts) <= now,
@@ -178,10 +188,21 @@ mod tests {
         queue.park("a", start);
         assert_eq!(queue.pop(start), None);
         queue.wake_all(start + Duration::from_millis(50));
-        assert_eq!(queue.pop(start + Duration::from_millis(50)), None, "tried a moment ago");
-        assert_eq!(queue.pop(start + Duration::from_millis(200)).as_deref(), Some("a"));
+        assert_eq!(
+            queue.pop(start + Duration::from_millis(50)),
+            None,
+            "tried a moment ago"
+        );
+        assert_eq!(
+            queue.pop(start + Duration::from_millis(200)).as_deref(),
+            Some("a")
+        );
         queue.park("a", start + Duration::from_millis(200));
         assert_eq!(queue.pop(start + Duration::from_secs(200)), None);
-        assert_eq!(queue.pop(start + Duration::from_secs(301)).as_deref(), Some("a"), "stale");
+        assert_eq!(
+            queue.pop(start + Duration::from_secs(301)).as_deref(),
+            Some("a"),
+            "stale"
+        );
     }
 }

@@ -21,7 +21,9 @@ impl Amounts {
     pub fn parse(list: &Value) -> Self {
         let mut amounts = Self::default();
         for (name, value) in list.as_object().into_iter().flatten() {
-            let Ok(quantity) = Quantity::from_json(value) else { continue };
+            let Ok(quantity) = Quantity::from_json(value) else {
+                continue;
+            };
             match name.as_str() {
                 "cpu" => amounts.cpu = quantity.millis(),
                 "memory" => amounts.memory = quantity.value(),
@@ -35,7 +37,10 @@ impl Amounts {
 
     /// Amount of an extended resource.
     pub fn other(&self, name: &str) -> i64 {
-        self.other.iter().find(|(have, _)| have == name).map_or(0, |(_, amount)| *amount)
+        self.other
+            .iter()
+            .find(|(have, _)| have == name)
+            .map_or(0, |(_, amount)| *amount)
     }
 
     fn merge(&mut self, other: &Self, combine: impl Fn(i64, i64) -> i64) {

@@ -144,7 +144,9 @@ impl Scheduler {
             }
             Change::Node(Some(old), None) => self.snapshot.remove_node(&old.meta.name),
             Change::Namespace(_, Some(new)) => {
-                self.snapshot.namespaces.insert(new.name.clone(), new.labels.clone());
+                self.snapshot
+                    .namespaces
+                    .insert(new.name.clone(), new.labels.clone());
             }
             Change::Namespace(Some(old), None) => drop(self.snapshot.namespaces.remove(&old.name)),
             Change::Node(None, None) | Change::Namespace(None, None) => {}
@@ -245,6 +247,10 @@ impl Scheduler {
         let now = Instant::now();
         self.queue.park(uid, now);
         self.queue.wake(uid, now);
-        self.report(pod.clone(), "SchedulerError", format!("binding rejected: {}", error.message()));
+        self.report(
+            pod.clone(),
+            "SchedulerError",
+            format!("binding rejected: {}", error.message()),
+        );
     }
 }

@@ -21,7 +21,13 @@ pub struct Candidate {
 }
 
 /// Looks at one node.
-pub fn assess(pod: &PodView, slot: usize, state: &NodeState, node: &NodeView, snapshot: &Snapshot) -> Candidate {
+pub fn assess(
+    pod: &PodView,
+    slot: usize,
+    state: &NodeState,
+    node: &NodeView,
+    snapshot: &Snapshot,
+) -> Candidate {
     Candidate {
         slot,
         siblings: siblings(pod, state),
@@ -29,7 +35,11 @@ pub fn assess(pod: &PodView, slot: usize, state: &NodeState, node: &NodeView, sn
             .taints
             .iter()
             .filter(|taint| taint.effect == "PreferNoSchedule")
-            .filter(|taint| !pod.tolerations.iter().any(|toleration| taint.is_tolerated_by(toleration)))
+            .filter(|taint| {
+                !pod.tolerations
+                    .iter()
+                    .any(|toleration| taint.is_tolerated_by(toleration))
+            })
             .count() as i64,
         node_affinity: pod
             .affinity
@@ -49,10 +59,24 @@ pub fn best(candidates: &[Candidate]) -> Option<usize> {
     let highest = |value: fn(&Candidate) -> i64| candidates.iter().map(value).max().unwrap_or(0);
     let (siblings, taints) = (highest(|c| c.siblings), highest(|c| c.taints));
     let affinity = highest(|c| c.node_affinity);
-    let (top, bottom) =
-        (highest(|c| c.pod_affinity), candidates.iter().map(|c| c.pod_affinity).min().unwrap_or(0));
-    let fewer = |value: i64, most: i64| if most == 0 { 100 } else { 100 * (most - value) / most };
-    let more = |value: i64, least: i64, most: i64| if most == least { 0 } else { 100 * (value - least) / (most - least) };
+    let (top, bottom) = (
+        highest(|c| c.pod_affinity),
+        candidates.iter().map(|c| c.pod_affinity).min().unwrap_or(0),
+    );
+    let fewer = |value: i64, most: i64| {
+        if most == 0 {
+            100
+        } else {
+            100 * (most - value) / most
+        }
+    };
+    let more = |value: i64, least: i64, most: i64| {
+        if most == least {
+            0
+        } else {
+            100 * (value - least) / (most - least)
+        }
+    };
     let total = |c: &Candidate| {
         c.resources
             + 2 * fewer(c.siblings, siblings)
@@ -71,8 +95,15 @@ pub fn best(candidates: &[Candidate]) -> Option<usize> {
 }
 
 fn siblings(pod: &PodView, state: &NodeState) -> i64 {
-    let Some(owner) = pod.meta.controller() else { return 0 };
-    let same = |other: &PodView| other.meta.controller().is_some_and(|other| other.uid == owner.uid);
+    let Some(owner) = pod.meta.controller() else {
+        return 0;
+    };
+    let same = |other: &PodView| {
+        other
+            .meta
+            .controller()
+            .is_some_and(|other| other.uid == owner.uid)
+    };
     state.pods.values().filter(|other| same(other)).count() as i64
 }
 
@@ -81,7 +112,11 @@ fn resources(pod: &PodView, state: &NodeState, node: &NodeView) -> i64 {
     let (cpu, memory) = nonzero(&pod.request);
     let share = |wanted: i64, used: i64, total: i64| -> i64 {
         // In ten-thousandths, full if the node has none or it is overcommitted.
-        if total <= 0 { 10_000 } else { (i128::from(wanted + used) * 10_000 / i128::from(total)).clamp(0, 10_000) as i64 }
+        if total <= 0 {
+            10_000
+        } else {
+            (i128::from(wanted + used) * 10_000 / i128::from(total)).clamp(0, 10_000) as i64
+        }
     };
     let cpu = share(cpu, state.nonzero.0, node.allocatable.cpu);
     let memory = share(memory, state.nonzero.1, node.allocatable.memory);
@@ -102,7 +137,9 @@ fn pod_affinity(pod: &PodView, node: &NodeView, snapshot: &Snapshot) -> i64 {
         let Some(value) = node.meta.labels.get(&term.topology_key) else {
             continue;
         };
-        let in_domain = snapshot.nodes().filter(|(_, other)| other.meta.labels.get(&term.topology_key) == Some(value));
+        let in_domain = snapshot
+            .nodes()
+            .filter(|(_, other)| other.meta.labels.get(&term.topology_key) == Some(value));
         let count = in_domain
             .flat_map(|(state, _)| state.pods.values())
             .filter(|other| topology::matches(term, pod, other, snapshot))

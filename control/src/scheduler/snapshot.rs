@@ -120,7 +120,11 @@ impl NodeState {
     /// Whether one of the ports is taken.
     pub fn port_taken(&self, wanted: &[HostPort]) -> bool {
         !wanted.is_empty()
-            && self.pods.values().flat_map(|pod| &pod.host_ports).any(|have| wanted.iter().any(|p| p.conflicts(have)))
+            && self
+                .pods
+                .values()
+                .flat_map(|pod| &pod.host_ports)
+                .any(|have| wanted.iter().any(|p| p.conflicts(have)))
     }
 }
 
@@ -140,7 +144,9 @@ pub struct Snapshot {
 impl Snapshot {
     /// Nodes that exist.
     pub fn nodes(&self) -> impl Iterator<Item = (&NodeState, &NodeView)> {
-        self.states.iter().filter_map(|state| Some((state, state.node.as_deref()?)))
+        self.states
+            .iter()
+            .filter_map(|state| Some((state, state.node.as_deref()?)))
     }
 
     /// Number of slots, for [`Snapshot::slot`]. Some may be empty.
@@ -181,7 +187,9 @@ impl Snapshot {
     }
 
     fn drop_if_empty(&mut self, name: &str) {
-        let Some(&index) = self.by_name.get(name) else { return };
+        let Some(&index) = self.by_name.get(name) else {
+            return;
+        };
         let state = &self.states[index];
         if state.node.is_some() || !state.pods.is_empty() {
             return;
@@ -204,7 +212,9 @@ impl Snapshot {
 
     /// Takes a pod away.
     pub fn remove_pod(&mut self, uid: &str) {
-        let Some(node) = self.places.remove(uid) else { return };
+        let Some(node) = self.places.remove(uid) else {
+            return;
+        };
         if let Some(&index) = self.by_name.get(&node) {
             if let Some(pod) = self.states[index].pods.get(uid) {
                 self.repelling -= usize::from(!pod.affinity.pod_anti_affinity.required.is_empty());

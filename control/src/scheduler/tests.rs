@@ -51,12 +51,17 @@ fn messages_are_upstreams() {
          1 No preemption victims found for incoming pod."
     );
     assert_eq!(
-        refusal(&pod("p", |p| p["spec"]["nodeSelector"] = json!({"disk": "ssd"})), &one),
+        refusal(
+            &pod("p", |p| p["spec"]["nodeSelector"] = json!({"disk": "ssd"})),
+            &one
+        ),
         "0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector. preemption: \
          0/1 nodes are available: 1 Preemption is not helpful for scheduling."
     );
     let tainted = cluster(&[
-        node("n1", |n| n["spec"]["taints"] = json!([{"key": "k", "value": "v", "effect": "NoSchedule"}])),
+        node("n1", |n| {
+            n["spec"]["taints"] = json!([{"key": "k", "value": "v", "effect": "NoSchedule"}])
+        }),
         node("n2", |n| n["spec"]["unschedulable"] = json!(true)),
     ]);
     assert_eq!(
@@ -64,18 +69,26 @@ fn messages_are_upstreams() {
         "0/2 nodes are available: 1 node(s) had untolerated taint {k: v}, 1 node(s) were unschedulable. \
          preemption: 0/2 nodes are available: 2 Preemption is not helpful for scheduling."
     );
-    assert_eq!(refusal(&pod("p", |_| {}), &cluster(&[])), "no nodes available to schedule pods");
+    assert_eq!(
+        refusal(&pod("p", |_| {}), &cluster(&[])),
+        "no nodes available to schedule pods"
+    );
 }
 
 #[test]
 fn tolerations_ports_and_affinity() {
-    let tainted = cluster(&[node("n1", |n| n["spec"]["taints"] = json!([{"key": "k", "effect": "NoExecute"}]))]);
-    let tolerant = pod("p", |p| p["spec"]["tolerations"] = json!([{"key": "k", "operator": "Exists"}]));
+    let tainted = cluster(&[node("n1", |n| {
+        n["spec"]["taints"] = json!([{"key": "k", "effect": "NoExecute"}])
+    })]);
+    let tolerant = pod("p", |p| {
+        p["spec"]["tolerations"] = json!([{"key": "k", "operator": "Exists"}])
+    });
     assert_eq!(schedule(&tolerant, &tainted, 0).unwrap(), "n1");
 
     let port = |ip: &'static str| {
         move |p: &mut Value| {
-            p["spec"]["containers"][0]["ports"] = json!([{"containerPort": 80, "hostPort": 80, "hostIP": ip}]);
+            p["spec"]["containers"][0]["ports"] =
+                json!([{"containerPort": 80, "hostPort": 80, "hostIP": ip}]);
         }
     };
     let mut two = cluster(&[node("n1", |_| {}), node("n2", |_| {})]);
@@ -101,7 +114,10 @@ fn anti_affinity_works_both_ways() {
     assert_ne!(first, second, "a keeps b away");
     two.place(&pod("b", |_| {}), &second);
     let message = refusal(&pod("c", alone), &two);
-    assert!(message.contains("2 node(s) didn't match pod anti-affinity rules"), "{message}");
+    assert!(
+        message.contains("2 node(s) didn't match pod anti-affinity rules"),
+        "{message}"
+    );
     let friend = pod("d", |p| {
         p["metadata"]["labels"] = json!({"app": "cache"});
         p["spec"]["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"] = json!(
@@ -115,7 +131,10 @@ fn anti_affinity_works_both_ways() {
         p["spec"]["affinity"]["podAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"] = json!(
             [{"labelSelector": {"matchLabels": {"app": "web"}}, "topologyKey": "kubernetes.io/hostname"}]);
     });
-    assert!(schedule(&own, &two, 0).is_ok(), "the first of a group may go anywhere");
+    assert!(
+        schedule(&own, &two, 0).is_ok(),
+        "the first of a group may go anywhere"
+    );
 }
 
 #[test]
@@ -130,7 +149,14 @@ fn spread_constraints() {
         let chosen = schedule(&pod(name, spread), &two, 0).unwrap();
         two.place(&pod(name, spread), &chosen);
     }
-    let count = |name: &str| two.nodes().find(|(_, n)| n.meta.name == name).unwrap().0.pods.len();
+    let count = |name: &str| {
+        two.nodes()
+            .find(|(_, n)| n.meta.name == name)
+            .unwrap()
+            .0
+            .pods
+            .len()
+    };
     assert_eq!((count("n1"), count("n2"), count("n3")), (2, 2, 0));
 }
 

@@ -53,8 +53,13 @@ impl Topology {
         if snapshot.has_repelling_pods() {
             topology.kept_away = kept_away(pod, snapshot);
         }
-        let hard = pod.spread.iter().filter(|constraint| constraint.when_unsatisfiable == "DoNotSchedule");
-        topology.spread = hard.map(|constraint| count_spread(pod, constraint, snapshot)).collect();
+        let hard = pod
+            .spread
+            .iter()
+            .filter(|constraint| constraint.when_unsatisfiable == "DoNotSchedule");
+        topology.spread = hard
+            .map(|constraint| count_spread(pod, constraint, snapshot))
+            .collect();
         topology
     }
 
@@ -68,7 +73,10 @@ impl Topology {
             };
             let count = spread.counts.get(value).copied().unwrap_or(0);
             if count + spread.own - spread.least > spread.max_skew {
-                return Err(Refusal::new("node(s) didn't match pod topology spread constraints", true));
+                return Err(Refusal::new(
+                    "node(s) didn't match pod topology spread constraints",
+                    true,
+                ));
             }
         }
         let in_domain = |(key, domains): &(String, HashSet<String>)| {
@@ -81,9 +89,13 @@ impl Topology {
         if self.anti_affinity.iter().any(in_domain) {
             return Err(Refusal::new("node(s) didn't match pod anti-affinity rules", true));
         }
-        let repelled = |(key, value): (&String, &String)| self.kept_away.contains(&(key.clone(), value.clone()));
+        let repelled =
+            |(key, value): (&String, &String)| self.kept_away.contains(&(key.clone(), value.clone()));
         if !self.kept_away.is_empty() && labels.iter().any(repelled) {
-            return Err(Refusal::new("node(s) didn't satisfy existing pods anti-affinity rules", true));
+            return Err(Refusal::new(
+                "node(s) didn't satisfy existing pods anti-affinity rules",
+                true,
+            ));
         }
         Ok(())
     }
@@ -95,7 +107,10 @@ fn domains(pod: &PodView, terms: &[PodTerm], snapshot: &Snapshot) -> Vec<(String
         for (state, node) in snapshot.nodes() {
             if let Some(value) = node.meta.labels.get(&term.topology_key)
                 && !found.contains(value)
-                && state.pods.values().any(|other| matches(term, pod, other, snapshot))
+                && state
+                    .pods
+                    .values()
+                    .any(|other| matches(term, pod, other, snapshot))
             {
                 found.insert(value.clone());
             }
@@ -155,11 +170,16 @@ fn with_keys(selector: &Selector, keys: &[String], owner: &PodView) -> Selector 
 }
 
 fn count_spread(pod: &PodView, constraint: &SpreadConstraint, snapshot: &Snapshot) -> Spread {
-    let selector = constraint.label_selector.as_ref().map(|s| with_keys(s, &constraint.match_label_keys, pod));
+    let selector = constraint
+        .label_selector
+        .as_ref()
+        .map(|s| with_keys(s, &constraint.match_label_keys, pod));
     let counted = |other: &PodView| {
         other.meta.namespace == pod.meta.namespace
             && other.meta.deleted.is_none()
-            && selector.as_ref().is_some_and(|selector| selector.matches(&other.meta.labels))
+            && selector
+                .as_ref()
+                .is_some_and(|selector| selector.matches(&other.meta.labels))
     };
     let mut counts: HashMap<String, i64> = HashMap::new();
     for (state, node) in snapshot.nodes() {
@@ -172,8 +192,14 @@ fn count_spread(pod: &PodView, constraint: &SpreadConstraint, snapshot: &Snapsho
             *counts.entry(value.clone()).or_insert(0) += here;
         }
     }
-    let too_few = constraint.min_domains.is_some_and(|wanted| (counts.len() as i64) < wanted);
-    let least = if too_few { 0 } else { counts.values().copied().min().unwrap_or(0) };
+    let too_few = constraint
+        .min_domains
+        .is_some_and(|wanted| (counts.len() as i64) < wanted);
+    let least = if too_few {
+        0
+    } else {
+        counts.values().copied().min().unwrap_or(0)
+    };
     Spread {
         key: constraint.topology_key.clone(),
         max_skew: constraint.max_skew,

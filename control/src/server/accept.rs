@@ -142,7 +142,9 @@ mod tests {
     fn negotiate(accept: &str) -> Option<(Encoding, Form)> {
         let mut headers = HeaderMap::new();
         headers.insert(ACCEPT, accept.parse().unwrap());
-        Accept::negotiate(&headers).ok().map(|accept| (accept.encoding, accept.form))
+        Accept::negotiate(&headers)
+            .ok()
+            .map(|accept| (accept.encoding, accept.form))
     }
 
     #[test]
@@ -150,9 +152,15 @@ mod tests {
         let json = |form| Some((Encoding::Json, form));
         let kubectl = "application/json;as=Table;v=v1;g=meta.k8s.io,application/json;as=Table;v=v1beta1;g=meta.k8s.io,application/json";
         assert_eq!(negotiate(kubectl), json(Form::Table { beta: false }));
-        assert_eq!(negotiate("application/vnd.kubernetes.protobuf,application/json"), json(Form::Object));
+        assert_eq!(
+            negotiate("application/vnd.kubernetes.protobuf,application/json"),
+            json(Form::Object)
+        );
         assert_eq!(negotiate("application/vnd.kubernetes.protobuf"), None);
-        assert_eq!(negotiate("application/yaml"), Some((Encoding::Yaml, Form::Object)));
+        assert_eq!(
+            negotiate("application/yaml"),
+            Some((Encoding::Yaml, Form::Object))
+        );
         assert_eq!(negotiate("*/*"), json(Form::Object));
         assert_eq!(negotiate("application/json;as=Table;v=v9;g=meta.k8s.io"), None);
         assert_eq!(

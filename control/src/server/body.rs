@@ -30,7 +30,9 @@ const COMPRESS_FROM: usize = 128 << 10;
 
 /// A body of one piece.
 pub fn full(bytes: impl Into<Bytes>) -> Body {
-    Full::new(bytes.into()).map_err(|never: Infallible| match never {}).boxed_unsync()
+    Full::new(bytes.into())
+        .map_err(|never: Infallible| match never {})
+        .boxed_unsync()
 }
 
 /// A body in pieces.
@@ -77,7 +79,10 @@ pub fn status(status: &Status) -> Response<Body> {
     let code = if status.code == 0 { StatusCode::OK } else { code };
     // A Status consists of strings and numbers, which always serialize.
     let mut response = json(code, serde_json::to_vec(status).unwrap_or_default());
-    let retry = status.details.as_ref().and_then(|details| details.retry_after_seconds);
+    let retry = status
+        .details
+        .as_ref()
+        .and_then(|details| details.retry_after_seconds);
     if let Some(seconds) = retry {
         response.headers_mut().insert(RETRY_AFTER, seconds.into());
     }

@@ -19,8 +19,9 @@ impl Server {
     /// Creates the objects that are not there yet, in their order; namespaces first, the rest together, so that they
     /// share commits.
     pub async fn bootstrap(&self, objects: Vec<Value>) -> Result<(), Error> {
-        let (first, rest): (Vec<_>, Vec<_>) =
-            objects.into_iter().partition(|object| object["kind"] == "Namespace");
+        let (first, rest): (Vec<_>, Vec<_>) = objects
+            .into_iter()
+            .partition(|object| object["kind"] == "Namespace");
         for group in [first, rest] {
             let work = group.iter().map(|object| self.ensure(object));
             futures::future::try_join_all(work).await?;
@@ -31,7 +32,10 @@ impl Server {
     async fn ensure(&self, object: &Value) -> Result<(), Error> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let (version, kind) = (text(&object["apiVersion"]), text(&object["kind"]));
-        let (namespace, name) = (text(&object["metadata"]["namespace"]), text(&object["metadata"]["name"]));
+        let (namespace, name) = (
+            text(&object["metadata"]["namespace"]),
+            text(&object["metadata"]["name"]),
+        );
         let failed = |why: &str| Error::Config(format!("bootstrap of {kind} {namespace}/{name}: {why}"));
         let (group, _) = version.split_once('/').unwrap_or(("", &version));
         let Some(served) = self.api.registry.find_kind(group, &kind) else {
@@ -53,7 +57,9 @@ impl Server {
         };
         let mut request = Request::new(body::full(serde_json::to_vec(object).unwrap_or_default()));
         *request.method_mut() = method;
-        *request.uri_mut() = path.parse().map_err(|_| failed("its name does not make a path"))?;
+        *request.uri_mut() = path
+            .parse()
+            .map_err(|_| failed("its name does not make a path"))?;
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         let user = UserInfo {

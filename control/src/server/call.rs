@@ -51,7 +51,11 @@ impl Call {
 
     /// The namespace for storage keys: empty for cluster-scoped kinds, of which namespaces carry one in their path.
     pub fn namespace(&self) -> &str {
-        if self.kind().namespaced { &self.path.namespace } else { "" }
+        if self.kind().namespaced {
+            &self.path.namespace
+        } else {
+            ""
+        }
     }
 
     /// The namespace to list or watch; `None` is all of them.
@@ -90,17 +94,18 @@ pub fn store_error(kind: &Kind, name: &str, error: &StoreError) -> Status {
         StoreError::Exists => Status::already_exists(group, resource, name),
         StoreError::NotFound => Status::not_found(group, resource, name),
         StoreError::Conflict(_) => Status::conflict(group, resource, name),
-        StoreError::Compacted(oldest) => {
-            Status::expired(format!("The resourceVersion for the provided list is too old (oldest {oldest})."))
+        StoreError::Compacted(oldest) => Status::expired(format!(
+            "The resourceVersion for the provided list is too old (oldest {oldest})."
+        )),
+        StoreError::Future(current) => {
+            Status::timeout(&format!("Too large resource version, current: {current}"), 1)
         }
-        StoreError::Future(current) => Status::timeout(
-            &format!("Too large resource version, current: {current}"),
-            1,
-        ),
         StoreError::Full(why) => Status::failure(
             507,
             "InternalError",
-            format!("Internal error occurred: the disk of the control plane's store is full, nothing was stored: {why}"),
+            format!(
+                "Internal error occurred: the disk of the control plane's store is full, nothing was stored: {why}"
+            ),
             None,
         ),
         StoreError::Failed(_) | StoreError::Closed => Status::internal(&error.to_string()),

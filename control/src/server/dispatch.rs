@@ -58,7 +58,11 @@ async fn resource(api: Arc<Api>, incoming: Incoming, body: Body) -> Result<Respo
     let Some(path) = path else {
         return Err(Status::no_such_resource());
     };
-    let Some(served) = api.registry.find(&path.group, &path.version, &path.resource).cloned() else {
+    let Some(served) = api
+        .registry
+        .find(&path.group, &path.version, &path.resource)
+        .cloned()
+    else {
         return Err(Status::no_such_resource());
     };
     let kind = served.kind;
@@ -78,7 +82,11 @@ async fn resource(api: Arc<Api>, incoming: Incoming, body: Body) -> Result<Respo
     }
     let streams = connect::is_stream(&path);
     let call = Call {
-        accept: if streams { Accept::any() } else { Accept::negotiate(&parts.headers)? },
+        accept: if streams {
+            Accept::any()
+        } else {
+            Accept::negotiate(&parts.headers)?
+        },
         api,
         user,
         served,

@@ -136,32 +136,72 @@ mod tests {
             ("/api/v1/namespaces", ["", "v1", "", "namespaces", "", ""]),
             ("/api/v1/namespaces/a", ["", "v1", "a", "namespaces", "a", ""]),
             ("/api/v1/namespaces/a/", ["", "v1", "a", "namespaces", "a", ""]),
-            ("/api/v1/namespaces/a/status", ["", "v1", "a", "namespaces", "a", "status"]),
-            ("/api/v1/namespaces/a/finalize", ["", "v1", "a", "namespaces", "a", "finalize"]),
+            (
+                "/api/v1/namespaces/a/status",
+                ["", "v1", "a", "namespaces", "a", "status"],
+            ),
+            (
+                "/api/v1/namespaces/a/finalize",
+                ["", "v1", "a", "namespaces", "a", "finalize"],
+            ),
             ("/api/v1/namespaces/a/pods", ["", "v1", "a", "pods", "", ""]),
             ("/api/v1/namespaces/a/pods/p", ["", "v1", "a", "pods", "p", ""]),
-            ("/api/v1/namespaces/a/pods/p/exec", ["", "v1", "a", "pods", "p", "exec"]),
-            ("/apis/apps/v1/namespaces/a/deployments/d/scale", ["apps", "v1", "a", "deployments", "d", "scale"]),
-            ("/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Anode", ["rbac.authorization.k8s.io", "v1", "", "clusterroles", "system:node", ""]),
+            (
+                "/api/v1/namespaces/a/pods/p/exec",
+                ["", "v1", "a", "pods", "p", "exec"],
+            ),
+            (
+                "/apis/apps/v1/namespaces/a/deployments/d/scale",
+                ["apps", "v1", "a", "deployments", "d", "scale"],
+            ),
+            (
+                "/apis/rbac.authorization.k8s.io/v1/clusterroles/system%3Anode",
+                [
+                    "rbac.authorization.k8s.io",
+                    "v1",
+                    "",
+                    "clusterroles",
+                    "system:node",
+                    "",
+                ],
+            ),
         ];
         for (path, expected) in cases {
             assert_eq!(parts(path).unwrap(), expected.map(str::to_owned), "{path}");
         }
         let proxy = parse("/api/v1/namespaces/a/services/s:80/proxy/x%20y/z").unwrap();
-        assert_eq!((proxy.name.as_str(), proxy.rest.as_deref()), ("s:80", Some("x%20y/z")));
+        assert_eq!(
+            (proxy.name.as_str(), proxy.rest.as_deref()),
+            ("s:80", Some("x%20y/z"))
+        );
         assert!(parse("/api/v1/watch/pods").unwrap().watch);
     }
 
     #[test]
     fn other_paths_are_not_resources() {
-        for path in ["/", "/api", "/api/v1", "/apis", "/apis/apps", "/apis/apps/v1", "/healthz", "", "/api//pods"] {
+        for path in [
+            "/",
+            "/api",
+            "/api/v1",
+            "/apis",
+            "/apis/apps",
+            "/apis/apps/v1",
+            "/healthz",
+            "",
+            "/api//pods",
+        ] {
             assert_eq!(parse(path), None, "{path}");
         }
     }
 
     #[test]
     fn refuses_hidden_separators() {
-        for path in ["/api/v1/namespaces/a%2fb/pods", "/api/v1/pods/%2e%2e", "/api/v1/pods/%ff", "/api/v1/pods/%2"] {
+        for path in [
+            "/api/v1/namespaces/a%2fb/pods",
+            "/api/v1/pods/%2e%2e",
+            "/api/v1/pods/%ff",
+            "/api/v1/pods/%2",
+        ] {
             assert_eq!(parse(path), None, "{path}");
         }
     }

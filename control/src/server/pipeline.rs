@@ -100,7 +100,11 @@ async fn admit(
     if long || local {
         return work.await;
     }
-    let slots = if matches!(verb, "get" | "list") { &api.reads } else { &api.writes };
+    let slots = if matches!(verb, "get" | "list") {
+        &api.reads
+    } else {
+        &api.writes
+    };
     let Ok(_slot) = slots.try_acquire() else {
         return Err(Status::too_many_requests(
             "Too many requests, please try again later.",
@@ -108,9 +112,12 @@ async fn admit(
         ));
     };
     // The timer ends requests whose client sends its body too slowly, or whose write the disk does not finish.
-    tokio::time::timeout(LONGEST, work)
-        .await
-        .unwrap_or_else(|_| Err(Status::timeout("request did not complete within the allotted timeout", 0)))
+    tokio::time::timeout(LONGEST, work).await.unwrap_or_else(|_| {
+        Err(Status::timeout(
+            "request did not complete within the allotted timeout",
+            0,
+        ))
+    })
 }
 
 /// The verb (`RequestInfoFactory`).
@@ -198,7 +205,11 @@ fn authorize(
             Some(name) if collection && target.name.is_empty() => name,
             _ => &target.name,
         },
-        field_selector: if collection { query.get("fieldSelector") } else { "" },
+        field_selector: if collection {
+            query.get("fieldSelector")
+        } else {
+            ""
+        },
         path: raw_path,
     };
     match api.authorizer.authorize(&attributes) {

@@ -83,7 +83,10 @@ mod tests {
     #[test]
     fn decodes() {
         let query = Query::parse("command=sh&command=-c&command=echo+a%20b%2B&stdin=true&tty=false&x");
-        assert_eq!(query.all("command").collect::<Vec<_>>(), ["sh", "-c", "echo a b+"]);
+        assert_eq!(
+            query.all("command").collect::<Vec<_>>(),
+            ["sh", "-c", "echo a b+"]
+        );
         assert!(query.flag("stdin") && !query.flag("tty") && query.flag("x") && !query.flag("y"));
         assert!(Query::parse("limit=a").number("limit").is_err());
         assert!(Query::parse("dryRun=All").dry_run().unwrap());

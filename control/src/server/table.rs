@@ -29,7 +29,11 @@ pub fn include(query: &Query) -> Include {
 }
 
 fn version(beta: bool) -> &'static str {
-    if beta { "meta.k8s.io/v1beta1" } else { "meta.k8s.io/v1" }
+    if beta {
+        "meta.k8s.io/v1beta1"
+    } else {
+        "meta.k8s.io/v1"
+    }
 }
 
 /// Only the metadata of an object.

@@ -52,7 +52,9 @@ pub enum DiskError {
     #[error("{0} is in use by another process: is another control plane running on this data directory?")]
     Locked(String),
     /// Its content is not what was written.
-    #[error("{path} is damaged ({why}): restore a snapshot, or move the file away to start with an empty cluster")]
+    #[error(
+        "{path} is damaged ({why}): restore a snapshot, or move the file away to start with an empty cluster"
+    )]
     Damaged {
         /// File.
         path: String,

@@ -106,7 +106,10 @@ impl Index {
 
     /// Notes that a resource was last changed at that revision, as found on disk.
     pub fn set_changed(&mut self, resource: Arc<GroupResource>, revision: u64) {
-        let table = self.tables.entry(resource).or_insert_with(|| Table::new(revision));
+        let table = self
+            .tables
+            .entry(resource)
+            .or_insert_with(|| Table::new(revision));
         table.floor = revision;
         table.changed.send_replace(revision);
     }

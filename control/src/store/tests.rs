@@ -8,7 +8,6 @@ use std::sync::{Arc, Mutex};
 use proptest::prelude::*;
 use redb::{Database, StorageBackend};
 
-
 use super::disk::{CACHE_BYTES, Medium};
 use super::*;
 
@@ -209,17 +208,30 @@ fn pages_are_of_one_state_and_history_is_bounded() {
     };
     let page = Store::range(&store, &configmaps(), &rest).unwrap();
     let names: Vec<_> = page.objects.iter().map(|object| object.name.as_str()).collect();
-    assert_eq!(names, ["o2", "o3", "o4"], "deleted meanwhile, but there at that revision");
+    assert_eq!(
+        names,
+        ["o2", "o3", "o4"],
+        "deleted meanwhile, but there at that revision"
+    );
     for number in 5..20 {
         wait(store.write(put(("a", &format!("o{number}")), Expect::Absent, "1"))).unwrap();
     }
-    assert!(matches!(Store::range(&store, &configmaps(), &rest), Err(StoreError::Compacted(_))));
-    assert!(matches!(store.changes(&configmaps(), 2, 9), Err(StoreError::Compacted(_))));
+    assert!(matches!(
+        Store::range(&store, &configmaps(), &rest),
+        Err(StoreError::Compacted(_))
+    ));
+    assert!(matches!(
+        store.changes(&configmaps(), 2, 9),
+        Err(StoreError::Compacted(_))
+    ));
     let future = Range {
         at: Some(10_000),
         ..Range::all(None)
     };
-    assert!(matches!(Store::range(&store, &configmaps(), &future), Err(StoreError::Future(_))));
+    assert!(matches!(
+        Store::range(&store, &configmaps(), &future),
+        Err(StoreError::Future(_))
+    ));
 }
 
 #[test]
@@ -339,7 +351,10 @@ fn damages(whole: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
     vec![
         ("header", header),
         ("magic", magic),
-        ("text", b"this is not a database, but it is long enough to look like something".to_vec()),
+        (
+            "text",
+            b"this is not a database, but it is long enough to look like something".to_vec(),
+        ),
         ("cut", whole[..whole.len() / 64].to_vec()),
     ]
 }
@@ -364,5 +379,4 @@ fn many_writers_share_commits_and_see_their_own_writes() {
     let distinct: std::collections::BTreeSet<_> = revisions.iter().collect();
     assert_eq!(distinct.len(), 500);
     assert_eq!(store.count(&configmaps()), 500);
-
 }

@@ -22,8 +22,15 @@ pub struct Cluster {
 }
 
 fn user(name: &str, groups: &[&str]) -> UserInfo {
-    let groups = groups.iter().chain(&["system:authenticated"]).map(|group| (*group).to_owned());
-    UserInfo { name: name.to_owned(), groups: groups.collect(), ..UserInfo::default() }
+    let groups = groups
+        .iter()
+        .chain(&["system:authenticated"])
+        .map(|group| (*group).to_owned());
+    UserInfo {
+        name: name.to_owned(),
+        groups: groups.collect(),
+        ..UserInfo::default()
+    }
 }
 
 impl Cluster {
@@ -56,15 +63,32 @@ impl Cluster {
         let clients = server.clone();
         let clients: controllers::Clients = Arc::new(move |name: &str| {
             let groups = ["system:serviceaccounts", "system:serviceaccounts:kube-system"];
-            clients.client(user(&format!("system:serviceaccount:kube-system:{name}"), &groups))
+            clients.client(user(
+                &format!("system:serviceaccount:kube-system:{name}"),
+                &groups,
+            ))
         });
         let mut tasks = JoinSet::new();
         tasks.spawn(async move { controllers::run(clients, &config, std::future::pending()).await });
-        tasks.spawn(scheduler::run(server.client(user("system:kube-scheduler", &[])), std::future::pending()));
-        let mut cluster = Self { api, tasks, _dir: dir };
+        tasks.spawn(scheduler::run(
+            server.client(user("system:kube-scheduler", &[])),
+            std::future::pending(),
+        ));
+        let mut cluster = Self {
+            api,
+            tasks,
+            _dir: dir,
+        };
         cluster.run_pods().await;
         // Pods are not admitted before it exists.
-        cluster.wait_for(resources::service_accounts(), "default", "default", Value::is_object).await;
+        cluster
+            .wait_for(
+                resources::service_accounts(),
+                "default",
+                "default",
+                Value::is_object,
+            )
+            .await;
         for number in 0..nodes {
             cluster.add_node(&format!("n{number}"), |_| {}).await;
         }
@@ -84,10 +108,17 @@ impl Cluster {
             },
         });
         edit(&mut node);
-        let created = self.api.create(resources::nodes(), "", node.clone()).await.unwrap();
+        let created = self
+            .api
+            .create(resources::nodes(), "", node.clone())
+            .await
+            .unwrap();
         if created["status"]["conditions"].is_null() {
             let patch = json!({"status": node["status"]});
-            self.api.patch(resources::nodes(), "", name, "status", Patch::Strategic, &patch).await.unwrap();
+            self.api
+                .patch(resources::nodes(), "", name, "status", Patch::Strategic, &patch)
+                .await
+                .unwrap();
         }
     }
 
@@ -111,12 +142,22 @@ impl Cluster {
                     continue;
                 }
                 if pod.metadata.deleted.is_some() {
-                    let options = json!({"gracePeriodSeconds": 0, "preconditions": {"uid": pod.metadata.uid}});
+                    let options =
+                        json!({"gracePeriodSeconds": 0, "preconditions": {"uid": pod.metadata.uid}});
                     let _ = api.delete(resources::pods(), namespace, name, &options).await;
                 } else if pod.status.pod_ip.is_empty() && !pod.has_ended() {
                     next += 1;
                     let status = status(&pod, next);
-                    let _ = api.patch(resources::pods(), namespace, name, "status", Patch::Strategic, &status).await;
+                    let _ = api
+                        .patch(
+                            resources::pods(),
+                            namespace,
+                            name,
+                            "status",
+                            Patch::Strategic,
+                            &status,
+                        )
+                        .await;
                 }
             }
         });
@@ -125,7 +166,11 @@ impl Cluster {
 
     /// One object, which must exist.
     pub async fn get(&self, resource: &Resource, namespace: &str, name: &str) -> Value {
-        self.api.get(resource, namespace, name).await.unwrap().unwrap_or_default()
+        self.api
+            .get(resource, namespace, name)
+            .await
+            .unwrap()
+            .unwrap_or_default()
     }
 
     /// The items of a list.
@@ -142,7 +187,10 @@ impl Cluster {
             if let Some(value) = check().await {
                 return value;
             }
-            assert!(start.elapsed() < Duration::from_secs(20), "waited in vain for {what}");
+            assert!(
+                start.elapsed() < Duration::from_secs(20),
+                "waited in vain for {what}"
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }
@@ -161,7 +209,10 @@ impl Cluster {
             if right(&object) {
                 return object;
             }
-            assert!(start.elapsed() < Duration::from_secs(20), "{name} stays wrong: {object:#}");
+            assert!(
+                start.elapsed() < Duration::from_secs(20),
+                "{name} stays wrong: {object:#}"
+            );
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     }

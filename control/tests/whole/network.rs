@@ -11,22 +11,31 @@ async fn endpoints_follow_pods() {
     let api = &cluster.api;
     let service = json!({"metadata": {"name": "web"}, "spec": {"selector": {"app": "web"},
         "ports": [{"name": "http", "port": 80, "targetPort": 8080}]}});
-    api.create(resources::services(), "default", service).await.unwrap();
+    api.create(resources::services(), "default", service)
+        .await
+        .unwrap();
     let query = "?labelSelector=kubernetes.io%2Fservice-name%3Dweb";
     let slices = || cluster.list(resources::endpoint_slices(), "default", query);
     let count = |wanted: usize| {
         let slices = &slices;
         move || async move {
             let slices = slices().await;
-            let sum = slices.iter().map(|slice| slice["endpoints"].as_array().map_or(0, Vec::len)).sum::<usize>();
+            let sum = slices
+                .iter()
+                .map(|slice| slice["endpoints"].as_array().map_or(0, Vec::len))
+                .sum::<usize>();
             (slices.len() == 1 && sum == wanted).then_some(slices)
         }
     };
     cluster.wait("an empty slice", count(0)).await;
-    api.create(resources::deployments(), "default", deployment("web", 3, "a:1")).await.unwrap();
+    api.create(resources::deployments(), "default", deployment("web", 3, "a:1"))
+        .await
+        .unwrap();
     cluster
         .wait_for(resources::endpoints(), "default", "web", |object| {
-            object["subsets"][0]["addresses"].as_array().is_some_and(|list| list.len() == 3)
+            object["subsets"][0]["addresses"]
+                .as_array()
+                .is_some_and(|list| list.len() == 3)
         })
         .await;
     let slices = cluster.wait("three endpoints", count(3)).await;
@@ -35,13 +44,21 @@ async fn endpoints_follow_pods() {
     assert_eq!(slices[0]["endpoints"][0]["nodeName"], "n0");
 
     let one = json!({"spec": {"replicas": 1}});
-    api.patch(resources::deployments(), "default", "web", "", Patch::Merge, &one).await.unwrap();
+    api.patch(resources::deployments(), "default", "web", "", Patch::Merge, &one)
+        .await
+        .unwrap();
     cluster.wait("one endpoint", count(1)).await;
-    api.delete(resources::services(), "default", "web", &json!({})).await.unwrap();
+    api.delete(resources::services(), "default", "web", &json!({}))
+        .await
+        .unwrap();
     cluster.wait_gone(resources::endpoints(), "default", "web").await;
     cluster
         .wait("no slices", || async {
-            cluster.list(resources::endpoint_slices(), "default", query).await.is_empty().then_some(())
+            cluster
+                .list(resources::endpoint_slices(), "default", query)
+                .await
+                .is_empty()
+                .then_some(())
         })
         .await;
 }

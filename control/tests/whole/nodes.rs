@@ -12,7 +12,9 @@ async fn a_node_gets_addresses_and_loses_its_first_taint() {
     let mut cidrs = Vec::new();
     for name in ["n0", "n1"] {
         let node = cluster
-            .wait_for(resources::nodes(), "", name, |node| untainted(node) && !node["spec"]["podCIDR"].is_null())
+            .wait_for(resources::nodes(), "", name, |node| {
+                untainted(node) && !node["spec"]["podCIDR"].is_null()
+            })
             .await;
         assert_eq!(node["spec"]["podCIDRs"][0], node["spec"]["podCIDR"]);
         cidrs.push(node["spec"]["podCIDR"].as_str().unwrap().to_owned());
@@ -21,7 +23,11 @@ async fn a_node_gets_addresses_and_loses_its_first_taint() {
     assert_eq!(cidrs, ["10.42.0.0/24", "10.42.1.0/24"]);
 
     let cordon = json!({"spec": {"unschedulable": true}});
-    cluster.api.patch(resources::nodes(), "", "n0", "", Patch::Strategic, &cordon).await.unwrap();
+    cluster
+        .api
+        .patch(resources::nodes(), "", "n0", "", Patch::Strategic, &cordon)
+        .await
+        .unwrap();
     cluster
         .wait_for(resources::nodes(), "", "n0", |node| {
             node["spec"]["taints"][0]["key"] == "node.kubernetes.io/unschedulable"
@@ -33,16 +39,40 @@ async fn a_node_gets_addresses_and_loses_its_first_taint() {
 async fn no_execute_taints_move_pods() {
     let cluster = Cluster::start(2).await;
     let api = &cluster.api;
-    api.create(resources::deployments(), "default", deployment("web", 4, "a:1")).await.unwrap();
+    api.create(resources::deployments(), "default", deployment("web", 4, "a:1"))
+        .await
+        .unwrap();
     let all = |object: &Value| object["status"]["availableReplicas"] == 4;
-    cluster.wait_for(resources::deployments(), "default", "web", all).await;
+    cluster
+        .wait_for(resources::deployments(), "default", "web", all)
+        .await;
     let on = |node: &'static str| {
         let cluster = &cluster;
-        async move { cluster.list(resources::pods(), "default", &format!("?fieldSelector=spec.nodeName%3D{node}")).await }
+        async move {
+            cluster
+                .list(
+                    resources::pods(),
+                    "default",
+                    &format!("?fieldSelector=spec.nodeName%3D{node}"),
+                )
+                .await
+        }
     };
-    assert_eq!((on("n0").await.len(), on("n1").await.len()), (2, 2), "replicas spread over nodes");
+    assert_eq!(
+        (on("n0").await.len(), on("n1").await.len()),
+        (2, 2),
+        "replicas spread over nodes"
+    );
     let taint = json!({"spec": {"taints": [{"key": "gone", "value": "x", "effect": "NoExecute"}]}});
-    api.patch(resources::nodes(), "", "n0", "", Patch::Merge, &taint).await.unwrap();
-    cluster.wait("pods to move", || async { (on("n0").await.is_empty() && on("n1").await.len() == 4).then_some(()) }).await;
-    cluster.wait_for(resources::deployments(), "default", "web", all).await;
+    api.patch(resources::nodes(), "", "n0", "", Patch::Merge, &taint)
+        .await
+        .unwrap();
+    cluster
+        .wait("pods to move", || async {
+            (on("n0").await.is_empty() && on("n1").await.len() == 4).then_some(())
+        })
+        .await;
+    cluster
+        .wait_for(resources::deployments(), "default", "web", all)
+        .await;
 }

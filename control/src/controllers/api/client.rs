@@ -139,18 +139,33 @@ impl Api {
             .header(header::ACCEPT, accept)
             .header(header::CONTENT_TYPE, content_type)
             .body(Body::from(body))?;
-        let answer = self.client.send(request).await.map_err(|source| Error::Transport {
-            path: path.to_owned(),
-            source,
-        })?;
+        let answer = self
+            .client
+            .send(request)
+            .await
+            .map_err(|source| Error::Transport {
+                path: path.to_owned(),
+                source,
+            })?;
         let status = answer.status();
         if status.is_success() {
             return Ok(answer.into_body());
         }
-        Err(refusal(&method, path, status, &collect(answer.into_body(), path).await?))
+        Err(refusal(
+            &method,
+            path,
+            status,
+            &collect(answer.into_body(), path).await?,
+        ))
     }
 
-    async fn json(&self, method: Method, path: &str, content_type: &str, body: Vec<u8>) -> Result<Bytes, Error> {
+    async fn json(
+        &self,
+        method: Method,
+        path: &str,
+        content_type: &str,
+        body: Vec<u8>,
+    ) -> Result<Bytes, Error> {
         let body = self.send(method, path, content_type, JSON, body).await?;
         collect(body, path).await
     }
@@ -162,7 +177,12 @@ impl Api {
     }
 
     /// One object; `None` if it does not exist.
-    pub async fn get(&self, resource: &Resource, namespace: &str, name: &str) -> Result<Option<Value>, Error> {
+    pub async fn get(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Option<Value>, Error> {
         match self.get_path(&resource.object_path(namespace, name), JSON).await {
             Ok(value) => Ok(Some(value)),
             Err(error) if error.is_not_found() => Ok(None),
@@ -171,7 +191,12 @@ impl Api {
     }
 
     /// Creates an object and returns it as stored. Kind and version are filled in.
-    pub async fn create(&self, resource: &Resource, namespace: &str, mut object: Value) -> Result<Value, Error> {
+    pub async fn create(
+        &self,
+        resource: &Resource,
+        namespace: &str,
+        mut object: Value,
+    ) -> Result<Value, Error> {
         object["apiVersion"] = resource.api_version().into();
         object["kind"] = resource.kind.clone().into();
         self.post(&resource.path(namespace), &object).await
@@ -184,7 +209,12 @@ impl Api {
     }
 
     /// Replaces an object, or one of its subresources; the object names itself and its revision.
-    pub async fn replace(&self, resource: &Resource, subresource: &str, object: &Value) -> Result<Value, Error> {
+    pub async fn replace(
+        &self,
+        resource: &Resource,
+        subresource: &str,
+        object: &Value,
+    ) -> Result<Value, Error> {
         let namespace = object["metadata"]["namespace"].as_str().unwrap_or_default();
         let name = object["metadata"]["name"].as_str().unwrap_or_default();
         let path = with_subresource(resource.object_path(namespace, name), subresource);
@@ -208,7 +238,9 @@ impl Api {
             Patch::Strategic => "application/strategic-merge-patch+json",
             Patch::Json => "application/json-patch+json",
         };
-        let bytes = self.json(Method::PATCH, &path, content_type, encode(patch)).await?;
+        let bytes = self
+            .json(Method::PATCH, &path, content_type, encode(patch))
+            .await?;
         decode(&path, &bytes)
     }
 

@@ -83,7 +83,10 @@ async fn write_all(api: Api, component: &'static str, mut receiver: mpsc::Receiv
         if let Some((name, count)) = seen.get_mut(&key) {
             *count += 1;
             let patch = json!({"count": *count, "lastTimestamp": now.to_string()});
-            match api.patch(all::events(), &namespace, name, "", Patch::Strategic, &patch).await {
+            match api
+                .patch(all::events(), &namespace, name, "", Patch::Strategic, &patch)
+                .await
+            {
                 Ok(_) => continue,
                 // Expired meanwhile: write a new one.
                 Err(error) if error.is_not_found() => drop(seen.remove(&key)),
@@ -94,7 +97,14 @@ async fn write_all(api: Api, component: &'static str, mut receiver: mpsc::Receiv
             }
         }
         let name = event_name(&occurrence.regarding.name);
-        match api.create(all::events(), &namespace, body(&occurrence, component, &namespace, &name, now)).await {
+        match api
+            .create(
+                all::events(),
+                &namespace,
+                body(&occurrence, component, &namespace, &name, now),
+            )
+            .await
+        {
             Ok(_) => {
                 if seen.len() >= REMEMBERED {
                     seen.clear();

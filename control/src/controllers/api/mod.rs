@@ -5,7 +5,7 @@ mod encode;
 mod events;
 mod resource;
 
-pub use encode::segment;
 pub use client::{Api, Error, JSON, Patch};
+pub use encode::segment;
 pub use events::{EventType, Recorder};
 pub use resource::{Reference, Resource, all as resources};

@@ -29,7 +29,9 @@ pub async fn execute(
                 annotations,
             } => {
                 let body = replica_set(deployment, &name, &hash, replicas, &json!(annotations));
-                let created = api.create(resources::replica_sets(), &deployment.metadata.namespace, body).await;
+                let created = api
+                    .create(resources::replica_sets(), &deployment.metadata.namespace, body)
+                    .await;
                 if let Err(error) = created {
                     return create_failed(api, deployment, &name, error).await;
                 }
@@ -60,18 +62,33 @@ pub async fn execute(
                     "spec": spec,
                 });
                 let namespace = &set.metadata.namespace;
-                api.patch(resources::replica_sets(), namespace, &name, "", Patch::Merge, &patch).await?;
+                api.patch(
+                    resources::replica_sets(),
+                    namespace,
+                    &name,
+                    "",
+                    Patch::Merge,
+                    &patch,
+                )
+                .await?;
             }
             Action::Delete { name } => {
                 if let Some(set) = sets.iter().find(|set| set.metadata.name == name) {
                     let options = json!({"preconditions": {"uid": set.metadata.uid}});
-                    api.delete(resources::replica_sets(), &set.metadata.namespace, &name, &options).await?;
+                    api.delete(
+                        resources::replica_sets(),
+                        &set.metadata.namespace,
+                        &name,
+                        &options,
+                    )
+                    .await?;
                 }
             }
             Action::SetRevision(text) => {
                 let target = target(deployment);
                 api.edit(resources::deployments(), target, "", |object| {
-                    let changed = object["metadata"]["annotations"][revision::REVISION].as_str() != Some(&text);
+                    let changed =
+                        object["metadata"]["annotations"][revision::REVISION].as_str() != Some(&text);
                     object["metadata"]["annotations"][revision::REVISION] = text.clone().into();
                     changed
                 })
@@ -103,7 +120,13 @@ async fn write_status(api: &Api, deployment: &Deployment, status: &DeploymentSta
 }
 
 /// The ReplicaSet for the Deployment's template: the hash goes into labels and selector.
-pub fn replica_set(deployment: &Deployment, name: &str, label: &str, replicas: i64, annotations: &Value) -> Value {
+pub fn replica_set(
+    deployment: &Deployment,
+    name: &str,
+    label: &str,
+    replicas: i64,
+    annotations: &Value,
+) -> Value {
     let mut template = deployment.spec.template.value();
     template["metadata"]["labels"][hash::LABEL] = label.into();
     let labels = template["metadata"]["labels"].clone();
@@ -139,11 +162,17 @@ async fn create_failed(api: &Api, deployment: &Deployment, name: &str, error: Er
     }
     let mut status = deployment.status.clone();
     if error.is_already_exists() {
-        let existing = api.get(resources::replica_sets(), &deployment.metadata.namespace, name).await?;
+        let existing = api
+            .get(resources::replica_sets(), &deployment.metadata.namespace, name)
+            .await?;
         let existing = existing.unwrap_or_default();
-        let ours = existing["metadata"]["ownerReferences"].as_array().is_some_and(|owners| {
-            owners.iter().any(|owner| owner["uid"].as_str() == Some(&deployment.metadata.uid))
-        });
+        let ours = existing["metadata"]["ownerReferences"]
+            .as_array()
+            .is_some_and(|owners| {
+                owners
+                    .iter()
+                    .any(|owner| owner["uid"].as_str() == Some(&deployment.metadata.uid))
+            });
         if ours && hash::same_template(&existing["spec"]["template"], &deployment.spec.template.value()) {
             return Err(error);
         }

@@ -19,7 +19,10 @@ pub fn template_hash(template: &Value, collisions: Option<i64>) -> String {
         hash.write(&count.to_le_bytes());
     }
     let digits = hash.0.to_string();
-    digits.bytes().map(|digit| char::from(ALPHABET[usize::from(digit) % ALPHABET.len()])).collect()
+    digits
+        .bytes()
+        .map(|digit| char::from(ALPHABET[usize::from(digit) % ALPHABET.len()]))
+        .collect()
 }
 
 /// Whether two templates are the same, the hash label aside.
@@ -111,13 +114,19 @@ mod tests {
         let template = json!({"metadata": {"labels": {"app": "web"}}, "spec": {"a": 1, "b": [1, 2]}});
         let hash = template_hash(&template, None);
         assert_eq!(hash, template_hash(&template, None));
-        assert!(hash.bytes().all(|byte| ALPHABET.contains(&byte)) && !hash.is_empty(), "{hash}");
+        assert!(
+            hash.bytes().all(|byte| ALPHABET.contains(&byte)) && !hash.is_empty(),
+            "{hash}"
+        );
         assert_ne!(hash, template_hash(&template, Some(1)));
         let mut labelled = template.clone();
         labelled["metadata"]["labels"][LABEL] = hash.clone().into();
         labelled["metadata"]["creationTimestamp"] = Value::Null;
         assert_eq!(hash, template_hash(&labelled, None));
         assert!(same_template(&template, &labelled));
-        assert!(!same_template(&template, &json!({"metadata": {"labels": {"app": "web"}}, "spec": {"a": 2}})));
+        assert!(!same_template(
+            &template,
+            &json!({"metadata": {"labels": {"app": "web"}}, "spec": {"a": 2}})
+        ));
     }
 }

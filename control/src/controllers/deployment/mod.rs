@@ -91,7 +91,11 @@ impl Controller {
         let deployments = self.deployments.clone();
         self.pods.on_change(move |old, new| {
             let (Some(pod), None) = (old, new) else { return };
-            let Some(owner) = pod.metadata.controller().filter(|owner| owner.kind == "ReplicaSet") else {
+            let Some(owner) = pod
+                .metadata
+                .controller()
+                .filter(|owner| owner.kind == "ReplicaSet")
+            else {
                 return;
             };
             let set = sets.store().get(&pod.metadata.namespace, &owner.name);
@@ -124,7 +128,10 @@ impl Controller {
     }
 
     fn old_pods(&self, sets: &[Arc<ReplicaSet>], newest: Option<&str>) -> bool {
-        let old = sets.iter().filter(|set| Some(set.metadata.name.as_str()) != newest);
-        old.flat_map(|set| self.pods.store().by_index(&index_owned(&set.metadata.uid))).any(|pod| !pod.has_ended())
+        let old = sets
+            .iter()
+            .filter(|set| Some(set.metadata.name.as_str()) != newest);
+        old.flat_map(|set| self.pods.store().by_index(&index_owned(&set.metadata.uid)))
+            .any(|pod| !pod.has_ended())
     }
 }

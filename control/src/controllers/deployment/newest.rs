@@ -9,7 +9,12 @@ use crate::controllers::api::EventType;
 /// Brings the revision annotations of the newest ReplicaSet and the Deployment up to date; creates the ReplicaSet
 /// if it is missing and `create` is set.
 pub fn sync_revision(state: &mut State<'_>, create: bool) {
-    let newest_old = state.old().into_iter().map(|index| state.sets[index].revision()).max().unwrap_or(0);
+    let newest_old = state
+        .old()
+        .into_iter()
+        .map(|index| state.sets[index].revision())
+        .max()
+        .unwrap_or(0);
     let next = newest_old + 1;
     match state.newest {
         Some(index) => update_existing(state, index, next),
@@ -39,7 +44,14 @@ fn update_existing(state: &mut State<'_>, index: usize, next: i64) {
     set_deployment_revision(state, text);
     if progress::has_deadline(deployment) && progress::current(&state.conditions).is_none() {
         let message = format!("Found new replica set {:?}", state.sets[index].name);
-        set_condition(&mut state.conditions, "Progressing", "True", "FoundNewReplicaSet", message, state.now);
+        set_condition(
+            &mut state.conditions,
+            "Progressing",
+            "True",
+            "FoundNewReplicaSet",
+            message,
+            state.now,
+        );
     }
 }
 
@@ -60,12 +72,21 @@ fn create_set(state: &mut State<'_>, next: i64) {
     });
     if replicas > 0 {
         let message = format!("Scaled up replica set {name} from 0 to {replicas}");
-        state.actions.push(Action::Event(EventType::Normal, "ScalingReplicaSet", message));
+        state
+            .actions
+            .push(Action::Event(EventType::Normal, "ScalingReplicaSet", message));
     }
     let text = annotations.get(revision::REVISION).cloned();
     if progress::has_deadline(deployment) {
         let message = format!("Created new replica set {name:?}");
-        set_condition(&mut state.conditions, "Progressing", "True", "NewReplicaSetCreated", message, state.now);
+        set_condition(
+            &mut state.conditions,
+            "Progressing",
+            "True",
+            "NewReplicaSetCreated",
+            message,
+            state.now,
+        );
     }
     state.sets.push(Set {
         source: None,

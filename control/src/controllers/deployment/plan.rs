@@ -87,14 +87,23 @@ fn clean_up_when_complete(state: &mut State<'_>) {
 
 /// Deletes the oldest revisions beyond the limit; only ReplicaSets that are empty and known to be so.
 fn clean_up(state: &mut State<'_>) {
-    let Some(limit) = state.deployment.spec.revision_history_limit.filter(|limit| *limit != i64::from(i32::MAX))
+    let Some(limit) = state
+        .deployment
+        .spec
+        .revision_history_limit
+        .filter(|limit| *limit != i64::from(i32::MAX))
     else {
         return;
     };
     let mut old: Vec<_> = state
         .old()
         .into_iter()
-        .filter(|index| state.sets[*index].source.as_ref().is_some_and(|set| set.metadata.deleted.is_none()))
+        .filter(|index| {
+            state.sets[*index]
+                .source
+                .as_ref()
+                .is_some_and(|set| set.metadata.deleted.is_none())
+        })
         .collect();
     old.sort_by_key(|index| state.sets[*index].revision());
     let surplus = old.len().saturating_sub(usize::try_from(limit).unwrap_or(0));

@@ -12,7 +12,10 @@ pub const TIMED_OUT: &str = "ProgressDeadlineExceeded";
 
 /// Whether progress is watched at all.
 pub fn has_deadline(deployment: &Deployment) -> bool {
-    deployment.spec.progress_deadline_seconds.is_some_and(|seconds| seconds != NO_DEADLINE)
+    deployment
+        .spec
+        .progress_deadline_seconds
+        .is_some_and(|seconds| seconds != NO_DEADLINE)
 }
 
 /// The Progressing condition.
@@ -33,7 +36,9 @@ pub fn set_condition(
     if known.is_some_and(|known| known.status == status && known.reason == reason) {
         return;
     }
-    let transition = known.filter(|known| known.status == status).and_then(|known| known.last_transition_time);
+    let transition = known
+        .filter(|known| known.status == status)
+        .and_then(|known| known.last_transition_time);
     conditions.retain(|condition| condition.kind != kind);
     conditions.push(Condition {
         kind: kind.to_owned(),
@@ -62,7 +67,14 @@ pub fn check_paused(state: &mut State<'_>) {
         (false, true) => ("DeploymentResumed", "Deployment is resumed"),
         _ => return,
     };
-    set_condition(&mut state.conditions, "Progressing", "Unknown", reason, message.to_owned(), state.now);
+    set_condition(
+        &mut state.conditions,
+        "Progressing",
+        "Unknown",
+        reason,
+        message.to_owned(),
+        state.now,
+    );
 }
 
 /// Status from the ReplicaSets as they are, with the availability condition.
@@ -81,11 +93,26 @@ pub fn status(state: &State<'_>) -> DeploymentStatus {
         conditions: state.conditions.clone(),
     };
     let (value, reason, message) = if available >= deployment.replicas() - state.max_unavailable() {
-        ("True", "MinimumReplicasAvailable", "Deployment has minimum availability.")
+        (
+            "True",
+            "MinimumReplicasAvailable",
+            "Deployment has minimum availability.",
+        )
     } else {
-        ("False", "MinimumReplicasUnavailable", "Deployment does not have minimum availability.")
+        (
+            "False",
+            "MinimumReplicasUnavailable",
+            "Deployment does not have minimum availability.",
+        )
     };
-    set_condition(&mut status.conditions, "Available", value, reason, message.to_owned(), state.now);
+    set_condition(
+        &mut status.conditions,
+        "Available",
+        value,
+        reason,
+        message.to_owned(),
+        state.now,
+    );
     status
 }
 
@@ -119,7 +146,9 @@ pub fn rollout_status(state: &State<'_>) -> DeploymentStatus {
             cause.message.clone(),
             state.now,
         ),
-        None => status.conditions.retain(|condition| condition.kind != "ReplicaFailure"),
+        None => status
+            .conditions
+            .retain(|condition| condition.kind != "ReplicaFailure"),
     }
     status
 }
@@ -127,13 +156,22 @@ pub fn rollout_status(state: &State<'_>) -> DeploymentStatus {
 fn report_progress(state: &State<'_>, status: &mut DeploymentStatus, name: &str) {
     if is_complete(state.deployment, status) {
         let message = format!("{name} has successfully progressed.");
-        set_condition(&mut status.conditions, "Progressing", "True", AVAILABLE, message, state.now);
+        set_condition(
+            &mut status.conditions,
+            "Progressing",
+            "True",
+            AVAILABLE,
+            message,
+            state.now,
+        );
     } else if is_progressing(&state.deployment.status, status) {
         // The update time moves with every step, since the deadline counts from the last one.
         let since = current(&status.conditions)
             .filter(|known| known.status == "True")
             .and_then(|known| known.last_transition_time);
-        status.conditions.retain(|condition| condition.kind != "Progressing");
+        status
+            .conditions
+            .retain(|condition| condition.kind != "Progressing");
         status.conditions.push(Condition {
             kind: "Progressing".to_owned(),
             status: "True".to_owned(),
@@ -145,7 +183,14 @@ fn report_progress(state: &State<'_>, status: &mut DeploymentStatus, name: &str)
         });
     } else if is_timed_out(state.deployment, &status.conditions, state.now) {
         let message = format!("{name} has timed out progressing.");
-        set_condition(&mut status.conditions, "Progressing", "False", TIMED_OUT, message, state.now);
+        set_condition(
+            &mut status.conditions,
+            "Progressing",
+            "False",
+            TIMED_OUT,
+            message,
+            state.now,
+        );
     }
 }
 

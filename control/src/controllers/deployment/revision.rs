@@ -77,7 +77,10 @@ mod tests {
     use super::*;
 
     fn map(entries: &[(&str, &str)]) -> BTreeMap<String, String> {
-        entries.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect()
+        entries
+            .iter()
+            .map(|(key, value)| ((*key).to_owned(), (*value).to_owned()))
+            .collect()
     }
 
     #[test]
@@ -87,7 +90,11 @@ mod tests {
         let annotations = for_newest(&deployment, &set, 5);
         assert_eq!(
             annotations,
-            map(&[(REVISION, "5"), (HISTORY, "1,2"), ("kubernetes.io/change-cause", "undo")])
+            map(&[
+                (REVISION, "5"),
+                (HISTORY, "1,2"),
+                ("kubernetes.io/change-cause", "undo")
+            ])
         );
         assert_eq!(for_newest(&map(&[]), &annotations, 5), annotations);
     }

@@ -10,18 +10,28 @@ pub fn reconcile_newest(state: &mut State<'_>) -> bool {
     if current == wanted {
         return false;
     }
-    let target = if current > wanted { wanted } else { state.grown(current) };
+    let target = if current > wanted {
+        wanted
+    } else {
+        state.grown(current)
+    };
     state.scale(index, target)
 }
 
 /// Shrinks the old ReplicaSets as far as availability allows. `true` if one was scaled.
 pub fn reconcile_old(state: &mut State<'_>) -> bool {
-    let old: Vec<_> = state.old().into_iter().filter(|index| state.sets[*index].replicas > 0).collect();
+    let old: Vec<_> = state
+        .old()
+        .into_iter()
+        .filter(|index| state.sets[*index].replicas > 0)
+        .collect();
     if old.is_empty() {
         return false;
     }
     let minimum = state.deployment.replicas() - state.max_unavailable();
-    let missing = state.newest.map_or(0, |index| state.sets[index].replicas - state.sets[index].available);
+    let missing = state.newest.map_or(0, |index| {
+        state.sets[index].replicas - state.sets[index].available
+    });
     let budget = state.total(|set| set.replicas) - minimum - missing;
     if budget <= 0 {
         return false;

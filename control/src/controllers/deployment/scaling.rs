@@ -8,11 +8,9 @@ use super::state::State;
 /// Whether the Deployment's size changed since its ReplicaSets were last scaled.
 pub fn is_scaling_event(state: &State<'_>) -> bool {
     let wanted = state.deployment.replicas();
-    state
-        .sets
-        .iter()
-        .filter(|set| set.replicas > 0)
-        .any(|set| revision::number(&set.annotations, revision::DESIRED).is_some_and(|desired| desired != wanted))
+    state.sets.iter().filter(|set| set.replicas > 0).any(|set| {
+        revision::number(&set.annotations, revision::DESIRED).is_some_and(|desired| desired != wanted)
+    })
 }
 
 /// Distributes the Deployment's size.
@@ -35,7 +33,9 @@ pub fn scale(state: &mut State<'_>) {
 
 /// The only ReplicaSet with pods, or, with none, the newest there is.
 fn active_or_latest(state: &State<'_>) -> Option<usize> {
-    let active: Vec<_> = (0..state.sets.len()).filter(|index| state.sets[*index].replicas > 0).collect();
+    let active: Vec<_> = (0..state.sets.len())
+        .filter(|index| state.sets[*index].replicas > 0)
+        .collect();
     match active.as_slice() {
         [] => state.newest.or_else(|| state.old().last().copied()),
         [only] => Some(*only),
@@ -55,7 +55,9 @@ fn is_saturated(state: &State<'_>) -> bool {
 
 fn in_proportion(state: &mut State<'_>) {
     let wanted = state.deployment.replicas();
-    let mut active: Vec<_> = (0..state.sets.len()).filter(|index| state.sets[*index].replicas > 0).collect();
+    let mut active: Vec<_> = (0..state.sets.len())
+        .filter(|index| state.sets[*index].replicas > 0)
+        .collect();
     let allowed = if wanted > 0 { wanted + state.max_surge() } else { 0 };
     let to_add = allowed - state.total(|set| set.replicas);
     // Larger ones first; among equals the newer grows first and the older shrinks first.
@@ -87,7 +89,11 @@ fn proportion(state: &State<'_>, index: usize, to_add: i64, added: i64) -> i64 {
     }
     let left = to_add - added;
     let fraction = fraction(state, index);
-    if to_add > 0 { fraction.min(left) } else { fraction.max(left) }
+    if to_add > 0 {
+        fraction.min(left)
+    } else {
+        fraction.max(left)
+    }
 }
 
 /// Growth (or shrinking, negative) that keeps the ReplicaSet's share of the Deployment.
@@ -105,6 +111,7 @@ fn fraction(state: &State<'_>, index: usize) -> i64 {
         return 0;
     }
     // Integer rounding to nearest, halves up, as Go's math.Round for positive numbers.
-    let scaled = (i128::from(set.replicas) * i128::from(size) * 2 + i128::from(before)) / (i128::from(before) * 2);
+    let scaled =
+        (i128::from(set.replicas) * i128::from(size) * 2 + i128::from(before)) / (i128::from(before) * 2);
     i64::try_from(scaled).unwrap_or(i64::MAX) - set.replicas
 }

@@ -133,7 +133,9 @@ impl<'a> State<'a> {
 
     /// Indices of all ReplicaSets but the newest, oldest first.
     pub fn old(&self) -> Vec<usize> {
-        (0..self.sets.len()).filter(|index| Some(*index) != self.newest).collect()
+        (0..self.sets.len())
+            .filter(|index| Some(*index) != self.newest)
+            .collect()
     }
 
     /// Sum over all ReplicaSets.
@@ -148,7 +150,11 @@ impl<'a> State<'a> {
 
     /// Pods allowed above the wanted number.
     pub fn max_surge(&self) -> i64 {
-        if self.is_rolling() { self.fence_posts().0 } else { 0 }
+        if self.is_rolling() {
+            self.fence_posts().0
+        } else {
+            0
+        }
     }
 
     /// Pods that may be missing.
@@ -164,15 +170,28 @@ impl<'a> State<'a> {
     fn fence_posts(&self) -> (i64, i64) {
         let rolling = &self.deployment.spec.strategy.rolling_update;
         let wanted = self.deployment.replicas();
-        let surge = rolling.max_surge.as_ref().map_or(0, |value| value.resolve(wanted, true));
-        let unavailable = rolling.max_unavailable.as_ref().map_or(0, |value| value.resolve(wanted, false));
-        if surge == 0 && unavailable == 0 { (0, 1) } else { (surge, unavailable) }
+        let surge = rolling
+            .max_surge
+            .as_ref()
+            .map_or(0, |value| value.resolve(wanted, true));
+        let unavailable = rolling
+            .max_unavailable
+            .as_ref()
+            .map_or(0, |value| value.resolve(wanted, false));
+        if surge == 0 && unavailable == 0 {
+            (0, 1)
+        } else {
+            (surge, unavailable)
+        }
     }
 
     /// Sets the wanted pods of a ReplicaSet, with annotations and event. `false` if nothing changes.
     pub fn scale(&mut self, index: usize, replicas: i64) -> bool {
         let wanted = self.deployment.replicas();
-        let bounds = [(revision::DESIRED, wanted), (revision::MAX, wanted + self.max_surge())];
+        let bounds = [
+            (revision::DESIRED, wanted),
+            (revision::MAX, wanted + self.max_surge()),
+        ];
         let set = &mut self.sets[index];
         let before = set.replicas;
         let mut annotations = set.annotations.clone();
@@ -192,7 +211,8 @@ impl<'a> State<'a> {
         if before != replicas {
             let direction = if before < replicas { "up" } else { "down" };
             let message = format!("Scaled {direction} replica set {name} from {before} to {replicas}");
-            self.actions.push(Action::Event(EventType::Normal, "ScalingReplicaSet", message));
+            self.actions
+                .push(Action::Event(EventType::Normal, "ScalingReplicaSet", message));
         }
         before != replicas
     }
@@ -204,6 +224,10 @@ impl<'a> State<'a> {
             return wanted;
         }
         let room = wanted + self.max_surge() - self.total(|set| set.replicas);
-        if room <= 0 { current } else { current + room.min(wanted - current) }
+        if room <= 0 {
+            current
+        } else {
+            current + room.min(wanted - current)
+        }
     }
 }

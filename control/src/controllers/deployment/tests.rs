@@ -29,14 +29,24 @@ fn apply(deployment: &Deployment, sets: &[Arc<ReplicaSet>], plan: &Plan) -> Vec<
     let mut sets: Vec<ReplicaSet> = sets.iter().map(|set| (**set).clone()).collect();
     for action in &plan.actions {
         match action {
-            Action::Create { name, hash, replicas, annotations } => {
+            Action::Create {
+                name,
+                hash,
+                replicas,
+                annotations,
+            } => {
                 let mut body = execute::replica_set(deployment, name, hash, *replicas, &json!(annotations));
                 body["metadata"]["uid"] = json!(name);
                 body["metadata"]["creationTimestamp"] =
                     json!(Time(NOW.0 + i64::try_from(sets.len()).unwrap()).to_string());
                 sets.push(serde_json::from_value(body).unwrap());
             }
-            Action::Update { name, replicas, annotations, .. } => {
+            Action::Update {
+                name,
+                replicas,
+                annotations,
+                ..
+            } => {
                 let set = sets.iter_mut().find(|set| set.metadata.name == *name).unwrap();
                 if let Some(replicas) = replicas {
                     set.spec.replicas = Some(*replicas);
@@ -55,7 +65,11 @@ fn settle(sets: &[Arc<ReplicaSet>]) -> Vec<Arc<ReplicaSet>> {
         .map(|set| {
             let mut set = (**set).clone();
             let count = set.replicas();
-            (set.status.replicas, set.status.ready_replicas, set.status.available_replicas) = (count, count, count);
+            (
+                set.status.replicas,
+                set.status.ready_replicas,
+                set.status.available_replicas,
+            ) = (count, count, count);
             Arc::new(set)
         })
         .collect()
@@ -77,19 +91,38 @@ fn reason<'a>(plan: &'a Plan, kind: &str) -> &'a str {
 fn first_rollout() {
     let mut web = deployment(2, "a:1", |_| {});
     let first = plan(&web, &[], |_| false, NOW);
-    let Action::Create { name, replicas: 2, annotations, .. } = &first.actions[0] else {
+    let Action::Create {
+        name,
+        replicas: 2,
+        annotations,
+        ..
+    } = &first.actions[0]
+    else {
         panic!("{:?}", first.actions);
     };
     assert!(name.starts_with("web-"));
     assert_eq!(annotations[revision::REVISION], "1");
-    assert_eq!((annotations[revision::DESIRED].as_str(), annotations[revision::MAX].as_str()), ("2", "3"));
-    assert_eq!(events(&first), [format!("ScalingReplicaSet: Scaled up replica set {name} from 0 to 2")]);
+    assert_eq!(
+        (
+            annotations[revision::DESIRED].as_str(),
+            annotations[revision::MAX].as_str()
+        ),
+        ("2", "3")
+    );
+    assert_eq!(
+        events(&first),
+        [format!(
+            "ScalingReplicaSet: Scaled up replica set {name} from 0 to 2"
+        )]
+    );
     assert!(first.actions.contains(&Action::SetRevision("1".to_owned())));
     assert_eq!(reason(&first, "Progressing"), "NewReplicaSetCreated");
     assert_eq!(reason(&first, "Available"), "MinimumReplicasUnavailable");
 
     let sets = apply(&web, &[], &first);
-    web.metadata.annotations.insert(revision::REVISION.to_owned(), "1".to_owned());
+    web.metadata
+        .annotations
+        .insert(revision::REVISION.to_owned(), "1".to_owned());
     web.status = first.status.clone();
     let idle = plan(&web, &sets, |_| false, NOW);
     assert_eq!(idle.actions, [], "nothing to do while pods start");
@@ -97,9 +130,17 @@ fn first_rollout() {
     assert_eq!(done.actions, []);
     assert_eq!(reason(&done, "Progressing"), "NewReplicaSetAvailable");
     assert_eq!(reason(&done, "Available"), "MinimumReplicasAvailable");
-    let message = &Condition::find(&done.status.conditions, "Progressing").unwrap().message;
-    assert_eq!(*message, format!("ReplicaSet {name:?} has successfully progressed."));
-    assert_eq!((done.status.available_replicas, done.status.unavailable_replicas), (2, 0));
+    let message = &Condition::find(&done.status.conditions, "Progressing")
+        .unwrap()
+        .message;
+    assert_eq!(
+        *message,
+        format!("ReplicaSet {name:?} has successfully progressed.")
+    );
+    assert_eq!(
+        (done.status.available_replicas, done.status.unavailable_replicas),
+        (2, 0)
+    );
 }
 
 /// Runs until nothing changes; returns the last sets and the lowest availability seen.
@@ -110,7 +151,9 @@ fn roll_out(web: &mut Deployment, mut sets: Vec<Arc<ReplicaSet>>) -> (Vec<Arc<Re
         let step = plan(web, &sets, |_| false, NOW);
         for action in &step.actions {
             if let Action::SetRevision(text) = action {
-                web.metadata.annotations.insert(revision::REVISION.to_owned(), text.clone());
+                web.metadata
+                    .annotations
+                    .insert(revision::REVISION.to_owned(), text.clone());
             }
         }
         let after = apply(web, &sets, &step);
@@ -162,7 +205,10 @@ fn history_limit() {
         web.spec.template = deployment(1, &format!("a:{version}"), |_| {}).spec.template;
         (sets, _, _) = roll_out(&mut web, sets);
     }
-    let revisions: Vec<_> = sets.iter().map(|set| revision::revision(&set.metadata.annotations)).collect();
+    let revisions: Vec<_> = sets
+        .iter()
+        .map(|set| revision::revision(&set.metadata.annotations))
+        .collect();
     assert_eq!(revisions, [4, 5, 6]);
 }
 
@@ -175,8 +221,15 @@ fn recreate_waits_for_old_pods() {
     let stop = plan(&web, &sets, |_| true, NOW);
     assert!(events(&stop)[0].ends_with("from 2 to 0"), "{:?}", events(&stop));
     let stopped = settle(&apply(&web, &sets, &stop));
-    assert_eq!(plan(&web, &stopped, |_| true, NOW).actions, [], "old pods are still there");
-    assert!(matches!(plan(&web, &stopped, |_| false, NOW).actions[0], Action::Create { replicas: 2, .. }));
+    assert_eq!(
+        plan(&web, &stopped, |_| true, NOW).actions,
+        [],
+        "old pods are still there"
+    );
+    assert!(matches!(
+        plan(&web, &stopped, |_| false, NOW).actions[0],
+        Action::Create { replicas: 2, .. }
+    ));
 }
 
 #[test]
@@ -201,7 +254,10 @@ fn deadline_is_reported() {
     web.status = first.status;
     let waiting = plan(&web, &sets, |_| false, Time(NOW.0 + 600));
     assert_eq!(reason(&waiting, "Progressing"), "NewReplicaSetCreated");
-    assert_eq!(super::progress::check_again(&web, &waiting.status, Time(NOW.0 + 590)), Some(11));
+    assert_eq!(
+        super::progress::check_again(&web, &waiting.status, Time(NOW.0 + 590)),
+        Some(11)
+    );
     let late = plan(&web, &sets, |_| false, Time(NOW.0 + 601));
     assert_eq!(reason(&late, "Progressing"), "ProgressDeadlineExceeded");
 }

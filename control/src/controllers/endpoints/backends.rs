@@ -31,14 +31,21 @@ impl Backend {
     /// Its address in a family, `IPv4` or `IPv6`.
     pub fn address(&self, family: &str) -> Option<&str> {
         let fits = |ip: &str| ip.contains(':') == (family == "IPv6");
-        let listed = self.pod.status.pod_ips.iter().map(|entry| entry.ip.as_str()).find(|ip| fits(ip));
+        let listed = self
+            .pod
+            .status
+            .pod_ips
+            .iter()
+            .map(|entry| entry.ip.as_str())
+            .find(|ip| fits(ip));
         listed.or_else(|| Some(self.pod.status.pod_ip.as_str()).filter(|ip| !ip.is_empty() && fits(ip)))
     }
 
     /// Its name in the service's DNS domain, if it has one.
     pub fn hostname(&self, service: &Service) -> Option<&str> {
         let spec = &self.pod.spec;
-        (!spec.hostname.is_empty() && spec.subdomain == service.metadata.name).then_some(spec.hostname.as_str())
+        (!spec.hostname.is_empty() && spec.subdomain == service.metadata.name)
+            .then_some(spec.hostname.as_str())
     }
 
     /// `targetRef`.
@@ -56,7 +63,12 @@ pub fn backends(service: &Service, selector: &BTreeMap<String, String>, pods: &[
         .filter(|pod| !pod.has_ended() && (!pod.status.pod_ip.is_empty() || !pod.status.pod_ips.is_empty()))
         .map(|pod| Backend {
             pod: pod.clone(),
-            ports: service.spec.ports.iter().filter_map(|port| endpoint_port(port, pod)).collect(),
+            ports: service
+                .spec
+                .ports
+                .iter()
+                .filter_map(|port| endpoint_port(port, pod))
+                .collect(),
             serving: pod.is_ready(),
             terminating: pod.metadata.deleted.is_some(),
         })
@@ -64,7 +76,11 @@ pub fn backends(service: &Service, selector: &BTreeMap<String, String>, pods: &[
 }
 
 fn endpoint_port(port: &ServicePort, pod: &Pod) -> Option<Value> {
-    let protocol = if port.protocol.is_empty() { "TCP" } else { &port.protocol };
+    let protocol = if port.protocol.is_empty() {
+        "TCP"
+    } else {
+        &port.protocol
+    };
     let number = target_port(port, protocol, pod)?;
     let mut out = json!({"name": port.name, "protocol": protocol, "port": number});
     if let Some(application) = &port.app_protocol {
@@ -79,7 +95,10 @@ fn target_port(port: &ServicePort, protocol: &str, pod: &Pod) -> Option<i64> {
         Value::String(name) => pod
             .serving_containers()
             .flat_map(|container| &container.ports)
-            .find(|have| have.name == *name && (have.protocol == protocol || have.protocol.is_empty() && protocol == "TCP"))
+            .find(|have| {
+                have.name == *name
+                    && (have.protocol == protocol || have.protocol.is_empty() && protocol == "TCP")
+            })
             .map(|have| i64::from(have.container_port)),
         Value::Number(number) if number.as_i64() != Some(0) => number.as_i64(),
         _ => Some(i64::from(port.port)),

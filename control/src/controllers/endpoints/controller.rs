@@ -48,13 +48,17 @@ pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
         tasks.spawn(async move {
             this.synced().await;
             let queue = this.slice_queue.clone();
-            queue.work("endpointslice-controller", |key| this.reconcile_slices(key)).await;
+            queue
+                .work("endpointslice-controller", |key| this.reconcile_slices(key))
+                .await;
         });
         let this = controller.clone();
         tasks.spawn(async move {
             this.synced().await;
             let queue = this.endpoints_queue.clone();
-            queue.work("endpoint-controller", |key| this.reconcile_endpoints(key)).await;
+            queue
+                .work("endpoint-controller", |key| this.reconcile_endpoints(key))
+                .await;
         });
     }
 }
@@ -97,9 +101,15 @@ impl Controller {
             }
             let Some(any) = new.or(old) else { return };
             for service in services.store().in_namespace(&any.metadata.namespace) {
-                let Some(labels) = &service.spec.selector else { continue };
+                let Some(labels) = &service.spec.selector else {
+                    continue;
+                };
                 let selector = Selector::equality(labels);
-                if [old, new].into_iter().flatten().any(|pod| selector.matches(&pod.metadata.labels)) {
+                if [old, new]
+                    .into_iter()
+                    .flatten()
+                    .any(|pod| selector.matches(&pod.metadata.labels))
+                {
                     slice_queue.add(service.metadata.key());
                     endpoints_queue.add(service.metadata.key());
                 }
@@ -124,7 +134,11 @@ impl Controller {
     /// The service and its backends; `None` if somebody else makes its endpoints.
     fn backends(&self, key: &Key) -> Option<(Arc<Service>, Vec<Backend>)> {
         let service = self.services.store().get_key(key)?;
-        let selector = service.spec.selector.clone().filter(|selector| !selector.is_empty())?;
+        let selector = service
+            .spec
+            .selector
+            .clone()
+            .filter(|selector| !selector.is_empty())?;
         if service.spec.kind == "ExternalName" || service.metadata.deleted.is_some() {
             return None;
         }
@@ -148,14 +162,19 @@ impl Controller {
             .iter()
             .filter_map(|backend| {
                 let node = self.nodes.store().get("", &backend.pod.spec.node_name)?;
-                Some((node.metadata.name.clone(), node.metadata.labels.get(ZONE)?.clone()))
+                Some((
+                    node.metadata.name.clone(),
+                    node.metadata.labels.get(ZONE)?.clone(),
+                ))
             })
             .collect();
         let plan = slices::plan(&service, &backends, &existing, &zones);
         let resource = resources::endpoint_slices();
         for body in plan.create {
             match self.slices_api.create(resource, &key.namespace, body).await {
-                Err(error) if !error.is_namespace_terminating() && !error.is_not_found() => return Err(error),
+                Err(error) if !error.is_namespace_terminating() && !error.is_not_found() => {
+                    return Err(error);
+                }
                 _ => {}
             }
         }
@@ -163,7 +182,9 @@ impl Controller {
             self.slices_api.replace(resource, "", &body).await?;
         }
         for name in plan.delete {
-            self.slices_api.delete(resource, &key.namespace, &name, &json!({})).await?;
+            self.slices_api
+                .delete(resource, &key.namespace, &name, &json!({}))
+                .await?;
         }
         Ok(Next::Wait)
     }
@@ -177,8 +198,16 @@ impl Controller {
             return Ok(Next::Wait);
         };
         let result = match existing {
-            Some(_) => self.endpoints_api.replace(resources::endpoints(), "", &body).await,
-            None => self.endpoints_api.create(resources::endpoints(), &key.namespace, body).await,
+            Some(_) => {
+                self.endpoints_api
+                    .replace(resources::endpoints(), "", &body)
+                    .await
+            }
+            None => {
+                self.endpoints_api
+                    .create(resources::endpoints(), &key.namespace, body)
+                    .await
+            }
         };
         match result {
             Err(error) if error.is_namespace_terminating() => Ok(Next::Wait),
@@ -192,7 +221,9 @@ impl Controller {
         let gone = self.services.store().get_key(key).is_none();
         if gone && let Some(endpoints) = self.endpoints.store().get_key(key) {
             let options: Value = json!({"preconditions": {"uid": endpoints.metadata.uid}});
-            self.endpoints_api.delete(resources::endpoints(), &key.namespace, &key.name, &options).await?;
+            self.endpoints_api
+                .delete(resources::endpoints(), &key.namespace, &key.name, &options)
+                .await?;
         }
         Ok(Next::Wait)
     }

@@ -24,7 +24,9 @@ pub fn desired(service: &Service, backends: &[Backend], existing: Option<&Endpoi
     if service.spec.cluster_ip == "None" {
         labels.insert(HEADLESS.to_owned(), String::new());
     }
-    let mut annotations = existing.map(|have| have.metadata.annotations.clone()).unwrap_or_default();
+    let mut annotations = existing
+        .map(|have| have.metadata.annotations.clone())
+        .unwrap_or_default();
     annotations.remove(OVER_CAPACITY);
     if cut {
         annotations.insert(OVER_CAPACITY.to_owned(), "truncated".to_owned());
@@ -81,12 +83,20 @@ fn subsets(service: &Service, backends: &[Backend]) -> (Vec<Value>, bool) {
             address["hostname"] = hostname.into();
         }
         let group = groups.entry(Value::from(ports(backend)).to_string()).or_default();
-        if backend.is_ready(service) { group.0.push(address) } else { group.1.push(address) }
+        if backend.is_ready(service) {
+            group.0.push(address)
+        } else {
+            group.1.push(address)
+        }
     }
     let subset = |(ports, (ready, waiting)): (String, (Vec<Value>, Vec<Value>))| {
         let ports: Value = serde_json::from_str(&ports).unwrap_or_default();
         let mut subset = json!({});
-        for (field, list) in [("addresses", Value::from(ready)), ("notReadyAddresses", Value::from(waiting)), ("ports", ports)] {
+        for (field, list) in [
+            ("addresses", Value::from(ready)),
+            ("notReadyAddresses", Value::from(waiting)),
+            ("ports", ports),
+        ] {
             if list.as_array().is_some_and(|list| !list.is_empty()) {
                 subset[field] = list;
             }

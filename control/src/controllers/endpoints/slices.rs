@@ -14,7 +14,10 @@ use crate::controllers::model::{EndpointSlice, Service, controller_reference};
 /// Endpoints per slice.
 const MAX_ENDPOINTS: usize = 100;
 /// Who makes these slices.
-pub const MANAGED_BY: (&str, &str) = ("endpointslice.kubernetes.io/managed-by", "endpointslice-controller.k8s.io");
+pub const MANAGED_BY: (&str, &str) = (
+    "endpointslice.kubernetes.io/managed-by",
+    "endpointslice-controller.k8s.io",
+);
 /// The service of a slice.
 pub const SERVICE_NAME: &str = "kubernetes.io/service-name";
 const HEADLESS: &str = "service.kubernetes.io/headless";
@@ -45,7 +48,10 @@ pub fn plan(
         }
     }
     for family in &families {
-        let slices: Vec<_> = existing.iter().filter(|slice| slice.address_type == *family).collect();
+        let slices: Vec<_> = existing
+            .iter()
+            .filter(|slice| slice.address_type == *family)
+            .collect();
         plan_family(service, family, backends, &slices, zones, &mut plan);
     }
     plan
@@ -65,14 +71,19 @@ fn plan_family(
         if let Some(address) = backend.address(family) {
             let endpoint = endpoint(service, backend, address, zones);
             let ports = Value::from(backend.ports.clone()).to_string();
-            wanted.entry(ports).or_default().insert(backend.pod.metadata.uid.clone(), endpoint);
+            wanted
+                .entry(ports)
+                .or_default()
+                .insert(backend.pod.metadata.uid.clone(), endpoint);
         }
     }
     let labels = labels(service);
     let mut kept: BTreeMap<String, Vec<(&EndpointSlice, Vec<Value>, bool)>> = BTreeMap::new();
     for slice in existing {
         let ports = Value::from(slice.ports.clone()).to_string();
-        let Some(group) = wanted.get_mut(&ports) else { continue };
+        let Some(group) = wanted.get_mut(&ports) else {
+            continue;
+        };
         let mut changed = slice.metadata.labels != labels;
         let mut endpoints = Vec::new();
         for endpoint in &slice.endpoints {
@@ -101,19 +112,30 @@ fn plan_family(
             }
             remaining += 1;
             if changed {
-                plan.update.push(body(service, family, &labels, Some(slice), endpoints, &ports_value));
+                plan.update.push(body(
+                    service,
+                    family,
+                    &labels,
+                    Some(slice),
+                    endpoints,
+                    &ports_value,
+                ));
             }
         }
         while !fresh.is_empty() {
             remaining += 1;
             let some: Vec<_> = fresh.drain(..fresh.len().min(MAX_ENDPOINTS)).collect();
-            plan.create.push(body(service, family, &labels, None, some, &ports_value));
+            plan.create
+                .push(body(service, family, &labels, None, some, &ports_value));
         }
     }
     // Slices whose ports nobody has any more.
     let dropped = existing.iter().filter(|slice| {
         let name = &slice.metadata.name;
-        let updated = plan.update.iter().any(|body| body["metadata"]["name"].as_str() == Some(name));
+        let updated = plan
+            .update
+            .iter()
+            .any(|body| body["metadata"]["name"].as_str() == Some(name));
         let ports = Value::from(slice.ports.clone()).to_string();
         !updated && !plan.delete.contains(name) && !has_ports(backends, family, &ports)
     });
@@ -126,9 +148,9 @@ fn plan_family(
 }
 
 fn has_ports(backends: &[Backend], family: &str, ports: &str) -> bool {
-    backends
-        .iter()
-        .any(|backend| backend.address(family).is_some() && Value::from(backend.ports.clone()).to_string() == ports)
+    backends.iter().any(|backend| {
+        backend.address(family).is_some() && Value::from(backend.ports.clone()).to_string() == ports
+    })
 }
 
 /// A service without endpoints has one empty slice, so that it can be told from one that nobody has looked at.
@@ -143,9 +165,14 @@ fn keep_placeholder(
     let is_placeholder = |slice: &&&Arc<EndpointSlice>| {
         slice.endpoints.is_empty() && slice.ports.is_empty() && slice.metadata.labels == *labels
     };
-    let placeholder = existing.iter().find(is_placeholder).map(|slice| slice.metadata.name.clone());
-    let candidates: Vec<String> =
-        dropped.into_iter().chain(existing.iter().map(|slice| slice.metadata.name.clone())).collect();
+    let placeholder = existing
+        .iter()
+        .find(is_placeholder)
+        .map(|slice| slice.metadata.name.clone());
+    let candidates: Vec<String> = dropped
+        .into_iter()
+        .chain(existing.iter().map(|slice| slice.metadata.name.clone()))
+        .collect();
     let keep = placeholder.clone().or_else(|| candidates.first().cloned());
     for name in candidates {
         if Some(&name) != keep.as_ref() && !plan.delete.contains(&name) {
@@ -156,8 +183,17 @@ fn keep_placeholder(
     if placeholder.is_some() {
         return;
     }
-    let slice = existing.iter().find(|slice| Some(&slice.metadata.name) == keep.as_ref());
-    let body = body(service, family, labels, slice.map(|slice| &***slice), Vec::new(), &json!([]));
+    let slice = existing
+        .iter()
+        .find(|slice| Some(&slice.metadata.name) == keep.as_ref());
+    let body = body(
+        service,
+        family,
+        labels,
+        slice.map(|slice| &***slice),
+        Vec::new(),
+        &json!([]),
+    );
     if slice.is_some() {
         plan.update.push(body);
     } else {
@@ -167,7 +203,11 @@ fn keep_placeholder(
 
 fn families(service: &Service) -> Vec<String> {
     if service.spec.ip_families.is_empty() {
-        let family = if service.spec.cluster_ip.contains(':') { "IPv6" } else { "IPv4" };
+        let family = if service.spec.cluster_ip.contains(':') {
+            "IPv6"
+        } else {
+            "IPv4"
+        };
         return vec![family.to_owned()];
     }
     service.spec.ip_families.clone()

@@ -39,7 +39,11 @@ fn plan(service: &Service, pods: &[Arc<Pod>], existing: &[Arc<EndpointSlice>]) -
 }
 
 /// The slices after the plan, as the API would hold them.
-fn apply(plan: slices::Plan, existing: &[Arc<EndpointSlice>], counter: &mut usize) -> Vec<Arc<EndpointSlice>> {
+fn apply(
+    plan: slices::Plan,
+    existing: &[Arc<EndpointSlice>],
+    counter: &mut usize,
+) -> Vec<Arc<EndpointSlice>> {
     let mut slices = existing.to_vec();
     slices.retain(|slice| !plan.delete.contains(&slice.metadata.name));
     for mut body in plan.create {
@@ -49,7 +53,10 @@ fn apply(plan: slices::Plan, existing: &[Arc<EndpointSlice>], counter: &mut usiz
     }
     for body in plan.update {
         let new: EndpointSlice = serde_json::from_value(body).unwrap();
-        let slot = slices.iter_mut().find(|slice| slice.metadata.name == new.metadata.name).unwrap();
+        let slot = slices
+            .iter_mut()
+            .find(|slice| slice.metadata.name == new.metadata.name)
+            .unwrap();
         *slot = Arc::new(new);
     }
     slices
@@ -91,7 +98,10 @@ fn no_endpoints_leaves_one_empty_slice() {
     let slices = apply(plan(&web, &[], &[]), &[], &mut counter);
     assert_eq!((slices.len(), slices[0].endpoints.len()), (1, 0));
     let again = plan(&web, &[], &slices);
-    assert!(again.create.is_empty() && again.update.is_empty() && again.delete.is_empty(), "{again:?}");
+    assert!(
+        again.create.is_empty() && again.update.is_empty() && again.delete.is_empty(),
+        "{again:?}"
+    );
     let slices = apply(plan(&web, &[pod(0, |_| {})], &slices), &slices, &mut counter);
     assert_eq!((slices.len(), slices[0].endpoints.len()), (1, 1));
     let slices = apply(plan(&web, &[], &slices), &slices, &mut counter);
@@ -130,10 +140,21 @@ fn readiness_can_be_ignored_and_numbers_are_targets() {
         s["spec"]["clusterIP"] = json!("None");
         s["spec"]["ports"] = json!([{"port": 80, "protocol": "UDP", "targetPort": 53}]);
     });
-    let created = plan(&web, &[pod(0, |p| p["status"]["conditions"] = json!([]))], &[]).create.remove(0);
-    assert_eq!(created["endpoints"][0]["conditions"], json!({"ready": true, "serving": false, "terminating": false}));
-    assert_eq!(created["ports"], json!([{"name": "", "protocol": "UDP", "port": 53}]));
-    assert_eq!(created["metadata"]["labels"]["service.kubernetes.io/headless"], "");
+    let created = plan(&web, &[pod(0, |p| p["status"]["conditions"] = json!([]))], &[])
+        .create
+        .remove(0);
+    assert_eq!(
+        created["endpoints"][0]["conditions"],
+        json!({"ready": true, "serving": false, "terminating": false})
+    );
+    assert_eq!(
+        created["ports"],
+        json!([{"name": "", "protocol": "UDP", "port": 53}])
+    );
+    assert_eq!(
+        created["metadata"]["labels"]["service.kubernetes.io/headless"],
+        ""
+    );
 }
 
 proptest! {

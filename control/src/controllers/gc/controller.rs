@@ -119,15 +119,23 @@ impl Controller {
                     "propagationPolicy": policy,
                     "preconditions": {"uid": uid, "resourceVersion": live["metadata"]["resourceVersion"]},
                 });
-                self.api.delete(&node.resource, &node.namespace, &node.name, &options).await.map(drop)
+                self.api
+                    .delete(&node.resource, &node.namespace, &node.name, &options)
+                    .await
+                    .map(drop)
             }
         }
     }
 
     /// Foreground: the dependents that block go first, then the owner may.
     async fn continue_foreground(&self, node: &Node, uid: &str) -> Result<(), Error> {
-        let blocking: Vec<_> =
-            self.sink.graph().blocking(uid).filter(|(_, node)| !node.foreground).map(|(uid, _)| uid.clone()).collect();
+        let blocking: Vec<_> = self
+            .sink
+            .graph()
+            .blocking(uid)
+            .filter(|(_, node)| !node.foreground)
+            .map(|(uid, _)| uid.clone())
+            .collect();
         let any = self.sink.graph().blocking(uid).next().is_some();
         for dependent in blocking {
             self.sink.queue.add(Item::Object(dependent));
@@ -151,7 +159,11 @@ impl Controller {
             }
             return Ok(Standing::Dangling);
         }
-        Ok(if self.exists(owner, namespace).await? { Standing::Solid } else { Standing::Dangling })
+        Ok(if self.exists(owner, namespace).await? {
+            Standing::Solid
+        } else {
+            Standing::Dangling
+        })
     }
 
     async fn exists(&self, owner: &OwnerReference, namespace: &str) -> Result<bool, Error> {
@@ -167,18 +179,26 @@ impl Controller {
     fn resource_of(&self, owner: &OwnerReference) -> Option<Resource> {
         let group = owner.api_version.split_once('/').map_or("", |(group, _)| group);
         let known = self.known.read().unwrap_or_else(PoisonError::into_inner);
-        let found = known.iter().find(|found| found.resource.group == group && found.resource.kind == owner.kind)?;
+        let found = known
+            .iter()
+            .find(|found| found.resource.group == group && found.resource.kind == owner.kind)?;
         Some(found.resource.clone())
     }
 
     /// An owner that no watch has shown: if it does not exist, all who name it are looked at.
     async fn look_for_owner(&self, owner: &OwnerReference, dependent: &str) -> Result<(), Error> {
-        let Some(node) = self.node(dependent) else { return Ok(()) };
+        let Some(node) = self.node(dependent) else {
+            return Ok(());
+        };
         if self.node(&owner.uid).is_some() || self.exists(owner, &node.namespace).await? {
             return Ok(());
         }
-        let dependents: Vec<_> =
-            self.sink.graph().dependents(&owner.uid).map(|(uid, _)| Item::Object(uid.clone())).collect();
+        let dependents: Vec<_> = self
+            .sink
+            .graph()
+            .dependents(&owner.uid)
+            .map(|(uid, _)| Item::Object(uid.clone()))
+            .collect();
         dependents.into_iter().for_each(|item| self.sink.queue.add(item));
         Ok(())
     }
@@ -186,8 +206,12 @@ impl Controller {
     /// Takes the owner away from its dependents, then lets it go.
     async fn orphan(&self, uid: &str) -> Result<(), Error> {
         let Some(node) = self.node(uid) else { return Ok(()) };
-        let dependents: Vec<_> =
-            self.sink.graph().dependents(uid).map(|(uid, node)| (uid.clone(), node.clone())).collect();
+        let dependents: Vec<_> = self
+            .sink
+            .graph()
+            .dependents(uid)
+            .map(|(uid, node)| (uid.clone(), node.clone()))
+            .collect();
         for (dependent_uid, dependent) in dependents {
             let live = self.live(&dependent, &dependent_uid).await?;
             if let Some(patch) = live.and_then(|live| decide::without_owner(&live, uid)) {
@@ -202,7 +226,17 @@ impl Controller {
     }
 
     async fn patch(&self, node: &Node, patch: &Value) -> Result<(), Error> {
-        let result = self.api.patch(&node.resource, &node.namespace, &node.name, "", Patch::Merge, patch).await;
+        let result = self
+            .api
+            .patch(
+                &node.resource,
+                &node.namespace,
+                &node.name,
+                "",
+                Patch::Merge,
+                patch,
+            )
+            .await;
         match result {
             Err(error) if !error.is_not_found() => Err(error),
             _ => Ok(()),

@@ -30,7 +30,10 @@ pub enum Verdict {
 /// Decides over the live object. `standings` has one entry per owner reference; `has_dependents` whether others
 /// depend on the object.
 pub fn decide(live: &Value, standings: &[Standing], has_dependents: bool) -> Verdict {
-    let owners = live["metadata"]["ownerReferences"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let owners = live["metadata"]["ownerReferences"]
+        .as_array()
+        .map(Vec::as_slice)
+        .unwrap_or_default();
     if owners.is_empty() || owners.len() != standings.len() {
         return Verdict::Keep;
     }
@@ -40,7 +43,9 @@ pub fn decide(live: &Value, standings: &[Standing], has_dependents: bool) -> Ver
     }
     if standings.iter().any(solid) {
         let pairs = owners.iter().zip(standings);
-        let kept = pairs.filter(|(_, standing)| solid(standing)).map(|(owner, _)| owner.clone());
+        let kept = pairs
+            .filter(|(_, standing)| solid(standing))
+            .map(|(owner, _)| owner.clone());
         return Verdict::SetOwners(kept.collect());
     }
     if !live["metadata"]["deletionTimestamp"].is_null() {
@@ -65,14 +70,22 @@ pub fn decide(live: &Value, standings: &[Standing], has_dependents: bool) -> Ver
 /// A merge patch that takes one finalizer away, on this revision only.
 pub fn without_finalizer(live: &Value, name: &str) -> Option<Value> {
     let list = live["metadata"]["finalizers"].as_array()?;
-    let kept: Vec<_> = list.iter().filter(|finalizer| finalizer.as_str() != Some(name)).cloned().collect();
+    let kept: Vec<_> = list
+        .iter()
+        .filter(|finalizer| finalizer.as_str() != Some(name))
+        .cloned()
+        .collect();
     (kept.len() != list.len()).then(|| patch(live, "finalizers", kept))
 }
 
 /// A merge patch that takes one owner away, on this revision only.
 pub fn without_owner(live: &Value, uid: &str) -> Option<Value> {
     let list = live["metadata"]["ownerReferences"].as_array()?;
-    let kept: Vec<_> = list.iter().filter(|owner| owner["uid"].as_str() != Some(uid)).cloned().collect();
+    let kept: Vec<_> = list
+        .iter()
+        .filter(|owner| owner["uid"].as_str() != Some(uid))
+        .cloned()
+        .collect();
     (kept.len() != list.len()).then(|| patch(live, "ownerReferences", kept))
 }
 

@@ -63,8 +63,11 @@ impl Graph {
 
     /// Dependents that a foreground deletion waits for.
     pub fn blocking<'a>(&'a self, uid: &'a str) -> impl Iterator<Item = (&'a String, &'a Node)> {
-        self.dependents(uid)
-            .filter(move |(_, node)| node.owners.iter().any(|owner| owner.uid == uid && owner.block_owner_deletion))
+        self.dependents(uid).filter(move |(_, node)| {
+            node.owners
+                .iter()
+                .any(|owner| owner.uid == uid && owner.block_owner_deletion)
+        })
     }
 
     /// An object was added or has changed. Returns what to look at.
@@ -89,7 +92,10 @@ impl Graph {
         }
         let old = self.nodes.insert(uid.clone(), node);
         let before: &[OwnerReference] = old.as_ref().map_or(&[], |old| &old.owners);
-        for gone in before.iter().filter(|owner| !meta.owners.iter().any(|new| new.uid == owner.uid)) {
+        for gone in before
+            .iter()
+            .filter(|owner| !meta.owners.iter().any(|new| new.uid == owner.uid))
+        {
             self.unlink(&gone.uid, uid);
             // It may have been what a foreground deletion waited for.
             if self.nodes.get(&gone.uid).is_some_and(|owner| owner.foreground) {
@@ -97,7 +103,10 @@ impl Graph {
             }
         }
         for owner in &meta.owners {
-            self.dependents.entry(owner.uid.clone()).or_default().insert(uid.clone());
+            self.dependents
+                .entry(owner.uid.clone())
+                .or_default()
+                .insert(uid.clone());
             let known = before.contains(owner);
             match self.nodes.get(&owner.uid) {
                 None if !known => items.push(Item::Owner(owner.clone(), uid.clone())),
@@ -111,7 +120,10 @@ impl Graph {
 
     /// An object is gone. Returns what to look at.
     pub fn remove(&mut self, uid: &str) -> Vec<Item> {
-        let mut items: Vec<_> = self.dependents(uid).map(|(uid, _)| Item::Object(uid.clone())).collect();
+        let mut items: Vec<_> = self
+            .dependents(uid)
+            .map(|(uid, _)| Item::Object(uid.clone()))
+            .collect();
         if let Some(node) = self.nodes.remove(uid) {
             for owner in &node.owners {
                 self.unlink(&owner.uid, uid);

@@ -14,7 +14,8 @@ fn meta(uid: &str, owners: &[(&str, bool)], edit: impl FnOnce(&mut Value)) -> Me
             json!({"apiVersion": "apps/v1", "kind": "ReplicaSet", "name": uid, "uid": uid, "blockOwnerDeletion": block})
         })
         .collect();
-    let mut value = json!({"metadata": {"name": uid, "namespace": "a", "uid": uid, "ownerReferences": owners}});
+    let mut value =
+        json!({"metadata": {"name": uid, "namespace": "a", "uid": uid, "ownerReferences": owners}});
     edit(&mut value["metadata"]);
     serde_json::from_value(value).unwrap()
 }
@@ -31,7 +32,11 @@ fn object(uid: &str) -> Item {
 fn dependents_are_looked_at_when_the_owner_goes() {
     let mut graph = Graph::default();
     assert_eq!(observe(&mut graph, &meta("owner", &[], |_| {})), []);
-    assert_eq!(observe(&mut graph, &meta("pod", &[("owner", true)], |_| {})), [], "the owner is known");
+    assert_eq!(
+        observe(&mut graph, &meta("pod", &[("owner", true)], |_| {})),
+        [],
+        "the owner is known"
+    );
     assert_eq!(graph.remove("owner"), [object("pod")]);
     assert!(graph.get("owner").is_none());
 }
@@ -40,8 +45,10 @@ fn dependents_are_looked_at_when_the_owner_goes() {
 fn unknown_owners_are_looked_for_once() {
     let mut graph = Graph::default();
     let pod = meta("pod", &[("ghost", false)], |_| {});
-    assert!(matches!(&observe(&mut graph, &pod)[..], [Item::Owner(owner, dependent)]
-        if owner.uid == "ghost" && dependent == "pod"));
+    assert!(
+        matches!(&observe(&mut graph, &pod)[..], [Item::Owner(owner, dependent)]
+        if owner.uid == "ghost" && dependent == "pod")
+    );
     assert_eq!(observe(&mut graph, &pod), []);
 }
 
@@ -56,7 +63,13 @@ fn foreground_waits_for_blocking_dependents() {
         m["finalizers"] = json!(["foregroundDeletion"]);
     });
     assert_eq!(observe(&mut graph, &deleting), [object("owner")]);
-    assert_eq!(graph.blocking("owner").map(|(uid, _)| uid.as_str()).collect::<Vec<_>>(), ["blocking"]);
+    assert_eq!(
+        graph
+            .blocking("owner")
+            .map(|(uid, _)| uid.as_str())
+            .collect::<Vec<_>>(),
+        ["blocking"]
+    );
     assert_eq!(graph.remove("blocking"), [object("owner")]);
     assert_eq!(graph.blocking("owner").count(), 0);
 }
@@ -75,23 +88,37 @@ fn a_released_dependent_wakes_the_owner() {
         m["deletionTimestamp"] = json!("2024-01-01T00:00:00Z");
         m["finalizers"] = json!(["orphan"]);
     });
-    assert_eq!(observe(&mut graph, &orphaning), [Item::Orphan("owner".to_owned())]);
+    assert_eq!(
+        observe(&mut graph, &orphaning),
+        [Item::Orphan("owner".to_owned())]
+    );
 }
 
 #[test]
 fn decisions() {
     use Standing::{Dangling, Solid, Waiting};
     let live = |owners: usize| {
-        let owners: Vec<_> = (0..owners).map(|number| json!({"uid": format!("o{number}")})).collect();
+        let owners: Vec<_> = (0..owners)
+            .map(|number| json!({"uid": format!("o{number}")}))
+            .collect();
         json!({"metadata": {"uid": "u", "resourceVersion": "7", "ownerReferences": owners}})
     };
     assert_eq!(decide(&live(0), &[], false), Verdict::Keep);
     assert_eq!(decide(&live(1), &[Solid], false), Verdict::Keep);
     assert_eq!(decide(&live(1), &[Dangling], true), Verdict::Delete("Background"));
-    assert_eq!(decide(&live(2), &[Dangling, Solid], false), Verdict::SetOwners(vec![json!({"uid": "o1"})]));
-    assert_eq!(decide(&live(2), &[Waiting, Solid], true), Verdict::SetOwners(vec![json!({"uid": "o1"})]));
+    assert_eq!(
+        decide(&live(2), &[Dangling, Solid], false),
+        Verdict::SetOwners(vec![json!({"uid": "o1"})])
+    );
+    assert_eq!(
+        decide(&live(2), &[Waiting, Solid], true),
+        Verdict::SetOwners(vec![json!({"uid": "o1"})])
+    );
     assert_eq!(decide(&live(1), &[Waiting], true), Verdict::Delete("Foreground"));
-    assert_eq!(decide(&live(2), &[Waiting, Dangling], false), Verdict::Delete("Background"));
+    assert_eq!(
+        decide(&live(2), &[Waiting, Dangling], false),
+        Verdict::Delete("Background")
+    );
     let mut orphaning = live(1);
     orphaning["metadata"]["finalizers"] = json!(["orphan"]);
     assert_eq!(decide(&orphaning, &[Dangling], true), Verdict::Delete("Orphan"));

@@ -89,6 +89,9 @@ mod tests {
         expectations.deleted(&owner, "u1");
         assert!(expectations.satisfied(&owner));
         expectations.created(&owner);
-        assert!(expectations.satisfied(&owner), "an event too many does not underflow");
+        assert!(
+            expectations.satisfied(&owner),
+            "an event too many does not underflow"
+        );
     }
 }

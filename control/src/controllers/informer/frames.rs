@@ -31,7 +31,10 @@ impl Lines {
 
     /// The next complete line without its end, if there is one. Empty lines are skipped.
     pub fn next(&mut self) -> Option<Bytes> {
-        while let Some(offset) = self.buffer[self.searched..].iter().position(|byte| *byte == b'\n') {
+        while let Some(offset) = self.buffer[self.searched..]
+            .iter()
+            .position(|byte| *byte == b'\n')
+        {
             let line = self.buffer.split_to(self.searched + offset).freeze();
             self.buffer.advance(1);
             self.searched = 0;
@@ -68,10 +71,20 @@ mod tests {
 
     #[test]
     fn hostile_frames_are_errors() {
-        for text in ["", "{}", "[]", "{\"type\":1,\"object\":{}}", "{\"type\":\"ADDED\"}", "\u{0}"] {
+        for text in [
+            "",
+            "{}",
+            "[]",
+            "{\"type\":1,\"object\":{}}",
+            "{\"type\":\"ADDED\"}",
+            "\u{0}",
+        ] {
             assert!(serde_json::from_str::<Frame<'_>>(text).is_err(), "{text}");
         }
         let frame: Frame<'_> = serde_json::from_str(r#"{"object":{"a":[1]},"type":"ADDED"}"#).unwrap();
-        assert_eq!((frame.kind.as_ref(), frame.object.get()), ("ADDED", r#"{"a":[1]}"#));
+        assert_eq!(
+            (frame.kind.as_ref(), frame.object.get()),
+            ("ADDED", r#"{"a":[1]}"#)
+        );
     }
 }

@@ -49,7 +49,9 @@ pub struct Informer<T> {
 
 impl<T> std::fmt::Debug for Informer<T> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Informer").field("resource", &self.resource).finish_non_exhaustive()
+        f.debug_struct("Informer")
+            .field("resource", &self.resource)
+            .finish_non_exhaustive()
     }
 }
 
@@ -96,7 +98,10 @@ impl<T: Object> Informer<T> {
         if let Some(list) = Arc::get_mut(&mut handlers) {
             list.push(Box::new(handler));
         } else {
-            tracing::error!(resource = self.resource.plural, "handler added to a running informer: ignored");
+            tracing::error!(
+                resource = self.resource.plural,
+                "handler added to a running informer: ignored"
+            );
         }
     }
 
@@ -108,7 +113,11 @@ impl<T: Object> Informer<T> {
 
     /// Follows the server forever.
     pub async fn run(self: Arc<Self>, api: Api) {
-        let handlers = self.handlers.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let handlers = self
+            .handlers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
         reflector::follow(&self, &api, &handlers).await;
     }
 

@@ -194,7 +194,11 @@ mod tests {
         assert_eq!(queue.next().await, 1);
         queue.add(1);
         assert_eq!(queue.next().await, 2);
-        assert_eq!(queue.lock().ready.len(), 0, "1 is active and must not run twice at once");
+        assert_eq!(
+            queue.lock().ready.len(),
+            0,
+            "1 is active and must not run twice at once"
+        );
         queue.done(&1, false);
         assert_eq!(queue.next().await, 1);
     }

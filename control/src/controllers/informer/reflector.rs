@@ -76,8 +76,16 @@ async fn pause(failures: u32) {
     tokio::time::sleep(Duration::from_millis(millis.min(10_000))).await;
 }
 
-async fn list<T: Object>(informer: &Informer<T>, api: &Api, handlers: &[Handler<T>]) -> Result<String, Error> {
-    let accept = if informer.metadata_only { METADATA_LIST } else { "application/json" };
+async fn list<T: Object>(
+    informer: &Informer<T>,
+    api: &Api,
+    handlers: &[Handler<T>],
+) -> Result<String, Error> {
+    let accept = if informer.metadata_only {
+        METADATA_LIST
+    } else {
+        "application/json"
+    };
     let mut next = String::new();
     let mut present = BTreeSet::new();
     loop {
@@ -85,14 +93,21 @@ async fn list<T: Object>(informer: &Informer<T>, api: &Api, handlers: &[Handler<
             "{}?limit={PAGE}{}{}",
             informer.resource.path(""),
             selector_query(informer),
-            if next.is_empty() { String::new() } else { format!("&continue={}", escape(&next)) },
+            if next.is_empty() {
+                String::new()
+            } else {
+                format!("&continue={}", escape(&next))
+            },
         );
-        let body = api.send(Method::GET, &path, "application/json", accept, Vec::new()).await?;
+        let body = api
+            .send(Method::GET, &path, "application/json", accept, Vec::new())
+            .await?;
         let bytes = body.collect_bytes().await.map_err(|source| Error::Transport {
             path: path.clone(),
             source,
         })?;
-        let list: List<'_> = serde_json::from_slice(&bytes).map_err(|source| Error::Decode { path, source })?;
+        let list: List<'_> =
+            serde_json::from_slice(&bytes).map_err(|source| Error::Decode { path, source })?;
         for item in list.items.unwrap_or_default() {
             if let Some(object) = decode::<T>(informer, item) {
                 present.insert(object.meta().key());
@@ -124,14 +139,20 @@ async fn watch<T: Object>(
     handlers: &[Handler<T>],
     revision: &mut String,
 ) -> Result<(), End> {
-    let accept = if informer.metadata_only { METADATA } else { "application/json" };
+    let accept = if informer.metadata_only {
+        METADATA
+    } else {
+        "application/json"
+    };
     let path = format!(
         "{}?watch=true&allowWatchBookmarks=true&resourceVersion={}{}",
         informer.resource.path(""),
         escape(revision),
         selector_query(informer),
     );
-    let sent = api.send(Method::GET, &path, "application/json", accept, Vec::new()).await;
+    let sent = api
+        .send(Method::GET, &path, "application/json", accept, Vec::new())
+        .await;
     let mut body = match sent {
         Ok(body) => body,
         Err(error) if matches!(error.code(), Some(410)) => return Err(End::Relist),
@@ -189,7 +210,9 @@ fn handle<T: Object>(
 
 fn decode<T: Object>(informer: &Informer<T>, text: &RawValue) -> Option<T> {
     serde_json::from_str(text.get())
-        .inspect_err(|error| tracing::warn!(resource = informer.resource.plural, %error, "object not understood"))
+        .inspect_err(
+            |error| tracing::warn!(resource = informer.resource.plural, %error, "object not understood"),
+        )
         .ok()
 }
 

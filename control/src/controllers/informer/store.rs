@@ -110,7 +110,12 @@ impl<T: Object> Store<T> {
 
     /// Keys that are not in `keep`.
     pub(super) fn keys_except(&self, keep: &BTreeSet<Key>) -> Vec<Key> {
-        self.read().objects.keys().filter(|key| !keep.contains(*key)).cloned().collect()
+        self.read()
+            .objects
+            .keys()
+            .filter(|key| !keep.contains(*key))
+            .cloned()
+            .collect()
     }
 
     fn read(&self) -> std::sync::RwLockReadGuard<'_, State<T>> {

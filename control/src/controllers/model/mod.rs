@@ -18,7 +18,7 @@ pub use namespace::{ConfigMap, Namespace};
 pub use node::{Lease, Node, Taint};
 pub use pod::{Container, ContainerPort, ContainerStatus, Pod, Toleration};
 pub use selector::{Requirement, Selector};
-pub use service::{Endpoints, EndpointSlice, Service, ServicePort};
+pub use service::{EndpointSlice, Endpoints, Service, ServicePort};
 pub use time::Time;
 pub use workload::{Deployment, DeploymentStatus, IntOrPercent, ReplicaSet, ReplicaSetStatus, Template};
 

@@ -111,7 +111,12 @@ mod tests {
 
     #[test]
     fn tolerations_match_as_upstream() {
-        let taint = Taint { key: "k".into(), value: "v".into(), effect: "NoExecute".into(), time_added: None };
+        let taint = Taint {
+            key: "k".into(),
+            value: "v".into(),
+            effect: "NoExecute".into(),
+            time_added: None,
+        };
         let toleration = |key: &str, operator: &str, value: &str, effect: &str| Toleration {
             key: key.into(),
             operator: operator.into(),

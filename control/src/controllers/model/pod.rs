@@ -194,18 +194,28 @@ impl Pod {
 
     /// Ready for at least `min_ready` seconds (upstream `IsPodAvailable`).
     pub fn is_available(&self, min_ready: i64, now: Time) -> bool {
-        self.ready_since()
-            .is_some_and(|since| min_ready == 0 || (since != Time::default() && now.since(since) >= min_ready))
+        self.ready_since().is_some_and(|since| {
+            min_ready == 0 || (since != Time::default() && now.since(since) >= min_ready)
+        })
     }
 
     /// Restarts of the container that restarted most (upstream `maxContainerRestarts`, regular containers).
     pub fn max_restarts(&self) -> i64 {
-        self.status.container_statuses.iter().map(|status| status.restart_count).max().unwrap_or(0)
+        self.status
+            .container_statuses
+            .iter()
+            .map(|status| status.restart_count)
+            .max()
+            .unwrap_or(0)
     }
 
     /// Containers whose ports Services can name: regular ones and sidecars.
     pub fn serving_containers(&self) -> impl Iterator<Item = &Container> {
-        let sidecars = self.spec.init_containers.iter().filter(|c| c.restart_policy == "Always");
+        let sidecars = self
+            .spec
+            .init_containers
+            .iter()
+            .filter(|c| c.restart_policy == "Always");
         self.spec.containers.iter().chain(sidecars)
     }
 }

@@ -46,7 +46,11 @@ impl Requirement {
                 let (Some(have), Some(bound)) = (number(value), self.values.first().and_then(number)) else {
                     return false;
                 };
-                if self.operator == "Gt" { have > bound } else { have < bound }
+                if self.operator == "Gt" {
+                    have > bound
+                } else {
+                    have < bound
+                }
             }
             _ => false,
         }
@@ -69,8 +73,13 @@ impl Selector {
 
     /// Whether the labels satisfy it.
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
-        self.match_labels.iter().all(|(key, value)| labels.get(key) == Some(value))
-            && self.match_expressions.iter().all(|requirement| requirement.matches(labels.get(&requirement.key)))
+        self.match_labels
+            .iter()
+            .all(|(key, value)| labels.get(key) == Some(value))
+            && self
+                .match_expressions
+                .iter()
+                .all(|requirement| requirement.matches(labels.get(&requirement.key)))
     }
 }
 
@@ -86,10 +95,11 @@ mod tests {
 
     #[test]
     fn operators() {
-        let expression = |operator: &str, values: &[&str]| {
-            json!({"matchExpressions": [{"key": "a", "operator": operator, "values": values}]})
-        };
-        assert!(matches(json!({"matchLabels": {"a": "1"}}), json!({"a": "1", "b": "2"})));
+        let expression = |operator: &str, values: &[&str]| json!({"matchExpressions": [{"key": "a", "operator": operator, "values": values}]});
+        assert!(matches(
+            json!({"matchLabels": {"a": "1"}}),
+            json!({"a": "1", "b": "2"})
+        ));
         assert!(!matches(json!({"matchLabels": {"a": "1"}}), json!({"a": "2"})));
         assert!(matches(expression("In", &["1", "2"]), json!({"a": "2"})));
         assert!(!matches(expression("In", &["1"]), json!({})));

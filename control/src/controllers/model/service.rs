@@ -106,6 +106,9 @@ impl Object for EndpointSlice {
 
     fn index(&self) -> Vec<String> {
         let service = self.metadata.labels.get("kubernetes.io/service-name");
-        service.map(|name| format!("{}/{name}", self.metadata.namespace)).into_iter().collect()
+        service
+            .map(|name| format!("{}/{name}", self.metadata.namespace))
+            .into_iter()
+            .collect()
     }
 }

@@ -50,9 +50,16 @@ impl IntOrPercent {
         match self {
             Self::Int(number) => *number,
             Self::Text(text) => {
-                let percent: i64 = text.strip_suffix('%').and_then(|digits| digits.parse().ok()).unwrap_or(0);
+                let percent: i64 = text
+                    .strip_suffix('%')
+                    .and_then(|digits| digits.parse().ok())
+                    .unwrap_or(0);
                 let product = percent.saturating_mul(total);
-                if round_up { product.saturating_add(99) / 100 } else { product / 100 }
+                if round_up {
+                    product.saturating_add(99) / 100
+                } else {
+                    product / 100
+                }
             }
         }
     }

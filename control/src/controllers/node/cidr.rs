@@ -64,7 +64,11 @@ impl Pool {
     }
 
     fn shift(&self) -> u32 {
-        if self.six { 128 - self.node_bits } else { 32 - self.node_bits }
+        if self.six {
+            128 - self.node_bits
+        } else {
+            32 - self.node_bits
+        }
     }
 }
 

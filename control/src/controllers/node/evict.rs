@@ -29,11 +29,16 @@ pub fn verdict(taints: &[Taint], tolerations: &[Toleration], now: Time) -> Verdi
     let mut verdict = Verdict::Stay;
     for taint in taints.iter().filter(|taint| taint.effect == "NoExecute") {
         let since = taint.time_added.unwrap_or(now);
-        let mut matching = tolerations.iter().filter(|toleration| taint.is_tolerated_by(toleration)).peekable();
+        let mut matching = tolerations
+            .iter()
+            .filter(|toleration| taint.is_tolerated_by(toleration))
+            .peekable();
         let end = if matching.peek().is_none() {
             Some(now)
         } else {
-            let shortest = matching.filter_map(|toleration| toleration.toleration_seconds).min();
+            let shortest = matching
+                .filter_map(|toleration| toleration.toleration_seconds)
+                .min();
             shortest.map(|seconds| Time(since.0.saturating_add(seconds.max(0))))
         };
         if let Some(end) = end {
@@ -89,7 +94,9 @@ pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
         controller.nodes.synced().await;
         controller.pods.synced().await;
         let queue = controller.queue.clone();
-        queue.work("taint-eviction-controller", |name| controller.reconcile(name)).await;
+        queue
+            .work("taint-eviction-controller", |name| controller.reconcile(name))
+            .await;
     });
 }
 
@@ -99,7 +106,12 @@ fn has_no_execute(node: &Node) -> bool {
 
 impl Controller {
     async fn reconcile(&self, name: String) -> Result<Next, Error> {
-        let Some(node) = self.nodes.store().get("", &name).filter(|node| has_no_execute(node)) else {
+        let Some(node) = self
+            .nodes
+            .store()
+            .get("", &name)
+            .filter(|node| has_no_execute(node))
+        else {
             return Ok(Next::Wait);
         };
         let now = Time::now();
@@ -118,14 +130,17 @@ impl Controller {
             }
         }
         // The end of a toleration is no event.
-        Ok(next.map_or(Next::Wait, |seconds| Next::After(Duration::from_secs(seconds.max(1) as u64))))
+        Ok(next.map_or(Next::Wait, |seconds| {
+            Next::After(Duration::from_secs(seconds.max(1) as u64))
+        }))
     }
 
     async fn evict(&self, pod: &Pod, now: Time) -> Result<(), Error> {
         let (namespace, name) = (&pod.metadata.namespace, &pod.metadata.name);
         let reference = pod.metadata.reference(resources::pods());
         let message = format!("Marking for deletion Pod {namespace}/{name}");
-        self.recorder.record(&reference, EventType::Normal, "TaintManagerEviction", message);
+        self.recorder
+            .record(&reference, EventType::Normal, "TaintManagerEviction", message);
         let patch = json!({"metadata": {"uid": pod.metadata.uid}, "status": {"conditions": [{
             "type": "DisruptionTarget",
             "status": "True",
@@ -133,12 +148,27 @@ impl Controller {
             "message": "Taint manager: deleting due to NoExecute taint",
             "lastTransitionTime": now,
         }]}});
-        match self.api.patch(resources::pods(), namespace, name, "status", Patch::Strategic, &patch).await {
+        match self
+            .api
+            .patch(
+                resources::pods(),
+                namespace,
+                name,
+                "status",
+                Patch::Strategic,
+                &patch,
+            )
+            .await
+        {
             Err(error) if !error.is_not_found() && !error.is_conflict() => return Err(error),
             _ => {}
         }
         let options = json!({"preconditions": {"uid": pod.metadata.uid}});
-        match self.api.delete(resources::pods(), namespace, name, &options).await {
+        match self
+            .api
+            .delete(resources::pods(), namespace, name, &options)
+            .await
+        {
             Err(error) if !error.is_conflict() => Err(error),
             _ => Ok(()),
         }

@@ -18,10 +18,16 @@ pub fn unknown(node: &Node, now: Time) -> Vec<Value> {
         let known = Condition::find(&node.status.conditions, kind);
         let (reason, message, heartbeat) = match known {
             Some(known) if known.status == "Unknown" => continue,
-            Some(known) => ("NodeStatusUnknown", "Kubelet stopped posting node status.", known.last_heartbeat_time),
-            None => {
-                ("NodeStatusNeverUpdated", "Kubelet never posted node status.", Some(node.metadata.created))
-            }
+            Some(known) => (
+                "NodeStatusUnknown",
+                "Kubelet stopped posting node status.",
+                known.last_heartbeat_time,
+            ),
+            None => (
+                "NodeStatusNeverUpdated",
+                "Kubelet never posted node status.",
+                Some(node.metadata.created),
+            ),
         };
         let mut condition = json!({
             "type": kind,
@@ -40,5 +46,9 @@ pub fn unknown(node: &Node, now: Time) -> Vec<Value> {
 
 /// The newest heartbeat in the conditions.
 pub fn heartbeat(node: &Node) -> Option<Time> {
-    node.status.conditions.iter().filter_map(|condition| condition.last_heartbeat_time).max()
+    node.status
+        .conditions
+        .iter()
+        .filter_map(|condition| condition.last_heartbeat_time)
+        .max()
 }

@@ -37,7 +37,11 @@ pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
     // One worker: ranges are handed out one after the other.
     tasks.spawn(async move {
         nodes.synced().await;
-        queue.work("node-ipam-controller", |name| assign(&api, &recorder, &nodes, pools.clone(), name)).await;
+        queue
+            .work("node-ipam-controller", |name| {
+                assign(&api, &recorder, &nodes, pools.clone(), name)
+            })
+            .await;
     });
 }
 
@@ -50,12 +54,23 @@ async fn assign(
     mut pools: Vec<Pool>,
     name: String,
 ) -> Result<Next, Error> {
-    let Some(node) = nodes.store().get("", &name).filter(|node| node.spec.pod_cidrs.is_empty()) else {
+    let Some(node) = nodes
+        .store()
+        .get("", &name)
+        .filter(|node| node.spec.pod_cidrs.is_empty())
+    else {
         return Ok(Next::Wait);
     };
-    let list: serde_json::Value = api.get_path(&resources::nodes().path(""), "application/json").await?;
+    let list: serde_json::Value = api
+        .get_path(&resources::nodes().path(""), "application/json")
+        .await?;
     for item in list["items"].as_array().into_iter().flatten() {
-        for cidr in item["spec"]["podCIDRs"].as_array().into_iter().flatten().filter_map(|cidr| cidr.as_str()) {
+        for cidr in item["spec"]["podCIDRs"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter_map(|cidr| cidr.as_str())
+        {
             if item["metadata"]["name"].as_str() == Some(&name) {
                 return Ok(Next::Wait);
             }
@@ -73,6 +88,7 @@ async fn assign(
         "metadata": {"uid": node.metadata.uid},
         "spec": {"podCIDR": cidrs[0], "podCIDRs": cidrs},
     });
-    api.patch(resources::nodes(), "", &name, "", Patch::Strategic, &patch).await?;
+    api.patch(resources::nodes(), "", &name, "", Patch::Strategic, &patch)
+        .await?;
     Ok(Next::Wait)
 }

@@ -68,7 +68,12 @@ impl Controller {
             let name = &node.metadata.name;
             if old.is_none() {
                 let message = format!("Node {name} event: Registered Node {name} in Controller");
-                recorder.record(&node_reference(node), EventType::Normal, "RegisteredNode", message);
+                recorder.record(
+                    &node_reference(node),
+                    EventType::Normal,
+                    "RegisteredNode",
+                    message,
+                );
             }
             // Our own change of conditions keeps the heartbeat, so it does not count as one.
             if old.is_none_or(|old| health::heartbeat(old) != health::heartbeat(node)) {
@@ -88,7 +93,12 @@ impl Controller {
     }
 
     async fn reconcile(&self, name: String) -> Result<Next, Error> {
-        let Some(node) = self.nodes.store().get("", &name).filter(|node| node.metadata.deleted.is_none()) else {
+        let Some(node) = self
+            .nodes
+            .store()
+            .get("", &name)
+            .filter(|node| node.metadata.deleted.is_none())
+        else {
             return Ok(Next::Wait);
         };
         let silence = {
@@ -98,8 +108,11 @@ impl Controller {
         if silence >= health::GRACE {
             let conditions = health::unknown(&node, Time::now());
             if !conditions.is_empty() {
-                let patch = json!({"metadata": {"uid": node.metadata.uid}, "status": {"conditions": conditions}});
-                self.api.patch(resources::nodes(), "", &name, "status", Patch::Strategic, &patch).await?;
+                let patch =
+                    json!({"metadata": {"uid": node.metadata.uid}, "status": {"conditions": conditions}});
+                self.api
+                    .patch(resources::nodes(), "", &name, "status", Patch::Strategic, &patch)
+                    .await?;
                 // The change comes back through the watch and brings the taints.
                 return Ok(Next::After(health::GRACE));
             }
@@ -124,7 +137,16 @@ impl Controller {
             "metadata": {"uid": node.metadata.uid, "resourceVersion": node.metadata.resource_version},
             "spec": {"taints": taints},
         });
-        self.api.patch(resources::nodes(), "", &node.metadata.name, "", Patch::Merge, &patch).await?;
+        self.api
+            .patch(
+                resources::nodes(),
+                "",
+                &node.metadata.name,
+                "",
+                Patch::Merge,
+                &patch,
+            )
+            .await?;
         Ok(())
     }
 
@@ -138,12 +160,28 @@ impl Controller {
                 {"type": "Ready", "status": "False", "lastTransitionTime": Time::now()},
             ]}});
             let (namespace, name) = (&pod.metadata.namespace, &pod.metadata.name);
-            match self.api.patch(resources::pods(), namespace, name, "status", Patch::Strategic, &patch).await {
+            match self
+                .api
+                .patch(
+                    resources::pods(),
+                    namespace,
+                    name,
+                    "status",
+                    Patch::Strategic,
+                    &patch,
+                )
+                .await
+            {
                 Err(error) if !error.is_not_found() && !error.is_conflict() => return Err(error),
                 _ => {}
             }
             let reference = pod.metadata.reference(resources::pods());
-            self.recorder.record(&reference, EventType::Warning, "NodeNotReady", "Node is not ready");
+            self.recorder.record(
+                &reference,
+                EventType::Warning,
+                "NodeNotReady",
+                "Node is not ready",
+            );
         }
         Ok(())
     }

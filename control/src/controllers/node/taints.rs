@@ -17,7 +17,11 @@ const BY_CONDITION: [(&str, &str, &str); 6] = [
     ("MemoryPressure", "True", "node.kubernetes.io/memory-pressure"),
     ("DiskPressure", "True", "node.kubernetes.io/disk-pressure"),
     ("PIDPressure", "True", "node.kubernetes.io/pid-pressure"),
-    ("NetworkUnavailable", "True", "node.kubernetes.io/network-unavailable"),
+    (
+        "NetworkUnavailable",
+        "True",
+        "node.kubernetes.io/network-unavailable",
+    ),
 ];
 
 /// The node's taints as they should be, or `None` if they are so already. Taints of others stay.
@@ -45,15 +49,25 @@ pub fn desired(node: &Node, now: Time) -> Option<Vec<Taint>> {
         wanted.push((UNREACHABLE, "NoExecute"));
     }
     let ours = |taint: &Taint| match taint.effect.as_str() {
-        "NoSchedule" => taint.key == UNSCHEDULABLE || BY_CONDITION.iter().any(|(_, _, key)| taint.key == *key),
+        "NoSchedule" => {
+            taint.key == UNSCHEDULABLE || BY_CONDITION.iter().any(|(_, _, key)| taint.key == *key)
+        }
         "NoExecute" => taint.key == NOT_READY || taint.key == UNREACHABLE,
         _ => false,
     };
     let is_wanted = |taint: &Taint| wanted.contains(&(taint.key.as_str(), taint.effect.as_str()));
-    let mut taints: Vec<_> =
-        node.spec.taints.iter().filter(|taint| !ours(taint) || is_wanted(taint)).cloned().collect();
+    let mut taints: Vec<_> = node
+        .spec
+        .taints
+        .iter()
+        .filter(|taint| !ours(taint) || is_wanted(taint))
+        .cloned()
+        .collect();
     for (key, effect) in wanted {
-        if !taints.iter().any(|taint| taint.key == key && taint.effect == effect) {
+        if !taints
+            .iter()
+            .any(|taint| taint.key == key && taint.effect == effect)
+        {
             taints.push(Taint {
                 key: key.to_owned(),
                 value: String::new(),

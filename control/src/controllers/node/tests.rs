@@ -19,7 +19,11 @@ fn node(ready: &str, edit: impl FnOnce(&mut Value)) -> Node {
 }
 
 fn keys(taints: Option<Vec<Taint>>) -> Vec<String> {
-    taints.unwrap().iter().map(|taint| format!("{}:{}", taint.key, taint.effect)).collect()
+    taints
+        .unwrap()
+        .iter()
+        .map(|taint| format!("{}:{}", taint.key, taint.effect))
+        .collect()
 }
 
 #[test]
@@ -27,11 +31,17 @@ fn taints_follow_conditions() {
     assert_eq!(taints::desired(&node("True", |_| {}), NOW), None);
     assert_eq!(
         keys(taints::desired(&node("False", |_| {}), NOW)),
-        ["node.kubernetes.io/not-ready:NoSchedule", "node.kubernetes.io/not-ready:NoExecute"]
+        [
+            "node.kubernetes.io/not-ready:NoSchedule",
+            "node.kubernetes.io/not-ready:NoExecute"
+        ]
     );
     assert_eq!(
         keys(taints::desired(&node("Unknown", |_| {}), NOW)),
-        ["node.kubernetes.io/unreachable:NoSchedule", "node.kubernetes.io/unreachable:NoExecute"]
+        [
+            "node.kubernetes.io/unreachable:NoSchedule",
+            "node.kubernetes.io/unreachable:NoExecute"
+        ]
     );
     let fresh = node("True", |n| {
         n["spec"]["taints"] = json!([
@@ -39,9 +49,15 @@ fn taints_follow_conditions() {
             {"key": "mine", "value": "x", "effect": "NoExecute"}]);
         n["spec"]["unschedulable"] = json!(true);
     });
-    assert_eq!(keys(taints::desired(&fresh, NOW)), ["mine:NoExecute", "node.kubernetes.io/unschedulable:NoSchedule"]);
+    assert_eq!(
+        keys(taints::desired(&fresh, NOW)),
+        ["mine:NoExecute", "node.kubernetes.io/unschedulable:NoSchedule"]
+    );
     let silent = node("True", |n| n["status"] = json!({}));
-    assert_eq!(keys(taints::desired(&silent, NOW)), ["node.kubernetes.io/not-ready:NoSchedule"]);
+    assert_eq!(
+        keys(taints::desired(&silent, NOW)),
+        ["node.kubernetes.io/not-ready:NoSchedule"]
+    );
 }
 
 #[test]
@@ -53,10 +69,15 @@ fn silence_makes_conditions_unknown() {
             "message": "Kubelet stopped posting node status.", "lastTransitionTime": "2024-01-01T01:00:00Z",
             "lastHeartbeatTime": "2024-01-01T00:30:00Z"})
     );
-    assert_eq!((conditions.len(), conditions[1]["reason"].as_str()), (4, Some("NodeStatusNeverUpdated")));
+    assert_eq!(
+        (conditions.len(), conditions[1]["reason"].as_str()),
+        (4, Some("NodeStatusNeverUpdated"))
+    );
     let all = node("Unknown", |n| {
         n["status"]["conditions"] = ["Ready", "MemoryPressure", "DiskPressure", "PIDPressure"]
-            .map(|kind| json!({"type": kind, "status": "Unknown"})).to_vec().into();
+            .map(|kind| json!({"type": kind, "status": "Unknown"}))
+            .to_vec()
+            .into();
     });
     assert!(health::unknown(&all, NOW).is_empty());
 }
@@ -76,13 +97,26 @@ fn tolerations_delay_eviction() {
         ..Toleration::default()
     };
     assert_eq!(verdict(&[taint("a", 10)], &[], NOW), Verdict::At(NOW));
-    assert_eq!(verdict(&[taint("a", 10)], &[toleration("a", None)], NOW), Verdict::Stay);
-    assert_eq!(verdict(&[taint("a", 10)], &[toleration("a", Some(300))], NOW), Verdict::At(Time(NOW.0 + 290)));
     assert_eq!(
-        verdict(&[taint("a", 10), taint("b", 0)], &[toleration("a", Some(300)), toleration("b", Some(60))], NOW),
+        verdict(&[taint("a", 10)], &[toleration("a", None)], NOW),
+        Verdict::Stay
+    );
+    assert_eq!(
+        verdict(&[taint("a", 10)], &[toleration("a", Some(300))], NOW),
+        Verdict::At(Time(NOW.0 + 290))
+    );
+    assert_eq!(
+        verdict(
+            &[taint("a", 10), taint("b", 0)],
+            &[toleration("a", Some(300)), toleration("b", Some(60))],
+            NOW
+        ),
         Verdict::At(Time(NOW.0 + 60))
     );
-    assert_eq!(verdict(&[taint("a", 1), taint("b", 1)], &[toleration("a", None)], NOW), Verdict::At(NOW));
+    assert_eq!(
+        verdict(&[taint("a", 1), taint("b", 1)], &[toleration("a", None)], NOW),
+        Verdict::At(NOW)
+    );
 }
 
 #[test]
@@ -97,7 +131,10 @@ fn pools() {
     assert_eq!(small.take().as_deref(), Some("192.168.7.0/24"));
     assert_eq!(small.take(), None);
     let mut six = Pool::new("fd42::/48").unwrap();
-    assert_eq!((six.take().as_deref(), six.take().as_deref()), (Some("fd42::/64"), Some("fd42:0:0:1::/64")));
+    assert_eq!(
+        (six.take().as_deref(), six.take().as_deref()),
+        (Some("fd42::/64"), Some("fd42:0:0:1::/64"))
+    );
     for wrong in ["", "10.0.0.0", "10.0.0.0/25", "10.0.0.0/33", "fd00::/65", "x/16"] {
         assert!(Pool::new(wrong).is_err(), "{wrong}");
     }

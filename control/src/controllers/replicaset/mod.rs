@@ -32,7 +32,13 @@ struct Controller {
 
 /// Starts the ReplicaSet and the ReplicationController controller.
 pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
-    start_one(context, tasks, "replicaset-controller", resources::replica_sets(), &context.replica_sets);
+    start_one(
+        context,
+        tasks,
+        "replicaset-controller",
+        resources::replica_sets(),
+        &context.replica_sets,
+    );
     start_one(
         context,
         tasks,
@@ -128,7 +134,13 @@ impl Controller {
         // Asked before the cache is read: what arrives in between only makes the cache newer than the answer.
         let caught_up = self.expectations.satisfied(&key);
         let claims = claim::classify(&set.metadata, &set.spec.selector, self.pods.store());
-        let managed = claim::claim(&self.api, (self.resource, &set.metadata), resources::pods(), claims).await?;
+        let managed = claim::claim(
+            &self.api,
+            (self.resource, &set.metadata),
+            resources::pods(),
+            claims,
+        )
+        .await?;
         let active: Vec<_> = managed.into_iter().filter(|pod| pod.is_active()).collect();
         let now = Time::now();
         let outcome = if caught_up && set.metadata.deleted.is_none() {
@@ -136,21 +148,38 @@ impl Controller {
         } else {
             Ok(())
         };
-        let failure = outcome.as_ref().err().map(|(reason, error)| (*reason, error.message()));
+        let failure = outcome
+            .as_ref()
+            .err()
+            .map(|(reason, error)| (*reason, error.message()));
         self.write_status(&set, &active, failure, now).await?;
         outcome.map_err(|(_, error)| error)?;
         let ready = active.iter().filter(|pod| pod.is_ready()).count();
-        let available = active.iter().filter(|pod| pod.is_available(set.spec.min_ready_seconds, now)).count();
+        let available = active
+            .iter()
+            .filter(|pod| pod.is_available(set.spec.min_ready_seconds, now))
+            .count();
         if set.spec.min_ready_seconds > 0 && available < ready {
             // Nothing will tell us when a ready pod has been so for long enough.
-            return Ok(Next::After(Duration::from_secs(set.spec.min_ready_seconds.max(1) as u64)));
+            return Ok(Next::After(Duration::from_secs(
+                set.spec.min_ready_seconds.max(1) as u64,
+            )));
         }
         Ok(Next::Wait)
     }
 
-    async fn adjust(&self, set: &ReplicaSet, active: &[Arc<Pod>], now: Time) -> Result<(), (&'static str, Error)> {
+    async fn adjust(
+        &self,
+        set: &ReplicaSet,
+        active: &[Arc<Pod>],
+        now: Time,
+    ) -> Result<(), (&'static str, Error)> {
         let surplus = active.len() as i64 > set.replicas();
-        let related = if surplus { self.related(set) } else { HashMap::new() };
+        let related = if surplus {
+            self.related(set)
+        } else {
+            HashMap::new()
+        };
         let plan = plan::plan(set, active, &related, now);
         let key = set.metadata.key();
         let victims = plan.delete.iter().map(|pod| pod.metadata.uid.clone());
@@ -166,16 +195,23 @@ impl Controller {
             .await
             .map_err(|error| ("FailedCreate", error))?;
         }
-        pods::delete(&self.api, &self.recorder, &owner, &plan.delete, |uid| self.expectations.deleted(&key, uid))
-            .await
-            .map_err(|error| ("FailedDelete", error))
+        pods::delete(&self.api, &self.recorder, &owner, &plan.delete, |uid| {
+            self.expectations.deleted(&key, uid)
+        })
+        .await
+        .map_err(|error| ("FailedDelete", error))
     }
 
     /// Active pods per node of all sets with the same owner.
     fn related(&self, set: &ReplicaSet) -> HashMap<String, usize> {
         let siblings = match set.metadata.controller() {
             Some(owner) => self.sets.store().by_index(&index_owned(&owner.uid)),
-            None => self.sets.store().get_key(&set.metadata.key()).into_iter().collect(),
+            None => self
+                .sets
+                .store()
+                .get_key(&set.metadata.key())
+                .into_iter()
+                .collect(),
         };
         let mut counts = HashMap::new();
         for sibling in siblings {
@@ -201,7 +237,11 @@ impl Controller {
         if status == set.status {
             return Ok(());
         }
-        let target = (set.metadata.namespace.as_str(), set.metadata.name.as_str(), set.metadata.uid.as_str());
+        let target = (
+            set.metadata.namespace.as_str(),
+            set.metadata.name.as_str(),
+            set.metadata.uid.as_str(),
+        );
         self.api
             .edit(self.resource, target, "status", |object| {
                 let new = json!(status);
@@ -225,7 +265,10 @@ fn pod_body(set: &ReplicaSet, resource: &Resource) -> Value {
 }
 
 fn owner_of(resource: &Resource, sets: &Informer<ReplicaSet>, pod: &Pod) -> Option<Arc<ReplicaSet>> {
-    let owner = pod.metadata.controller().filter(|owner| owner.kind == resource.kind)?;
+    let owner = pod
+        .metadata
+        .controller()
+        .filter(|owner| owner.kind == resource.kind)?;
     let set = sets.store().get(&pod.metadata.namespace, &owner.name)?;
     (set.metadata.uid == owner.uid).then_some(set)
 }

@@ -52,20 +52,33 @@ pub fn status(
     now: Time,
 ) -> ReplicaSetStatus {
     let count = |wanted: &dyn Fn(&Pod) -> bool| active.iter().filter(|pod| wanted(pod)).count() as i64;
-    let labelled =
-        |pod: &Pod| template_labels.iter().all(|(key, value)| pod.metadata.labels.get(key) == Some(value));
-    let mut conditions: Vec<_> =
-        set.status.conditions.iter().filter(|c| c.kind != "ReplicaFailure").cloned().collect();
+    let labelled = |pod: &Pod| {
+        template_labels
+            .iter()
+            .all(|(key, value)| pod.metadata.labels.get(key) == Some(value))
+    };
+    let mut conditions: Vec<_> = set
+        .status
+        .conditions
+        .iter()
+        .filter(|c| c.kind != "ReplicaFailure")
+        .cloned()
+        .collect();
     if let Some((reason, message)) = failure {
         let known = Condition::find(&set.status.conditions, "ReplicaFailure");
-        conditions.push(known.filter(|known| known.reason == reason).cloned().unwrap_or_else(|| Condition {
-            kind: "ReplicaFailure".to_owned(),
-            status: "True".to_owned(),
-            reason: reason.to_owned(),
-            message,
-            last_transition_time: Some(now),
-            ..Condition::default()
-        }));
+        conditions.push(
+            known
+                .filter(|known| known.reason == reason)
+                .cloned()
+                .unwrap_or_else(|| Condition {
+                    kind: "ReplicaFailure".to_owned(),
+                    status: "True".to_owned(),
+                    reason: reason.to_owned(),
+                    message,
+                    last_transition_time: Some(now),
+                    ..Condition::default()
+                }),
+        );
     }
     ReplicaSetStatus {
         replicas: active.len() as i64,

@@ -17,7 +17,11 @@ pub fn compare(a: &Pod, b: &Pod, related: &HashMap<String, usize>, now: Time) ->
         _ => 0,
     };
     let cost = |pod: &Pod| -> i32 {
-        pod.metadata.annotations.get(DELETION_COST).and_then(|text| text.parse().ok()).unwrap_or(0)
+        pod.metadata
+            .annotations
+            .get(DELETION_COST)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(0)
     };
     let crowd = |pod: &Pod| related.get(&pod.spec.node_name).copied().unwrap_or(0);
     let by_ready_time = || match (a.ready_since(), b.ready_since()) {
@@ -46,5 +50,7 @@ fn by_age(a: &Pod, b: &Pod, x: Time, y: Time, now: Time) -> Ordering {
         ..=0 => -1,
         age => i64::from(age.ilog2()),
     };
-    step(x).cmp(&step(y)).then_with(|| a.metadata.uid.cmp(&b.metadata.uid))
+    step(x)
+        .cmp(&step(y))
+        .then_with(|| a.metadata.uid.cmp(&b.metadata.uid))
 }

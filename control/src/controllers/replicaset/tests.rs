@@ -42,8 +42,12 @@ fn victims_in_upstream_order() {
         pod("ready-lately", |p| {
             p["status"]["conditions"][0]["lastTransitionTime"] = json!("2024-01-01T00:59:00Z");
         }),
-        pod("restarted", |p| p["status"]["containerStatuses"] = json!([{"name": "a", "restartCount": 3}])),
-        pod("young", |p| p["metadata"]["creationTimestamp"] = json!("2024-01-01T00:58:00Z")),
+        pod("restarted", |p| {
+            p["status"]["containerStatuses"] = json!([{"name": "a", "restartCount": 3}])
+        }),
+        pod("young", |p| {
+            p["metadata"]["creationTimestamp"] = json!("2024-01-01T00:58:00Z")
+        }),
         pod("plain", |_| {}),
     ];
     let related = HashMap::from([("n2".to_owned(), 7), ("n1".to_owned(), 1)]);
@@ -59,10 +63,18 @@ fn status_counts() {
     let pods = [
         pod("a", |_| {}),
         pod("b", |p| p["status"]["conditions"] = json!([])),
-        pod("c", |p| p["metadata"]["labels"] = json!({"app": "web", "extra": "1"})),
+        pod("c", |p| {
+            p["metadata"]["labels"] = json!({"app": "web", "extra": "1"})
+        }),
     ];
     let labels = BTreeMap::from([("extra".to_owned(), "1".to_owned())]);
-    let status = plan::status(&set(3), &pods, &labels, Some(("FailedCreate", "quota".to_owned())), NOW);
+    let status = plan::status(
+        &set(3),
+        &pods,
+        &labels,
+        Some(("FailedCreate", "quota".to_owned())),
+        NOW,
+    );
     assert_eq!(
         serde_json::to_value(&status).unwrap(),
         json!({"replicas": 3, "fullyLabeledReplicas": 1, "readyReplicas": 2, "availableReplicas": 2,

@@ -19,12 +19,18 @@ pub fn choose<'a>(pod: &'a Value, asked: &'a str) -> Result<&'a str, Status> {
     let containers = names(pod, "containers");
     let init = names(pod, "initContainers");
     let ephemeral = names(pod, "ephemeralContainers");
-    let exists = |wanted: &&str| [&containers, &init, &ephemeral].iter().any(|list| list.contains(wanted));
+    let exists = |wanted: &&str| {
+        [&containers, &init, &ephemeral]
+            .iter()
+            .any(|list| list.contains(wanted))
+    };
     if !asked.is_empty() {
         return if exists(&asked) {
             Ok(asked)
         } else {
-            Err(Status::bad_request(format!("container {asked} is not valid for pod {name}")))
+            Err(Status::bad_request(format!(
+                "container {asked} is not valid for pod {name}"
+            )))
         };
     }
     if let [only] = containers.as_slice() {
@@ -58,8 +64,12 @@ mod tests {
         let one = json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "a"}], "initContainers": [{"name": "i"}]}});
         assert_eq!(choose(&one, "").unwrap(), "a");
         assert_eq!(choose(&one, "i").unwrap(), "i");
-        assert_eq!(choose(&one, "x").unwrap_err().message, "container x is not valid for pod p");
-        let mut two = json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "a"}, {"name": "b"}]}});
+        assert_eq!(
+            choose(&one, "x").unwrap_err().message,
+            "container x is not valid for pod p"
+        );
+        let mut two =
+            json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "a"}, {"name": "b"}]}});
         assert_eq!(
             choose(&two, "").unwrap_err().message,
             "a container name must be specified for pod p, choose one of: [a b]"

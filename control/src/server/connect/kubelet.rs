@@ -53,7 +53,11 @@ pub async fn log(call: &Call) -> Result<Response<Body>, Status> {
             query.push((name, call.query.get(name).to_owned()));
         }
     }
-    let path = format!("/containerLogs/{}/{}/{container}", call.namespace(), call.path.name);
+    let path = format!(
+        "/containerLogs/{}/{}/{container}",
+        call.namespace(),
+        call.path.name
+    );
     let request = request(&path, &query, &Method::GET, HeaderMap::new())?;
     let target = locate(&call.api, node)?;
     let response = send(&call.api, &target, Trust::Cluster, request).await?;
@@ -117,7 +121,9 @@ pub async fn stream(call: &Call, mut parts: http::request::Parts) -> Result<Resp
     };
     let node = pod["spec"]["nodeName"].as_str().unwrap_or_default();
     if node.is_empty() {
-        return Err(Status::bad_request(format!("pod {name} does not have a host assigned")));
+        return Err(Status::bad_request(format!(
+            "pod {name} does not have a host assigned"
+        )));
     }
     if !wants_upgrade(&call.headers) {
         return Err(Status::bad_request("Upgrade request required"));
@@ -136,12 +142,21 @@ pub async fn stream(call: &Call, mut parts: http::request::Parts) -> Result<Resp
 /// The parameters of exec and attach under the kubelet's names (`pkg/registry/core/pod.streamParams`).
 fn stream_query(query: &Query) -> Vec<(&'static str, String)> {
     let mut out = Vec::new();
-    for (ours, kubelets) in [("stdin", "input"), ("stdout", "output"), ("stderr", "error"), ("tty", "tty")] {
+    for (ours, kubelets) in [
+        ("stdin", "input"),
+        ("stdout", "output"),
+        ("stderr", "error"),
+        ("tty", "tty"),
+    ] {
         if query.flag(ours) {
             out.push((kubelets, "1".to_owned()));
         }
     }
-    out.extend(query.all("command").map(|argument| ("command", argument.to_owned())));
+    out.extend(
+        query
+            .all("command")
+            .map(|argument| ("command", argument.to_owned())),
+    );
     out
 }
 
@@ -203,7 +218,10 @@ async fn refused(call: &Call, response: Response<Incoming>) -> Status {
         StatusCode::BAD_REQUEST => Status::bad_request(text),
         code => {
             let message = if text.is_empty() {
-                format!("the server responded with the status code {} but did not return more information", code.as_u16())
+                format!(
+                    "the server responded with the status code {} but did not return more information",
+                    code.as_u16()
+                )
             } else {
                 text
             };
@@ -213,7 +231,8 @@ async fn refused(call: &Call, response: Response<Incoming>) -> Status {
                 404 => "NotFound",
                 _ => "Unknown",
             };
-            let details = serde_json::from_value(serde_json::json!({"name": call.path.name, "kind": "pods"})).ok();
+            let details =
+                serde_json::from_value(serde_json::json!({"name": call.path.name, "kind": "pods"})).ok();
             Status::failure(code.as_u16().max(400), reason, message, details)
         }
     }
@@ -225,10 +244,28 @@ mod tests {
 
     #[test]
     fn parameters_get_the_kubelets_names() {
-        let query = Query::parse("container=c&stdin=true&stdout=1&stderr=false&tty=true&command=sh&command=-c&command=a+b%26");
-        let expected = [("input", "1"), ("output", "1"), ("tty", "1"), ("command", "sh"), ("command", "-c"), ("command", "a b&")];
-        assert_eq!(stream_query(&query), expected.map(|(name, value)| (name, value.to_owned())));
-        let request = request("/exec/a/b/c", &stream_query(&query), &Method::GET, HeaderMap::new()).unwrap();
+        let query = Query::parse(
+            "container=c&stdin=true&stdout=1&stderr=false&tty=true&command=sh&command=-c&command=a+b%26",
+        );
+        let expected = [
+            ("input", "1"),
+            ("output", "1"),
+            ("tty", "1"),
+            ("command", "sh"),
+            ("command", "-c"),
+            ("command", "a b&"),
+        ];
+        assert_eq!(
+            stream_query(&query),
+            expected.map(|(name, value)| (name, value.to_owned()))
+        );
+        let request = request(
+            "/exec/a/b/c",
+            &stream_query(&query),
+            &Method::GET,
+            HeaderMap::new(),
+        )
+        .unwrap();
         assert_eq!(
             request.uri().to_string(),
             "/exec/a/b/c?input=1&output=1&tty=1&command=sh&command=-c&command=a%20b%26"
@@ -239,6 +276,11 @@ mod tests {
     fn log_parameters_are_checked() {
         assert!(check_log(&Query::parse("tailLines=0&sinceSeconds=1")).is_ok());
         assert_eq!(check_log(&Query::parse("tailLines=-1")).unwrap_err().code, 422);
-        assert_eq!(check_log(&Query::parse("sinceSeconds=1&sinceTime=x")).unwrap_err().code, 422);
+        assert_eq!(
+            check_log(&Query::parse("sinceSeconds=1&sinceTime=x"))
+                .unwrap_err()
+                .code,
+            422
+        );
     }
 }

@@ -24,7 +24,11 @@ pub fn authority(target: &Target) -> String {
 
 fn reference(call: &Call) -> Result<Reference<'_>, Status> {
     target::reference(&call.path.name).ok_or_else(|| {
-        Status::bad_request(format!("invalid {} request {:?}", call.kind().singular, call.path.name))
+        Status::bad_request(format!(
+            "invalid {} request {:?}",
+            call.kind().singular,
+            call.path.name
+        ))
     })
 }
 
@@ -49,7 +53,11 @@ pub async fn service(call: &Call, parts: http::request::Parts, body: Body) -> Re
         .get(call.storage(), &key_of(call.namespace(), reference.name))
         .ok_or_else(|| Status::not_found("", "services", reference.name))?;
     let belongs = |object: &crate::object::Object| {
-        object.labels.get("kubernetes.io/service-name").map(String::as_str) == Some(reference.name)
+        object
+            .labels
+            .get("kubernetes.io/service-name")
+            .map(String::as_str)
+            == Some(reference.name)
     };
     let range = Range {
         filter: Some(&belongs),

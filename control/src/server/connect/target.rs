@@ -17,13 +17,10 @@ pub struct Target {
 /// The kubelet of a node: its internal address and the port that it reports.
 pub fn kubelet(node: &Value) -> Result<Target, Status> {
     let addresses = node["status"]["addresses"].as_array();
-    let address = |wanted: &str| {
-        addresses?
-            .iter()
-            .find(|one| one["type"] == wanted)?["address"]
-            .as_str()
-    };
-    let host = ["InternalIP", "Hostname", "ExternalIP"].into_iter().find_map(address);
+    let address = |wanted: &str| addresses?.iter().find(|one| one["type"] == wanted)?["address"].as_str();
+    let host = ["InternalIP", "Hostname", "ExternalIP"]
+        .into_iter()
+        .find_map(address);
     let port = node["status"]["daemonEndpoints"]["kubeletEndpoint"]["Port"]
         .as_u64()
         .and_then(|port| u16::try_from(port).ok())
@@ -75,7 +72,9 @@ pub fn pod(pod: &Value, reference: &Reference<'_>) -> Result<Target, Status> {
     let name = reference.name;
     let host = pod["status"]["podIP"].as_str().unwrap_or_default();
     if host.is_empty() {
-        return Err(Status::bad_request("address not allowed: the pod has no address yet"));
+        return Err(Status::bad_request(
+            "address not allowed: the pod has no address yet",
+        ));
     }
     let declared = || {
         pod["spec"]["containers"]
@@ -112,13 +111,18 @@ pub fn service(
     pick: impl FnOnce(usize) -> usize,
 ) -> Result<Target, Status> {
     let name = reference.name;
-    let no_port = || Status::service_unavailable(format!("no service port {:?} found for service {name:?}", reference.port));
+    let no_port = || {
+        Status::service_unavailable(format!(
+            "no service port {:?} found for service {name:?}",
+            reference.port
+        ))
+    };
     let ports = service["spec"]["ports"].as_array().map_or(&[][..], Vec::as_slice);
     let port = match (reference.port, ports) {
         ("", [only]) => Some(only),
-        (text, ports) => ports
-            .iter()
-            .find(|port| port["name"].as_str().unwrap_or_default() == text || port["port"].to_string() == text),
+        (text, ports) => ports.iter().find(|port| {
+            port["name"].as_str().unwrap_or_default() == text || port["port"].to_string() == text
+        }),
     };
     let port_name = port.ok_or_else(no_port)?["name"].as_str().unwrap_or_default();
     let mut ready: Vec<(&str, u64)> = Vec::new();
@@ -172,7 +176,11 @@ mod tests {
             "addresses": [{"type": "Hostname", "address": "n"}, {"type": "InternalIP", "address": "10.0.0.1"}],
             "daemonEndpoints": {"kubeletEndpoint": {"Port": 12345}},
         }});
-        let expected = Target { host: "10.0.0.1".into(), port: 12345, tls: true };
+        let expected = Target {
+            host: "10.0.0.1".into(),
+            port: 12345,
+            tls: true,
+        };
         assert_eq!(kubelet(&node).unwrap(), expected);
         assert!(kubelet(&json!({})).is_err());
     }
@@ -200,11 +208,19 @@ mod tests {
             ],
         })];
         for port in ["web", "80"] {
-            let reference = Reference { tls: false, name: "s", port };
+            let reference = Reference {
+                tls: false,
+                name: "s",
+                port,
+            };
             let found = service(&web, &slices, &reference, |_| 7).unwrap();
             assert_eq!((found.host.as_str(), found.port), ("10.0.0.2", 8080));
         }
-        let reference = Reference { tls: false, name: "s", port: "x" };
+        let reference = Reference {
+            tls: false,
+            name: "s",
+            port: "x",
+        };
         assert_eq!(service(&web, &slices, &reference, |_| 0).unwrap_err().code, 503);
     }
 }

@@ -93,7 +93,8 @@ impl Kubelets {
             }
         };
         // The timers end attempts to reach what does not answer.
-        let connected = tokio::time::timeout(PATIENCE, TcpStream::connect((target.host.as_str(), target.port)));
+        let connected =
+            tokio::time::timeout(PATIENCE, TcpStream::connect((target.host.as_str(), target.port)));
         let stream = match connected.await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return Err(failed(&error)),
@@ -123,7 +124,10 @@ pub async fn send(
 ) -> Result<Response<Incoming>, Status> {
     let io = api.kubelets.connect(target, trust).await?;
     let failed = |error: hyper::Error| {
-        Status::service_unavailable(format!("error trying to reach {}:{}: {error}", target.host, target.port))
+        Status::service_unavailable(format!(
+            "error trying to reach {}:{}: {error}",
+            target.host, target.port
+        ))
     };
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(io))
         .await
@@ -200,7 +204,11 @@ pub fn pass(api: &Arc<Api>, client: Option<OnUpgrade>, mut response: Response<In
         return Response::from_parts(parts, crate::server::body::full(bytes::Bytes::new()));
     }
     let (mut parts, body) = response.into_parts();
-    for name in [CONNECTION, TRANSFER_ENCODING, HeaderName::from_static("keep-alive")] {
+    for name in [
+        CONNECTION,
+        TRANSFER_ENCODING,
+        HeaderName::from_static("keep-alive"),
+    ] {
         parts.headers.remove(name);
     }
     parts.extensions.clear();

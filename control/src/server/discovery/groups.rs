@@ -62,7 +62,11 @@ pub fn resources(registry: &Registry, group: &str, version: &str) -> Option<Valu
             continue;
         }
         list.push(resource(kind));
-        list.extend(kind.subresources.iter().map(|subresource| below(kind, subresource)));
+        list.extend(
+            kind.subresources
+                .iter()
+                .map(|subresource| below(kind, subresource)),
+        );
     }
     list.sort_by(|one, two| one["name"].as_str().cmp(&two["name"].as_str()));
     (!list.is_empty()).then(|| {

@@ -45,9 +45,9 @@ pub fn serve(api: &Api, incoming: &Incoming, path: &str) -> Result<Option<Respon
             None => return Err(Status::no_such_resource()),
         },
         ["openapi", ..] => return openapi::serve(api, &segments[1..], headers),
-        [".well-known", "openid-configuration"] => {
-            api.authenticator.openid_configuration(&format!("https://{}", api.advertise))
-        }
+        [".well-known", "openid-configuration"] => api
+            .authenticator
+            .openid_configuration(&format!("https://{}", api.advertise)),
         ["openid", "v1", "jwks"] => {
             let jwks = serde_json::to_vec(&api.authenticator.jwks()).unwrap_or_default();
             let response = body::with_type(StatusCode::OK, "application/jwk-set+json", body::full(jwks));
@@ -74,9 +74,18 @@ fn encoding(headers: &HeaderMap) -> Result<Encoding, Status> {
 
 /// The paths that `/` lists.
 fn paths(api: &Api) -> Vec<String> {
-    let mut paths: Vec<String> = ["/api", "/apis", "/healthz", "/livez", "/metrics", "/openapi/v3", "/readyz", "/version"]
-        .map(str::to_owned)
-        .into();
+    let mut paths: Vec<String> = [
+        "/api",
+        "/apis",
+        "/healthz",
+        "/livez",
+        "/metrics",
+        "/openapi/v3",
+        "/readyz",
+        "/version",
+    ]
+    .map(str::to_owned)
+    .into();
     for (group, versions) in api.registry.groups() {
         if !group.is_empty() {
             paths.push(format!("/apis/{group}"));

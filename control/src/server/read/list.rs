@@ -48,7 +48,11 @@ fn resource_version(call: &Call, paged: bool) -> Result<At, Status> {
         "" => 0,
         text => match text.parse() {
             Ok(revision) => revision,
-            Err(_) => return invalid(format!("Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax")),
+            Err(_) => {
+                return invalid(format!(
+                    "Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"
+                ));
+            }
         },
     };
     match matching {
@@ -93,7 +97,9 @@ fn read(call: &Call, selection: &Selection) -> Result<Listed, Status> {
     let matches = |object: &Object| selection.matches(object);
     let page = match selection.name() {
         // One name: no need to walk everything.
-        Some(name) if at.is_none() && token.is_none() && (call.scope().is_some() || !call.kind().namespaced) => {
+        Some(name)
+            if at.is_none() && token.is_none() && (call.scope().is_some() || !call.kind().namespaced) =>
+        {
             let revision = store.revision();
             let object = store.get(call.storage(), &key_of(call.namespace(), name));
             Page {
@@ -209,7 +215,11 @@ fn answer(call: &Call, listed: Listed) -> Response<Body> {
                 .iter()
                 .map(|object| table::partial(&object.value(), beta))
                 .collect();
-            let version = if beta { "meta.k8s.io/v1beta1" } else { "meta.k8s.io/v1" };
+            let version = if beta {
+                "meta.k8s.io/v1beta1"
+            } else {
+                "meta.k8s.io/v1"
+            };
             let list = json!({
                 "kind": "PartialObjectMetadataList", "apiVersion": version,
                 "metadata": metadata, "items": items,
@@ -220,7 +230,11 @@ fn answer(call: &Call, listed: Listed) -> Response<Body> {
 }
 
 /// The pieces of a list: its head without the closing brace, then the objects' own bytes.
-fn pieces(call: &Call, head: &Value, objects: Vec<Arc<Object>>) -> impl Iterator<Item = Bytes> + Send + 'static {
+fn pieces(
+    call: &Call,
+    head: &Value,
+    objects: Vec<Arc<Object>>,
+) -> impl Iterator<Item = Bytes> + Send + 'static {
     let kind = call.kind();
     let mut head = serde_json::to_vec(head).unwrap_or_default();
     head.pop();

@@ -106,7 +106,11 @@ pub fn watch(call: &Call) -> Result<Response<Body>, Status> {
         let chunk = watcher.next().await?;
         Some((chunk, watcher))
     });
-    Ok(body::with_type(StatusCode::OK, "application/json", body::stream(pieces)))
+    Ok(body::with_type(
+        StatusCode::OK,
+        "application/json",
+        body::stream(pieces),
+    ))
 }
 
 /// Where a watch begins.
@@ -137,7 +141,11 @@ impl Start {
                      is provided",
                 ));
             }
-            return Ok(if revision == 0 { Self::Everything } else { Self::After(revision) });
+            return Ok(if revision == 0 {
+                Self::Everything
+            } else {
+                Self::After(revision)
+            });
         }
         if matching != "NotOlderThan" {
             return Err(Status::bad_request(
@@ -223,7 +231,9 @@ impl Watcher {
     /// What an event means to this watcher, if anything.
     fn event(&mut self, out: &mut BytesMut, event: &Event) {
         let inside = |object: &Object| {
-            self.namespace.as_ref().is_none_or(|namespace| *namespace == object.namespace)
+            self.namespace
+                .as_ref()
+                .is_none_or(|namespace| *namespace == object.namespace)
                 && self.selection.matches(object)
         };
         let before = event.previous.as_deref().is_some_and(inside);
@@ -248,7 +258,9 @@ impl Watcher {
 
     fn frame(&mut self, out: &mut BytesMut, event: &str, object: &Object) {
         match self.form {
-            Form::Object if convert::is_version(self.kind(), &object.bytes) => wrap(out, event, &object.bytes),
+            Form::Object if convert::is_version(self.kind(), &object.bytes) => {
+                wrap(out, event, &object.bytes)
+            }
             Form::Object => wrap(out, event, &respond::view(self.kind(), object)),
             Form::Table { beta } => {
                 let row = table::row(self.kind(), object, self.include, beta);

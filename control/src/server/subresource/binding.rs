@@ -52,7 +52,11 @@ async fn assign(call: &Call, binding: &Value) -> Result<Response<Body>, Status> 
     let kind = binding["target"]["kind"].as_str().unwrap_or_default();
     let mut errors = Vec::new();
     if !matches!(kind, "" | "Node") {
-        errors.push(FieldError::not_supported("target.kind", kind, &["Node", "<empty>"]));
+        errors.push(FieldError::not_supported(
+            "target.kind",
+            kind,
+            &["Node", "<empty>"],
+        ));
     }
     if target.is_empty() {
         errors.push(FieldError::required("target.name", ""));
@@ -75,12 +79,16 @@ async fn assign(call: &Call, binding: &Value) -> Result<Response<Body>, Status> 
             )));
         }
         if !old["metadata"]["deletionTimestamp"].is_null() {
-            return Err(conflict(format!("pod {name} is being deleted, cannot be assigned to a host")));
+            return Err(conflict(format!(
+                "pod {name} is being deleted, cannot be assigned to a host"
+            )));
         }
         match old["spec"]["nodeName"].as_str() {
             None | Some("") => {}
             Some(node) => {
-                return Err(conflict(format!("pod {name} is already assigned to node {node:?}")));
+                return Err(conflict(format!(
+                    "pod {name} is already assigned to node {node:?}"
+                )));
             }
         }
         Ok(assigned(old, binding, target))
@@ -99,7 +107,10 @@ fn assigned(pod: &Value, binding: &Value, node: &str) -> Value {
     let mut pod = pod.clone();
     pod["spec"]["nodeName"] = node.into();
     for field in ["annotations", "labels"] {
-        let Some(add) = binding["metadata"][field].as_object().filter(|add| !add.is_empty()) else {
+        let Some(add) = binding["metadata"][field]
+            .as_object()
+            .filter(|add| !add.is_empty())
+        else {
             continue;
         };
         if !pod["metadata"][field].is_object() {
@@ -112,7 +123,10 @@ fn assigned(pod: &Value, binding: &Value, node: &str) -> Value {
     let condition = json!({
         "type": "PodScheduled", "status": "True", "lastProbeTime": null, "lastTransitionTime": time::now_rfc3339(),
     });
-    let mut conditions = pod["status"]["conditions"].as_array().cloned().unwrap_or_default();
+    let mut conditions = pod["status"]["conditions"]
+        .as_array()
+        .cloned()
+        .unwrap_or_default();
     match conditions.iter_mut().find(|one| one["type"] == "PodScheduled") {
         Some(old) if old["status"] == "True" => {}
         Some(old) => *old = condition,

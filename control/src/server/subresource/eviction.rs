@@ -33,7 +33,8 @@ pub async fn evict(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status> 
         take_from_budget(call, &pod, options.dry_run).await?;
     }
     delete::run(call, &call.path.name, call.namespace(), &options).await?;
-    let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
+    let status =
+        json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
     Ok(respond::plain(call, StatusCode::CREATED, &status, &[]))
 }
 
@@ -45,7 +46,12 @@ fn is_free_to_go(pod: &Value) -> bool {
 
 /// Counts the disruption in the one budget that selects the pod, or refuses.
 async fn take_from_budget(call: &Call, pod: &Object, dry_run: bool) -> Result<(), Status> {
-    let Some(served) = call.api.registry.find("policy", "v1", "poddisruptionbudgets").cloned() else {
+    let Some(served) = call
+        .api
+        .registry
+        .find("policy", "v1", "poddisruptionbudgets")
+        .cloned()
+    else {
         return Ok(());
     };
     for _ in 0..TRIES {
@@ -127,7 +133,9 @@ fn disrupted(budget: &Value, pod: &str) -> Result<Value, Status> {
     };
     let name = metadata::text(budget, "name");
     if number("observedGeneration") < budget["metadata"]["generation"].as_i64().unwrap_or(0) {
-        return Err(refused(format!("The disruption budget {name} is still being processed by the server.")));
+        return Err(refused(format!(
+            "The disruption budget {name} is still being processed by the server."
+        )));
     }
     if number("disruptionsAllowed") <= 0 {
         return Err(refused(format!(

@@ -19,7 +19,11 @@ use crate::kinds::Kind;
 /// Serves a subresource that is not a stream.
 pub async fn serve(call: &Call, verb: &str, bytes: &[u8]) -> Result<Response<Body>, Status> {
     let subresource = call.path.subresource.as_str();
-    let described = call.kind().subresources.iter().find(|one| one.name == subresource);
+    let described = call
+        .kind()
+        .subresources
+        .iter()
+        .find(|one| one.name == subresource);
     if !described.is_some_and(|one| one.verbs.contains(&verb)) {
         return Err(not_allowed(call, verb));
     }

@@ -68,7 +68,11 @@ fn scale(kind: &Kind, object: &Value) -> Result<Value, Status> {
         status["selector"] = selector.into();
     }
     // Like Go's `omitempty`.
-    let spec = if replicas == 0 { json!({}) } else { json!({"replicas": replicas}) };
+    let spec = if replicas == 0 {
+        json!({})
+    } else {
+        json!({"replicas": replicas})
+    };
     Ok(json!({
         "kind": KIND, "apiVersion": VERSION,
         "metadata": {

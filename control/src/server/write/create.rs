@@ -74,10 +74,15 @@ async fn admit_and_store(
     let name = metadata::text(&value, "name").to_owned();
     call.kind().strategy.default(&mut value);
     let api = &call.api;
-    warnings.extend(api.chain.mutate(&mut request(call, &name, dry_run, &mut value)).await?);
+    warnings.extend(
+        api.chain
+            .mutate(&mut request(call, &name, dry_run, &mut value))
+            .await?,
+    );
     let result = validate_and_store(call, &name, &mut value, dry_run, warnings).await;
     let stored = result.is_ok() && !dry_run;
-    api.chain.settle(&request(call, &name, dry_run, &mut value), stored);
+    api.chain
+        .settle(&request(call, &name, dry_run, &mut value), stored);
     result
 }
 

@@ -19,8 +19,9 @@ const READABLE: [&str; 3] = [
 /// Parses a body of any kind.
 pub fn parse(content_type: &str, bytes: &[u8]) -> Result<Value, Status> {
     match content_type {
-        "" | "application/json" => serde_json::from_slice(bytes)
-            .map_err(|error| Status::bad_request(format!("couldn't get version/kind; json parse error: {error}"))),
+        "" | "application/json" => serde_json::from_slice(bytes).map_err(|error| {
+            Status::bad_request(format!("couldn't get version/kind; json parse error: {error}"))
+        }),
         "application/yaml" => serde_yaml_ng::from_slice(bytes)
             .map_err(|error| Status::bad_request(format!("error converting YAML to JSON: yaml: {error}"))),
         "application/vnd.kubernetes.protobuf" => {
@@ -65,7 +66,10 @@ fn identify(value: &mut Value, kind: &str, version: &str) -> Result<(), Status> 
                 )));
             }
             Some(found) => {
-                let found_version = fields.get("apiVersion").and_then(Value::as_str).unwrap_or(version);
+                let found_version = fields
+                    .get("apiVersion")
+                    .and_then(Value::as_str)
+                    .unwrap_or(version);
                 return Err(Status::bad_request(format!(
                     "{found} in version {:?} cannot be handled as a {expected}: converting ({found_version}.{found}) to \
                      ({version}.{expected}): unknown conversion",
@@ -74,7 +78,10 @@ fn identify(value: &mut Value, kind: &str, version: &str) -> Result<(), Status> 
             }
         }
     }
-    if !fields.get("metadata").is_none_or(|metadata| metadata.is_object() || metadata.is_null()) {
+    if !fields
+        .get("metadata")
+        .is_none_or(|metadata| metadata.is_object() || metadata.is_null())
+    {
         return Err(Status::bad_request(format!(
             "{kind} in version {:?} cannot be handled as a {kind}: json: cannot unmarshal into Go struct field {kind}.metadata of \
              type v1.ObjectMeta",

@@ -95,7 +95,9 @@ impl Options {
         let options = self;
         let kind = body["kind"].as_str().unwrap_or("DeleteOptions");
         if kind != "DeleteOptions" || !body.is_object() {
-            return Err(Status::bad_request(format!("decoded object cannot be converted to DeleteOptions: {kind}")));
+            return Err(Status::bad_request(format!(
+                "decoded object cannot be converted to DeleteOptions: {kind}"
+            )));
         }
         if !body["gracePeriodSeconds"].is_null() {
             options.grace = body["gracePeriodSeconds"].as_i64();
@@ -114,7 +116,9 @@ impl Options {
         options.revision = text("resourceVersion");
         if let Some(dry) = body["dryRun"].as_array() {
             if dry.iter().any(|value| value != "All") {
-                return Err(Status::bad_request("dryRun: Unsupported value: supported values: \"All\""));
+                return Err(Status::bad_request(
+                    "dryRun: Unsupported value: supported values: \"All\"",
+                ));
             }
             options.dry_run |= !dry.is_empty();
         }
@@ -130,7 +134,11 @@ impl Options {
             ));
         }
         self.cascade_asked = !orphan;
-        self.propagation = Some(if orphan { Propagation::Orphan } else { Propagation::Background });
+        self.propagation = Some(if orphan {
+            Propagation::Orphan
+        } else {
+            Propagation::Background
+        });
         Ok(())
     }
 }
@@ -208,7 +216,8 @@ pub fn plan(kind: &str, old: &Value, options: &Options, default_grace: Option<i6
         return Outcome::Keep;
     }
     let mut new = old.clone();
-    let began = time::parse(meta["deletionTimestamp"].as_str().unwrap_or_default()).map_or(now, |at| at - left);
+    let began =
+        time::parse(meta["deletionTimestamp"].as_str().unwrap_or_default()).map_or(now, |at| at - left);
     let generation = meta["generation"].as_i64().unwrap_or(0);
     let fields = metadata::of(&mut new);
     fields.insert("deletionTimestamp".to_owned(), time::format(began + grace).into());
@@ -254,7 +263,12 @@ pub async fn delete(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status>
     let deleted = run(call, &call.path.name, call.namespace(), &options).await?;
     let kind = call.kind();
     if deleted.removed && !(kind.group.is_empty() && RETURNED.contains(&kind.kind.as_ref())) {
-        let status = Status::deleted(&kind.group, &kind.plural, &deleted.object.name, &deleted.object.uid);
+        let status = Status::deleted(
+            &kind.group,
+            &kind.plural,
+            &deleted.object.name,
+            &deleted.object.uid,
+        );
         return Ok(respond::status(&status, &[]));
     }
     let code = if !deleted.removed && options.cascade_asked {
@@ -399,13 +413,22 @@ mod tests {
 
     #[test]
     fn a_running_pod_gets_its_grace_and_a_second_delete_can_only_shorten_it() {
-        let first = marked(plan("Pod", &pod(&json!({"generation": 1})), &Options::default(), Some(30), 1000));
+        let first = marked(plan(
+            "Pod",
+            &pod(&json!({"generation": 1})),
+            &Options::default(),
+            Some(30),
+            1000,
+        ));
         assert_eq!(
             first,
             json!({"deletionTimestamp": time::format(1030), "deletionGracePeriodSeconds": 30, "generation": 2})
         );
         let again = |grace| {
-            let options = Options { grace, ..Options::default() };
+            let options = Options {
+                grace,
+                ..Options::default()
+            };
             plan("Pod", &pod(&first), &options, Some(30), 1010)
         };
         assert_eq!(again(None), Outcome::Keep);
@@ -416,22 +439,43 @@ mod tests {
 
     #[test]
     fn what_nobody_holds_goes_at_once() {
-        assert_eq!(plan("Pod", &pod(&json!({})), &Options::default(), None, 0), Outcome::Remove);
-        let options = Options { grace: Some(60), ..Options::default() };
-        assert_eq!(plan("ConfigMap", &pod(&json!({})), &options, None, 0), Outcome::Remove);
+        assert_eq!(
+            plan("Pod", &pod(&json!({})), &Options::default(), None, 0),
+            Outcome::Remove
+        );
+        let options = Options {
+            grace: Some(60),
+            ..Options::default()
+        };
+        assert_eq!(
+            plan("ConfigMap", &pod(&json!({})), &options, None, 0),
+            Outcome::Remove
+        );
     }
 
     #[test]
     fn propagation_becomes_finalizers() {
-        for (propagation, finalizer) in [(Propagation::Foreground, FOREGROUND), (Propagation::Orphan, ORPHAN)] {
-            let options = Options { propagation: Some(propagation), ..Options::default() };
+        for (propagation, finalizer) in [
+            (Propagation::Foreground, FOREGROUND),
+            (Propagation::Orphan, ORPHAN),
+        ] {
+            let options = Options {
+                propagation: Some(propagation),
+                ..Options::default()
+            };
             let meta = marked(plan("ReplicaSet", &pod(&json!({})), &options, None, 5));
             assert_eq!(meta["finalizers"], json!([finalizer]));
             assert_eq!(meta["deletionTimestamp"], time::format(5));
             // The same delete again changes nothing; a background delete takes the finalizer away.
             assert_eq!(plan("ReplicaSet", &pod(&meta), &options, None, 9), Outcome::Keep);
-            let background = Options { propagation: Some(Propagation::Background), ..Options::default() };
-            assert_eq!(plan("ReplicaSet", &pod(&meta), &background, None, 9), Outcome::Remove);
+            let background = Options {
+                propagation: Some(Propagation::Background),
+                ..Options::default()
+            };
+            assert_eq!(
+                plan("ReplicaSet", &pod(&meta), &background, None, 9),
+                Outcome::Remove
+            );
         }
     }
 

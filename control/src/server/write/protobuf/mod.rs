@@ -161,9 +161,7 @@ impl Decoder {
                     Some(value) => value,
                     None => self.value(kind, &Raw::Bytes(&[]), depth)?,
                 };
-                if let Value::Object(map) = out
-                    .entry(field.name)
-                    .or_insert_with(|| Value::Object(Map::new()))
+                if let Value::Object(map) = out.entry(field.name).or_insert_with(|| Value::Object(Map::new()))
                 {
                     map.insert(key, value);
                 }
@@ -181,7 +179,9 @@ impl Decoder {
             "d" => f64::from_bits(raw.number()?).into(),
             "meta.v1.Time" => time_of(raw, false)?,
             "meta.v1.MicroTime" => time_of(raw, true)?,
-            "resource.Quantity" => first(raw)?.map_or(Ok(Value::from("0")), |raw| raw.text().map(Value::from))?,
+            "resource.Quantity" => {
+                first(raw)?.map_or(Ok(Value::from("0")), |raw| raw.text().map(Value::from))?
+            }
             "intstr.IntOrString" => int_or_string(raw)?,
             "runtime.RawExtension" | "meta.v1.FieldsV1" => match first(raw)? {
                 Some(raw) => serde_json::from_slice(raw.bytes()?).unwrap_or(Value::Null),

@@ -47,7 +47,9 @@ pub fn find(name: &str) -> Option<Message> {
             .iter()
             .position(|byte| *byte == b'\n')
             .map_or(TABLE.len(), |at| middle + at);
-        let (found, fields) = TABLE[start..end].split_once(' ').unwrap_or((&TABLE[start..end], ""));
+        let (found, fields) = TABLE[start..end]
+            .split_once(' ')
+            .unwrap_or((&TABLE[start..end], ""));
         match found.cmp(name) {
             std::cmp::Ordering::Equal => return Some(Message(fields)),
             std::cmp::Ordering::Less => low = end + 1,
@@ -98,7 +100,10 @@ mod tests {
             assert!(find(name).is_some(), "{name}");
             for field in fields.split(' ').filter(|field| !field.is_empty()) {
                 let kind = field.rsplit(':').next().unwrap().trim_matches(['[', '{', '*']);
-                assert!(kind.len() == 1 || find(kind).is_some() || kind.starts_with("meta.v1."), "{name}: {kind}");
+                assert!(
+                    kind.len() == 1 || find(kind).is_some() || kind.starts_with("meta.v1."),
+                    "{name}: {kind}"
+                );
             }
         }
         assert!(find("core.v1.Nothing").is_none() && find("").is_none() && find("zzz").is_none());

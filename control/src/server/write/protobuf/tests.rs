@@ -24,7 +24,14 @@ fn number(field: u8, value: u8) -> Vec<u8> {
 
 fn body(version: &str, kind: &str, object: &[u8]) -> Vec<u8> {
     let meta = [field(1, version.as_bytes()), field(2, kind.as_bytes())].concat();
-    [MAGIC.to_vec(), field(1, &meta), field(2, object), field(3, b""), field(4, b"")].concat()
+    [
+        MAGIC.to_vec(),
+        field(1, &meta),
+        field(2, object),
+        field(3, b""),
+        field(4, b""),
+    ]
+    .concat()
 }
 
 /// What `kubectl create configmap a --from-literal=x=y` sends.
@@ -53,7 +60,11 @@ fn zeros_of_pointers_stay_and_other_zeros_go() {
 
 #[test]
 fn special_types_have_their_json_form() {
-    let port = [number(3, 80), field(4, &[number(1, 1), field(3, b"web")].concat())].concat();
+    let port = [
+        number(3, 80),
+        field(4, &[number(1, 1), field(3, b"web")].concat()),
+    ]
+    .concat();
     let service = field(2, &field(1, &port));
     assert_eq!(
         decode(&body("v1", "Service", &service)).unwrap()["spec"]["ports"][0],
@@ -67,15 +78,24 @@ fn special_types_have_their_json_form() {
     let pod = decode(&body("v1", "Pod", &pod)).unwrap();
     assert_eq!(pod["spec"]["volumes"], json!([{"name": "v", "emptyDir": {}}]));
     assert_eq!(pod["spec"]["containers"][0]["resources"]["limits"]["cpu"], "100m");
-    assert_eq!(pod["spec"]["containers"][0]["livenessProbe"], json!({"httpGet": {"path": "/", "port": 9}}));
+    assert_eq!(
+        pod["spec"]["containers"][0]["livenessProbe"],
+        json!({"httpGet": {"path": "/", "port": 9}})
+    );
     let secret = field(2, &[field(1, b"k"), field(2, b"\x00\xff")].concat());
-    assert_eq!(decode(&body("v1", "Secret", &secret)).unwrap()["data"]["k"], "AP8=");
+    assert_eq!(
+        decode(&body("v1", "Secret", &secret)).unwrap()["data"]["k"],
+        "AP8="
+    );
 }
 
 #[test]
 fn refuses_what_it_does_not_know() {
     assert_eq!(decode(b"{}"), Err(ProtobufError::Magic));
-    assert!(matches!(decode(&body("v9", "Thing", b"")), Err(ProtobufError::Unknown(_))));
+    assert!(matches!(
+        decode(&body("v9", "Thing", b"")),
+        Err(ProtobufError::Unknown(_))
+    ));
     let mut whole = body("v1", "ConfigMap", &field(1, &field(1, b"name")));
     whole.truncate(whole.len() - 10);
     assert!(decode(&whole).is_err());

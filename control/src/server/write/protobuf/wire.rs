@@ -96,7 +96,8 @@ impl<'a> Reader<'a> {
             0 => Raw::Number(self.varint()?),
             1 => Raw::Number(self.fixed::<8>()?),
             2 => {
-                let length = usize::try_from(self.varint()?).map_err(|_| ProtobufError::Malformed("length"))?;
+                let length =
+                    usize::try_from(self.varint()?).map_err(|_| ProtobufError::Malformed("length"))?;
                 Raw::Bytes(self.take(length)?)
             }
             5 => Raw::Number(self.fixed::<4>()?),
