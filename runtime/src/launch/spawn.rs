@@ -211,6 +211,7 @@ pub fn spawn_container(
         cgroup: cgroup.as_ref().map(AsFd::as_fd),
     };
     let child = sys::clone_process(&request, || {
+        sys::close_in_child(ours.as_fd());
         container::run(&prepared, theirs.as_fd(), streams.as_ref(), &gate);
     })
     .map_err(|errno| SpawnError::new("cloning the container's first process".to_owned(), errno))?;

@@ -46,7 +46,7 @@ pub(super) fn c_path(path: &Path) -> Result<std::ffi::CString, Error> {
 
 /// Held while a sandbox or its containers change: two callers take turns, also in different processes.
 pub(super) struct Lock {
-    _file: File,
+    file: File,
 }
 
 /// Takes the lock of a name.
@@ -63,7 +63,7 @@ pub(super) fn lock(layout: &Layout, name: &str) -> Result<Lock, Error> {
         // The holder before us may have removed the file with its sandbox: then this lock is nobody's.
         let ours = file.metadata().map(|m| m.ino()).ok();
         if fs::metadata(&path).map(|m| m.ino()).ok() == ours {
-            return Ok(Lock { _file: file });
+            return Ok(Lock { file });
         }
     }
 }
@@ -99,7 +99,7 @@ pub(super) fn create(inner: &Inner, spec: &SandboxSpec) -> Result<SandboxState, 
     if spec.hostname.is_empty() || spec.hostname.len() > 64 || spec.hostname.contains(['\0', '\n', '/']) {
         return Err(Error::Invalid(format!("invalid host name {:?}", spec.hostname)));
     }
-    let _lock = lock(layout, id)?;
+    let lock = lock(layout, id)?;
     if let Some(existing) = stored(layout, id)?.map(|state| with_readiness(layout, state)) {
         if serde_json::to_value(&existing.spec).ok() != serde_json::to_value(spec).ok() {
             return Err(Error::AlreadyExists(format!(
@@ -112,14 +112,19 @@ pub(super) fn create(inner: &Inner, spec: &SandboxSpec) -> Result<SandboxState, 
         // Half made, or its shim is gone (a reboot): nothing of it can be used again.
         clear(inner, id)?;
     }
-    let result = make(inner, spec, sysctls);
+    let result = make(inner, spec, sysctls, &lock);
     if result.is_err() {
         let _ = clear(inner, id); // the error that matters is the first
     }
     result
 }
 
-fn make(inner: &Inner, spec: &SandboxSpec, sysctls: Vec<(String, String)>) -> Result<SandboxState, Error> {
+fn make(
+    inner: &Inner,
+    spec: &SandboxSpec,
+    sysctls: Vec<(String, String)>,
+    lock: &Lock,
+) -> Result<SandboxState, Error> {
     let layout = &inner.layout;
     let (directory, pod) = (layout.sandbox(&spec.id), layout.pod(&spec.id));
     make_private_dir(&directory)?;
@@ -174,7 +179,8 @@ fn make(inner: &Inner, spec: &SandboxSpec, sysctls: Vec<(String, String)>) -> Re
         shim_cgroup: shim_cgroup.as_deref().map(text).transpose()?,
         pod_cgroup: pod_cgroup.as_deref().map(text).transpose()?,
     };
-    shim_client::start(&plan)?;
+    let shared = lock.file.try_clone().map_err(Error::io("sharing the lock"))?;
+    shim_client::start(&plan, shared.into())?;
     state.ready = true;
     Ok(state)
 }

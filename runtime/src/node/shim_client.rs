@@ -32,8 +32,9 @@ fn program() -> Result<BorrowedFd<'static>, Error> {
     Ok(MEMORY_FILE.get_or_init(|| fd).as_fd()) // of two racing makers, one's file is dropped
 }
 
-/// Starts a pod's shim, which sets up the sandbox; returns when it serves.
-pub(super) fn start(plan: &SandboxPlan) -> Result<(), Error> {
+/// Starts a pod's shim, which sets up the sandbox; returns when it serves. The shim shares `lock` until then (as its
+/// standard error): should we be killed in between, whoever cleans up after us waits for it to be complete, and finds it.
+pub(super) fn start(plan: &SandboxPlan, lock: OwnedFd) -> Result<(), Error> {
     let what = || format!("starting the shim of pod {}", plan.id);
     let program = program()?;
     let mut child = Command::new(format!("/proc/self/fd/{}", program.as_raw_fd()))
@@ -41,7 +42,7 @@ pub(super) fn start(plan: &SandboxPlan) -> Result<(), Error> {
         .current_dir("/")
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
-        .stderr(Stdio::null())
+        .stderr(Stdio::from(lock))
         .spawn()
         .map_err(Error::io(what()))?;
     let mut answer = String::new();

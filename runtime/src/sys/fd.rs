@@ -51,6 +51,13 @@ pub fn cloexec_from(first: RawFd) -> SysResult<()> {
     Ok(())
 }
 
+/// Closes the copy of a descriptor that a freshly cloned child has, so that the parent's end of a channel really closes
+/// when the parent ends. Only in a child that leaves by exec or `_exit`, where the copy's owner is never dropped.
+pub fn close_in_child(fd: BorrowedFd<'_>) {
+    // SAFETY: nobody uses or drops this descriptor in this process again, by the contract above.
+    unsafe { libc::close(fd.as_raw_fd()) };
+}
+
 /// Closes every descriptor from `first` on. Only for a process that will touch none of its descriptors again.
 pub fn close_from(first: RawFd) -> SysResult<()> {
     // SAFETY: the owners of these descriptors are never used or dropped again, by the contract above.

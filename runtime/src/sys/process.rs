@@ -184,12 +184,20 @@ pub fn wait_any() -> SysResult<Option<(i32, Exit)>> {
 
 /// Puts every signal back to its default action and unblocks all: the payload must not inherit an ignored SIGPIPE.
 pub fn reset_signals() -> SysResult<()> {
-    for signal in 1..=64 {
-        if signal == libc::SIGKILL || signal == libc::SIGSTOP || signal == 32 || signal == 33 {
-            continue; // cannot be changed; 32 and 33 belong to the C library
-        }
-        // SAFETY: SIG_DFL installs no handler code.
-        unsafe { libc::signal(signal, libc::SIG_DFL) };
+    /// `struct sigaction` of the kernel, all zero: SIG_DFL, no flags, empty mask. The C library's own function keeps
+    /// its hands off signals 32 and 33, which a caller may have left ignored.
+    const DEFAULT: [u64; 4] = [0; 4];
+    for signal in (1..=64).filter(|signal| *signal != libc::SIGKILL && *signal != libc::SIGSTOP) {
+        // SAFETY: `DEFAULT` is a valid kernel sigaction of a default action, with a mask of eight bytes.
+        check(unsafe {
+            libc::syscall(
+                libc::SYS_rt_sigaction,
+                signal,
+                DEFAULT.as_ptr(),
+                ptr::null_mut::<u64>(),
+                size_of::<u64>(),
+            )
+        })?;
     }
     // SAFETY: a zeroed sigset_t is the empty set on Linux; the old set is not asked for.
     unsafe {

@@ -3,4 +3,8 @@
 //! Every test has a runtime of its own (directories, cgroup), which its guard resets.
 
 mod basics;
+mod confinement;
+mod faults;
+mod logs;
+mod sessions;
 mod support;

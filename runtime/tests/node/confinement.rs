@@ -1,0 +1,371 @@
+//! What a container's process finds itself with.
+
+use std::collections::BTreeMap;
+
+use keelson_runtime::node::*;
+
+use crate::support::Node;
+
+/// `Key: value` lines of `/proc/self/status`.
+fn status(text: &str) -> BTreeMap<String, String> {
+    text.lines()
+        .filter_map(|l| l.split_once(':'))
+        .map(|(k, v)| (k.to_owned(), v.trim().to_owned()))
+        .collect()
+}
+
+#[test]
+fn default_privileges_of_start_and_exec() {
+    let node = Node::new();
+    let (_, output) = node.run(&node.container(&["cat", "/proc/self/status"]));
+    let started = status(&output);
+    assert_eq!(started["CapBnd"], "00000000a80425fb");
+    assert_eq!(started["CapEff"], "00000000a80425fb");
+    assert_eq!(started["CapPrm"], "00000000a80425fb");
+    assert_eq!(
+        (started["CapInh"].as_str(), started["CapAmb"].as_str()),
+        ("0000000000000000", "0000000000000000")
+    );
+    assert_eq!(
+        (started["Seccomp"].as_str(), started["NoNewPrivs"].as_str()),
+        ("2", "0")
+    );
+    assert_eq!(started["Seccomp_filters"], "1");
+    assert_eq!(
+        (started["SigBlk"].as_str(), started["SigIgn"].as_str()),
+        ("0000000000000000", "0000000000000000")
+    );
+    assert_eq!(
+        (started["Pid"].as_str(), started["Umask"].as_str()),
+        ("1", "0022")
+    );
+
+    let main = node.container(&["sleep", "1000"]);
+    node.runtime.create_container("pod", &main).unwrap();
+    node.runtime.start_container(&main.id).unwrap();
+    let spec = ExecSpec {
+        args: vec!["cat".into(), "/proc/self/status".into()],
+        stdout: true,
+        ..ExecSpec::default()
+    };
+    let mut session = node.runtime.exec(&main.id, &spec).unwrap();
+    let text = std::io::read_to_string(std::fs::File::from(session.stdout.take().unwrap())).unwrap();
+    let joined = status(&text);
+    for key in [
+        "CapInh",
+        "CapPrm",
+        "CapEff",
+        "CapBnd",
+        "CapAmb",
+        "Seccomp",
+        "Seccomp_filters",
+        "NoNewPrivs",
+        "Uid",
+        "Gid",
+        "Groups",
+        "SigBlk",
+        "SigIgn",
+        "Umask",
+        "SigQ",
+        "Cpus_allowed",
+    ] {
+        if key != "SigQ" {
+            assert_eq!(started[key], joined[key], "{key}");
+        }
+    }
+}
+
+#[test]
+fn same_cgroup_and_namespaces_for_exec() {
+    let node = Node::new();
+    let look = "cat /proc/self/cgroup; for n in cgroup ipc mnt net pid uts; do readlink /proc/self/ns/$n; done; readlink /proc/1/ns/mnt";
+    let spec = node.shell(&format!("{look}; sleep 1000"));
+    node.runtime.create_sandbox(&node.sandbox("pod")).unwrap();
+    node.runtime.create_container("pod", &spec).unwrap();
+    node.runtime.start_container(&spec.id).unwrap();
+    let exec = ExecSpec {
+        args: vec!["sh".into(), "-c".into(), look.into()],
+        stdout: true,
+        ..ExecSpec::default()
+    };
+    let mut session = node.runtime.exec(&spec.id, &exec).unwrap();
+    let joined = std::io::read_to_string(std::fs::File::from(session.stdout.take().unwrap())).unwrap();
+    while node.log(&spec).lines().count() < joined.lines().count() {
+        std::thread::sleep(std::time::Duration::from_millis(5));
+    }
+    assert_eq!(node.log(&spec), joined);
+    assert!(
+        joined.contains("0::/\n"),
+        "the cgroup namespace begins at the container's own: {joined}"
+    );
+    for name in ["cgroup", "ipc", "mnt", "net", "pid", "uts"] {
+        let host = std::fs::read_link(format!("/proc/self/ns/{name}")).unwrap();
+        assert!(!joined.contains(host.to_str().unwrap()), "{name} is the host's");
+    }
+}
+
+#[test]
+fn the_default_view() {
+    let node = Node::new();
+    let (_, output) = node.run(&node.shell(
+        "ls -A /dev; echo --; ls /sys/firmware /proc/scsi /proc/acpi 2>/dev/null | grep -v :; cat /proc/keys /proc/timer_list | wc -c; \
+         touch /proc/sys/x /proc/sys/kernel/hostname /sys/x /sys/fs/cgroup/x 2>&1; \
+         mkdir /sys/fs/cgroup/x 2>&1; echo 1 >/sys/fs/cgroup/cgroup.kill; readlink /dev/fd; readlink /dev/ptmx; cat /etc/hostname; pwd; env | sort; \
+         cat /proc/sys/net/ipv4/ping_group_range /proc/sys/net/ipv4/ip_unprivileged_port_start; ip addr show lo; stat -c %a / /dev/shm /tmp; ls /proc/self/fd",
+    ));
+    let devices: Vec<&str> = output.split("--").next().unwrap().split_whitespace().collect();
+    assert_eq!(
+        devices,
+        [
+            "core", "fd", "full", "mqueue", "null", "ptmx", "pts", "random", "shm", "stderr", "stdin",
+            "stdout", "tty", "urandom", "zero"
+        ]
+    );
+    for expected in [
+        "--\n\n0\n",
+        "HOME=/root",
+        "HOSTNAME=the-pod",
+        "PATH=/usr/local/sbin",
+        "LOOPBACK,UP",
+        "127.0.0.1/8",
+        "0\t2147483647\n0\n",
+        "\n755\n1777\n",
+        "/proc/self/fd\npts/ptmx\nthe-pod\n/\n",
+    ] {
+        assert!(output.contains(expected), "{expected:?} not in {output}");
+    }
+    assert!(output.matches("Read-only file system").count() >= 4, "{output}");
+}
+
+#[test]
+fn only_standard_descriptors_arrive() {
+    let node = Node::new();
+    // An open directory with close-on-exec off in the caller must not reach the container either.
+    let leak = std::fs::File::open("/").unwrap();
+    let _inherited = nix::unistd::dup(&leak).unwrap();
+    let (_, output) = node.run(&node.shell("ls /proc/1/fd; exec 3</; ls /proc/1/fd | wc -l"));
+    assert_eq!(output, "0\n1\n2\n4\n", "{output}");
+}
+
+#[test]
+fn system_calls_are_filtered() {
+    let node = Node::new();
+    let script = "mount -t tmpfs none /tmp; echo $?; unshare -U true; echo $?; umount /proc; echo $?; mknod /tmp/n c 1 3; echo $?";
+    let (_, output) = node.run(&node.shell(script));
+    let codes: Vec<&str> = output.lines().filter(|l| l.len() < 4).collect();
+    assert_eq!(codes.len(), 4, "{output}");
+    assert!(
+        codes[..3].iter().all(|code| *code != "0") && codes[3] == "0",
+        "{output}"
+    );
+}
+
+#[test]
+fn privileged_is() {
+    let node = Node::new();
+    let spec = ContainerSpec { privileged: true, ..node.shell("mount -t tmpfs none /tmp && touch /tmp/x && ls /tmp; ls /dev | wc -l; wc -c </proc/keys; cat /proc/self/status") };
+    let (code, output) = node.run(&spec);
+    let status = status(&output);
+    assert!(code == 0 && output.starts_with("x\n"), "{output}");
+    assert_eq!(status["Seccomp"], "0");
+}
+
+#[test]
+fn no_new_privileges_and_user() {
+    let node = Node::new();
+    let spec = ContainerSpec {
+        no_new_privileges: true,
+        user: User {
+            image_user: "bob".into(),
+            additional_gids: vec![77],
+            ..User::default()
+        },
+        ..node.shell("id; cat /proc/self/status; echo $HOME; touch /x; echo hi >/dev/stdout")
+    };
+    let (_, output) = node.run(&spec);
+    let status = status(&output);
+    assert!(
+        output.contains("uid=1000(bob) gid=1000(bob) groups=10(wheel),77,1000(bob)"),
+        "{output}"
+    );
+    assert!(
+        output.contains("/home/bob\n")
+            && output.contains("/x: Permission denied")
+            && output.ends_with("hi\n"),
+        "{output}"
+    );
+    assert_eq!(
+        (status["NoNewPrivs"].as_str(), status["Seccomp"].as_str()),
+        ("1", "2")
+    );
+    assert_eq!(
+        (status["CapEff"].as_str(), status["CapPrm"].as_str()),
+        ("0000000000000000", "0000000000000000")
+    );
+}
+
+#[test]
+fn wrong_users_are_refused() {
+    let node = Node::new();
+    node.runtime.create_sandbox(&node.sandbox("pod")).unwrap();
+    for user in ["4294967296", "2147483648", "nobody", "bob:x", ":", "-1"] {
+        let user = User {
+            image_user: user.into(),
+            ..User::default()
+        };
+        let spec = ContainerSpec {
+            user,
+            ..node.container(&["id"])
+        };
+        assert!(matches!(
+            node.runtime.create_container("pod", &spec),
+            Err(Error::Invalid(_))
+        ));
+        assert!(node.runtime.container(&spec.id).unwrap().is_none());
+    }
+}
+
+#[test]
+fn volumes() {
+    let node = Node::new();
+    let volume = node.directory.path().join("volume");
+    std::fs::create_dir_all(volume.join("sub/deep")).unwrap();
+    std::fs::write(volume.join("sub/file"), "content\n").unwrap();
+    let mount = |target: &str| VolumeMount {
+        source: volume.clone(),
+        sub_path: None,
+        target: target.into(),
+        read_only: false,
+        recursive_read_only: false,
+        propagation: Propagation::Private,
+    };
+    let spec = ContainerSpec {
+        mounts: vec![
+            VolumeMount {
+                sub_path: Some("sub/file".into()),
+                ..mount("/data/inner/one")
+            },
+            mount("/data"),
+            VolumeMount {
+                read_only: true,
+                ..mount("/ro")
+            },
+            VolumeMount {
+                sub_path: Some("made/here".into()),
+                ..mount("/made")
+            },
+        ],
+        read_only_rootfs: true,
+        ..node.shell(
+            "cat /data/sub/file /data/inner/one; touch /ro/x /x 2>&1; touch /data/new /made/x && echo wrote",
+        )
+    };
+    // The read-only root makes no difference to mount targets: they are made before.
+    let (_, output) = node.run(&spec);
+    assert!(
+        output.starts_with("content\ncontent\n") && output.ends_with("wrote\n"),
+        "{output}"
+    );
+    assert_eq!(output.matches("Read-only file system").count(), 2, "{output}");
+    assert!(
+        volume.join("new").exists()
+            && volume.join("made/here/x").exists()
+            && !node.rootfs.join("data").exists()
+    );
+}
+
+#[test]
+fn a_shared_process_namespace() {
+    let node = Node::new();
+    node.runtime
+        .create_sandbox(&SandboxSpec {
+            share_pid: true,
+            ..node.sandbox("pod")
+        })
+        .unwrap();
+    let first = node.shell("sleep 1000; exit 4");
+    node.runtime.create_container("pod", &first).unwrap();
+    node.runtime.start_container(&first.id).unwrap();
+    let second = node.shell("echo $$; ps | grep -c '[s]leep 1000'; ls /proc/1/root/ 2>&1; ls -l /proc/1/exe 2>&1; (true & exit) & sleep 0.2; cat /proc/[0-9]*/stat | grep -c ') Z'; exit 6");
+    let (code, output) = node.run_in("pod", &second);
+    assert!(
+        code == 6 && !output.starts_with("1\n") && output.contains("\n2\n"),
+        "{output}"
+    );
+    assert!(
+        output.matches("denied").count() >= 2 && output.ends_with("0\n"),
+        "{output}"
+    );
+    let state = node
+        .runtime
+        .stop_container(&first.id, std::time::Duration::ZERO)
+        .unwrap();
+    assert!(matches!(state.phase, Phase::Exited { exit_code: 137, .. }));
+}
+
+#[test]
+fn host_namespaces_on_request() {
+    let node = Node::new();
+    let spec = SandboxSpec {
+        host_network: true,
+        host_pid: true,
+        host_ipc: true,
+        hostname: "node".into(),
+        ..node.sandbox("pod")
+    };
+    let state = node.runtime.create_sandbox(&spec).unwrap();
+    assert!(state.netns.is_none());
+    let (_, output) = node.run_in(
+        "pod",
+        &node.shell("for n in net pid ipc uts; do readlink /proc/self/ns/$n; done; sleep 1000 & exit 3"),
+    );
+    for (name, line) in ["net", "pid", "ipc", "uts"].iter().zip(output.lines()) {
+        assert_eq!(
+            std::fs::read_link(format!("/proc/self/ns/{name}"))
+                .unwrap()
+                .to_str()
+                .unwrap(),
+            line
+        );
+    }
+    assert_eq!(
+        node.runtime.sandbox_stats("pod").unwrap().pids,
+        0,
+        "what a container leaves behind is killed with it"
+    );
+}
+
+#[test]
+fn bundles() {
+    let node = Node::new();
+    let bundle = node.directory.path().join("bundle");
+    std::fs::create_dir(&bundle).unwrap();
+    std::fs::rename(&node.rootfs, bundle.join("rootfs")).unwrap();
+    std::fs::write(
+        bundle.join("config.json"),
+        r#"{"ociVersion":"1.0.2","hostname":"ignored","root":{"path":"rootfs"},"process":{"cwd":"/tmp","env":["A=1","B=2"],
+            "args":["sh","-c","id -u; pwd; echo $A$B; hostname; touch /new"],"user":{"uid":5,"gid":6}}}"#,
+    )
+    .unwrap();
+    let spec = ContainerSpec {
+        rootfs: RootfsSource::Bundle(bundle.clone()),
+        env: vec!["B=3".into()],
+        ..node.container(&[])
+    };
+    let (_, output) = node.run(&spec);
+    assert!(output.starts_with("5\n/tmp\n13\nthe-pod\n"), "{output}");
+    let spec = ContainerSpec {
+        user: User {
+            uid: Some(0),
+            ..User::default()
+        },
+        args: vec!["touch".into(), "/new".into()],
+        ..spec
+    };
+    let spec = ContainerSpec {
+        id: node.runtime.new_container_id(),
+        ..spec
+    };
+    assert_eq!(node.run(&spec).0, 0);
+    assert!(!bundle.join("rootfs/new").exists(), "the bundle is never written");
+}
