@@ -16,7 +16,7 @@ use crate::proxy::{self, Event, Worker};
 use crate::requests::Answers;
 use crate::service::Cluster;
 use crate::settings::Settings;
-use crate::{Config, Error, cidr_cache, link, server, watch as api};
+use crate::{Config, Error, cidr_cache, dns, link, server, watch as api};
 
 /// Events on their way from the watches to the proxy's thread.
 const QUEUE: usize = 1024;
@@ -28,8 +28,7 @@ pub(crate) struct Daemon {
     network: SharedNetwork,
     listener: UnixListener,
     monitor: (Monitor, AsyncFd<OwnedFd>),
-    /// What is known of Services, shared with DNS.
-    cluster: Arc<RwLock<Cluster>>,
+    dns: dns::Server,
     events: mpsc::Sender<Event>,
     /// The Service tables are in force.
     loaded: watch::Receiver<bool>,
@@ -68,7 +67,8 @@ impl Daemon {
             .spawn(move || worker.run(queue))
             .map_err(io("start the proxy's thread".into()))?;
         let cidrs = watch::Sender::new(known);
-        Ok(Self { config, settings, network, listener, monitor: (monitor, wake), cluster, events, loaded, cidrs })
+        let dns = start_dns(&settings, &config, cluster, cidrs.subscribe()).await?;
+        Ok(Self { config, settings, network, listener, monitor: (monitor, wake), dns, events, loaded, cidrs })
     }
 
     /// Works for ever; everything ends when this future is dropped.
@@ -90,12 +90,34 @@ impl Daemon {
         });
         tokio::join!(
             server::serve(listener, Arc::new(answers)),
+            self.dns.run(),
             api,
             follow_cidrs(self.cidrs.subscribe(), &self.network, &self.config),
             guard_tables(&mut self.monitor, &self.network, &self.settings.id, &self.events),
         );
         Ok(())
     }
+}
+
+async fn start_dns(
+    settings: &Settings,
+    config: &Config,
+    cluster: Arc<RwLock<Cluster>>,
+    pod_cidrs: watch::Receiver<Vec<Cidr>>,
+) -> Result<dns::Server, Error> {
+    let reverse = [settings.cluster_cidrs.as_slice(), &settings.service_cidrs].concat();
+    let zone = dns::Zone::new(&settings.domain, reverse, settings.dns_ip)
+        .ok_or_else(|| Error::Config(format!("the cluster domain {:?} is not a DNS name", settings.domain)))?;
+    let access = dns::Access { cluster_cidrs: settings.cluster_cidrs.clone(), pod_cidrs };
+    dns::Server::bind(settings.dns_ip, zone, cluster, config.resolv_conf.clone(), access)
+        .await
+        .map_err(|source| Error::Io {
+            what: format!(
+                "serve DNS at {} port 53 (does another DNS server listen on every address of this node?)",
+                settings.dns_ip
+            ),
+            source,
+        })
 }
 
 /// The network, changed by one task at a time.

@@ -12,7 +12,6 @@ use crate::settings::Settings;
 /// A proxy that is told of Services by the test.
 pub(crate) struct Services {
     worker: Worker,
-    pub(crate) cluster: Arc<RwLock<Cluster>>,
 }
 
 /// A Service at `ip` with one port, leading to `node_port` too unless that is 0.
@@ -44,8 +43,8 @@ impl Services {
     pub(crate) fn new(config: &crate::Config) -> Self {
         let settings = table_settings(&Settings::new(config).unwrap());
         let cluster = Arc::new(RwLock::new(Cluster::default()));
-        let worker = Worker::new(settings, Arc::clone(&cluster), watch::Sender::new(false)).unwrap();
-        Self { worker, cluster }
+        let worker = Worker::new(settings, cluster, watch::Sender::new(false)).unwrap();
+        Self { worker }
     }
 
     /// Passes events on.

@@ -8,6 +8,7 @@
 //! | `ipam`, `link`, `network` | pods' addresses, interfaces and routes, changed together |
 //! | `nft` | tables, over raw nfnetlink |
 //! | `service`, `proxy` | Services as data, what they mean for the tables, the thread that keeps the two in step |
+//! | `dns` | cluster DNS, and forwarding to the node's resolvers |
 //! | `watch` | the API |
 //! | `conntrack` | forgetting UDP connections to endpoints that are gone |
 //! | `netlink` | sockets and messages, nothing about pods or Services |
@@ -18,6 +19,7 @@ pub mod client;
 mod config;
 mod conntrack;
 mod daemon;
+mod dns;
 mod ipam;
 #[cfg(test)]
 mod lab;

@@ -63,11 +63,6 @@ impl Network {
         })
     }
 
-    /// Pod ranges in force, empty before the first [`Network::apply`].
-    pub(crate) fn pod_cidrs(&self) -> Vec<Cidr> {
-        self.store.cidrs()
-    }
-
     /// Puts the node's device, routes and table in force for the ranges `pod_cidrs`, and removes links of pods that
     /// have no lease (left by a crash between the two). Idempotent; established connections go on.
     pub(crate) fn apply(&mut self, pod_cidrs: &[Cidr]) -> Result<(), Error> {

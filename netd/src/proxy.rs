@@ -122,6 +122,7 @@ impl Worker {
             }
             Event::TablesLost => {}
         }
+        cluster.complete = self.listed == (true, true);
     }
 
     fn compile_touched(&mut self) -> Vec<Change> {

@@ -209,10 +209,10 @@ impl Rule<'_> {
             .compare(false, &0_u32.to_ne_bytes())
     }
 
-    /// `ct mark & 0xffff0000 == 0x0`.
+    /// `ct mark & 0x7fff0000 == 0x0`.
     pub(super) fn ct_mark_small(&mut self) -> &mut Self {
         self.load_ct(3, 0)
-            .mask(&0xffff_0000_u32.to_ne_bytes())
+            .mask(&0x7fff_0000_u32.to_ne_bytes())
             .compare(true, &0_u32.to_ne_bytes())
     }
 
@@ -320,11 +320,6 @@ impl Rule<'_> {
             w.u32(3, REGISTER_BASE);
             w.u32(2, Meta::Mark as u32);
         })
-    }
-
-    /// `ct mark set VALUE`.
-    pub(super) fn set_ct_mark(&mut self, value: u32) -> &mut Self {
-        self.immediate(&value.to_ne_bytes()).set_ct_mark_from_word()
     }
 
     /// `ct mark set` what word 0 holds.

@@ -1,13 +1,20 @@
 //! All Services and EndpointSlices that the API server has told of.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::net::IpAddr;
 
 use super::{Key, Service, Slice};
 
 /// What is known of the cluster.
 #[derive(Debug, Default)]
 pub(crate) struct Cluster {
-    services: HashMap<Key, Service>,
+    services: BTreeMap<Key, Service>,
+    /// Cluster IPs, for reverse look-ups.
+    by_ip: HashMap<IpAddr, Key>,
+    /// Headless Services: their endpoints have names.
+    headless: BTreeSet<Key>,
+    /// The API has told everything once: what is not here does not exist.
+    pub(crate) complete: bool,
     /// By Service, then by slice name.
     slices: HashMap<Key, BTreeMap<Box<str>, Slice>>,
     /// Which Service a slice counted for last: its label may have changed.
@@ -15,6 +22,12 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
+    /// One that the API has told everything about.
+    #[cfg(test)]
+    pub(crate) fn known() -> Self {
+        Self { complete: true, ..Self::default() }
+    }
+
     /// A Service by name.
     pub(crate) fn service(&self, key: &Key) -> Option<&Service> {
         self.services.get(key)
@@ -22,12 +35,18 @@ impl Cluster {
 
     /// Whether a namespace has any Service.
     pub(crate) fn has_namespace(&self, namespace: &str) -> bool {
-        self.services.keys().any(|k| &*k.namespace == namespace)
+        let first = Key::new(namespace, "");
+        self.services.range(first..).next().is_some_and(|(k, _)| &*k.namespace == namespace)
     }
 
-    /// All Services.
-    pub(crate) fn services(&self) -> impl Iterator<Item = (&Key, &Service)> {
-        self.services.iter()
+    /// The Service with this cluster IP.
+    pub(crate) fn by_ip(&self, ip: IpAddr) -> Option<&Key> {
+        self.by_ip.get(&ip)
+    }
+
+    /// Headless Services.
+    pub(crate) fn headless(&self) -> impl Iterator<Item = &Key> {
+        self.headless.iter()
     }
 
     /// The slices of a Service.
@@ -37,14 +56,25 @@ impl Cluster {
 
     /// Notes a Service, or with `None` its end. Whether anything changed.
     pub(crate) fn set_service(&mut self, key: Key, service: Option<Service>) -> bool {
-        match service {
-            Some(service) if self.services.get(&key) == Some(&service) => false,
-            Some(service) => {
-                self.services.insert(key, service);
-                true
-            }
-            None => self.services.remove(&key).is_some(),
+        if self.services.get(&key) == service.as_ref() {
+            return false;
         }
+        if let Some(old) = self.services.remove(&key) {
+            for ip in &old.cluster_ips {
+                if self.by_ip.get(ip) == Some(&key) {
+                    self.by_ip.remove(ip);
+                }
+            }
+            self.headless.remove(&key);
+        }
+        if let Some(service) = service {
+            self.by_ip.extend(service.cluster_ips.iter().map(|ip| (*ip, key.clone())));
+            if service.headless {
+                self.headless.insert(key.clone());
+            }
+            self.services.insert(key, service);
+        }
+        true
     }
 
     /// Notes a slice, or with `None` its end. Returns the Services that it touches: at most two.

@@ -11,7 +11,5 @@ mod ruleset;
 
 pub(crate) use cluster::Cluster;
 pub(crate) use compile::{Scope, compile};
-#[cfg(test)]
-pub(crate) use model::Endpoint;
-pub(crate) use model::{Key, Service, ServicePort, Slice, SlicePort, State};
+pub(crate) use model::{Endpoint, Key, Service, ServicePort, Slice, SlicePort, State};
 pub(crate) use ruleset::{Change, Claim, Frontend, Otherwise, Place, Ruleset, Target};

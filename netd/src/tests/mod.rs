@@ -1,4 +1,6 @@
 //! Tests of the whole daemon in namespaces of their own, with real traffic.
 
 mod attach;
+mod dns;
 mod services;
+mod tables;

@@ -44,8 +44,8 @@ impl Class {
     /// Name of the chain, which operators read.
     fn chain(self) -> String {
         match self {
-            Self::None(Otherwise::Reject) => layout::REJECT.into(),
-            Self::None(Otherwise::Drop) => "drop".into(),
+            Self::None(Otherwise::Reject) => layout::REFUSED.into(),
+            Self::None(Otherwise::Drop) => "ignored".into(),
             Self::Some { node_port, masquerade, count, affinity } => {
                 let place = if node_port { "port" } else { "vip" };
                 let source = if masquerade { "-masq" } else { "" };

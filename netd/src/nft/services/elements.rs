@@ -48,12 +48,14 @@ pub(super) struct Ids {
 
 /// Below are slot numbers.
 const FIRST_ID: u32 = 0x1_0000;
+/// The mask that tells a slot number from an id is 0x7fff0000: nft would print one of leading ones as a prefix length.
+const LAST_ID: u32 = 0x7fff_ffff;
 
 impl Ids {
     /// Numbers in use before a restart: clients' entries name them.
     pub(super) fn restore(known: impl Iterator<Item = (SocketAddr, u32)>) -> Self {
         let mut ids = Self { numbers: HashMap::new(), last: FIRST_ID };
-        for (address, id) in known.filter(|(_, id)| *id >= FIRST_ID) {
+        for (address, id) in known.filter(|(_, id)| (FIRST_ID..=LAST_ID).contains(id)) {
             ids.numbers.insert(address, (id, 0));
             ids.last = ids.last.max(id);
         }
@@ -67,11 +69,13 @@ impl Ids {
 
     /// Counts a slot; the number when its element must be added.
     pub(super) fn acquire(&mut self, address: SocketAddr) -> Option<u32> {
-        // A number is not used again before four thousand million others: an old entry of a client, which lives a
+        // A number is not used again before two thousand million others: an old entry of a client, which lives a
         // day at most, never leads to a stranger.
-        let next = self.last.checked_add(1).unwrap_or(FIRST_ID);
+        let next = if self.last < LAST_ID { self.last + 1 } else { FIRST_ID };
         let (id, count) = self.numbers.entry(address).or_insert((next, 0));
-        self.last = self.last.max(*id);
+        if *id == next {
+            self.last = next;
+        }
         *count += 1;
         (*count == 1).then_some(*id)
     }

@@ -41,8 +41,8 @@ const ALL: [Set; 9] = [
     AFFINITY,
 ];
 
-/// The chain that rejects.
-pub(super) const REJECT: &str = "reject";
+/// The chain that rejects. Not called so: nft could not read its own keyword back.
+pub(super) const REFUSED: &str = "refused";
 
 /// Makes the table anew, without elements.
 pub(super) fn create(batch: &mut Batch, family: Family, service_cidrs: &[Cidr], dns_ip: IpAddr) {
@@ -50,11 +50,11 @@ pub(super) fn create(batch: &mut Batch, family: Family, service_cidrs: &[Cidr], 
     for set in &ALL {
         batch.set(set);
     }
-    batch.chain(REJECT, None);
-    batch.rule(REJECT, |r| {
+    batch.chain(REFUSED, None);
+    batch.rule(REFUSED, |r| {
         r.tcp().reset();
     });
-    batch.rule(REJECT, |r| {
+    batch.rule(REFUSED, |r| {
         r.reject();
     });
     batch.chain("services", None);
@@ -71,7 +71,7 @@ pub(super) fn create(batch: &mut Batch, family: Family, service_cidrs: &[Cidr], 
             if range.contains(dns_ip) {
                 r.destination_not(dns_ip);
             }
-            r.verdict(Verdict::Goto(REJECT));
+            r.verdict(Verdict::Goto(REFUSED));
         });
     }
     batch.rule("services", |r| {
