@@ -6,8 +6,10 @@
 pub mod api;
 mod claim;
 mod cluster_role;
+mod daemonset;
 mod deployment;
 mod discovery;
+mod disruption;
 mod endpoints;
 mod gc;
 pub mod informer;
@@ -17,6 +19,7 @@ mod node;
 mod pod_gc;
 mod pods;
 mod replicaset;
+mod revisions;
 mod root_ca;
 mod service_account;
 
@@ -28,7 +31,8 @@ use tokio::task::JoinSet;
 use api::{Api, Recorder, resources};
 use informer::{Informer, Object};
 use model::{
-    ConfigMap, Deployment, EndpointSlice, Endpoints, Lease, Meta, Namespace, Node, Pod, ReplicaSet, Service,
+    ConfigMap, ControllerRevision, DaemonSet, Deployment, EndpointSlice, Endpoints, Lease, Meta, Namespace,
+    Node, Pod, ReplicaSet, Service,
 };
 
 /// Makes the client of a controller: the argument is the name of its service account in `kube-system`.
@@ -48,6 +52,8 @@ struct Context {
     replica_sets: Arc<Informer<ReplicaSet>>,
     replication_controllers: Arc<Informer<ReplicaSet>>,
     deployments: Arc<Informer<Deployment>>,
+    daemon_sets: Arc<Informer<DaemonSet>>,
+    controller_revisions: Arc<Informer<ControllerRevision>>,
     service_accounts: Arc<Informer<Meta>>,
     config_maps: Arc<Informer<ConfigMap>>,
 }
@@ -81,6 +87,8 @@ pub async fn run(clients: Clients, config: &crate::Config, shutdown: impl Future
         replica_sets: Informer::new(resources::replica_sets()),
         replication_controllers: Informer::new(resources::replication_controllers()),
         deployments: Informer::new(resources::deployments()),
+        daemon_sets: Informer::new(resources::daemon_sets()),
+        controller_revisions: Informer::new(resources::controller_revisions()),
         service_accounts: Informer::metadata(resources::service_accounts()),
         config_maps: Informer::selecting(
             resources::config_maps(),
@@ -99,6 +107,8 @@ pub async fn run(clients: Clients, config: &crate::Config, shutdown: impl Future
     gc::start(&context, &mut tasks);
     pod_gc::start(&context, &mut tasks);
     cluster_role::start(&context, &mut tasks);
+    disruption::start(&context, &mut tasks);
+    daemonset::start(&context, &mut tasks);
 
     let api = context.api(INFORMERS);
     follow(&context.pods, &api, &mut tasks);
@@ -111,6 +121,8 @@ pub async fn run(clients: Clients, config: &crate::Config, shutdown: impl Future
     follow(&context.replica_sets, &api, &mut tasks);
     follow(&context.replication_controllers, &api, &mut tasks);
     follow(&context.deployments, &api, &mut tasks);
+    follow(&context.daemon_sets, &api, &mut tasks);
+    follow(&context.controller_revisions, &api, &mut tasks);
     follow(&context.service_accounts, &api, &mut tasks);
     follow(&context.config_maps, &api, &mut tasks);
     tokio::pin!(shutdown);

@@ -18,6 +18,7 @@ mod tests;
 mod topology;
 
 pub use decide::{Reasons, schedule};
+pub use filter::matches_node;
 pub use pod::PodView;
 pub use run::run;
 pub use snapshot::{NodeView, Snapshot};

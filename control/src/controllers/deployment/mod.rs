@@ -12,6 +12,8 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+pub use hash::template_hash;
+
 use std::sync::Arc;
 use std::time::Duration;
 

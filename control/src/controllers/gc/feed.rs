@@ -79,6 +79,8 @@ pub fn tap_shared(context: &Context, sink: &Sink) -> Vec<Resource> {
         replica_sets,
         replication_controllers,
         deployments,
+        daemon_sets,
+        controller_revisions,
         service_accounts
     )
 }

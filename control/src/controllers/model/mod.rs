@@ -2,6 +2,8 @@
 //!
 //! What a view leaves out is never written back: controllers patch, or read the whole object before they replace it.
 
+mod disruption;
+mod history;
 mod meta;
 mod namespace;
 mod node;
@@ -13,6 +15,10 @@ mod workload;
 
 use serde::{Deserialize, Deserializer};
 
+pub use disruption::{Budget, BudgetStatus};
+pub use history::{
+    ControllerRevision, DaemonSet, DaemonSetStatus, StatefulSet, StatefulSetStatus, UpdateStrategy,
+};
 pub use meta::{Condition, Meta, OwnerReference, controller_reference, index_orphans, index_owned};
 pub use namespace::{ConfigMap, Namespace};
 pub use node::{Lease, Node, Taint};
@@ -29,4 +35,10 @@ where
     T: Deserialize<'de> + Default,
 {
     Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+}
+
+/// Leaves numbers out that are 0, as upstream does for most counts. The signature is serde's.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(number: &i64) -> bool {
+    *number == 0
 }

@@ -1,6 +1,6 @@
 //! Pods as controllers see them.
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 
 use super::meta::metadata;
 use super::{Condition, Meta, Time, nullable};
@@ -25,6 +25,9 @@ pub struct Pod {
 pub struct PodSpec {
     /// Node it is bound to.
     pub node_name: String,
+    /// Node that its affinity names (`metadata.name`), as DaemonSets do before the pod is bound.
+    #[serde(rename = "affinity", deserialize_with = "pinned_node")]
+    pub pinned_node: String,
     /// Hostname, for DNS.
     pub hostname: String,
     /// Subdomain, for DNS.
@@ -40,6 +43,21 @@ pub struct PodSpec {
     /// Tolerations.
     #[serde(deserialize_with = "nullable")]
     pub tolerations: Vec<Toleration>,
+}
+
+/// The node in `affinity.nodeAffinity`, if its first required term names one.
+fn pinned_node<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let affinity = serde_json::Value::deserialize(deserializer)?;
+    let required = &affinity["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];
+    let fields = required["nodeSelectorTerms"][0]["matchFields"].as_array();
+    let named = fields
+        .into_iter()
+        .flatten()
+        .find(|field| field["key"] == "metadata.name" && field["operator"] == "In");
+    Ok(named
+        .and_then(|field| field["values"][0].as_str())
+        .unwrap_or_default()
+        .to_owned())
 }
 
 /// A container's name and ports.

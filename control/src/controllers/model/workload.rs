@@ -7,7 +7,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::meta::metadata;
-use super::{Condition, Meta, Selector, nullable};
+use super::{Condition, Meta, Selector, is_zero, nullable};
 use crate::controllers::informer::Object;
 
 /// A pod template, kept as text: a decoded one takes ten times the memory.
@@ -130,12 +130,6 @@ pub struct ReplicaSetStatus {
     /// Conditions (`ReplicaFailure`).
     #[serde(deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
-}
-
-// The signature is serde's.
-#[allow(clippy::trivially_copy_pass_by_ref)]
-fn is_zero(number: &i64) -> bool {
-    *number == 0
 }
 
 impl Object for ReplicaSet {

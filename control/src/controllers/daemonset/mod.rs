@@ -1,0 +1,12 @@
+//! DaemonSets: one pod on every node that is right for it.
+//!
+//! Source: `k8s.io/kubernetes/pkg/controller/daemon`. The pods name their node by affinity and are bound by the
+//! scheduler, like all others.
+
+mod controller;
+mod plan;
+mod pod;
+#[cfg(test)]
+mod tests;
+
+pub use controller::start;

@@ -1,0 +1,145 @@
+//! The history of DaemonSet and StatefulSet templates, as ControllerRevisions: `kubectl rollout history` and `undo`
+//! read them.
+//!
+//! Source: `k8s.io/kubernetes/pkg/controller/history`.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::api::{Api, Error, Patch, Resource, resources};
+use super::deployment::template_hash;
+use super::model::{ControllerRevision, Meta, controller_reference};
+
+/// Label with the hash of the template.
+pub const HASH_LABEL: &str = "controller-revision-hash";
+
+/// The patch that restores a template.
+pub fn data(template: &Value) -> Value {
+    let mut template = template.clone();
+    template["$patch"] = "replace".into();
+    json!({"spec": {"template": template}})
+}
+
+/// The template in a revision.
+pub fn template(revision: &ControllerRevision) -> Value {
+    let mut template = revision.data.value()["spec"]["template"].take();
+    if let Some(map) = template.as_object_mut() {
+        map.remove("$patch");
+    }
+    template
+}
+
+/// What the history of an owner needs.
+#[derive(Debug)]
+pub enum Step {
+    /// The template's revision is the newest.
+    Current(Arc<ControllerRevision>),
+    /// An older revision has this template: it becomes the newest, with this number.
+    Renumber(Arc<ControllerRevision>, i64),
+    /// A new revision with this name suffix and number.
+    Create(String, i64),
+}
+
+/// Finds the template among the revisions.
+pub fn find(template: &Value, revisions: &[Arc<ControllerRevision>], collisions: Option<i64>) -> Step {
+    let newest = revisions.iter().max_by_key(|revision| revision.revision);
+    let next = newest.map_or(1, |revision| revision.revision + 1);
+    let wanted = data(template);
+    let same = revisions
+        .iter()
+        .filter(|revision| revision.data.value() == wanted);
+    match same.max_by_key(|revision| revision.revision) {
+        Some(found) if Some(found.revision) == newest.map(|newest| newest.revision) => {
+            Step::Current(found.clone())
+        }
+        Some(found) => Step::Renumber(found.clone(), next),
+        None => Step::Create(template_hash(template, collisions), next),
+    }
+}
+
+/// Carries a step out and returns the revision's name and hash.
+pub async fn apply(
+    api: &Api,
+    (resource, owner): (&Resource, &Meta),
+    labels: &Value,
+    template: &Value,
+    step: Step,
+) -> Result<Revision, Error> {
+    let target = resources::controller_revisions();
+    match step {
+        Step::Current(found) => Ok(Revision::of(&found)),
+        Step::Renumber(found, number) => {
+            let patch = json!({"metadata": {"uid": found.metadata.uid}, "revision": number});
+            api.patch(
+                target,
+                &owner.namespace,
+                &found.metadata.name,
+                "",
+                Patch::Merge,
+                &patch,
+            )
+            .await?;
+            Ok(Revision::of(&found))
+        }
+        Step::Create(hash, number) => {
+            let mut labels = labels.clone();
+            labels[HASH_LABEL] = hash.clone().into();
+            let name = format!("{}-{hash}", owner.name);
+            let body = json!({
+                "metadata": {
+                    "name": name,
+                    "namespace": owner.namespace,
+                    "labels": labels,
+                    "annotations": owner.annotations,
+                    "ownerReferences": [controller_reference(owner, resource)],
+                },
+                "data": data(template),
+                "revision": number,
+            });
+            api.create(target, &owner.namespace, body).await?;
+            Ok(Revision { name, hash })
+        }
+    }
+}
+
+/// Name and hash of a revision.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Revision {
+    /// Object name.
+    pub name: String,
+    /// Value of the label.
+    pub hash: String,
+}
+
+impl Revision {
+    /// Of an existing object.
+    pub fn of(revision: &ControllerRevision) -> Self {
+        Self {
+            name: revision.metadata.name.clone(),
+            hash: revision
+                .metadata
+                .labels
+                .get(HASH_LABEL)
+                .cloned()
+                .unwrap_or_default(),
+        }
+    }
+}
+
+/// Revisions beyond the limit, oldest first, that no pod is of.
+pub fn surplus(
+    revisions: &[Arc<ControllerRevision>],
+    limit: Option<i64>,
+    in_use: impl Fn(&ControllerRevision) -> bool,
+) -> Vec<Arc<ControllerRevision>> {
+    let mut old: Vec<_> = revisions
+        .iter()
+        .filter(|revision| !in_use(revision))
+        .cloned()
+        .collect();
+    old.sort_by_key(|revision| revision.revision);
+    let keep = usize::try_from(limit.unwrap_or(10)).unwrap_or(0);
+    old.truncate(old.len().saturating_sub(keep));
+    old
+}
