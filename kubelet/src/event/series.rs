@@ -46,7 +46,14 @@ pub(super) struct Series {
 impl Series {
     /// Judges an occurrence at `now`.
     pub fn judge(&mut self, key: &Key, now: Timestamp) -> Verdict {
-        if !self.take_token(&key.uid, now) {
+        let allowance = if self.sent.contains_key(key) {
+            // Repeats have one of their own, so that a probe that fails every second does not hide the restart that
+            // follows from it.
+            format!("{}/{}/{}", key.uid, key.field_path, key.reason)
+        } else {
+            key.uid.clone()
+        };
+        if !self.take_token(allowance, now) {
             return Verdict::Drop;
         }
         match self.sent.get_mut(key) {
@@ -78,13 +85,13 @@ impl Series {
         self.order.retain(|known| known != key);
     }
 
-    fn take_token(&mut self, uid: &str, now: Timestamp) -> bool {
+    fn take_token(&mut self, allowance: String, now: Timestamp) -> bool {
         if self.buckets.len() > REMEMBERED {
             // Full buckets say nothing.
             self.buckets
                 .retain(|_, (tokens, since)| refilled(*tokens, *since, now) < BURST);
         }
-        let (tokens, since) = self.buckets.entry(uid.to_owned()).or_insert((BURST, now));
+        let (tokens, since) = self.buckets.entry(allowance).or_insert((BURST, now));
         *tokens = refilled(*tokens, *since, now);
         *since = now;
         if *tokens < 1.0 {

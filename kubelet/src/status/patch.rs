@@ -24,10 +24,18 @@ pub fn patch(uid: &str, new: &PodStatus, old: Option<&PodStatus>) -> Value {
                 list.push(json!({"$patch": "replace"}));
             }
         }
+        let old = before
+            .get("conditions")
+            .and_then(Value::as_array)
+            .cloned()
+            .unwrap_or_default();
         if let Some(Value::Array(conditions)) = fields.get_mut("conditions") {
             for condition in conditions.iter_mut().filter_map(Value::as_object_mut) {
+                let same = old.iter().find(|c| c.get("type") == condition.get("type"));
                 for key in ["reason", "message"] {
-                    condition.entry(key).or_insert(Value::Null);
+                    if same.is_some_and(|c| c.get(key).is_some()) {
+                        condition.entry(key).or_insert(Value::Null);
+                    }
                 }
             }
         }

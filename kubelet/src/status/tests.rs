@@ -373,9 +373,11 @@ fn transition_times_move_only_with_the_status() {
 
 #[test]
 fn patches_name_what_has_gone() {
-    let old: PodStatus =
-        serde_json::from_value(json!({"podIP": "1.1.1.1", "podIPs": [{"ip": "1.1.1.1"}], "message": "m"}))
-            .unwrap();
+    let old: PodStatus = serde_json::from_value(
+        json!({"podIP": "1.1.1.1", "podIPs": [{"ip": "1.1.1.1"}], "message": "m",
+        "conditions": [{"type": "Ready", "status": "False", "reason": "R"}]}),
+    )
+    .unwrap();
     let new: PodStatus = serde_json::from_value(
         json!({"phase": "Running", "podIP": "2.2.2.2", "podIPs": [{"ip": "2.2.2.2"}],
         "conditions": [{"type": "Ready", "status": "True"}]}),

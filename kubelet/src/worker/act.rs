@@ -47,8 +47,6 @@ impl Worker {
             Action::Fail(failure) => {
                 self.event(None, Kind::Normal, &failure.reason, &failure.message);
                 self.state.failure = Some(failure);
-                // Look again at once: the pod is now to be stopped.
-                self.plan_wake = Some(now.mono);
             }
             Action::Teardown => {
                 self.state.teardown = Step::Running;

@@ -155,6 +155,10 @@ impl Worker {
         for (container, waiting) in plan.waiting {
             self.note_waiting(&container, waiting);
         }
+        if !plan.actions.is_empty() {
+            // What is begun changes the state, and with it when to look again.
+            self.wake_for_plan(Some(now.mono));
+        }
         let mut finished = false;
         for action in plan.actions {
             finished |= self.act(action, now);

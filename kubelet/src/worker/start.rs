@@ -19,6 +19,7 @@ use crate::container::resolv::{Resolver, resolver};
 use crate::container::security::confinement;
 use crate::container::spec::{ImageFacts, Parts, build, termination_path};
 use crate::event::{Kind, pod_reference};
+use crate::pod::state::ImagePhase;
 use crate::spec::{Role, container_resources, find};
 use crate::volume::{self, PodDir};
 
@@ -63,7 +64,9 @@ impl Worker {
         let found = self.pod.spec.as_ref().and_then(|spec| find(spec, name));
         let found = found.map(|(role, container)| (role, container.into_owned()));
         let (Some((role, container)), Some(image)) = (found, self.images.get(name).cloned()) else {
-            self.record(name).starting = false;
+            let record = self.record(name);
+            record.starting = false;
+            record.image = ImagePhase::Unresolved;
             return;
         };
         let start = Start {
