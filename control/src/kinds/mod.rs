@@ -5,17 +5,23 @@
 //! access) and `update` (what an endpoint may change). Nothing here does I/O.
 
 mod apps;
+mod autoscaling;
+mod batch;
 mod cells;
 mod core;
 mod describe;
+mod extension;
 
 mod json;
 mod metadata;
+mod networking;
 pub mod openapi;
+mod plain;
 mod podspec;
 mod rbac;
 mod reviews;
 mod single;
+mod storage;
 mod table;
 #[cfg(test)]
 mod tests;

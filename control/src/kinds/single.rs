@@ -1,9 +1,11 @@
-//! EndpointSlices, Leases, PodDisruptionBudgets, PriorityClasses: groups with one kind each that the cluster needs.
+//! Groups with one kind each: certificates, coordination, discovery, node, policy, scheduling.
 
+mod certificate;
 mod disruption;
 mod endpoint_slice;
 mod lease;
 mod priority_class;
+mod runtime_class;
 
 use super::Kind;
 
@@ -12,7 +14,9 @@ pub(super) fn kinds() -> Vec<Kind> {
     vec![
         endpoint_slice::kind(),
         lease::kind(),
+        certificate::kind(),
         disruption::kind(),
         priority_class::kind(),
+        runtime_class::kind(),
     ]
 }

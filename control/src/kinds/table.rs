@@ -2,15 +2,24 @@
 
 use std::sync::LazyLock;
 
-use super::{Kind, apps, core, rbac, reviews, single};
+use super::{Kind, apps, autoscaling, batch, core, extension, networking, rbac, reviews, single, storage};
 
 static TABLE: LazyLock<Vec<Kind>> = LazyLock::new(|| {
     let mut kinds = core::kinds();
     kinds.push(core::events());
-    kinds.extend(apps::kinds());
-    kinds.extend(single::kinds());
-    kinds.extend(rbac::kinds());
-    kinds.extend(reviews::kinds());
+    for group in [
+        apps::kinds,
+        autoscaling::kinds,
+        batch::kinds,
+        extension::kinds,
+        networking::kinds,
+        rbac::kinds,
+        reviews::kinds,
+        single::kinds,
+        storage::kinds,
+    ] {
+        kinds.extend(group());
+    }
     kinds.sort_by(|a, b| rank(a).cmp(&rank(b)).then_with(|| a.plural.cmp(&b.plural)));
     kinds
 });

@@ -271,3 +271,173 @@ fn events_have_two_forms() {
     strategy.from_storage(&mut stored);
     assert_eq!(stored, new);
 }
+
+#[test]
+fn every_stored_kind_has_a_schema() {
+    let schema = keelson_api::schema::Schema::builtin();
+    for kind in builtin() {
+        assert!(
+            schema.kind(&kind.group, &kind.version, &kind.kind).is_some(),
+            "{}",
+            kind.plural
+        );
+    }
+}
+
+#[test]
+fn defaults_keep_to_the_schema() {
+    // A default that misspells a field would be pruned when the object is written again.
+    let schema = keelson_api::schema::Schema::builtin();
+    for kind in builtin() {
+        let template =
+            json!({"metadata": {}, "spec": {"containers": [{"name": "c"}], "volumes": [{"name": "v"}]}});
+        let mut object = json!({"metadata": {"name": "x"}, "spec": {}});
+        if kind.plural == "pods" {
+            object["spec"] = template["spec"].clone();
+        } else if matches!(kind.group.as_ref(), "apps" | "batch") || kind.plural == "replicationcontrollers" {
+            object["spec"] = json!({ "template": template });
+        }
+        let of = schema.kind(&kind.group, &kind.version, &kind.kind).unwrap();
+        of.conform(&mut object).unwrap();
+        kind.strategy.default(&mut object);
+        kind.strategy.prepare_create(&mut object);
+        let before = object.clone();
+        let found = of
+            .conform(&mut object)
+            .unwrap_or_else(|error| panic!("{}: {error}", kind.plural));
+        assert!(found.unknown.is_empty(), "{}: {:?}", kind.plural, found.unknown);
+        assert_eq!(object, before, "{}", kind.plural);
+    }
+}
+
+#[test]
+fn rows_of_jobs_and_volumes() {
+    let job = json!({"metadata": {"name": "j"}, "spec": {"completions": 3, "template": {"spec": {"containers": [
+        {"name": "c", "image": "i"}]}}, "selector": {"matchLabels": {"a": "b"}}},
+        "status": {"succeeded": 1, "startTime": "1970-01-01T00:15:00Z"}});
+    assert_eq!(
+        row("batch", "jobs", job),
+        ["j", "Running", "1/3", "100s", "6m40s", "c", "i", "a=b"]
+    );
+    let cron =
+        json!({"metadata": {"name": "c"}, "spec": {"schedule": "*/5 * * * *", "jobTemplate": {"spec": {}}}});
+    assert_eq!(
+        row("batch", "cronjobs", cron),
+        [
+            "c",
+            "*/5 * * * *",
+            "<none>",
+            "False",
+            "0",
+            "<none>",
+            "6m40s",
+            "",
+            "",
+            "<none>"
+        ]
+    );
+    let claim = json!({"metadata": {"name": "c"}, "spec": {"volumeName": "v", "storageClassName": "s"},
+        "status": {"phase": "Bound", "capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"]}});
+    assert_eq!(
+        row("", "persistentvolumeclaims", claim),
+        [
+            "c",
+            "Bound",
+            "v",
+            "1Gi",
+            "RWO",
+            "s",
+            "<unset>",
+            "6m40s",
+            "Filesystem"
+        ]
+    );
+    let budget = json!({"metadata": {"name": "b"}, "spec": {"minAvailable": "50%"}, "status": {"disruptionsAllowed": 2}});
+    assert_eq!(
+        row("policy", "poddisruptionbudgets", budget),
+        ["b", "50%", "N/A", "2", "6m40s"]
+    );
+    let binding = json!({"metadata": {"name": "b"}, "roleRef": {"kind": "ClusterRole", "name": "view"}, "subjects": [
+        {"kind": "User", "name": "u"}, {"kind": "ServiceAccount", "namespace": "n", "name": "s"}]});
+    assert_eq!(
+        row("rbac.authorization.k8s.io", "rolebindings", binding),
+        ["b", "ClusterRole/view", "6m40s", "u", "", "n/s"]
+    );
+}
+
+#[test]
+fn jobs_select_their_pods_by_uid() {
+    let strategy = &find("batch", "v1", "jobs").unwrap().strategy;
+    let mut job = json!({"metadata": {"name": "j", "uid": "u-1"}, "spec": {"template": {"spec": {
+        "containers": [{"name": "c", "image": "i"}], "restartPolicy": "Never"}}}});
+    strategy.default(&mut job);
+    strategy.prepare_create(&mut job);
+    assert_eq!(
+        job["spec"]["selector"],
+        json!({"matchLabels": {"batch.kubernetes.io/controller-uid": "u-1"}})
+    );
+    assert_eq!(job["spec"]["template"]["metadata"]["labels"]["job-name"], "j");
+    assert_eq!(strategy.validate_create(&job), []);
+    job["spec"]["template"]["spec"]["restartPolicy"] = json!("Always");
+    assert_eq!(
+        strategy.validate_create(&job)[0].to_string(),
+        "spec.template.spec.restartPolicy: Required value: valid values: \"OnFailure\", \"Never\""
+    );
+}
+
+#[test]
+fn cron_schedules() {
+    let strategy = &find("batch", "v1", "cronjobs").unwrap().strategy;
+    let check = |schedule: &str| {
+        let mut job = json!({"metadata": {"name": "c"}, "spec": {"schedule": schedule, "jobTemplate": {"spec": {"template":
+            {"spec": {"containers": [{"name": "c", "image": "i"}], "restartPolicy": "Never"}}}}}});
+        strategy.default(&mut job);
+        strategy
+            .validate_create(&job)
+            .iter()
+            .map(ToString::to_string)
+            .collect::<Vec<_>>()
+    };
+    for good in ["* * * * *", "*/5 0-6,12 1 jan-MAR mon", "@daily", "0 0 ? * 6"] {
+        assert_eq!(check(good), Vec::<String>::new(), "{good}");
+    }
+    for bad in [
+        "",
+        "* * * *",
+        "60 * * * *",
+        "* * 0 * *",
+        "a * * * *",
+        "*/0 * * * *",
+        "5-1 * * * *",
+        "@never",
+        "TZ=UTC * * * * *",
+    ] {
+        assert_eq!(check(bad).len(), 1, "{bad}");
+    }
+    assert_eq!(
+        check("x"),
+        ["spec.schedule: Invalid value: \"x\": expected exactly 5 fields, found 1: [x]"]
+    );
+}
+
+#[test]
+fn autoscalers_convert_both_ways() {
+    let (v1, v2) = (
+        find("autoscaling", "v1", "horizontalpodautoscalers").unwrap(),
+        "autoscaling/v2",
+    );
+    let memory = json!({"type": "Resource", "resource": {"name": "memory", "target": {"type": "Utilization", "averageUtilization": 50}}});
+    let cpu = json!({"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}});
+    let stored = json!({"apiVersion": v2, "metadata": {"name": "h"}, "spec": {"maxReplicas": 3, "metrics": [cpu, memory],
+        "behavior": {"scaleDown": {"selectPolicy": "Max"}}}});
+    let mut object = stored.clone();
+    v1.strategy.from_storage(&mut object);
+    assert_eq!(object["apiVersion"], "autoscaling/v1");
+    assert_eq!(
+        object["spec"],
+        json!({"maxReplicas": 3, "targetCPUUtilizationPercentage": 80})
+    );
+    v1.strategy.to_storage(&mut object);
+    object["metadata"].as_object_mut().unwrap().remove("annotations");
+    assert_eq!(object, stored);
+}

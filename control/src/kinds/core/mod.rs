@@ -3,13 +3,16 @@
 mod config_map;
 mod endpoints;
 mod event;
+mod limits;
 mod namespace;
 mod node;
 mod pod;
 mod pod_template;
+mod replication_controller;
 mod secret;
 mod service;
 mod service_account;
+mod volume;
 
 use super::Kind;
 
@@ -19,13 +22,18 @@ pub(super) fn kinds() -> Vec<Kind> {
         config_map::kind(),
         endpoints::kind(),
         event::core(),
+        limits::limit_range(),
+        limits::resource_quota(),
         namespace::kind(),
         node::kind(),
         pod::kind(),
         pod_template::kind(),
+        replication_controller::kind(),
         secret::kind(),
         service::kind(),
         service_account::kind(),
+        volume::volume(),
+        volume::claim(),
     ]
 }
 

@@ -1,0 +1,150 @@
+//! NetworkPolicies.
+
+use keelson_api::names;
+use keelson_api::status::FieldError;
+use serde_json::{Value, json};
+
+use crate::kinds::apps::workload::label_selector;
+use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
+use crate::kinds::json::{int, is_unset, items, list, object, object_or_new, set_zero, text};
+use crate::kinds::plain::Plain;
+use crate::kinds::{Kind, cells};
+
+const COLUMNS: &[ColumnDef] = &[
+    NAME,
+    (
+        "Pod-Selector",
+        "string",
+        0,
+        "podSelector selects the pods to which this NetworkPolicy object applies.",
+    ),
+    AGE,
+];
+
+pub(super) fn kind() -> Kind {
+    let strategy = Plain {
+        default,
+        validate,
+        generation: true,
+        ..Plain::new(|policy, now| {
+            let selector = cells::label_selector(policy, "/spec/podSelector");
+            vec![cells::name(policy), selector, cells::age(policy, now)]
+        })
+    };
+    describe::kind(
+        "networking.k8s.io/v1",
+        "NetworkPolicy",
+        "networkpolicies",
+        COLUMNS,
+        strategy,
+    )
+    .short(&["netpol"])
+    .done()
+}
+
+fn default(policy: &mut Value) {
+    let Some(spec) = object(policy, "spec") else {
+        return;
+    };
+    object_or_new(spec, "podSelector");
+    for rules in ["ingress", "egress"] {
+        for rule in list(spec, rules) {
+            for port in list(rule, "ports") {
+                set_zero(port, "protocol", "TCP");
+            }
+        }
+    }
+    if is_unset(spec.get("policyTypes")) {
+        let types = if is_unset(spec.get("egress")) {
+            json!(["Ingress"])
+        } else {
+            json!(["Ingress", "Egress"])
+        };
+        spec.insert("policyTypes".to_owned(), types);
+    }
+}
+
+fn validate(policy: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    if let Some(selector) = policy.pointer("/spec/podSelector") {
+        label_selector(&mut errors, selector, "spec.podSelector");
+    }
+    for (rules, peers) in [("ingress", "from"), ("egress", "to")] {
+        for (index, rule) in items(policy, &format!("/spec/{rules}")).iter().enumerate() {
+            let path = format!("spec.{rules}[{index}]");
+            for (at, port) in items(rule, "/ports").iter().enumerate() {
+                check_port(&mut errors, port, &format!("{path}.ports[{at}]"));
+            }
+            for (at, peer) in items(rule, &format!("/{peers}")).iter().enumerate() {
+                check_peer(&mut errors, peer, &format!("{path}.{peers}[{at}]"));
+            }
+        }
+    }
+    for (index, kind) in items(policy, "/spec/policyTypes")
+        .iter()
+        .filter_map(Value::as_str)
+        .enumerate()
+    {
+        if !matches!(kind, "Ingress" | "Egress") {
+            let path = format!("spec.policyTypes[{index}]");
+            errors.push(FieldError::not_supported(path, kind, &["Egress", "Ingress"]));
+        }
+    }
+    errors
+}
+
+fn check_port(errors: &mut Vec<FieldError>, port: &Value, path: &str) {
+    let protocol = text(port, "/protocol");
+    if !matches!(protocol, "" | "TCP" | "UDP" | "SCTP") {
+        errors.push(FieldError::not_supported(
+            format!("{path}.protocol"),
+            protocol,
+            &["SCTP", "TCP", "UDP"],
+        ));
+    }
+    if let Some(number) = port.get("port") {
+        crate::kinds::metadata::check_port_or_name(errors, Some(number), &format!("{path}.port"));
+    }
+    if let Some(end) = int(port, "/endPort") {
+        match int(port, "/port") {
+            None => {
+                let detail = "may not be specified when `port` is not specified";
+                errors.push(FieldError::invalid(format!("{path}.endPort"), end, detail));
+            }
+            Some(first) if end < first => {
+                let detail = "must be greater than or equal to `port`";
+                errors.push(FieldError::invalid(format!("{path}.endPort"), end, detail));
+            }
+            Some(_) => {}
+        }
+    }
+}
+
+fn check_peer(errors: &mut Vec<FieldError>, peer: &Value, path: &str) {
+    let has = |field: &str| peer.get(field).is_some_and(Value::is_object);
+    for field in ["podSelector", "namespaceSelector"] {
+        if let Some(selector) = peer.get(field) {
+            label_selector(errors, selector, &format!("{path}.{field}"));
+        }
+    }
+    if has("ipBlock") {
+        if has("podSelector") || has("namespaceSelector") {
+            let detail = "may not specify both ipBlock and another peer";
+            errors.push(FieldError::forbidden(path, detail));
+        }
+        let cidr = text(peer, "/ipBlock/cidr");
+        if cidr.is_empty() {
+            errors.push(FieldError::required(format!("{path}.ipBlock.cidr"), ""));
+        } else {
+            for complaint in names::cidr(cidr) {
+                errors.push(FieldError::invalid(
+                    format!("{path}.ipBlock.cidr"),
+                    cidr,
+                    &complaint,
+                ));
+            }
+        }
+    } else if !has("podSelector") && !has("namespaceSelector") {
+        errors.push(FieldError::required(path, "must specify a peer"));
+    }
+}

@@ -1,0 +1,83 @@
+//! A strategy put together from functions, for kinds that need little.
+
+use keelson_api::status::FieldError;
+use serde_json::Value;
+
+use super::{Strategy, update};
+
+/// What a plain kind does. Start from [`Plain::new`] and override fields.
+#[derive(Debug)]
+pub(super) struct Plain {
+    /// Cells of the row.
+    pub(super) row: fn(&Value, i64) -> Vec<Value>,
+    /// Fills defaults.
+    pub(super) default: fn(&mut Value),
+    /// Complaints about the object, on create and update alike.
+    pub(super) validate: fn(&Value) -> Vec<FieldError>,
+    /// Whether there is a status that only its subresource may write.
+    pub(super) status: bool,
+    /// Whether the generation counts changes of the spec.
+    pub(super) generation: bool,
+}
+
+impl Plain {
+    /// A kind without defaults, validation, status or generation.
+    pub(super) fn new(row: fn(&Value, i64) -> Vec<Value>) -> Self {
+        Self {
+            row,
+            default: |_| (),
+            validate: |_| Vec::new(),
+            status: false,
+            generation: false,
+        }
+    }
+
+    /// A kind with status and generation.
+    pub(super) fn with_status(row: fn(&Value, i64) -> Vec<Value>) -> Self {
+        Self {
+            status: true,
+            generation: true,
+            ..Self::new(row)
+        }
+    }
+}
+
+impl Strategy for Plain {
+    fn default(&self, object: &mut Value) {
+        (self.default)(object);
+    }
+
+    fn prepare_create(&self, object: &mut Value) {
+        if self.status {
+            update::clear_status(object);
+        }
+        if self.generation {
+            update::start_generation(object);
+        }
+        (self.default)(object);
+    }
+
+    fn prepare_update(&self, subresource: Option<&str>, old: &Value, new: &mut Value) {
+        if self.status {
+            update::without_generation(subresource, old, new);
+        }
+        if self.generation {
+            update::generation(old, new);
+        }
+    }
+
+    fn validate_create(&self, object: &Value) -> Vec<FieldError> {
+        (self.validate)(object)
+    }
+
+    fn validate_update(&self, subresource: Option<&str>, _: &Value, new: &Value) -> Vec<FieldError> {
+        if subresource == Some("status") {
+            return Vec::new();
+        }
+        (self.validate)(new)
+    }
+
+    fn row(&self, object: &Value, now: i64) -> Vec<Value> {
+        (self.row)(object, now)
+    }
+}

@@ -1,0 +1,185 @@
+//! CertificateSigningRequests.
+
+use std::collections::BTreeMap;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use keelson_api::status::FieldError;
+use keelson_api::time;
+use serde_json::{Value, json};
+
+use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
+use crate::kinds::json::{int, items, text};
+use crate::kinds::{Kind, Strategy, cells, update};
+
+const COLUMNS: &[ColumnDef] = &[
+    NAME,
+    AGE,
+    (
+        "SignerName",
+        "string",
+        0,
+        "signerName indicates the requested signer, and is a qualified name.",
+    ),
+    (
+        "Requestor",
+        "string",
+        0,
+        "username contains the name of the user that created the request.",
+    ),
+    (
+        "RequestedDuration",
+        "string",
+        0,
+        "expirationSeconds is the requested duration of validity.",
+    ),
+    ("Condition", "string", 0, "Current state of the request."),
+];
+
+pub(super) fn kind() -> Kind {
+    let (name, plural) = ("CertificateSigningRequest", "certificatesigningrequests");
+    describe::kind("certificates.k8s.io/v1", name, plural, COLUMNS, Request)
+        .cluster()
+        .short(&["csr"])
+        .status()
+        .same("approval", &["get", "patch", "update"])
+        .done()
+}
+
+#[derive(Debug)]
+struct Request;
+
+impl Strategy for Request {
+    fn prepare_create(&self, new: &mut Value) {
+        update::clear_status(new);
+    }
+
+    fn prepare_update(&self, subresource: Option<&str>, old: &Value, new: &mut Value) {
+        let conditions = new.pointer("/status/conditions").cloned();
+        update::keep(old, new, "spec");
+        match subresource {
+            // Approval may only add conditions; the certificate is the signer's.
+            Some("approval") => {
+                update::keep(old, new, "status");
+                if let Some(conditions) = conditions {
+                    if !new["status"].is_object() {
+                        new["status"] = json!({});
+                    }
+                    new["status"]["conditions"] = conditions;
+                }
+            }
+            Some("status") => {
+                let approvals = |object: &Value| -> Vec<Value> {
+                    let all = items(object, "/status/conditions");
+                    all.iter()
+                        .filter(|c| matches!(text(c, "/type"), "Approved" | "Denied"))
+                        .cloned()
+                        .collect()
+                };
+                let (kept, added) = (approvals(old), approvals(new));
+                if kept != added {
+                    let mut all = items(new, "/status/conditions").to_vec();
+                    all.retain(|condition| !matches!(text(condition, "/type"), "Approved" | "Denied"));
+                    all.splice(0..0, kept);
+                    new["status"]["conditions"] = Value::Array(all);
+                }
+            }
+            _ => update::keep(old, new, "status"),
+        }
+        let now = time::now_rfc3339();
+        let list = new
+            .pointer_mut("/status/conditions")
+            .and_then(Value::as_array_mut);
+        for condition in list.into_iter().flatten().filter_map(Value::as_object_mut) {
+            for field in ["lastUpdateTime", "lastTransitionTime"] {
+                super::super::json::set_default(condition, field, now.as_str());
+            }
+        }
+    }
+
+    fn validate_create(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        let request = STANDARD.decode(text(object, "/spec/request")).unwrap_or_default();
+        let pem = String::from_utf8_lossy(&request);
+        if !pem.contains("-----BEGIN CERTIFICATE REQUEST-----") {
+            let detail = "PEM block type must be CERTIFICATE REQUEST";
+            errors.push(FieldError::invalid(
+                "spec.request",
+                text(object, "/spec/request"),
+                detail,
+            ));
+        }
+        if items(object, "/spec/usages").is_empty() {
+            errors.push(FieldError::required("spec.usages", ""));
+        }
+        let signer = text(object, "/spec/signerName");
+        match signer.split_once('/') {
+            _ if signer.is_empty() => errors.push(FieldError::required("spec.signerName", "")),
+            None => {
+                let detail =
+                    "must be a fully qualified domain and path of the form 'example.com/signer-name'";
+                errors.push(FieldError::invalid("spec.signerName", signer, detail));
+            }
+            Some(_) => {}
+        }
+        if let Some(seconds) = int(object, "/spec/expirationSeconds")
+            && seconds < 600
+        {
+            let detail = "may not specify a duration less than 600 seconds (10 minutes)";
+            errors.push(FieldError::invalid("spec.expirationSeconds", seconds, detail));
+        }
+        errors
+    }
+
+    fn validate_update(&self, _: Option<&str>, _: &Value, new: &Value) -> Vec<FieldError> {
+        let has = |kind: &str| {
+            items(new, "/status/conditions")
+                .iter()
+                .any(|c| text(c, "/type") == kind)
+        };
+        if has("Approved") && has("Denied") {
+            let detail = "Approved and Denied conditions are mutually exclusive";
+            return vec![FieldError::invalid("status.conditions", "Denied", detail)];
+        }
+        Vec::new()
+    }
+
+    fn selectable_fields(&self, object: &Value) -> BTreeMap<String, String> {
+        BTreeMap::from([(
+            "spec.signerName".to_owned(),
+            text(object, "/spec/signerName").to_owned(),
+        )])
+    }
+
+    fn selectable_field_names(&self) -> &'static [&'static str] {
+        &["spec.signerName"]
+    }
+
+    fn row(&self, object: &Value, now: i64) -> Vec<Value> {
+        let duration = int(object, "/spec/expirationSeconds");
+        let duration = duration.map_or_else(|| "<none>".to_owned(), time::human_duration);
+        vec![
+            cells::name(object),
+            cells::age(object, now),
+            cells::text_or(object, "/spec/signerName", "<none>"),
+            Value::from(text(object, "/spec/username")),
+            Value::from(duration),
+            Value::from(state(object)),
+        ]
+    }
+}
+
+fn state(object: &Value) -> String {
+    let mut parts: Vec<&str> = items(object, "/status/conditions")
+        .iter()
+        .map(|condition| text(condition, "/type"))
+        .filter(|kind| matches!(*kind, "Approved" | "Denied" | "Failed"))
+        .collect();
+    if parts.is_empty() {
+        parts.push("Pending");
+    }
+    if !text(object, "/status/certificate").is_empty() {
+        parts.push("Issued");
+    }
+    parts.join(",")
+}
