@@ -9,6 +9,7 @@ use bytes::Bytes;
 use http::Method;
 use http_body_util::BodyExt;
 use serde::Deserialize;
+use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::frames::{Frame, Lines};
@@ -210,10 +211,29 @@ fn handle<T: Object>(
 
 fn decode<T: Object>(informer: &Informer<T>, text: &RawValue) -> Option<T> {
     serde_json::from_str(text.get())
+        .or_else(|_| without_nulls(text.get()))
         .inspect_err(
             |error| tracing::warn!(resource = informer.resource.plural, %error, "object not understood"),
         )
         .ok()
+}
+
+/// Some clients write nulls where Go's decoder reads "absent". Removing them takes time, so the object is first read
+/// as it is.
+fn without_nulls<T: Object>(text: &str) -> Result<T, serde_json::Error> {
+    fn prune(value: &mut Value) {
+        match value {
+            Value::Object(map) => map.retain(|_, value| {
+                prune(value);
+                !value.is_null()
+            }),
+            Value::Array(items) => items.iter_mut().for_each(prune),
+            _ => {}
+        }
+    }
+    let mut value: Value = serde_json::from_str(text)?;
+    prune(&mut value);
+    serde_json::from_str(&value.to_string())
 }
 
 fn selector_query<T>(informer: &Informer<T>) -> String {
@@ -226,4 +246,20 @@ fn selector_query<T>(informer: &Informer<T>) -> String {
 
 fn escape(text: &str) -> String {
     crate::controllers::api::segment(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::controllers::model::Pod;
+
+    #[test]
+    fn nulls_mean_absent() {
+        let text = r#"{"metadata":{"name":"p","labels":null},"spec":{"nodeName":null,"containers":null},
+            "status":{"phase":"Running","podIP":null,"conditions":[{"type":"Ready","status":"True","reason":null}]}}"#;
+        let informer = Informer::<Pod>::new(crate::controllers::api::resources::pods());
+        let pod = decode(&informer, serde_json::from_str(text).unwrap()).unwrap();
+        assert!(pod.is_ready() && pod.spec.node_name.is_empty());
+        assert!(decode(&informer, serde_json::from_str("[1]").unwrap()).is_none());
+    }
 }
