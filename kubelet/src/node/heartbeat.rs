@@ -22,6 +22,8 @@ const FULL_STATUS: Duration = Duration::from_mins(5);
 /// Time between attempts while the API or netd is not there yet: both start together with us, within a second, and
 /// neither can announce itself before it is reachable.
 const STARTING: Duration = Duration::from_millis(100);
+/// How long after the start a node that is not ready yet says nothing about it.
+const SETTLING: Duration = Duration::from_secs(3);
 /// How long start-up is given before attempts become rarer.
 const STARTING_FOR: Duration = Duration::from_secs(30);
 
@@ -74,7 +76,7 @@ impl Heartbeat {
         let mut sent: Option<Sent> = None;
         loop {
             let health = self.health().await;
-            let result = self.beat(&mut uid, &mut sent, &health).await;
+            let result = self.beat(started, &mut uid, &mut sent, &health).await;
             if let Err(error) = &result {
                 tracing::warn!(%error, "heartbeat");
                 if matches!(error, kube::Error::Api(status) if status.code == 404) {
@@ -83,7 +85,7 @@ impl Heartbeat {
                     sent = None;
                 }
             }
-            let settled = result.is_ok() && health.network_problem.is_none() && health.listening;
+            let settled = result.is_ok() && health.ready();
             let wait = if settled || started.elapsed() > STARTING_FOR {
                 BEAT
             } else {
@@ -95,6 +97,7 @@ impl Heartbeat {
 
     async fn beat(
         &self,
+        started: Instant,
         uid: &mut Option<String>,
         sent: &mut Option<Sent>,
         health: &Health,
@@ -114,7 +117,10 @@ impl Heartbeat {
                 fresh
             }
         };
-        self.send_status(sent, health).await?;
+        // A node that restarts its kubelet is not to be called lost, with all its pods, for the moment that takes.
+        if health.ready() || started.elapsed() > SETTLING {
+            self.send_status(sent, health).await?;
+        }
         lease::renew(&self.client, &self.node.name, &known).await
     }
 

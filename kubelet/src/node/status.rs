@@ -35,6 +35,13 @@ pub(super) struct Health {
     pub limits_problem: Option<String>,
 }
 
+impl Health {
+    /// Whether the node can take pods.
+    pub fn ready(&self) -> bool {
+        self.listening && self.network_problem.is_none()
+    }
+}
+
 /// Labels every node has.
 pub(super) fn labels(name: &str, facts: &Facts) -> BTreeMap<String, String> {
     [

@@ -138,7 +138,8 @@ fn terminated(ended: &Terminated) -> ContainerState {
         terminated: Some(ContainerStateTerminated {
             container_id: (!ended.id.is_empty()).then(|| container_id(&ended.id)),
             exit_code: ended.exit_code,
-            signal: ended.signal,
+            // Upstream's runtimes do not report it; it is in the exit code.
+            signal: None,
             reason: Some(ended.reason.clone()),
             message: ended.message.clone(),
             started_at: ended.started_at.map(Time),
