@@ -23,8 +23,9 @@ use crate::pod::state::ImagePhase;
 use crate::spec::{Role, container_resources, find};
 use crate::volume::{self, PodDir};
 
-/// How long a start waits for the first list of services.
+/// How long a start waits for the first list of services; a restart can do without.
 const SERVICES: Duration = Duration::from_secs(10);
+const SERVICES_RESTART: Duration = Duration::from_secs(1);
 
 /// Why a container does not run.
 #[derive(Debug)]
@@ -47,8 +48,18 @@ pub enum StartFailure {
     },
 }
 
+/// Why there is no environment.
+enum Gather {
+    /// The API cannot be asked.
+    Unreachable(String),
+    /// The API's answer does not do.
+    Config(String),
+}
+
 struct Start {
     context: Arc<Context>,
+    /// The run before this one.
+    previous: Option<String>,
     pod: Arc<Pod>,
     role: Role,
     container: Container,
@@ -69,8 +80,10 @@ impl Worker {
             record.image = ImagePhase::Unresolved;
             return;
         };
+        let previous = self.record(name).current.as_ref().map(|c| c.id.clone());
         let start = Start {
             context: self.context.clone(),
+            previous,
             pod: self.pod.clone(),
             role,
             container,
@@ -93,16 +106,23 @@ impl Worker {
 
 impl Start {
     async fn run(self) -> Result<ContainerState, StartFailure> {
-        let env = self.environment().await?;
+        let env = self.environment().await;
         tokio::task::spawn_blocking(move || {
-            let spec = self.specification(env)?;
+            let spec = match env {
+                Ok(env) => self.specification(env)?,
+                Err(Gather::Config(message)) => return Err(waiting("CreateContainerConfigError", message)),
+                Err(Gather::Unreachable(message)) => match self.previous_run() {
+                    Some(spec) => self.again(spec)?,
+                    None => return Err(waiting("CreateContainerConfigError", message)),
+                },
+            };
             self.create_and_start(&spec)
         })
         .await
         .map_err(|error| waiting("CreateContainerError", error.to_string()))?
     }
 
-    async fn environment(&self) -> Result<Vec<(String, String)>, StartFailure> {
+    async fn environment(&self) -> Result<Vec<(String, String)>, Gather> {
         let namespace = self.pod.metadata.namespace.as_deref().unwrap_or_default();
         let uid = self.pod.metadata.uid.as_deref().unwrap_or_default();
         let links = self
@@ -111,22 +131,62 @@ impl Start {
             .as_ref()
             .and_then(|s| s.enable_service_links)
             .unwrap_or(true);
-        let services = self.context.services.variables(namespace, links, SERVICES).await;
-        let config_error = |message: String| waiting("CreateContainerConfigError", message);
-        let services =
-            services.ok_or_else(|| config_error("services have not yet been read at least once".into()))?;
+        let patience = if self.previous.is_some() {
+            SERVICES_RESTART
+        } else {
+            SERVICES
+        };
+        let services = self.context.services.variables(namespace, links, patience).await;
+        let services = services
+            .ok_or_else(|| Gather::Unreachable("services have not yet been read at least once".into()))?;
         let mut objects = Objects::new();
         for (kind, name) in references(&self.container) {
-            let object = self
-                .context
-                .objects
-                .get(uid, kind, namespace, &name)
-                .await
-                .map_err(config_error)?;
-            objects.insert((kind, name), object);
+            let object = self.context.objects.get(uid, kind, namespace, &name).await;
+            objects.insert((kind, name), object.map_err(Gather::Unreachable)?);
         }
         environment(&self.pod, &self.container, &self.around, &objects, &services)
-            .map_err(|error| config_error(error.to_string()))
+            .map_err(|error| Gather::Config(error.to_string()))
+    }
+
+    /// What the run before was made from, if it was this image's.
+    fn previous_run(&self) -> Option<ContainerSpec> {
+        let state = self.context.runtime.container(self.previous.as_ref()?).ok()??;
+        (Some(&state.spec.image) == self.container.image.as_ref()).then_some(state.spec)
+    }
+
+    /// The same once more: a container is restarted though the API, which has its environment, is away.
+    fn again(&self, mut spec: ContainerSpec) -> Result<ContainerSpec, StartFailure> {
+        let files = self.files().map_err(|e| waiting("CreateContainerError", e))?;
+        for (source, target) in files {
+            // Only the termination log is new: the other files keep their names.
+            if let Some(mount) = spec
+                .mounts
+                .iter_mut()
+                .find(|m| m.target == target && m.source != source)
+                && mount.source.extension().is_some_and(|e| e == "termination")
+            {
+                mount.source = source;
+            }
+        }
+        spec.id = self.context.runtime.new_container_id();
+        spec.attempt = self.attempt;
+        spec.log_path = Some(self.log_path()?);
+        Ok(spec)
+    }
+
+    fn log_path(&self) -> Result<PathBuf, StartFailure> {
+        let directory = self.context.log_dir(&self.pod).join(&self.container.name);
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o755)
+            .create(&directory)
+            .map_err(|e| {
+                waiting(
+                    "CreateContainerError",
+                    format!("create {}: {e}", directory.display()),
+                )
+            })?;
+        Ok(directory.join(format!("{}.log", self.attempt)))
     }
 
     fn specification(&self, env: Vec<(String, String)>) -> Result<ContainerSpec, StartFailure> {
@@ -142,23 +202,7 @@ impl Start {
         )
         .map_err(|e| config_error(&e))?;
         let files = self.files().map_err(|e| waiting("CreateContainerError", e))?;
-        let log_path = self
-            .context
-            .log_dir(&self.pod)
-            .join(&self.container.name)
-            .join(format!("{}.log", self.attempt));
-        if let Some(parent) = log_path.parent() {
-            fs::DirBuilder::new()
-                .recursive(true)
-                .mode(0o755)
-                .create(parent)
-                .map_err(|e| {
-                    waiting(
-                        "CreateContainerError",
-                        format!("create {}: {e}", parent.display()),
-                    )
-                })?;
-        }
+        let log_path = self.log_path()?;
         let volumes: BTreeMap<String, PathBuf> = volume::paths(&self.pod, &self.dir);
         let read_only: BTreeSet<String> = volume::read_only(&self.pod);
         let hostname =
