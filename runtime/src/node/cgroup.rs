@@ -189,6 +189,13 @@ fn write_limits(path: &Path, resources: &Resources) -> Result<(), Error> {
     Ok(())
 }
 
+/// Restricts the devices of everything in a cgroup.
+pub(super) fn filter_devices(path: &Path, program: &[u64]) -> Result<(), Error> {
+    let what = || format!("filtering devices of cgroup {}", path.display());
+    let cgroup = File::open(path).map_err(Error::io(what()))?;
+    sys::attach_device_filter(cgroup.as_fd(), program).map_err(Error::io(what()))
+}
+
 /// Kills everything in a cgroup and below; an absent one has nothing.
 pub(super) fn kill(path: &Path) -> Result<(), Error> {
     match fs::write(path.join("cgroup.kill"), "1") {

@@ -165,7 +165,13 @@ fn make(
     let accounts = rootfs::accounts(rootfs.as_fd())?;
     let user = plan::resolve_user(&effective_user(&spec.user, bundle.as_ref()), &accounts)?;
     let cgroup = match &inner.cgroups {
-        Some(cgroups) => Some(cgroups.make_container(&sandbox.spec, &spec.id, &spec.resources)?),
+        Some(cgroups) => {
+            let path = cgroups.make_container(&sandbox.spec, &spec.id, &spec.resources)?;
+            if let Some(filter) = host_devices::filter(&spec) {
+                cgroup::filter_devices(&path, &filter)?;
+            }
+            Some(path)
+        }
         None => None,
     };
     let attach_point = directory.join("rootfs");

@@ -6,6 +6,7 @@ use std::path::Path;
 
 use super::{ContainerSpec, Error};
 use crate::launch::Device;
+use crate::plan::{DeviceRule, default_device_rules, device_filter};
 
 /// Directories below `/dev` that are no devices of the host, or a container's own (containerd's list).
 const SKIPPED: [&str; 8] = [
@@ -32,6 +33,16 @@ pub(super) fn wanted(spec: &ContainerSpec) -> Result<Vec<Device>, Error> {
         devices.push(device);
     }
     Ok(devices)
+}
+
+/// The device filter of a container's cgroup: the default and what it asks for. `None` for a privileged one, which may
+/// use every device.
+pub(super) fn filter(spec: &ContainerSpec) -> Option<Vec<u64>> {
+    let mut rules = default_device_rules();
+    for (host, target, access) in &spec.devices {
+        rules.extend(device(host, target).map(|device| DeviceRule::of(&device, access)));
+    }
+    (!spec.privileged).then(|| device_filter(&rules))
 }
 
 fn device(host: &Path, target: &Path) -> Option<Device> {

@@ -4,6 +4,7 @@
 mod capabilities;
 mod container;
 mod defaults;
+mod devices;
 mod seccomp;
 mod sysctl;
 mod user;
@@ -12,6 +13,7 @@ pub use capabilities::{
     ALL as ALL_CAPABILITIES, NAMES as CAPABILITY_NAMES, bit as capability_bit, set as capability_set,
 };
 pub use container::{BundleProcess, Context, container};
+pub use devices::{DeviceRule, default_device_rules, device_filter};
 pub use seccomp::{SeccompError, default_filter};
 pub use sysctl::sandbox_sysctls;
 pub use user::{Accounts, ResolvedUser, resolve as resolve_user};

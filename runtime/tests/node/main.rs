@@ -4,6 +4,7 @@
 
 mod basics;
 mod confinement;
+mod escapes;
 mod faults;
 mod logs;
 mod sessions;
