@@ -5,6 +5,8 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use http::{Method, Request};
 use keelson_control::{Config, pki};
 use kube::Client;
@@ -21,7 +23,11 @@ struct Cluster {
 impl Cluster {
     async fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let port = TcpListener::bind("127.0.0.1:0")
+            .unwrap()
+            .local_addr()
+            .unwrap()
+            .port();
         let address: SocketAddr = ([127, 0, 0, 1], port).into();
         let pki_dir = dir.path().join("pki");
         for node_name in ["n1", "n2"] {
@@ -49,9 +55,18 @@ impl Cluster {
         let task = tokio::spawn(keelson_control::run(config, async {
             let _ = stopped.await;
         }));
-        let cluster = Self { dir, address, stop, task };
+        let cluster = Self {
+            dir,
+            address,
+            stop,
+            task,
+        };
         let admin = cluster.certificate("admin").await;
-        cluster.eventually("ready", async || admin.ask(Method::GET, "/readyz", None).await.0 == 200).await;
+        cluster
+            .eventually("ready", async || {
+                admin.ask(Method::GET, "/readyz", None).await.0 == 200
+            })
+            .await;
         cluster
     }
 
@@ -99,8 +114,9 @@ impl Caller {
     async fn new(path: &Path, change: impl FnOnce(&mut Kubeconfig)) -> Self {
         let mut kubeconfig = Kubeconfig::read_from(path).unwrap();
         change(&mut kubeconfig);
-        let config =
-            kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.unwrap();
+        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+            .await
+            .unwrap();
         Self(Client::try_from(config).unwrap())
     }
 
@@ -108,19 +124,37 @@ impl Caller {
         self.with(method, path, body, &[]).await
     }
 
-    async fn with(&self, method: Method, path: &str, body: Option<Value>, headers: &[(&str, &str)]) -> (u16, Value) {
+    async fn with(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+        headers: &[(&str, &str)],
+    ) -> (u16, Value) {
         let patch = method == Method::PATCH;
         let mut request = Request::builder().method(method).uri(path);
-        let kind = if patch { "application/merge-patch+json" } else { "application/json" };
+        let kind = if patch {
+            "application/merge-patch+json"
+        } else {
+            "application/json"
+        };
         request = request.header("content-type", kind);
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
         let body = body.map(|body| body.to_string().into_bytes()).unwrap_or_default();
-        let Ok(response) = self.0.send(request.body(body.into()).unwrap()).await else { return (0, Value::Null) };
+        let Ok(response) = self.0.send(request.body(body.into()).unwrap()).await else {
+            return (0, Value::Null);
+        };
         let status = response.status().as_u16();
-        let bytes = http_body_util::BodyExt::collect(response.into_body()).await.unwrap().to_bytes();
-        (status, serde_json::from_slice(&bytes).unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into()))
+        let bytes = http_body_util::BodyExt::collect(response.into_body())
+            .await
+            .unwrap()
+            .to_bytes();
+        (
+            status,
+            serde_json::from_slice(&bytes).unwrap_or_else(|_| String::from_utf8_lossy(&bytes).into()),
+        )
     }
 
     async fn get(&self, path: &str) -> (u16, Value) {
@@ -143,7 +177,9 @@ async fn attacks() {
     let cluster = Cluster::start().await;
     let admin = cluster.certificate("admin").await;
     for namespace in ["tenant", "other"] {
-        let answer = admin.create("/api/v1/namespaces", json!({"metadata": {"name": namespace}})).await;
+        let answer = admin
+            .create("/api/v1/namespaces", json!({"metadata": {"name": namespace}}))
+            .await;
         assert_eq!(answer.0, 201, "{answer:?}");
     }
     strangers(&cluster).await;
@@ -160,18 +196,35 @@ async fn strangers(cluster: &Cluster) {
     let answer = anonymous.get("/api/v1/namespaces/default/pods").await;
     assert_eq!(
         (answer.0, message(&answer)),
-        (403, "pods is forbidden: User \"system:anonymous\" cannot list resource \"pods\" in API group \"\" in the \
-               namespace \"default\"")
+        (
+            403,
+            "pods is forbidden: User \"system:anonymous\" cannot list resource \"pods\" in API group \"\" in the \
+               namespace \"default\""
+        )
     );
     assert_eq!(anonymous.get("/metrics").await.0, 403);
-    for forged in ["x", "eyJhbGciOiJub25lIn0.eyJzdWIiOiJzeXN0ZW06YWRtaW4ifQ.", &"a".repeat(9000)] {
-        assert_eq!(cluster.token(Some(forged)).await.get("/version").await.0, 401, "{forged:.20}");
+    for forged in [
+        "x",
+        "eyJhbGciOiJub25lIn0.eyJzdWIiOiJzeXN0ZW06YWRtaW4ifQ.",
+        &"a".repeat(9000),
+    ] {
+        assert_eq!(
+            cluster.token(Some(forged)).await.get("/version").await.0,
+            401,
+            "{forged:.20}"
+        );
     }
 }
 
 async fn tenant(cluster: &Cluster, admin: &Caller) {
     let accounts = "/api/v1/namespaces/tenant/serviceaccounts";
-    assert_eq!(admin.create(accounts, json!({"metadata": {"name": "robot"}})).await.0, 201);
+    assert_eq!(
+        admin
+            .create(accounts, json!({"metadata": {"name": "robot"}}))
+            .await
+            .0,
+        201
+    );
     let answer = admin
         .create(&format!("{accounts}/robot/token"), json!({
             "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"expirationSeconds": 600},
@@ -181,8 +234,13 @@ async fn tenant(cluster: &Cluster, admin: &Caller) {
     let token = answer.1["status"]["token"].as_str().unwrap();
     let robot = cluster.token(Some(token)).await;
     let whoami = json!({"apiVersion": "authentication.k8s.io/v1", "kind": "SelfSubjectReview"});
-    let answer = robot.create("/apis/authentication.k8s.io/v1/selfsubjectreviews", whoami).await;
-    assert_eq!(answer.1["status"]["userInfo"]["username"], "system:serviceaccount:tenant:robot", "{answer:?}");
+    let answer = robot
+        .create("/apis/authentication.k8s.io/v1/selfsubjectreviews", whoami)
+        .await;
+    assert_eq!(
+        answer.1["status"]["userInfo"]["username"], "system:serviceaccount:tenant:robot",
+        "{answer:?}"
+    );
     assert_eq!(robot.get("/api/v1/namespaces/tenant/pods").await.0, 403);
 
     // As admin of one namespace it may do what `admin` says, there.
@@ -194,7 +252,12 @@ async fn tenant(cluster: &Cluster, admin: &Caller) {
     let bindings = format!("{RBAC}/namespaces/tenant/rolebindings");
     assert_eq!(admin.create(&bindings, binding.clone()).await.0, 201);
     assert_eq!(robot.get("/api/v1/namespaces/tenant/secrets").await.0, 200);
-    for path in ["/api/v1/namespaces/other/secrets", "/api/v1/secrets", "/api/v1/nodes", "/metrics"] {
+    for path in [
+        "/api/v1/namespaces/other/secrets",
+        "/api/v1/secrets",
+        "/api/v1/nodes",
+        "/metrics",
+    ] {
         assert_eq!(robot.get(path).await.0, 403, "{path}");
     }
 
@@ -204,13 +267,30 @@ async fn tenant(cluster: &Cluster, admin: &Caller) {
     cluster_admin["roleRef"]["name"] = "cluster-admin".into();
     let answer = robot.create(&bindings, cluster_admin.clone()).await;
     assert_eq!(answer.0, 403);
-    assert!(message(&answer).contains("is attempting to grant RBAC permissions not currently held"), "{answer:?}");
-    assert_eq!(robot.create(&format!("{RBAC}/clusterrolebindings"), cluster_admin).await.0, 403);
-    assert_eq!(robot.create(&format!("{RBAC}/namespaces/other/rolebindings"), binding).await.0, 403);
-    let role = |verb: &str| json!({
-        "metadata": {"name": "mine"},
-        "rules": [{"verbs": [verb], "apiGroups": [""], "resources": ["nodes"]}],
-    });
+    assert!(
+        message(&answer).contains("is attempting to grant RBAC permissions not currently held"),
+        "{answer:?}"
+    );
+    assert_eq!(
+        robot
+            .create(&format!("{RBAC}/clusterrolebindings"), cluster_admin)
+            .await
+            .0,
+        403
+    );
+    assert_eq!(
+        robot
+            .create(&format!("{RBAC}/namespaces/other/rolebindings"), binding)
+            .await
+            .0,
+        403
+    );
+    let role = |verb: &str| {
+        json!({
+            "metadata": {"name": "mine"},
+            "rules": [{"verbs": [verb], "apiGroups": [""], "resources": ["nodes"]}],
+        })
+    };
     let roles = format!("{RBAC}/namespaces/tenant/roles");
     assert_eq!(robot.create(&roles, role("get")).await.0, 403);
     let harmless = json!({
@@ -218,13 +298,22 @@ async fn tenant(cluster: &Cluster, admin: &Caller) {
     });
     assert_eq!(robot.create(&roles, harmless).await.0, 201);
     let patch = json!({"rules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]});
-    assert_eq!(robot.ask(Method::PATCH, &format!("{roles}/mine"), Some(patch)).await.0, 403);
+    assert_eq!(
+        robot
+            .ask(Method::PATCH, &format!("{roles}/mine"), Some(patch))
+            .await
+            .0,
+        403
+    );
 
     // Not by impersonation.
     for headers in [
         &[("Impersonate-User", "kubernetes-admin")][..],
         &[("Impersonate-User", "system:serviceaccount:other:default")],
-        &[("Impersonate-User", "system:serviceaccount:tenant:default"), ("Impersonate-Group", "system:masters")],
+        &[
+            ("Impersonate-User", "system:serviceaccount:tenant:default"),
+            ("Impersonate-Group", "system:masters"),
+        ],
     ] {
         let answer = robot.with(Method::GET, "/api/v1/nodes", None, headers).await;
         assert_eq!(answer.0, 403, "{headers:?}");
@@ -243,32 +332,79 @@ async fn tenant(cluster: &Cluster, admin: &Caller) {
     }
     assert_eq!(robot.get("/api/v1/nodes/n1/proxy/pods").await.0, 403);
 
+    // A token in a secret is the account's too, and lives in the secret.
+    let secret = json!({
+        "metadata": {"name": "t", "annotations": {"kubernetes.io/service-account.name": "robot"}},
+        "type": "kubernetes.io/service-account-token",
+    });
+    let answer = admin.create("/api/v1/namespaces/tenant/secrets", secret).await;
+    assert_eq!(answer.0, 201, "{answer:?}");
+    let decoded = STANDARD
+        .decode(answer.1["data"]["token"].as_str().unwrap())
+        .unwrap();
+    let legacy = cluster.token(Some(std::str::from_utf8(&decoded).unwrap())).await;
+    assert_eq!(legacy.get("/api/v1/namespaces/tenant/secrets").await.0, 200);
+    assert_eq!(
+        admin
+            .ask(Method::DELETE, "/api/v1/namespaces/tenant/secrets/t", None)
+            .await
+            .0,
+        200
+    );
+    assert_eq!(legacy.get("/api/v1/namespaces/tenant/secrets").await.0, 401);
+
     // The token ends with its account.
-    assert_eq!(admin.ask(Method::DELETE, &format!("{accounts}/robot"), None).await.0, 200);
+    assert_eq!(
+        admin
+            .ask(Method::DELETE, &format!("{accounts}/robot"), None)
+            .await
+            .0,
+        200
+    );
     assert_eq!(robot.get("/api/v1/namespaces/tenant/secrets").await.0, 401);
 }
 
 async fn node(cluster: &Cluster, admin: &Caller) {
-    let (one, two) = (cluster.certificate("kubelet-n1").await, cluster.certificate("kubelet-n2").await);
+    let (one, two) = (
+        cluster.certificate("kubelet-n1").await,
+        cluster.certificate("kubelet-n2").await,
+    );
     for (caller, name) in [(&one, "n1"), (&two, "n2")] {
-        let answer = caller.create("/api/v1/nodes", json!({"metadata": {"name": name}})).await;
+        let answer = caller
+            .create("/api/v1/nodes", json!({"metadata": {"name": name}}))
+            .await;
         assert_eq!(answer.0, 201, "{answer:?}");
     }
     assert_eq!(one.get("/api/v1/nodes/n1").await.0, 200);
     assert_eq!(one.get("/api/v1/nodes/n2").await.0, 403);
     assert_eq!(one.get("/api/v1/nodes").await.0, 403);
     let status = json!({"status": {"nodeInfo": {"kubeletVersion": "x"}}});
-    assert_eq!(one.ask(Method::PATCH, "/api/v1/nodes/n2/status", Some(status)).await.0, 403);
+    assert_eq!(
+        one.ask(Method::PATCH, "/api/v1/nodes/n2/status", Some(status))
+            .await
+            .0,
+        403
+    );
     let taints = json!({"spec": {"taints": null}});
-    assert_eq!(one.ask(Method::PATCH, "/api/v1/nodes/n1", Some(taints)).await.0, 403);
+    assert_eq!(
+        one.ask(Method::PATCH, "/api/v1/nodes/n1", Some(taints)).await.0,
+        403
+    );
 
     let secrets = "/api/v1/namespaces/tenant/secrets";
     for name in ["mine", "theirs"] {
-        assert_eq!(admin.create(secrets, json!({"metadata": {"name": name}})).await.0, 201);
+        assert_eq!(
+            admin.create(secrets, json!({"metadata": {"name": name}})).await.0,
+            201
+        );
     }
     cluster
         .eventually("provided with a service account", async || {
-            admin.get("/api/v1/namespaces/tenant/serviceaccounts/default").await.0 == 200
+            admin
+                .get("/api/v1/namespaces/tenant/serviceaccounts/default")
+                .await
+                .0
+                == 200
         })
         .await;
     for (pod, node, secret) in [("p1", "n1", "mine"), ("p2", "n2", "theirs")] {
@@ -286,28 +422,74 @@ async fn node(cluster: &Cluster, admin: &Caller) {
     assert_eq!(one.get(&format!("{secrets}/mine")).await.0, 200);
     assert_eq!(one.get(&format!("{secrets}/theirs")).await.0, 403);
     assert_eq!(one.get(secrets).await.0, 403);
-    assert_eq!(one.get("/api/v1/namespaces/tenant/configmaps/kube-root-ca.crt").await.0, 200);
+    assert_eq!(
+        one.get("/api/v1/namespaces/tenant/configmaps/kube-root-ca.crt")
+            .await
+            .0,
+        200
+    );
     assert_eq!(one.get("/api/v1/pods").await.0, 403);
-    assert_eq!(one.get("/api/v1/pods?fieldSelector=spec.nodeName%3Dn2").await.0, 403);
+    assert_eq!(
+        one.get("/api/v1/pods?fieldSelector=spec.nodeName%3Dn2").await.0,
+        403
+    );
     let own = one.get("/api/v1/pods?fieldSelector=spec.nodeName%3Dn1").await;
-    assert_eq!((own.0, own.1["items"].as_array().map(Vec::len)), (200, Some(1)), "{own:?}");
+    assert_eq!(
+        (own.0, own.1["items"].as_array().map(Vec::len)),
+        (200, Some(1)),
+        "{own:?}"
+    );
     let theirs = "/api/v1/namespaces/tenant/pods/p2";
     let status = json!({"status": {"phase": "Failed"}});
-    assert_eq!(one.ask(Method::PATCH, &format!("{theirs}/status"), Some(status.clone())).await.0, 403);
+    assert_eq!(
+        one.ask(Method::PATCH, &format!("{theirs}/status"), Some(status.clone()))
+            .await
+            .0,
+        403
+    );
     assert_eq!(one.ask(Method::DELETE, theirs, None).await.0, 403);
-    assert_eq!(one.ask(Method::PATCH, "/api/v1/namespaces/tenant/pods/p1/status", Some(status)).await.0, 200);
+    assert_eq!(
+        one.ask(
+            Method::PATCH,
+            "/api/v1/namespaces/tenant/pods/p1/status",
+            Some(status)
+        )
+        .await
+        .0,
+        200
+    );
 
     let leases = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
-    assert_eq!(one.create(leases, json!({"metadata": {"name": "n1"}, "spec": {}})).await.0, 201);
-    assert_eq!(one.create(leases, json!({"metadata": {"name": "n2"}, "spec": {}})).await.0, 403);
+    assert_eq!(
+        one.create(leases, json!({"metadata": {"name": "n1"}, "spec": {}}))
+            .await
+            .0,
+        201
+    );
+    assert_eq!(
+        one.create(leases, json!({"metadata": {"name": "n2"}, "spec": {}}))
+            .await
+            .0,
+        403
+    );
 
-    let token = |bound: Value| json!({
-        "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"boundObjectRef": bound},
-    });
+    let token = |bound: Value| {
+        json!({
+            "apiVersion": "authentication.k8s.io/v1", "kind": "TokenRequest", "spec": {"boundObjectRef": bound},
+        })
+    };
     let uid = own.1["items"][0]["metadata"]["uid"].clone();
     let path = "/api/v1/namespaces/tenant/serviceaccounts/default/token";
     let bound = json!({"apiVersion": "v1", "kind": "Pod", "name": "p1", "uid": uid});
     assert_eq!(one.create(path, token(bound)).await.0, 201);
+    let others = admin.get(theirs).await.1["metadata"]["uid"].clone();
+    let bound = json!({"apiVersion": "v1", "kind": "Pod", "name": "p2", "uid": others});
+    assert_eq!(one.create(path, token(bound)).await.0, 403);
+    assert_eq!(
+        one.create(path, token(Value::Null)).await.0,
+        403,
+        "a node's tokens are bound to its pods"
+    );
 }
 
 /// Created all at once, no two Services share an address or a port.
@@ -324,14 +506,20 @@ async fn services(admin: &Caller) {
     for answer in &made {
         assert_eq!(answer.0, 201, "{answer:?}");
         let spec = &answer.1["spec"];
-        assert!(seen.insert(spec["clusterIP"].to_string()) && seen.insert(spec["ports"][0]["nodePort"].to_string()));
+        assert!(
+            seen.insert(spec["clusterIP"].to_string())
+                && seen.insert(spec["ports"][0]["nodePort"].to_string())
+        );
     }
     let taken = json!({
         "metadata": {"name": "dns"}, "spec": {"clusterIP": "10.43.0.10", "ports": [{"port": 53}]},
     });
     let answer = admin.create("/api/v1/namespaces/tenant/services", taken).await;
     assert_eq!(answer.0, 422);
-    assert!(message(&answer).contains("provided IP is already allocated"), "{answer:?}");
+    assert!(
+        message(&answer).contains("provided IP is already allocated"),
+        "{answer:?}"
+    );
 }
 
 /// The controllers' and the scheduler's default roles are enough for their work.
@@ -347,16 +535,25 @@ async fn workloads(cluster: &Cluster, admin: &Caller) {
             },
         },
     });
-    let answer = admin.create("/apis/apps/v1/namespaces/tenant/deployments", deployment).await;
+    let answer = admin
+        .create("/apis/apps/v1/namespaces/tenant/deployments", deployment)
+        .await;
     assert_eq!(answer.0, 201, "{answer:?}");
     let pods = "/api/v1/namespaces/tenant/pods?labelSelector=app%3Dweb";
     cluster
         .eventually("running two pods", async || {
             let list = admin.get(pods).await.1;
             let pods = list["items"].as_array().cloned().unwrap_or_default();
-            pods.len() == 2 && pods.iter().all(|pod| pod["spec"]["volumes"][0]["projected"].is_object())
+            pods.len() == 2
+                && pods
+                    .iter()
+                    .all(|pod| pod["spec"]["volumes"][0]["projected"].is_object())
         })
         .await;
     let status = "/apis/apps/v1/namespaces/tenant/deployments/web";
-    cluster.eventually("counted", async || admin.get(status).await.1["status"]["replicas"] == 2).await;
+    cluster
+        .eventually("counted", async || {
+            admin.get(status).await.1["status"]["replicas"] == 2
+        })
+        .await;
 }

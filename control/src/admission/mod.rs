@@ -22,20 +22,24 @@ mod service_allocator;
 mod taint_nodes_by_condition;
 #[cfg(test)]
 mod tests;
+mod token_secrets;
 
 use std::sync::Arc;
 
 use keelson_api::status::Status;
+use serde_json::Value;
 
 use crate::Config;
-use crate::auth::Authorizer;
 use crate::auth::rbac::check_escalation;
+use crate::auth::{Authorizer, UserInfo};
+use crate::kinds::Kind;
 use crate::object::Reader;
 
 pub use request::{Operation, Request};
 
 use self::resource_quota::Quotas;
 use self::service_allocator::ServiceAllocator;
+use self::token_secrets::TokenSecrets;
 
 /// What plug-ins look things up in.
 #[derive(Debug)]
@@ -49,6 +53,7 @@ struct Context {
 pub struct Chain {
     context: Context,
     services: ServiceAllocator,
+    token_secrets: TokenSecrets,
     quotas: Quotas,
 }
 
@@ -57,9 +62,11 @@ impl Chain {
     pub fn new(config: &Config, reader: Arc<dyn Reader>, authorizer: Arc<Authorizer>) -> Self {
         let services = ServiceAllocator::new(config, reader.clone());
         let quotas = Quotas::new(reader.clone());
+        let token_secrets = TokenSecrets::new(config, reader.clone());
         Self {
             context: Context { reader, authorizer },
             services,
+            token_secrets,
             quotas,
         }
     }
@@ -78,6 +85,7 @@ impl Chain {
         default_toleration_seconds::admit(request);
         default_storage_class::admit(context, request);
         runtime_class::admit(context, request)?;
+        self.token_secrets.admit(request)?;
         self.services.admit(request)?;
         Ok(Vec::new())
     }
@@ -110,6 +118,31 @@ impl Chain {
         // Last, so that nothing is counted that somebody else refuses.
         self.quotas.admit(request)?;
         Ok(warnings)
+    }
+
+    /// Checks a `TokenRequest` for the service account `namespace/name`; `kind` is the account's. There is nothing to
+    /// settle, because nothing is stored.
+    pub fn token(
+        &self,
+        user: &UserInfo,
+        kind: &Kind,
+        namespace: &str,
+        name: &str,
+        object: &mut Value,
+    ) -> Result<(), Status> {
+        let request = Request {
+            user,
+            operation: Operation::Create,
+            kind,
+            subresource: "token",
+            namespace,
+            name,
+            old: None,
+            object: Some(object),
+            dry_run: false,
+        };
+        namespace_lifecycle::admit(&self.context, &request)?;
+        node_restriction::admit(&self.context, &request)
     }
 
     /// A write that was admitted in `mutate` has been stored (`true`; `Reader` shows it by now) or has failed
