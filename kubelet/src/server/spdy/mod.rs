@@ -7,6 +7,8 @@
 //! - [`headers`]: header blocks and their compression; pure.
 //! - [`connection`]: the connection's tasks, and [`Stream`]s.
 
+#[cfg(test)]
+pub(super) mod client;
 mod connection;
 mod dictionary;
 mod frame;

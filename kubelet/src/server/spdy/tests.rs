@@ -1,108 +1,22 @@
-use bytes::{BufMut, Bytes, BytesMut};
-use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress};
+use bytes::Bytes;
+use flate2::{Compress, Compression, FlushCompress};
 use proptest::prelude::*;
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::DuplexStream;
 
+use super::client::{Client, Got};
 use super::dictionary::dictionary;
-use super::frame::{self, HEAD};
+use super::frame;
 use super::headers::{Decoder, Encoder, Headers};
 use super::*;
 
-/// A client as moby/spdystream is one.
-struct Client {
-    io: DuplexStream,
-    packer: Encoder,
-    unpacker: Decompress,
-}
-
-/// A frame that the client got.
-#[derive(Debug, PartialEq, Eq)]
-enum Got {
-    Reply(u32),
-    Data(u32, Vec<u8>, bool),
-    Other(u16, Vec<u8>),
-    End,
-}
-
-impl Client {
-    fn connect() -> (Self, Connection) {
-        let (io, server) = tokio::io::duplex(16 << 10);
-        let client = Self {
-            io,
-            packer: Encoder::new(),
-            unpacker: Decompress::new(true),
-        };
-        (client, Connection::new(server))
-    }
-
-    async fn raw(&mut self, bytes: &[u8]) {
-        self.io.write_all(bytes).await.unwrap();
-    }
-
-    async fn control(&mut self, kind: u16, flags: u8, body: &[u8]) {
-        let mut frame = BytesMut::new();
-        frame.put_u16(0x8003);
-        frame.put_u16(kind);
-        frame.put_u8(flags);
-        frame.put_uint(body.len() as u64, 3);
-        frame.put_slice(body);
-        self.raw(&frame).await;
-    }
-
-    async fn open(&mut self, id: u32, fin: bool, headers: &[(&str, &str)]) {
-        let headers = headers
-            .iter()
-            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
-            .collect();
-        let mut body = [id.to_be_bytes(), [0; 4]].concat();
-        body.extend_from_slice(&[0, 0]);
-        body.extend_from_slice(&self.packer.encode(&Headers(headers)));
-        self.control(1, u8::from(fin), &body).await;
-    }
-
-    async fn data(&mut self, id: u32, data: &[u8], fin: bool) {
-        self.raw(&frame::data_head(id, data.len(), fin)).await;
-        self.raw(data).await;
-    }
-
-    async fn get(&mut self) -> Got {
-        let mut head = [0; HEAD];
-        if self.io.read_exact(&mut head).await.is_err() {
-            return Got::End;
-        }
-        let length = u32::from_be_bytes([0, head[5], head[6], head[7]]) as usize;
-        let mut body = vec![0; length];
-        self.io.read_exact(&mut body).await.unwrap();
-        let first = u32::from_be_bytes([head[0], head[1], head[2], head[3]]);
-        if head[0] & 0x80 == 0 {
-            return Got::Data(first, body, head[4] & 1 == 1);
-        }
-        match first as u16 {
-            2 => {
-                let mut block = Vec::with_capacity(1024);
-                let packed = &body[4..];
-                if let Err(error) = self
-                    .unpacker
-                    .decompress_vec(packed, &mut block, FlushDecompress::Sync)
-                {
-                    assert!(error.needs_dictionary().is_some());
-                    self.unpacker.set_dictionary(&dictionary()).unwrap();
-                    let used = self.unpacker.total_in() as usize;
-                    self.unpacker
-                        .decompress_vec(&packed[used..], &mut block, FlushDecompress::Sync)
-                        .unwrap();
-                }
-                assert_eq!(block, [0; 4]);
-                Got::Reply(u32::from_be_bytes([body[0], body[1], body[2], body[3]]))
-            }
-            kind => Got::Other(kind, body),
-        }
-    }
+fn connect() -> (Client<DuplexStream>, Connection) {
+    let (io, server) = tokio::io::duplex(16 << 10);
+    (Client::new(io), Connection::new(server))
 }
 
 #[tokio::test]
 async fn streams_both_ways() {
-    let (mut client, mut server) = Client::connect();
+    let (mut client, mut server) = connect();
     client
         .open(1, false, &[("streamtype", "data"), ("port", "80")])
         .await;
@@ -143,7 +57,7 @@ async fn streams_both_ways() {
 
 #[tokio::test]
 async fn large_frames_come_in_pieces_and_a_slow_consumer_holds_the_client_back() {
-    let (mut client, mut server) = Client::connect();
+    let (mut client, mut server) = connect();
     client.open(1, false, &[]).await;
     let mut stream = server.accept().await.unwrap();
     let sending = tokio::spawn(async move {
@@ -162,7 +76,7 @@ async fn large_frames_come_in_pieces_and_a_slow_consumer_holds_the_client_back()
 
 #[tokio::test]
 async fn a_client_that_hangs_up_is_noticed() {
-    let (mut client, mut server) = Client::connect();
+    let (mut client, mut server) = connect();
     client.open(1, false, &[]).await;
     let mut stream = server.accept().await.unwrap();
     drop(client);
@@ -195,7 +109,7 @@ async fn hostile_frames_end_only_the_connection() {
         ("short headers", 8, vec![1]),
     ];
     for (what, kind, body) in cases {
-        let (mut client, mut server) = Client::connect();
+        let (mut client, mut server) = connect();
         client.control(kind, 0, &body).await;
         assert!(server.accept().await.is_none(), "{what}");
     }
@@ -204,12 +118,12 @@ async fn hostile_frames_end_only_the_connection() {
         &[0x80, 3, 0, 1, 0, 0xff, 0xff, 0xff],
         &[0; 8],
     ] {
-        let (mut client, mut server) = Client::connect();
+        let (mut client, mut server) = connect();
         client.raw(raw).await;
         assert!(server.accept().await.is_none(), "{raw:?}");
     }
     // Harmless: data for an unknown stream, unknown kinds, window updates and settings.
-    let (mut client, mut server) = Client::connect();
+    let (mut client, mut server) = connect();
     client.data(99, b"x", false).await;
     assert!(matches!(client.get().await, Got::Other(3, _)));
     client.control(9, 0, &[0; 8]).await;

@@ -1,0 +1,263 @@
+//! Exec and attach, over both protocols.
+
+use std::time::Duration;
+
+use futures::{SinkExt, StreamExt};
+use serde_json::Value;
+use tokio::net::TcpStream;
+use tokio_rustls::client::TlsStream;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+
+use super::support::Host;
+use crate::server::spdy::client::{Client, Got};
+
+type Socket = WebSocketStream<TlsStream<TcpStream>>;
+const V5: &str = "v5.channel.k8s.io";
+
+/// Outputs and status of a session that ends by itself.
+async fn finish(socket: &mut Socket) -> (String, String, Value) {
+    let mut channels = [const { Vec::new() }; 4];
+    loop {
+        match tokio::time::timeout(Duration::from_secs(20), socket.next()).await.expect("no end") {
+            Some(Ok(Message::Binary(bytes))) => channels[usize::from(bytes[0])].extend_from_slice(&bytes[1..]),
+            Some(Ok(Message::Close(frame))) => {
+                assert_eq!(u16::from(frame.unwrap().code), 1000);
+                break;
+            }
+            Some(Ok(_)) => {}
+            other => panic!("{other:?}"),
+        }
+    }
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    (text(&channels[1]), text(&channels[2]), serde_json::from_slice(&channels[3]).unwrap())
+}
+
+fn path(query: &str, command: &[&str]) -> String {
+    let command: String = command.iter().map(|word| format!("&command={}", word.replace(' ', "%20").replace('&', "%26"))).collect();
+    format!("/exec/default/pod/main?{query}{command}")
+}
+
+/// Whether any process on this machine has these words in its command line.
+fn exists(words: &str) -> bool {
+    std::fs::read_dir("/proc").unwrap().flatten().any(|entry| {
+        let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
+        String::from_utf8_lossy(&line).replace('\0', " ").contains(words)
+    })
+}
+
+async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    for _ in 0..500 {
+        if condition() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    panic!("never: {what}");
+}
+
+#[tokio::test]
+async fn outputs_and_exit_codes() {
+    let host = Host::new().await;
+    host.start("sleep 1000", |_| {});
+    let path = path("output=1&error=1", &["sh", "-c", "echo out; echo err >&2; exit 7"]);
+    let mut socket = host.websocket(&path, V5).await.unwrap();
+    let (out, err, status) = finish(&mut socket).await;
+    assert_eq!((out.as_str(), err.as_str()), ("out\n", "err\n"));
+    assert_eq!(status["reason"], "NonZeroExitCode");
+    assert_eq!(status["details"]["causes"][0], serde_json::json!({"reason": "ExitCode", "message": "7"}));
+
+    for protocol in [V5, "v4.channel.k8s.io"] {
+        let mut socket = host.websocket(&self::path("output=1", &["true"]), protocol).await.unwrap();
+        assert_eq!(finish(&mut socket).await.2["status"], "Success");
+    }
+    let mut socket = host.websocket(&self::path("output=1", &["no-such-program"]), V5).await.unwrap();
+    let status = finish(&mut socket).await.2;
+    assert_eq!(status["reason"], "InternalError");
+    assert!(status["message"].as_str().unwrap().contains("executable file not found in $PATH"), "{status}");
+}
+
+#[tokio::test]
+async fn stdin_ends_and_output_goes_on() {
+    let host = Host::new().await;
+    host.start("sleep 1000", |_| {});
+    let script = "cat | wc -c; echo done";
+    let mut socket = host.websocket(&path("input=1&output=1&error=1", &["sh", "-c", script]), V5).await.unwrap();
+    let piece = [&[0u8][..], &[b'x'; 30_000]].concat();
+    for _ in 0..20 {
+        socket.send(Message::Binary(piece.clone().into())).await.unwrap();
+    }
+    socket.send(Message::Binary(vec![255, 0].into())).await.unwrap();
+    let (out, _, status) = finish(&mut socket).await;
+    assert_eq!(out, "600000\ndone\n");
+    assert_eq!(status["status"], "Success");
+}
+
+#[tokio::test]
+async fn a_megabyte_through_cat_and_back() {
+    let host = Host::new().await;
+    host.start("sleep 1000", |_| {});
+    let socket = host.websocket(&path("input=1&output=1", &["cat"]), V5).await.unwrap();
+    let (mut sink, mut stream) = socket.split();
+    let sending = tokio::spawn(async move {
+        for n in 0..64u8 {
+            let piece = [&[0u8][..], &[n; 32 << 10]].concat();
+            sink.send(Message::Binary(piece.into())).await.unwrap();
+        }
+        sink.send(Message::Binary(vec![255, 0].into())).await.unwrap();
+        sink
+    });
+    let mut all = Vec::new();
+    while let Some(Ok(message)) = stream.next().await {
+        if let Message::Binary(bytes) = message
+            && bytes[0] == 1
+        {
+            all.extend_from_slice(&bytes[1..]);
+        }
+    }
+    drop(sending.await.unwrap());
+    assert_eq!(all.len(), 2 << 20);
+    assert!(all.chunks(32 << 10).enumerate().all(|(n, piece)| piece.iter().all(|byte| usize::from(*byte) == n)));
+}
+
+#[tokio::test]
+async fn terminals_have_a_size() {
+    let host = Host::new().await;
+    host.start("sleep 1000", |_| {});
+    let path = path("input=1&output=1&tty=1", &["sh", "-c", "read go; stty size"]);
+    let mut socket = host.websocket(&path, V5).await.unwrap();
+    socket.send(Message::Binary([&[4u8][..], br#"{"Width":123,"Height":45}"#].concat().into())).await.unwrap();
+    socket.send(Message::Binary(b"\0go\n".to_vec().into())).await.unwrap();
+    let (out, _, status) = finish(&mut socket).await;
+    assert!(out.contains("45 123"), "{out:?}");
+    assert_eq!(status["status"], "Success");
+}
+
+#[tokio::test]
+async fn a_client_that_goes_away_leaves_no_process() {
+    let host = Host::new().await;
+    host.start("sleep 1000", |_| {});
+    for round in 0..3 {
+        let marker = format!("sleep 98765{round}");
+        let path = path("input=1&output=1", &["sh", "-c", &format!("{marker}; true")]);
+        let socket = host.websocket(&path, V5).await.unwrap();
+        until("started", || exists(&marker)).await;
+        drop(socket);
+        until("killed", || !exists(&format!("{marker}; true"))).await;
+    }
+}
+
+#[tokio::test]
+async fn endless_output_to_a_client_that_does_not_read_is_held_back() {
+    let resident = || {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap().to_owned();
+        line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
+    };
+    let host = Host::new().await;
+    host.start("sleep 1000", |_| {});
+    let mut sockets = Vec::new();
+    let before = resident();
+    for _ in 0..4 {
+        sockets.push(host.websocket(&path("output=1", &["yes", "endless-marker"]), V5).await.unwrap());
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 20 << 10, "{grown} KiB");
+    assert_eq!(host.get("/healthz").await.0, 200);
+    drop(sockets);
+    until("killed", || !exists("yes endless-marker")).await;
+}
+
+#[tokio::test]
+async fn refusals_come_before_the_upgrade() {
+    let host = Host::new().await;
+    let refused = async |path: &str| host.websocket(path, V5).await.err().unwrap();
+    assert_eq!(refused("/exec/default/nobody/main?output=1&command=ls").await, (404, "pod does not exist".to_owned()));
+    assert_eq!(refused("/exec/default/pod/wrong-uid/main?output=1&command=ls").await.0, 404);
+    assert_eq!(refused("/exec/default/pod/main?output=1&command=ls").await, (500, "container not found (\"main\")".to_owned()));
+    host.start("sleep 1000", |_| {});
+    assert_eq!(refused("/exec/default/pod/main?command=ls").await.0, 400);
+    assert_eq!(refused("/exec/default/pod/main?output=1").await.0, 400);
+    let no_upgrade = host.get("/exec/default/pod/main?output=1&command=ls").await;
+    assert_eq!(no_upgrade, (400, "Upgrade request required".to_owned()));
+}
+
+#[tokio::test]
+async fn hostile_frames_drop_only_that_client() {
+    let host = Host::new().await;
+    host.start("sleep 1000", |_| {});
+    let query = path("input=1&output=1", &["sh", "-c", "cat; sleep 4321"]);
+    for hostile in [
+        vec![0xffu8; 64],
+        vec![0x82, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0],
+        vec![0x82, 0x05, b'u', b'n', b'm', b's', b'k'],
+    ] {
+        let mut socket = host.websocket(&query, V5).await.unwrap();
+        tokio::io::AsyncWriteExt::write_all(socket.get_mut(), &hostile).await.unwrap();
+        while let Some(Ok(message)) = tokio::time::timeout(Duration::from_secs(5), socket.next()).await.unwrap() {
+            assert!(!message.is_binary());
+        }
+    }
+    // Unknown channels and nonsense sizes are ignored.
+    let mut socket = host.websocket(&path("input=1&output=1", &["cat"]), V5).await.unwrap();
+    for odd in [&[77u8, 1][..], &[], &[4, b'{'], &[255], &[255, 9], &[3, 3]] {
+        socket.send(Message::Binary(odd.to_vec().into())).await.unwrap();
+    }
+    socket.send(Message::Binary(b"\0ok".to_vec().into())).await.unwrap();
+    socket.send(Message::Binary(vec![255, 0].into())).await.unwrap();
+    assert_eq!(finish(&mut socket).await.0, "ok");
+    until("killed", || !exists("cat; sleep 4321")).await;
+}
+
+#[tokio::test]
+async fn spdy_exec() {
+    let host = Host::new().await;
+    host.start("sleep 1000", |_| {});
+    let script = "cat; echo err >&2; exit 3";
+    let io = host.spdy(&path("input=1&output=1&error=1", &["sh", "-c", script]), "v4.channel.k8s.io").await;
+    let mut client = Client::new(io);
+    for (id, kind) in [(1, "error"), (3, "stdin"), (5, "stdout"), (7, "stderr")] {
+        client.open(id, false, &[("streamtype", kind)]).await;
+        assert_eq!(client.get().await, Got::Reply(id));
+    }
+    client.data(3, b"hello", true).await;
+    let (mut outputs, mut ended) = (std::collections::BTreeMap::<u32, Vec<u8>>::new(), 0);
+    loop {
+        match client.get().await {
+            Got::Data(id, data, fin) => {
+                outputs.entry(id).or_default().extend_from_slice(&data);
+                ended += u32::from(fin);
+            }
+            Got::Other(7, _) => break,
+            other => panic!("{other:?}"),
+        }
+    }
+    assert_eq!(ended, 3);
+    assert_eq!((&outputs[&5][..], &outputs[&7][..]), (&b"hello"[..], &b"err\n"[..]));
+    let status: Value = serde_json::from_slice(&outputs[&1]).unwrap();
+    assert_eq!(status["details"]["causes"][0]["message"], "3");
+}
+
+#[tokio::test]
+async fn attach_sees_output_and_feeds_stdin() {
+    let host = Host::new().await;
+    host.start("while read line; do echo got $line; [ $line = end ] && exit 5; done", |spec| spec.stdin = true);
+    let mut socket = host.websocket("/attach/default/pod/main?input=1&output=1&error=1", V5).await.unwrap();
+    socket.send(Message::Binary(b"\0one\nend\n".to_vec().into())).await.unwrap();
+    let (out, _, status) = finish(&mut socket).await;
+    assert_eq!(out, "got one\ngot end\n");
+    assert_eq!(status["status"], "Success", "attach reports no exit code");
+}
+
+#[tokio::test]
+async fn run_returns_output() {
+    let host = Host::new().await;
+    host.start("sleep 1000", |_| {});
+    let run = async |command: &str| {
+        let head = format!("POST /run/default/pod/main?cmd={command} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
+        super::support::request(host.connect().await, &head).await.unwrap()
+    };
+    assert_eq!(run("echo%20hello").await, (200, "hello\n".to_owned()));
+    assert_eq!(run("ls%20/nowhere").await.0, 500);
+}
