@@ -129,5 +129,5 @@ fn is_full(file: &File, start: u64, end: u64) -> io::Result<bool> {
     let mut head = [0; RECORD_HEAD];
     let length = (end - start).min(RECORD_HEAD as u64) as usize;
     file.read_exact_at(&mut head[..length], start)?;
-    Ok(Record::parse(&head[..length]).is_none_or(|record| record.full))
+    Ok(Record::parse(&head[..length]).is_some_and(|record| record.full))
 }

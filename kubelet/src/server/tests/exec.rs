@@ -34,7 +34,12 @@ async fn finish(socket: &mut Socket) -> (String, String, Value) {
 }
 
 fn path(query: &str, command: &[&str]) -> String {
-    let command: String = command.iter().map(|word| format!("&command={}", word.replace(' ', "%20").replace('&', "%26"))).collect();
+    let encode = |byte: u8| match byte {
+        b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' => char::from(byte).to_string(),
+        _ => format!("%{byte:02X}"),
+    };
+    let command: String =
+        command.iter().map(|word| format!("&command={}", word.bytes().map(encode).collect::<String>())).collect();
     format!("/exec/default/pod/main?{query}{command}")
 }
 
