@@ -1,0 +1,246 @@
+//! A control plane in this process on a free loopback port, with everything in a temporary directory.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use http::{Method, Request};
+use keelson_control::{Config, Error, pki};
+use serde_json::Value;
+use tokio::sync::oneshot;
+
+/// Where the real kubectl 1.33 is; `KUBECTL` names another one.
+const KUBECTL: &str = "/usr/lib/google-cloud-sdk/bin/kubectl.1.33";
+
+/// A running control plane.
+pub struct Cluster {
+    pub dir: tempfile::TempDir,
+    pub config: Config,
+    running: Option<Running>,
+}
+
+struct Running {
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<Result<(), Error>>,
+}
+
+/// What kubectl left.
+#[derive(Debug)]
+pub struct Output {
+    pub code: i32,
+    pub out: String,
+    pub err: String,
+}
+
+impl Output {
+    /// Standard output of a command that must have succeeded.
+    #[track_caller]
+    pub fn ok(self) -> String {
+        assert_eq!(self.code, 0, "{}{}", self.out, self.err);
+        self.out
+    }
+
+    /// Standard error of a command that must have failed.
+    #[track_caller]
+    pub fn failed(self) -> String {
+        assert_ne!(self.code, 0, "{}", self.out);
+        self.err
+    }
+}
+
+impl Cluster {
+    /// Starts one and waits until it is ready.
+    pub fn start() -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        // The port is free now; nothing else on this machine takes ports of the ephemeral range at random.
+        let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let config = config(dir.path(), listen);
+        let request = pki::Request {
+            api_sans: Vec::new(),
+            service_cidrs: config.service_cidrs.clone(),
+            cluster_domain: config.cluster_domain.clone(),
+            node_name: "node".to_owned(),
+            node_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
+        };
+        pki::ensure(&config.pki_dir, &request).unwrap();
+        let mut cluster = Self {
+            dir,
+            config,
+            running: None,
+        };
+        let url = format!("https://{listen}");
+        let path = cluster.kubeconfig();
+        pki::write_kubeconfig(&path, &url, &cluster.config.pki_dir, "admin", "kubernetes-admin").unwrap();
+        cluster.resume();
+        cluster
+    }
+
+    /// Starts it again after [`Cluster::stop`].
+    pub fn resume(&mut self) {
+        let (stop, stopped) = oneshot::channel();
+        let config = self.config.clone();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_multi_thread()
+                .worker_threads(2)
+                .enable_all()
+                .build()
+                .unwrap();
+            runtime.block_on(keelson_control::run(config, async {
+                let _ = stopped.await;
+            }))
+        });
+        self.running = Some(Running { stop, thread });
+        let began = Instant::now();
+        while self.get("/readyz").0 != 200 {
+            assert!(began.elapsed() < Duration::from_secs(20), "not ready");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Stops it in an orderly way.
+    pub fn stop(&mut self) {
+        if let Some(running) = self.running.take() {
+            let _ = running.stop.send(());
+            running.thread.join().unwrap().unwrap();
+        }
+    }
+
+    /// The administrator's kubeconfig.
+    pub fn kubeconfig(&self) -> PathBuf {
+        self.dir.path().join("admin.kubeconfig")
+    }
+
+    /// Runs kubectl.
+    pub fn kubectl(&self, arguments: &[&str]) -> Output {
+        self.kubectl_with(arguments, "")
+    }
+
+    /// Runs kubectl with an input.
+    pub fn kubectl_with(&self, arguments: &[&str], input: &str) -> Output {
+        let binary = std::env::var("KUBECTL").unwrap_or_else(|_| KUBECTL.to_owned());
+        let mut child = Command::new(binary)
+            .env("KUBECONFIG", self.kubeconfig())
+            .env("KUBECACHEDIR", self.dir.path().join("cache"))
+            .arg("--request-timeout=20s")
+            .args(arguments)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        std::io::Write::write_all(&mut child.stdin.take().unwrap(), input.as_bytes()).unwrap();
+        let output = child.wait_with_output().unwrap();
+        Output {
+            code: output.status.code().unwrap_or(-1),
+            out: String::from_utf8(output.stdout).unwrap(),
+            err: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+
+    /// A client with the administrator's certificate.
+    pub async fn client(&self) -> kube::Client {
+        let kubeconfig = kube::config::Kubeconfig::read_from(self.kubeconfig()).unwrap();
+        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &kube::config::KubeConfigOptions::default())
+            .await
+            .unwrap();
+        kube::Client::try_from(config).unwrap()
+    }
+
+    /// One request: status code and body, `Null` if it is not JSON.
+    pub fn request(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, Value) {
+        let (code, bytes) = self.raw(method, path, headers, body);
+        (code, serde_json::from_slice(&bytes).unwrap_or(Value::Null))
+    }
+
+    /// One request: status code and body.
+    pub fn raw(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, Vec<u8>) {
+        runtime().block_on(async {
+            let mut request = Request::builder().method(method).uri(path);
+            for (name, value) in headers {
+                request = request.header(*name, *value);
+            }
+            let request = request.body(kube::client::Body::from(body.to_vec())).unwrap();
+            match self.client().await.send(request).await {
+                Ok(response) => {
+                    let code = response.status().as_u16();
+                    let body = response.into_body().collect_bytes().await.unwrap();
+                    (code, body.to_vec())
+                }
+                Err(_) => (0, Vec::new()),
+            }
+        })
+    }
+
+    pub fn get(&self, path: &str) -> (u16, Value) {
+        self.request(Method::GET, path, &[], b"")
+    }
+
+    pub fn post(&self, path: &str, body: &Value) -> (u16, Value) {
+        let body = serde_json::to_vec(body).unwrap();
+        self.request(Method::POST, path, &[("content-type", "application/json")], &body)
+    }
+
+    pub fn put(&self, path: &str, body: &Value) -> (u16, Value) {
+        let body = serde_json::to_vec(body).unwrap();
+        self.request(Method::PUT, path, &[("content-type", "application/json")], &body)
+    }
+
+    pub fn patch(&self, path: &str, kind: &str, body: &Value) -> (u16, Value) {
+        let body = serde_json::to_vec(body).unwrap();
+        let media = format!("application/{kind}");
+        self.request(Method::PATCH, path, &[("content-type", &media)], &body)
+    }
+
+    pub fn delete(&self, path: &str, options: &Value) -> (u16, Value) {
+        let body = if options.is_null() {
+            Vec::new()
+        } else {
+            serde_json::to_vec(options).unwrap()
+        };
+        self.request(Method::DELETE, path, &[("content-type", "application/json")], &body)
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        if let Some(running) = self.running.take() {
+            let _ = running.stop.send(());
+            let _ = running.thread.join();
+        }
+    }
+}
+
+/// A small runtime for one call.
+pub fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+}
+
+fn config(dir: &Path, listen: SocketAddr) -> Config {
+    Config {
+        data_dir: dir.join("control"),
+        pki_dir: dir.join("pki"),
+        listen,
+        advertise: listen,
+        service_cidrs: vec!["10.43.0.0/16".to_owned()],
+        cluster_cidrs: vec!["10.42.0.0/16".to_owned()],
+        dns_ip: IpAddr::V4(Ipv4Addr::new(10, 43, 0, 10)),
+        cluster_domain: "cluster.local".to_owned(),
+        node_ports: (30000, 32767),
+    }
+}
+
+/// A ConfigMap.
+pub fn config_map(name: &str, data: &str) -> Value {
+    serde_json::json!({
+        "apiVersion": "v1", "kind": "ConfigMap",
+        "metadata": {"name": name, "labels": {"app": "test"}}, "data": {"k": data},
+    })
+}
+
+/// Where ConfigMaps of the default namespace are.
+pub const MAPS: &str = "/api/v1/namespaces/default/configmaps";

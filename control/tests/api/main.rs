@@ -1,0 +1,11 @@
+//! The control plane over HTTPS, driven by the real kubectl and by raw requests. One private cluster per test.
+
+mod cluster;
+mod deletes;
+mod hardening;
+mod kubectl;
+mod lists;
+mod restarts;
+mod streams;
+mod watches;
+mod writes;

@@ -1,0 +1,103 @@
+//! WATCH: events, selectors, initial events, bookmarks, resuming.
+
+use std::time::Duration;
+
+use futures::{AsyncBufReadExt, TryStreamExt};
+use http::Request;
+use serde_json::{Value, json};
+
+use crate::cluster::{Cluster, MAPS, config_map, runtime};
+
+/// Reads so many events of a watch; fails if they do not come.
+fn events(cluster: &Cluster, query: &str, count: usize, meanwhile: impl FnOnce() + Send) -> Vec<Value> {
+    std::thread::scope(|scope| {
+        let path = format!("{MAPS}?watch=true&{query}");
+        let reader = scope.spawn(move || {
+            runtime().block_on(async {
+                let request = Request::get(path).body(Vec::new()).unwrap();
+                let lines = cluster.client().await.request_stream(request).await.unwrap().lines();
+                let read = async {
+                    let mut lines = std::pin::pin!(lines);
+                    let mut events = Vec::new();
+                    while events.len() < count {
+                        match lines.try_next().await.unwrap() {
+                            Some(line) => events.push(serde_json::from_str(&line).unwrap()),
+                            None => break,
+                        }
+                    }
+                    events
+                };
+                tokio::time::timeout(Duration::from_secs(10), read).await.expect("events in time")
+            })
+        });
+        std::thread::sleep(Duration::from_millis(300));
+        meanwhile();
+        reader.join().unwrap()
+    })
+}
+
+fn short(events: &[Value]) -> Vec<(String, String)> {
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    events
+        .iter()
+        .map(|event| (text(&event["type"]), text(&event["object"]["metadata"]["name"])))
+        .collect()
+}
+
+fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
+    expected.iter().map(|(one, two)| ((*one).to_owned(), (*two).to_owned())).collect()
+}
+
+#[test]
+fn objects_enter_and_leave_a_selection() {
+    let cluster = Cluster::start();
+    let (_, list) = cluster.get(MAPS);
+    let from = list["metadata"]["resourceVersion"].as_str().unwrap();
+    let query = format!("resourceVersion={from}&labelSelector=app%3Dtest");
+    let seen = events(&cluster, &query, 5, || {
+        let a = format!("{MAPS}/a");
+        cluster.post(MAPS, &config_map("a", "1"));
+        cluster.patch(&a, "merge-patch+json", &json!({"data": {"k": "2"}}));
+        cluster.patch(&a, "merge-patch+json", &json!({"metadata": {"labels": {"app": "other"}}}));
+        cluster.patch(&a, "merge-patch+json", &json!({"data": {"k": "unseen"}}));
+        cluster.patch(&a, "merge-patch+json", &json!({"metadata": {"labels": {"app": "test"}}}));
+        cluster.delete(&a, &Value::Null);
+    });
+    assert_eq!(
+        short(&seen),
+        pairs(&[("ADDED", "a"), ("MODIFIED", "a"), ("DELETED", "a"), ("ADDED", "a"), ("DELETED", "a")])
+    );
+    assert_eq!(seen[2]["object"]["data"]["k"], "2", "the last selected state");
+    let revisions: Vec<u64> = seen
+        .iter()
+        .map(|event| event["object"]["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap())
+        .collect();
+    assert!(revisions.is_sorted(), "{revisions:?}");
+    // The same events come again from the same revision.
+    let again = events(&cluster, &query, 5, || {});
+    assert_eq!(again, seen);
+}
+
+#[test]
+fn initial_events_end_with_a_bookmark() {
+    let cluster = Cluster::start();
+    cluster.post(MAPS, &config_map("a", "1"));
+    cluster.post(MAPS, &config_map("b", "1"));
+    let query = "labelSelector=app&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
+    let seen = events(&cluster, query, 4, || drop(cluster.post(MAPS, &config_map("c", "1"))));
+    assert_eq!(short(&seen), pairs(&[("ADDED", "a"), ("ADDED", "b"), ("BOOKMARK", ""), ("ADDED", "c")]));
+    assert_eq!(seen[2]["object"]["metadata"]["annotations"]["k8s.io/initial-events-end"], "true");
+    let (code, _) = cluster.get(&format!("{MAPS}?watch=true&sendInitialEvents=true"));
+    assert_eq!(code, 400);
+    let seen = events(&cluster, "labelSelector=app&timeoutSeconds=1", 99, || {});
+    assert_eq!(seen.len(), 3, "the watch ends by itself");
+}
+
+#[test]
+fn a_watch_of_tables_has_rows() {
+    let cluster = Cluster::start();
+    cluster.post(MAPS, &config_map("a", "1"));
+    let child = cluster.kubectl(&["get", "configmaps", "-l", "app", "-w", "--request-timeout=1s"]);
+    let lines: Vec<_> = child.out.lines().collect();
+    assert!(lines[0].starts_with("NAME") && lines[1].starts_with("a "), "{lines:?}");
+}
