@@ -1,6 +1,8 @@
 //! `scale`: replicas of anything that has them, as `autoscaling/v1 Scale`.
 
 use http::{Response, StatusCode};
+use keelson_api::patch::apply as apply_patch;
+use keelson_api::schema::Schema;
 use keelson_api::status::{FieldError, Status};
 use serde_json::{Value, json};
 
@@ -9,7 +11,7 @@ use crate::server::body::Body;
 use crate::server::call::Call;
 use crate::server::dispatch::not_allowed;
 use crate::server::respond;
-use crate::server::write::patch::Patch;
+use crate::server::write::patch::format;
 use crate::server::write::update::{Edit, apply};
 use crate::server::write::{decode, metadata};
 
@@ -44,10 +46,11 @@ pub async fn serve(call: &Call, verb: &str, bytes: &[u8]) -> Result<Response<Bod
             apply(call, &edit, |old| scaled(call, old, &body)).await?
         }
         "patch" => {
-            let patch = Patch::parse(call, bytes)?;
+            let format = format(call)?;
+            let schema = Schema::builtin().kind("autoscaling", "v1", KIND);
             apply(call, &edit, |old| {
-                let body = patch.apply(None, &call.path.name, &scale(kind, old)?)?;
-                scaled(call, old, &body)
+                let patched = apply_patch(format, schema, &scale(kind, old)?, bytes)?;
+                scaled(call, old, &patched.value)
             })
             .await?
         }

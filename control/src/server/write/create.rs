@@ -16,8 +16,7 @@ const TRIES: usize = 8;
 
 /// Creates the object in the body.
 pub async fn create(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status> {
-    let mut value = decode::object(call, bytes)?;
-    let mut warnings = decode::check_fields(call, &mut value, Some(bytes))?;
+    let (mut value, mut warnings) = decode::object(call, bytes)?;
     let dry_run = call.query.dry_run()?;
     metadata::place(call, &mut value)?;
     if !metadata::text(&value, "resourceVersion").is_empty() {

@@ -1,10 +1,10 @@
 //! Request bodies to values: JSON and YAML, checked against the endpoint and the kind's schema.
 
-use keelson_api::status::Status;
+use keelson_api::schema::{self, Parsed, Schema};
+use keelson_api::status::{FieldError, Status};
 use serde_json::Value;
 
 use super::protobuf;
-use crate::kinds::Kind;
 use crate::server::accept::content_type;
 use crate::server::call::Call;
 use crate::server::registry::api_version;
@@ -17,33 +17,86 @@ const READABLE: [&str; 3] = [
 ];
 
 /// Parses a body of any kind.
-pub fn parse(content_type: &str, bytes: &[u8]) -> Result<Value, Status> {
+pub fn parse(content_type: &str, bytes: &[u8]) -> Result<Parsed, Status> {
+    let plain = |value| Parsed {
+        value,
+        duplicates: Vec::new(),
+    };
     match content_type {
-        "" | "application/json" => serde_json::from_slice(bytes).map_err(|error| {
-            Status::bad_request(format!("couldn't get version/kind; json parse error: {error}"))
-        }),
+        "" | "application/json" => schema::parse(bytes)
+            .map_err(|error| Status::bad_request(format!("couldn't get version/kind; json parse error: {error}"))),
         "application/yaml" => serde_yaml_ng::from_slice(bytes)
+            .map(plain)
             .map_err(|error| Status::bad_request(format!("error converting YAML to JSON: yaml: {error}"))),
-        "application/vnd.kubernetes.protobuf" => {
-            protobuf::decode(bytes).map_err(|error| Status::bad_request(error.to_string()))
-        }
+        "application/vnd.kubernetes.protobuf" => protobuf::decode(bytes)
+            .map(plain)
+            .map_err(|error| Status::bad_request(error.to_string())),
         _ => Err(Status::unsupported_media_type(&READABLE)),
     }
 }
 
-/// Reads the body as an object of this kind; a missing kind or version is the endpoint's.
-pub fn object(call: &Call, bytes: &[u8]) -> Result<Value, Status> {
+/// Reads the body as an object of this kind; a missing kind or version is the endpoint's. Fields that the schema does
+/// not know are dropped, and reported as the request asks: the texts are warnings for the client.
+pub fn object(call: &Call, bytes: &[u8]) -> Result<(Value, Vec<String>), Status> {
     let kind = call.kind();
-    let mut value = parse(&content_type(&call.headers), bytes)?;
-    identify(&mut value, &kind.kind, &api_version(&kind.group, &kind.version))?;
-    Ok(value)
+    let mut parsed = parse(&content_type(&call.headers), bytes)?;
+    let version = api_version(&kind.group, &kind.version);
+    identify(&mut parsed.value, &kind.kind, &version)?;
+    let complaints = conform(&mut parsed, &kind.group, &kind.version, &kind.kind)?;
+    let warnings = match FieldValidation::of(call)? {
+        FieldValidation::Ignore => Vec::new(),
+        FieldValidation::Warn => complaints,
+        FieldValidation::Strict if complaints.is_empty() => complaints,
+        FieldValidation::Strict => {
+            return Err(cannot_handle(&kind.kind, &kind.version, &strict(&complaints)));
+        }
+    };
+    Ok((parsed.value, warnings))
+}
+
+/// As [`object`], for what a patch has made; `patch` is its text, which upstream's error shows.
+pub fn patched(call: &Call, parsed: &mut Parsed, patch: &[u8]) -> Result<Vec<String>, Status> {
+    let kind = call.kind();
+    let complaints = conform(parsed, &kind.group, &kind.version, &kind.kind)?;
+    match FieldValidation::of(call)? {
+        FieldValidation::Ignore => Ok(Vec::new()),
+        FieldValidation::Warn => Ok(complaints),
+        FieldValidation::Strict if complaints.is_empty() => Ok(complaints),
+        FieldValidation::Strict => {
+            let text = String::from_utf8_lossy(patch).into_owned();
+            let error = FieldError::invalid("patch", text, &strict(&complaints));
+            Err(Status::invalid("", "", "", &[error]))
+        }
+    }
 }
 
 /// Reads the body as an object of another kind than the resource's: a subresource's, or options.
 pub fn other(call: &Call, bytes: &[u8], kind: &str, version: &str) -> Result<Value, Status> {
-    let mut value = parse(&content_type(&call.headers), bytes)?;
-    identify(&mut value, kind, version)?;
-    Ok(value)
+    let mut parsed = parse(&content_type(&call.headers), bytes)?;
+    identify(&mut parsed.value, kind, version)?;
+    let (group, short) = version.split_once('/').unwrap_or(("", version));
+    conform(&mut parsed, group, short, kind)?;
+    Ok(parsed.value)
+}
+
+/// Makes the value fit its type, if the type is known; returns what does not belong.
+fn conform(parsed: &mut Parsed, group: &str, version: &str, kind: &str) -> Result<Vec<String>, Status> {
+    let mut complaints = std::mem::take(&mut parsed.duplicates);
+    if let Some(schema) = Schema::builtin().kind(group, version, kind) {
+        let conformed = schema
+            .conform(&mut parsed.value)
+            .map_err(|error| cannot_handle(kind, version, &error.to_string()))?;
+        complaints.extend(conformed.unknown);
+    }
+    Ok(complaints)
+}
+
+fn strict(complaints: &[String]) -> String {
+    format!("strict decoding error: {}", complaints.join(", "))
+}
+
+fn cannot_handle(kind: &str, version: &str, why: &str) -> Status {
+    Status::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}"))
 }
 
 /// Checks `kind` and `apiVersion` against what the endpoint takes, and fills them in where they are missing.
@@ -66,10 +119,7 @@ fn identify(value: &mut Value, kind: &str, version: &str) -> Result<(), Status> 
                 )));
             }
             Some(found) => {
-                let found_version = fields
-                    .get("apiVersion")
-                    .and_then(Value::as_str)
-                    .unwrap_or(version);
+                let found_version = fields.get("apiVersion").and_then(Value::as_str).unwrap_or(version);
                 return Err(Status::bad_request(format!(
                     "{found} in version {:?} cannot be handled as a {expected}: converting ({found_version}.{found}) to \
                      ({version}.{expected}): unknown conversion",
@@ -77,16 +127,6 @@ fn identify(value: &mut Value, kind: &str, version: &str) -> Result<(), Status> 
                 )));
             }
         }
-    }
-    if !fields
-        .get("metadata")
-        .is_none_or(|metadata| metadata.is_object() || metadata.is_null())
-    {
-        return Err(Status::bad_request(format!(
-            "{kind} in version {:?} cannot be handled as a {kind}: json: cannot unmarshal into Go struct field {kind}.metadata of \
-             type v1.ObjectMeta",
-            version.rsplit('/').next().unwrap_or_default()
-        )));
     }
     Ok(())
 }
@@ -125,15 +165,4 @@ impl FieldValidation {
             ))),
         }
     }
-}
-
-/// Drops what the kind's schema does not know, and reports it as the request asks. Wrong types are refused.
-pub fn check_fields(call: &Call, value: &mut Value, raw: Option<&[u8]>) -> Result<Vec<String>, Status> {
-    let _ = raw;
-    check_fields_of(call, call.kind(), value)
-}
-
-fn check_fields_of(call: &Call, kind: &Kind, value: &mut Value) -> Result<Vec<String>, Status> {
-    let _ = (FieldValidation::of(call)?, kind, value);
-    Ok(Vec::new())
 }

@@ -77,7 +77,7 @@ impl Options {
         if bytes.is_empty() {
             return Ok(options);
         }
-        let body = decode::parse(&content_type(&call.headers), bytes)?;
+        let body = decode::parse(&content_type(&call.headers), bytes)?.value;
         options.read(&body)?;
         Ok(options)
     }

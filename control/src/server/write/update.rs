@@ -37,8 +37,7 @@ pub struct Updated {
 
 /// PUT: replaces the object (or its subresource) by the one in the body.
 pub async fn update(call: &Call, subresource: Option<&str>, bytes: &[u8]) -> Result<Response<Body>, Status> {
-    let mut value = decode::object(call, bytes)?;
-    let mut warnings = decode::check_fields(call, &mut value, Some(bytes))?;
+    let (mut value, mut warnings) = decode::object(call, bytes)?;
     check_name(call, &mut value)?;
     metadata::place(call, &mut value)?;
     let edit = Edit {
