@@ -112,17 +112,25 @@ fn what_was_acknowledged_survives_a_kill() {
             total += 1;
             highest = highest.max(*revision);
             assert!(store.revision() >= *revision, "round {round}: {key}");
-            let found = store.get(&resource(), key).expect("an acknowledged object is there");
+            let found = store
+                .get(&resource(), key)
+                .expect("an acknowledged object is there");
             let value = found.value();
             let stored: u64 = value["data"]["n"].as_str().unwrap().parse().unwrap();
             assert!(
-                found.resource_version >= *revision && (found.resource_version > *revision || stored == *data),
+                found.resource_version >= *revision
+                    && (found.resource_version > *revision || stored == *data),
                 "round {round}: {key} was {revision}/{data}, is {}/{stored}",
                 found.resource_version
             );
         }
         let page = store.range(&resource(), &Range::all(None)).unwrap();
-        let last = page.objects.iter().map(|object| object.resource_version).max().unwrap_or(0);
+        let last = page
+            .objects
+            .iter()
+            .map(|object| object.resource_version)
+            .max()
+            .unwrap_or(0);
         assert!(store.revision() >= last);
         highest = highest.max(store.revision());
     }

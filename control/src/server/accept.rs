@@ -93,6 +93,16 @@ fn form_of(parameters: &[(String, String)]) -> Option<Form> {
 }
 
 impl Accept {
+    /// Whether the client takes gzip.
+    pub fn takes_gzip(headers: &HeaderMap) -> bool {
+        headers
+            .get_all(ACCEPT_ENCODING)
+            .iter()
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','))
+            .any(|coding| coding.split(';').next().map(str::trim) == Some("gzip"))
+    }
+
     /// For answers that are not ours to encode.
     pub fn any() -> Self {
         Self {
@@ -104,12 +114,7 @@ impl Accept {
 
     /// The first clause that can be served.
     pub fn negotiate(headers: &HeaderMap) -> Result<Self, Status> {
-        let gzip = headers
-            .get_all(ACCEPT_ENCODING)
-            .iter()
-            .filter_map(|value| value.to_str().ok())
-            .flat_map(|value| value.split(','))
-            .any(|coding| coding.split(';').next().map(str::trim) == Some("gzip"));
+        let gzip = Self::takes_gzip(headers);
         let clauses = clauses(headers);
         let found = if clauses.is_empty() {
             Some((Encoding::Json, Form::Object))

@@ -42,7 +42,7 @@ pub fn parse(path: &str) -> Option<ResourcePath> {
     if first == "namespaces" {
         let Some(namespace) = next(&mut rest) else {
             out.resource = first;
-            return Some(out);
+            return rest.is_empty().then_some(out);
         };
         let namespace = decode(namespace)?;
         let mut ahead = rest;
@@ -71,7 +71,11 @@ pub fn parse(path: &str) -> Option<ResourcePath> {
 
 fn subresource(mut out: ResourcePath, mut rest: &str) -> Option<ResourcePath> {
     let slash = rest.contains('/');
-    if let Some(subresource) = next(&mut rest) {
+    let segment = next(&mut rest);
+    if segment.is_none() && !rest.is_empty() {
+        return None;
+    }
+    if let Some(subresource) = segment {
         out.subresource = decode(subresource)?;
         if slash {
             out.rest = Some(rest.to_owned());

@@ -17,8 +17,18 @@ fn finalizers_hold_an_object_until_they_are_gone() {
     let more = json!({"metadata": {"finalizers": ["example.com/hold", "example.com/more"]}});
     let (code, status) = cluster.patch(&a, "merge-patch+json", &more);
     assert_eq!(code, 422, "{status}");
-    assert!(status["message"].as_str().unwrap().contains("no new finalizers can be added if the object is being deleted"));
-    assert_eq!(cluster.patch(&a, "merge-patch+json", &json!({"metadata": {"finalizers": null}})).0, 200);
+    assert!(
+        status["message"]
+            .as_str()
+            .unwrap()
+            .contains("no new finalizers can be added if the object is being deleted")
+    );
+    assert_eq!(
+        cluster
+            .patch(&a, "merge-patch+json", &json!({"metadata": {"finalizers": null}}))
+            .0,
+        200
+    );
     assert_eq!(cluster.get(&a).0, 404);
 }
 
@@ -55,8 +65,12 @@ fn orphans_stay_and_collections_go() {
 fn a_namespace_takes_its_content_along() {
     let cluster = Cluster::start();
     cluster.kubectl(&["create", "namespace", "x"]).ok();
-    cluster.kubectl(&["-n", "x", "create", "configmap", "a", "--from-literal=k=v"]).ok();
-    cluster.kubectl(&["delete", "namespace", "x", "--timeout=15s"]).ok();
+    cluster
+        .kubectl(&["-n", "x", "create", "configmap", "a", "--from-literal=k=v"])
+        .ok();
+    cluster
+        .kubectl(&["delete", "namespace", "x", "--timeout=15s"])
+        .ok();
     assert_eq!(cluster.get("/api/v1/namespaces/x").0, 404);
     assert_eq!(cluster.get("/api/v1/namespaces/x/configmaps/a").0, 404);
 }

@@ -26,20 +26,28 @@ fn pages_show_one_moment() {
     loop {
         let (code, page) = cluster.get(&format!("{MAPS}?limit=3&continue={token}"));
         assert_eq!(code, 200, "{page}");
-        assert_eq!(page["metadata"]["resourceVersion"], first["metadata"]["resourceVersion"]);
+        assert_eq!(
+            page["metadata"]["resourceVersion"],
+            first["metadata"]["resourceVersion"]
+        );
         names.extend(self::names(&page));
         match page["metadata"]["continue"].as_str() {
             Some(next) => next.clone_into(&mut token),
             None => break,
         }
     }
-    assert!(names.contains(&"m5".to_owned()) && !names.contains(&"m55".to_owned()), "{names:?}");
+    assert!(
+        names.contains(&"m5".to_owned()) && !names.contains(&"m55".to_owned()),
+        "{names:?}"
+    );
     assert!(names.is_sorted());
 }
 
 fn names(list: &Value) -> Vec<String> {
     let items = list["items"].as_array().unwrap().iter();
-    items.map(|item| item["metadata"]["name"].as_str().unwrap().to_owned()).collect()
+    items
+        .map(|item| item["metadata"]["name"].as_str().unwrap().to_owned())
+        .collect()
 }
 
 #[test]
@@ -54,13 +62,19 @@ fn selectors_and_resource_versions() {
     assert_eq!(names(&get("labelSelector=app+in+(test,x)").1), ["a", "b"]);
     assert_eq!(names(&get("labelSelector=!app").1), ["kube-root-ca.crt"]);
     let (code, status) = get("fieldSelector=spec.nope%3Da");
-    assert_eq!((code, status["message"].as_str().unwrap()), (400, "field label not supported: spec.nope"));
+    assert_eq!(
+        (code, status["message"].as_str().unwrap()),
+        (400, "field label not supported: spec.nope")
+    );
     assert_eq!(get("labelSelector=a%3D%3D%3Db").0, 400);
     let exact = format!("labelSelector=app&resourceVersion={old}&resourceVersionMatch=Exact");
     assert_eq!(names(&get(&exact).1), ["a"], "the state at an old revision");
     let (code, status) = get("resourceVersion=999999999");
     assert_eq!((code, status["reason"].as_str().unwrap()), (504, "Timeout"));
-    assert_eq!(status["details"]["causes"][0]["reason"], "ResourceVersionTooLarge");
+    assert_eq!(
+        status["details"]["causes"][0]["reason"],
+        "ResourceVersionTooLarge"
+    );
     assert_eq!(get("resourceVersion=x").0, 400);
     assert_eq!(get("resourceVersionMatch=Exact").0, 400);
     assert_eq!(get("continue=nonsense").0, 400);
@@ -85,7 +99,10 @@ fn the_answer_takes_the_form_that_is_asked_for() {
     let (_, body) = get(&format!("{MAPS}?includeObject=Object"), table);
     let body: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(body["rows"][0]["object"]["data"]["k"], "1");
-    let (_, body) = get(MAPS, "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io");
+    let (_, body) = get(
+        MAPS,
+        "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io",
+    );
     let body: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(body["kind"], "PartialObjectMetadataList");
     assert!(body["items"][0]["data"].is_null() && body["items"][0]["metadata"]["name"] == "a");
@@ -100,5 +117,8 @@ fn the_answer_takes_the_form_that_is_asked_for() {
     assert!(body.len() < 10_000);
     let mut plain = String::new();
     std::io::Read::read_to_string(&mut flate2::read::GzDecoder::new(&body[..]), &mut plain).unwrap();
-    assert_eq!(serde_json::from_str::<Value>(&plain).unwrap()["data"]["k"], large.as_str());
+    assert_eq!(
+        serde_json::from_str::<Value>(&plain).unwrap()["data"]["k"],
+        large.as_str()
+    );
 }

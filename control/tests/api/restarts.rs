@@ -9,24 +9,41 @@ fn everything_is_there_again_and_watches_resume() {
     let mut cluster = Cluster::start();
     let (_, created) = cluster.post(MAPS, &config_map("a", "1"));
     let (_, list) = cluster.get(MAPS);
-    let before: u64 = list["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap();
+    let before: u64 = list["metadata"]["resourceVersion"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
     cluster.stop();
     cluster.resume();
     assert_eq!(cluster.get(&format!("{MAPS}/a")).1, created);
     let (_, list) = cluster.get(MAPS);
-    let after: u64 = list["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap();
+    let after: u64 = list["metadata"]["resourceVersion"]
+        .as_str()
+        .unwrap()
+        .parse()
+        .unwrap();
     assert!(after >= before);
     // Nothing has happened to ConfigMaps since, so the watch goes on where it was.
     let revision = created["metadata"]["resourceVersion"].as_str().unwrap();
     let resumed = format!("{MAPS}?watch=true&resourceVersion={before}&timeoutSeconds=1");
     let (code, body) = cluster.raw(Method::GET, &resumed, &[], b"");
-    assert_eq!((code, String::from_utf8(body).unwrap().contains("ERROR")), (200, false));
+    assert_eq!(
+        (code, String::from_utf8(body).unwrap().contains("ERROR")),
+        (200, false)
+    );
     // From before the last change, events would be missing: the client is told to list again.
     let early: u64 = revision.parse::<u64>().unwrap() - 1;
     let path = format!("{MAPS}?watch=true&resourceVersion={early}&timeoutSeconds=1");
     let (_, body) = cluster.raw(Method::GET, &path, &[], b"");
     let event: serde_json::Value = serde_json::from_slice(&body).unwrap();
-    assert_eq!((event["type"].as_str().unwrap(), event["object"]["code"].as_u64().unwrap()), ("ERROR", 410));
+    assert_eq!(
+        (
+            event["type"].as_str().unwrap(),
+            event["object"]["code"].as_u64().unwrap()
+        ),
+        ("ERROR", 410)
+    );
     assert_eq!(event["object"]["reason"], "Expired");
 }
 
@@ -35,9 +52,13 @@ fn a_second_one_on_the_same_port_or_data_fails_with_the_reason() {
     let cluster = Cluster::start();
     let run = |config| crate::cluster::runtime().block_on(keelson_control::run(config, async {}));
     let port = run(cluster.config.clone()).unwrap_err().to_string();
-    assert!(port.contains("listen on 127.0.0.1:") && port.contains("in use"), "{port}");
+    assert!(
+        port.contains("listen on 127.0.0.1:") && port.contains("already in use"),
+        "{port}"
+    );
     let mut elsewhere = cluster.config.clone();
     elsewhere.listen.set_port(0);
+    elsewhere.advertise = elsewhere.listen;
     let data = run(elsewhere).unwrap_err().to_string();
     assert!(data.contains("store.redb is in use by another process"), "{data}");
 }

@@ -15,7 +15,13 @@ fn events(cluster: &Cluster, query: &str, count: usize, meanwhile: impl FnOnce()
         let reader = scope.spawn(move || {
             runtime().block_on(async {
                 let request = Request::get(path).body(Vec::new()).unwrap();
-                let lines = cluster.client().await.request_stream(request).await.unwrap().lines();
+                let lines = cluster
+                    .client()
+                    .await
+                    .request_stream(request)
+                    .await
+                    .unwrap()
+                    .lines();
                 let read = async {
                     let mut lines = std::pin::pin!(lines);
                     let mut events = Vec::new();
@@ -27,7 +33,9 @@ fn events(cluster: &Cluster, query: &str, count: usize, meanwhile: impl FnOnce()
                     }
                     events
                 };
-                tokio::time::timeout(Duration::from_secs(10), read).await.expect("events in time")
+                tokio::time::timeout(Duration::from_secs(10), read)
+                    .await
+                    .expect("events in time")
             })
         });
         std::thread::sleep(Duration::from_millis(300));
@@ -45,7 +53,10 @@ fn short(events: &[Value]) -> Vec<(String, String)> {
 }
 
 fn pairs(expected: &[(&str, &str)]) -> Vec<(String, String)> {
-    expected.iter().map(|(one, two)| ((*one).to_owned(), (*two).to_owned())).collect()
+    expected
+        .iter()
+        .map(|(one, two)| ((*one).to_owned(), (*two).to_owned()))
+        .collect()
 }
 
 #[test]
@@ -58,19 +69,39 @@ fn objects_enter_and_leave_a_selection() {
         let a = format!("{MAPS}/a");
         cluster.post(MAPS, &config_map("a", "1"));
         cluster.patch(&a, "merge-patch+json", &json!({"data": {"k": "2"}}));
-        cluster.patch(&a, "merge-patch+json", &json!({"metadata": {"labels": {"app": "other"}}}));
+        cluster.patch(
+            &a,
+            "merge-patch+json",
+            &json!({"metadata": {"labels": {"app": "other"}}}),
+        );
         cluster.patch(&a, "merge-patch+json", &json!({"data": {"k": "unseen"}}));
-        cluster.patch(&a, "merge-patch+json", &json!({"metadata": {"labels": {"app": "test"}}}));
+        cluster.patch(
+            &a,
+            "merge-patch+json",
+            &json!({"metadata": {"labels": {"app": "test"}}}),
+        );
         cluster.delete(&a, &Value::Null);
     });
     assert_eq!(
         short(&seen),
-        pairs(&[("ADDED", "a"), ("MODIFIED", "a"), ("DELETED", "a"), ("ADDED", "a"), ("DELETED", "a")])
+        pairs(&[
+            ("ADDED", "a"),
+            ("MODIFIED", "a"),
+            ("DELETED", "a"),
+            ("ADDED", "a"),
+            ("DELETED", "a")
+        ])
     );
     assert_eq!(seen[2]["object"]["data"]["k"], "2", "the last selected state");
     let revisions: Vec<u64> = seen
         .iter()
-        .map(|event| event["object"]["metadata"]["resourceVersion"].as_str().unwrap().parse().unwrap())
+        .map(|event| {
+            event["object"]["metadata"]["resourceVersion"]
+                .as_str()
+                .unwrap()
+                .parse()
+                .unwrap()
+        })
         .collect();
     assert!(revisions.is_sorted(), "{revisions:?}");
     // The same events come again from the same revision.
@@ -83,10 +114,19 @@ fn initial_events_end_with_a_bookmark() {
     let cluster = Cluster::start();
     cluster.post(MAPS, &config_map("a", "1"));
     cluster.post(MAPS, &config_map("b", "1"));
-    let query = "labelSelector=app&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
-    let seen = events(&cluster, query, 4, || drop(cluster.post(MAPS, &config_map("c", "1"))));
-    assert_eq!(short(&seen), pairs(&[("ADDED", "a"), ("ADDED", "b"), ("BOOKMARK", ""), ("ADDED", "c")]));
-    assert_eq!(seen[2]["object"]["metadata"]["annotations"]["k8s.io/initial-events-end"], "true");
+    let query =
+        "labelSelector=app&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
+    let seen = events(&cluster, query, 4, || {
+        drop(cluster.post(MAPS, &config_map("c", "1")))
+    });
+    assert_eq!(
+        short(&seen),
+        pairs(&[("ADDED", "a"), ("ADDED", "b"), ("BOOKMARK", ""), ("ADDED", "c")])
+    );
+    assert_eq!(
+        seen[2]["object"]["metadata"]["annotations"]["k8s.io/initial-events-end"],
+        "true"
+    );
     let (code, _) = cluster.get(&format!("{MAPS}?watch=true&sendInitialEvents=true"));
     assert_eq!(code, 400);
     let seen = events(&cluster, "labelSelector=app&timeoutSeconds=1", 99, || {});
@@ -99,5 +139,8 @@ fn a_watch_of_tables_has_rows() {
     cluster.post(MAPS, &config_map("a", "1"));
     let child = cluster.kubectl(&["get", "configmaps", "-l", "app", "-w", "--request-timeout=1s"]);
     let lines: Vec<_> = child.out.lines().collect();
-    assert!(lines[0].starts_with("NAME") && lines[1].starts_with("a "), "{lines:?}");
+    assert!(
+        lines[0].starts_with("NAME") && lines[1].starts_with("a "),
+        "{lines:?}"
+    );
 }

@@ -26,8 +26,18 @@ fn errors_are_upstreams() {
     assert!(meta["creationTimestamp"].as_str().unwrap().ends_with('Z'));
     assert!(meta["resourceVersion"].as_str().unwrap().parse::<u64>().unwrap() > 0);
     assert_eq!(meta["namespace"], "default");
-    refused(cluster.post(MAPS, &config_map("a", "1")), 409, "AlreadyExists", "configmaps \"a\" already exists");
-    refused(cluster.get(&format!("{MAPS}/x")), 404, "NotFound", "configmaps \"x\" not found");
+    refused(
+        cluster.post(MAPS, &config_map("a", "1")),
+        409,
+        "AlreadyExists",
+        "configmaps \"a\" already exists",
+    );
+    refused(
+        cluster.get(&format!("{MAPS}/x")),
+        404,
+        "NotFound",
+        "configmaps \"x\" not found",
+    );
     refused(
         cluster.get("/apis/apps/v1/namespaces/default/deployments/x"),
         404,
@@ -41,7 +51,11 @@ fn errors_are_upstreams() {
         "the server could not find the requested resource",
     );
     let mut stale = created.clone();
-    assert_eq!(cluster.put(&a, &config_map("a", "2")).0, 200, "no resourceVersion: last write wins");
+    assert_eq!(
+        cluster.put(&a, &config_map("a", "2")).0,
+        200,
+        "no resourceVersion: last write wins"
+    );
     stale["data"]["k"] = "3".into();
     refused(
         cluster.put(&a, &stale),
@@ -80,7 +94,10 @@ fn errors_are_upstreams() {
     other["metadata"]["uid"] = "x".into();
     assert_eq!(cluster.put(&a, &other).1["reason"], "Conflict");
     let media = cluster.request(Method::POST, MAPS, &[("content-type", "text/plain")], b"x");
-    assert_eq!((media.0, media.1["reason"].as_str().unwrap()), (415, "UnsupportedMediaType"));
+    assert_eq!(
+        (media.0, media.1["reason"].as_str().unwrap()),
+        (415, "UnsupportedMediaType")
+    );
     let apply = cluster.patch(&a, "apply-patch+yaml", &config_map("a", "1"));
     assert_eq!(apply.0, 415, "server-side apply is refused honestly");
     assert_eq!(cluster.request(Method::POST, &a, &[], b"{}").0, 405);
@@ -92,13 +109,26 @@ fn unchanged_updates_change_nothing_and_dry_runs_store_nothing() {
     let a = format!("{MAPS}/a");
     let (_, created) = cluster.post(MAPS, &config_map("a", "1"));
     let (_, same) = cluster.put(&a, &config_map("a", "1"));
-    assert_eq!(same["metadata"]["resourceVersion"], created["metadata"]["resourceVersion"]);
+    assert_eq!(
+        same["metadata"]["resourceVersion"],
+        created["metadata"]["resourceVersion"]
+    );
     let (code, dry) = cluster.put(&format!("{a}?dryRun=All"), &config_map("a", "2"));
     assert_eq!((code, dry["data"]["k"].as_str().unwrap()), (200, "2"));
     assert_eq!(cluster.get(&a).1, created);
-    assert_eq!(cluster.post(&format!("{MAPS}?dryRun=All"), &config_map("b", "2")).0, 201);
+    assert_eq!(
+        cluster
+            .post(&format!("{MAPS}?dryRun=All"), &config_map("b", "2"))
+            .0,
+        201
+    );
     assert_eq!(cluster.get(&format!("{MAPS}/b")).0, 404);
-    assert_eq!(cluster.post(&format!("{MAPS}?dryRun=Some"), &config_map("b", "2")).0, 400);
+    assert_eq!(
+        cluster
+            .post(&format!("{MAPS}?dryRun=Some"), &config_map("b", "2"))
+            .0,
+        400
+    );
 }
 
 #[test]
@@ -113,11 +143,21 @@ fn patches_of_three_kinds() {
     assert_eq!((code, &patched["data"]), (200, &json!({"x": "y", "z": "w"})));
     let failing = json!([{"op": "test", "path": "/data/x", "value": "no"}]);
     assert_eq!(cluster.patch(&a, "json-patch+json", &failing).0, 422);
-    let (code, _) = cluster.patch(&a, "strategic-merge-patch+json", &json!({"metadata": {"labels": {"b": "c"}}}));
+    let (code, _) = cluster.patch(
+        &a,
+        "strategic-merge-patch+json",
+        &json!({"metadata": {"labels": {"b": "c"}}}),
+    );
     assert_eq!(code, 200);
-    let old = json!({"metadata": {"resourceVersion": created["metadata"]["resourceVersion"]}, "data": {"q": "r"}});
+    let old =
+        json!({"metadata": {"resourceVersion": created["metadata"]["resourceVersion"]}, "data": {"q": "r"}});
     assert_eq!(cluster.patch(&a, "merge-patch+json", &old).0, 409);
-    assert_eq!(cluster.patch(&a, "merge-patch+json", &json!({"metadata": {"name": "b"}})).0, 400);
+    assert_eq!(
+        cluster
+            .patch(&a, "merge-patch+json", &json!({"metadata": {"name": "b"}}))
+            .0,
+        400
+    );
     assert_eq!(cluster.patch(&a, "merge-patch+json", &json!(["x"])).0, 400);
 }
 
@@ -134,7 +174,11 @@ fn generated_names_are_new_each_time() {
         })
         .collect();
     assert_eq!(names.len(), 5);
-    assert!(names.iter().all(|name| name.starts_with("gen-") && name.len() == 9));
+    assert!(
+        names
+            .iter()
+            .all(|name| name.starts_with("gen-") && name.len() == 9)
+    );
 }
 
 #[test]

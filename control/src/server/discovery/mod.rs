@@ -44,7 +44,7 @@ pub fn serve(api: &Api, incoming: &Incoming, path: &str) -> Result<Option<Respon
             Some(list) => list,
             None => return Err(Status::no_such_resource()),
         },
-        ["openapi", ..] => return openapi::serve(api, &segments[1..], headers),
+        ["openapi", ..] => return openapi::serve(api, &segments[1..], &incoming.query, headers),
         [".well-known", "openid-configuration"] => api
             .authenticator
             .openid_configuration(&format!("https://{}", api.advertise)),

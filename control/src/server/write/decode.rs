@@ -23,8 +23,9 @@ pub fn parse(content_type: &str, bytes: &[u8]) -> Result<Parsed, Status> {
         duplicates: Vec::new(),
     };
     match content_type {
-        "" | "application/json" => schema::parse(bytes)
-            .map_err(|error| Status::bad_request(format!("couldn't get version/kind; json parse error: {error}"))),
+        "" | "application/json" => schema::parse(bytes).map_err(|error| {
+            Status::bad_request(format!("couldn't get version/kind; json parse error: {error}"))
+        }),
         "application/yaml" => serde_yaml_ng::from_slice(bytes)
             .map(plain)
             .map_err(|error| Status::bad_request(format!("error converting YAML to JSON: yaml: {error}"))),
@@ -96,7 +97,9 @@ fn strict(complaints: &[String]) -> String {
 }
 
 fn cannot_handle(kind: &str, version: &str, why: &str) -> Status {
-    Status::bad_request(format!("{kind} in version {version:?} cannot be handled as a {kind}: {why}"))
+    Status::bad_request(format!(
+        "{kind} in version {version:?} cannot be handled as a {kind}: {why}"
+    ))
 }
 
 /// Checks `kind` and `apiVersion` against what the endpoint takes, and fills them in where they are missing.
@@ -119,7 +122,10 @@ fn identify(value: &mut Value, kind: &str, version: &str) -> Result<(), Status> 
                 )));
             }
             Some(found) => {
-                let found_version = fields.get("apiVersion").and_then(Value::as_str).unwrap_or(version);
+                let found_version = fields
+                    .get("apiVersion")
+                    .and_then(Value::as_str)
+                    .unwrap_or(version);
                 return Err(Status::bad_request(format!(
                     "{found} in version {:?} cannot be handled as a {expected}: converting ({found_version}.{found}) to \
                      ({version}.{expected}): unknown conversion",

@@ -23,7 +23,8 @@ const READABLE: [&str; 3] = [
 
 /// The patch's format.
 pub fn format(call: &Call) -> Result<Format, Status> {
-    Format::from_content_type(&content_type(&call.headers)).ok_or_else(|| Status::unsupported_media_type(&READABLE))
+    Format::from_content_type(&content_type(&call.headers))
+        .ok_or_else(|| Status::unsupported_media_type(&READABLE))
 }
 
 /// PATCH of the main resource (`None`) or of a subresource that is stored with it.
