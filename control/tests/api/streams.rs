@@ -1,1 +1,270 @@
-//! log, exec and the proxies, against a kubelet of the test's own.
+//! log, exec and the proxies, against a kubelet and a pod of the test's own.
+
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::{Request, Response, StatusCode};
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper_util::rt::TokioIo;
+use keelson_control::pki;
+use rustls::server::WebPkiClientVerifier;
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned};
+use serde_json::json;
+
+use crate::cluster::{Cluster, runtime};
+
+fn roots(pki_dir: &Path) -> Arc<RootCertStore> {
+    let mut roots = RootCertStore::empty();
+    for certificate in pki::certificates(&pki_dir.join("ca.crt")).unwrap() {
+        roots.add(certificate).unwrap();
+    }
+    Arc::new(roots)
+}
+
+/// Answers like a kubelet: logs are the request's own address, upgraded streams come back as they went.
+async fn kubelet(mut request: Request<Incoming>) -> Result<Response<Full<Bytes>>, std::convert::Infallible> {
+    let uri = request.uri().to_string();
+    let mut response = Response::new(Full::default());
+    assert!(
+        request.headers().get("authorization").is_none(),
+        "credentials stay at the API server"
+    );
+    if uri.starts_with("/containerLogs/default/p/missing") {
+        *response.status_mut() = StatusCode::BAD_REQUEST;
+        *response.body_mut() =
+            "container \"missing\" in pod \"p\" is waiting to start: ContainerCreating".into();
+    } else if request.headers().contains_key("upgrade") {
+        let upgrade = hyper::upgrade::on(&mut request);
+        tokio::spawn(async move {
+            let mut stream = TokioIo::new(upgrade.await.unwrap());
+            let (mut read, mut write) = tokio::io::split(&mut stream);
+            let _ = tokio::io::copy(&mut read, &mut write).await;
+        });
+        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+        let headers = response.headers_mut();
+        headers.insert("connection", "Upgrade".parse().unwrap());
+        headers.insert("upgrade", request.headers()["upgrade"].clone());
+        headers.insert("x-uri", uri.parse().unwrap());
+    } else {
+        *response.body_mut() = uri.into();
+    }
+    Ok(response)
+}
+
+/// Starts the kubelet; with TLS it demands our certificate.
+fn serve(pki_dir: Option<&Path>) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    listener.set_nonblocking(true).unwrap();
+    let address = listener.local_addr().unwrap();
+    let tls = pki_dir.map(|dir| {
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let verifier = WebPkiClientVerifier::builder_with_provider(roots(dir), Arc::clone(&provider))
+            .build()
+            .unwrap();
+        let config = ServerConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_client_cert_verifier(verifier)
+            .with_single_cert(
+                pki::certificates(&dir.join("kubelet-node-server.crt")).unwrap(),
+                pki::private_key(&dir.join("kubelet-node-server.key")).unwrap(),
+            )
+            .unwrap();
+        tokio_rustls::TlsAcceptor::from(Arc::new(config))
+    });
+    std::thread::spawn(move || {
+        runtime().block_on(async {
+            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+            while let Ok((stream, _)) = listener.accept().await {
+                let tls = tls.clone();
+                tokio::spawn(async move {
+                    let http = hyper::server::conn::http1::Builder::new();
+                    let service = hyper::service::service_fn(kubelet);
+                    let _ = match tls {
+                        Some(tls) => match tls.accept(stream).await {
+                            Ok(stream) => {
+                                http.serve_connection(TokioIo::new(stream), service)
+                                    .with_upgrades()
+                                    .await
+                            }
+                            Err(_) => return,
+                        },
+                        None => {
+                            http.serve_connection(TokioIo::new(stream), service)
+                                .with_upgrades()
+                                .await
+                        }
+                    };
+                });
+            }
+        });
+    });
+    address
+}
+
+/// A cluster with a node whose kubelet is ours, and the pods `p` on it and `free` on none.
+fn cluster() -> Cluster {
+    let cluster = Cluster::start();
+    let kubelet = serve(Some(&cluster.config.pki_dir));
+    let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node"}, "spec": {"unschedulable": true}});
+    assert_eq!(cluster.post("/api/v1/nodes", &node).0, 201);
+    let status = json!({"status": {
+        "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": kubelet.port()}},
+    }});
+    assert_eq!(
+        cluster
+            .patch("/api/v1/nodes/node/status", "merge-patch+json", &status)
+            .0,
+        200
+    );
+    for (name, node) in [("p", json!("node")), ("free", json!(null))] {
+        let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {
+            "nodeName": node, "containers": [{"name": "c", "image": "i"}],
+            "initContainers": [{"name": "missing", "image": "i"}],
+        }});
+        let (code, answer) = cluster.post("/api/v1/namespaces/default/pods", &pod);
+        assert_eq!(code, 201, "{answer}");
+    }
+    cluster
+}
+
+/// Asks for an upgrade by hand, sends, and returns the answer's head and what came back.
+fn upgrade(cluster: &Cluster, path: &str, send: &[u8]) -> (String, Vec<u8>) {
+    let dir = &cluster.config.pki_dir;
+    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots(dir))
+        .with_client_auth_cert(
+            pki::certificates(&dir.join("admin.crt")).unwrap(),
+            pki::private_key(&dir.join("admin.key")).unwrap(),
+        )
+        .unwrap();
+    let tls = ClientConnection::new(Arc::new(config), "127.0.0.1".try_into().unwrap()).unwrap();
+    let socket = std::net::TcpStream::connect(cluster.config.listen).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+    let mut stream = StreamOwned::new(tls, socket);
+    let head = format!(
+        "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: v4.channel.k8s.io\r\n\
+         Content-Length: 0\r\n\r\n"
+    );
+    stream.write_all(head.as_bytes()).unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).unwrap();
+    let mut back = vec![0; send.len()];
+    if head.starts_with("HTTP/1.1 101") {
+        stream.write_all(send).unwrap();
+        stream.read_exact(&mut back).unwrap();
+    }
+    (head, back)
+}
+
+#[test]
+fn logs_come_from_the_kubelet() {
+    let cluster = cluster();
+    let logs = |arguments: &[&str]| cluster.kubectl(&[&["logs"], arguments].concat());
+    assert_eq!(logs(&["p"]).ok(), "/containerLogs/default/p/c");
+    let all = logs(&["p", "--tail=5", "--timestamps", "--previous", "--since=3s", "-f"]).ok();
+    assert_eq!(
+        all,
+        "/containerLogs/default/p/c?follow=true&previous=true&timestamps=true&sinceSeconds=3&tailLines=5"
+    );
+    let waiting = logs(&["p", "-c", "missing"]).failed();
+    assert!(
+        waiting.contains("(BadRequest): container \"missing\" in pod \"p\" is waiting to start"),
+        "{waiting}"
+    );
+    let unknown = logs(&["p", "-c", "x"]).failed();
+    assert!(
+        unknown.contains("container x is not valid for pod p"),
+        "{unknown}"
+    );
+    assert_eq!(logs(&["free"]).ok(), "");
+}
+
+#[test]
+fn upgraded_streams_pass_through_unchanged() {
+    let cluster = cluster();
+    let base = "/api/v1/namespaces/default/pods";
+    let (head, back) = upgrade(
+        &cluster,
+        &format!(
+            "{base}/p/exec?container=c&command=sh&command=-c&command=a+b&stdin=true&stdout=true&tty=true"
+        ),
+        b"\x80\x03\x00\x01 anything at all",
+    );
+    assert!(head.starts_with("HTTP/1.1 101"), "{head}");
+    assert!(
+        head.contains("/exec/default/p/c?input=1&output=1&tty=1&command=sh&command=-c&command=a%20b"),
+        "{head}"
+    );
+    assert_eq!(back, b"\x80\x03\x00\x01 anything at all");
+    let large: Vec<u8> = (0..300_000_u32).map(|n| n as u8).collect();
+    let (head, back) = upgrade(&cluster, &format!("{base}/p/portforward?ports=80"), &large);
+    assert!(head.contains("/portForward/default/p?port=80"), "{head}");
+    assert!(back == large);
+    let (head, _) = upgrade(&cluster, &format!("{base}/free/exec?command=sh&stdout=true"), b"");
+    assert!(head.starts_with("HTTP/1.1 400"), "{head}");
+    let (head, _) = upgrade(&cluster, &format!("{base}/nobody/exec?command=sh"), b"");
+    assert!(head.starts_with("HTTP/1.1 404"), "{head}");
+    let (code, status) = cluster.get(&format!("{base}/p/exec?command=sh"));
+    assert_eq!(
+        (code, status["message"].as_str().unwrap()),
+        (400, "Upgrade request required")
+    );
+}
+
+#[test]
+fn proxies_reach_pods_services_and_kubelets() {
+    let cluster = cluster();
+    let backend = serve(None);
+    let status = json!({"status": {"phase": "Running", "podIP": "127.0.0.1"}});
+    let pod = "/api/v1/namespaces/default/pods/p";
+    assert_eq!(
+        cluster
+            .patch(&format!("{pod}/status"), "merge-patch+json", &status)
+            .0,
+        200
+    );
+    let text = |path: &str| {
+        let (code, body) = cluster.raw(http::Method::GET, path, &[], b"");
+        (code, String::from_utf8(body).unwrap())
+    };
+    let port = backend.port();
+    assert_eq!(
+        text(&format!("{pod}:{port}/proxy/a%20b/c?d=e")),
+        (200, "/a%20b/c?d=e".to_owned())
+    );
+    assert_eq!(text("/api/v1/nodes/node/proxy/pods"), (200, "/pods".to_owned()));
+    let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"},
+        "spec": {"ports": [{"name": "web", "port": 80, "targetPort": port}]}});
+    assert_eq!(
+        cluster.post("/api/v1/namespaces/default/services", &service).0,
+        201
+    );
+    let proxy = "/api/v1/namespaces/default/services/s:web/proxy/x";
+    assert_eq!(text(proxy).0, 503, "no endpoints yet");
+    let slice = json!({"apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice", "addressType": "IPv4",
+        "metadata": {"name": "s-1", "labels": {"kubernetes.io/service-name": "s"}},
+        "ports": [{"name": "web", "port": port, "protocol": "TCP"}],
+        "endpoints": [{"addresses": ["127.0.0.1"], "conditions": {"ready": true}}]});
+    let slices = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices";
+    let (code, answer) = cluster.post(slices, &slice);
+    if code == 201 {
+        assert_eq!(text(proxy), (200, "/x".to_owned()));
+    } else {
+        // Validation forbids loopback endpoints, as upstream does.
+        assert_eq!(code, 422, "{answer}");
+    }
+}

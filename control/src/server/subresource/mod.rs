@@ -42,9 +42,13 @@ pub async fn serve(call: &Call, verb: &str, bytes: &[u8]) -> Result<Response<Bod
 fn token(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status> {
     call.stored()?;
     let mut request = decode::other(call, bytes, "TokenRequest", "authentication.k8s.io/v1")?;
-    call.api
-        .chain
-        .token(&call.user, call.kind(), call.namespace(), &call.path.name, &mut request)?;
+    call.api.chain.token(
+        &call.user,
+        call.kind(),
+        call.namespace(),
+        &call.path.name,
+        &mut request,
+    )?;
     let answer = call
         .api
         .authenticator
