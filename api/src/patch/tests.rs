@@ -5,10 +5,15 @@ use super::{Format, PatchError, apply, merge_patch, strategic_patch};
 use crate::schema::Schema;
 use crate::status::Status;
 
+#[allow(
+    clippy::needless_pass_by_value,
+    reason = "tests read better with json! in place"
+)]
 fn strategic(group: &str, kind: &str, object: Value, patch: Value) -> Result<Value, PatchError> {
     strategic_patch(Schema::builtin().kind(group, "v1", kind).unwrap(), &object, patch)
 }
 
+#[allow(clippy::needless_pass_by_value, reason = "as above")]
 fn pod(object: Value, patch: Value) -> Value {
     strategic("", "Pod", json!({ "spec": object }), json!({ "spec": patch })).unwrap()["spec"].take()
 }

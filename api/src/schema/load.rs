@@ -128,21 +128,22 @@ fn resolve_aliases(definitions: &mut [Definition]) {
         .iter()
         .map(|definition| definition.alias.clone())
         .collect();
-    fn resolve(node: &mut Node, aliases: &[Option<Node>]) {
-        match node {
-            Node::List(inner) | Node::Map(inner) => resolve(inner, aliases),
-            Node::Struct(index) => {
-                if let Some(Some(alias)) = aliases.get(*index as usize) {
-                    *node = alias.clone();
-                }
-            }
-            _ => {}
-        }
-    }
     for field in definitions
         .iter_mut()
         .flat_map(|definition| &mut definition.fields)
     {
         resolve(&mut field.node, &aliases);
+    }
+}
+
+fn resolve(node: &mut Node, aliases: &[Option<Node>]) {
+    match node {
+        Node::List(inner) | Node::Map(inner) => resolve(inner, aliases),
+        Node::Struct(index) => {
+            if let Some(Some(alias)) = aliases.get(*index as usize) {
+                *node = alias.clone();
+            }
+        }
+        _ => {}
     }
 }

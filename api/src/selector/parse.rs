@@ -156,7 +156,7 @@ fn list(lexer: &mut Lexer<'_>) -> Result<Vec<String>, SelectorError> {
                 values.push(word.to_owned());
                 match lexer.next() {
                     Token::Comma if lexer.peek() == Token::Close => values.push(String::new()),
-                    Token::Comma => continue,
+                    Token::Comma => {}
                     Token::Close => return Ok(values),
                     other => return Err(found(other, "',' or ')'")),
                 }

@@ -138,6 +138,10 @@ pub trait Strategy: Send + Sync + std::fmt::Debug {
         let _ = object;
     }
     /// The way back: rewrites a stored object into this version.
+    #[allow(
+        clippy::wrong_self_convention,
+        reason = "the pair of to_storage; self is the version, not the result"
+    )]
     fn from_storage(&self, object: &mut Value) {
         let _ = object;
     }

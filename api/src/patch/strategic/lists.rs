@@ -10,7 +10,7 @@ use crate::schema::Merge;
 pub(super) fn merge(
     place: Place<'_>,
     merge: &Merge,
-    original: Vec<Value>,
+    original: &[Value],
     patch: Vec<Value>,
 ) -> Result<Vec<Value>, PatchError> {
     let all = || original.iter().chain(&patch);
@@ -26,7 +26,7 @@ pub(super) fn merge(
             }
         }
         let (ours, others) = partition(merged, &patch, "");
-        return Ok(in_order(ours, others, &patch, &original, ""));
+        return Ok(in_order(ours, others, &patch, original, ""));
     }
     if key.is_empty() {
         return Err(bad(format!(
@@ -34,7 +34,7 @@ pub(super) fn merge(
             place.name()
         )));
     }
-    let (mut merged, patch) = directives(original.clone(), patch, key)?;
+    let (mut merged, patch) = directives(original.to_vec(), patch, key)?;
     for item in &patch {
         let item = object_with_key(item, key)?;
         let same = merged.iter_mut().find(|other| other.get(key) == item.get(key));
@@ -50,7 +50,7 @@ pub(super) fn merge(
         }
     }
     let (ours, others) = partition(merged, &patch, key);
-    Ok(in_order(ours, others, &patch, &original, key))
+    Ok(in_order(ours, others, &patch, original, key))
 }
 
 fn no_key(item: &Value, key: &str) -> PatchError {
@@ -138,7 +138,7 @@ pub(super) fn ordered(
                 Value::Array(items) => items,
                 _ => Vec::new(),
             },
-            (Some(old), Some(new)) if rule.patch_merge => merge(child, rule, old, new)?,
+            (Some(old), Some(new)) if rule.patch_merge => merge(child, rule, &old, new)?,
             (Some(_), Some(new)) => new,
         };
         let (ours, others) = partition(merged, &order, key);

@@ -89,7 +89,7 @@ fn merge_field(
             Value::Object(merge_objects(child, old, new)?)
         }
         (Some(Value::Array(old)), Value::Array(new)) if merge.patch_merge => {
-            Value::Array(lists::merge(child, merge, old, new)?)
+            Value::Array(lists::merge(child, merge, &old, new)?)
         }
         (_, value) => taken(value)?,
     };

@@ -263,6 +263,9 @@ fn ports(
     }
 }
 
+/// Fields that make sense only for containers that keep running.
+const LIVING: [&str; 4] = ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"];
+
 /// Probes and hooks belong to containers that stay; restart policies to init containers.
 fn by_group(errors: &mut Vec<FieldError>, container: &Value, path: &str, group: Group) {
     let policy = text(container, "/restartPolicy");
@@ -284,7 +287,6 @@ fn by_group(errors: &mut Vec<FieldError>, container: &Value, path: &str, group: 
             }
         }
     }
-    const LIVING: [&str; 4] = ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"];
     match group {
         Group::Main => handlers::check(errors, container, path),
         Group::Init if sidecar => handlers::check(errors, container, path),

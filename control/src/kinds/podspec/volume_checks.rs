@@ -95,8 +95,8 @@ fn one_source(errors: &mut Vec<FieldError>, source: &Value, kind: &str, path: &s
         "projected" => projected(errors, source, path),
         "emptyDir" => {
             if let Some(limit) = source.get("sizeLimit").filter(|limit| !limit.is_null()) {
-                let negative =
-                    keelson_api::quantity::Quantity::from_json(limit).is_ok_and(|q| q.is_negative());
+                let negative = keelson_api::quantity::Quantity::from_json(limit)
+                    .is_ok_and(keelson_api::quantity::Quantity::is_negative);
                 if negative {
                     let detail = "SizeLimit field must be a valid resource quantity";
                     errors.push(FieldError::forbidden(format!("{path}.sizeLimit"), detail));
