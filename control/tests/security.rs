@@ -423,6 +423,18 @@ async fn node(cluster: &Cluster, admin: &Caller) {
     assert_eq!(one.get(&format!("{secrets}/theirs")).await.0, 403);
     assert_eq!(one.get(secrets).await.0, 403);
     assert_eq!(
+        one.get(&format!("{secrets}?fieldSelector=metadata.name%3Dmine"))
+            .await
+            .0,
+        200
+    );
+    assert_eq!(
+        one.get(&format!("{secrets}?fieldSelector=metadata.name%3Dtheirs"))
+            .await
+            .0,
+        403
+    );
+    assert_eq!(
         one.get("/api/v1/namespaces/tenant/configmaps/kube-root-ca.crt")
             .await
             .0,

@@ -4,6 +4,7 @@
 //! [`Context`]. The order and effect are kube-apiserver's. Service addresses and node ports are given out here too
 //! ([`service_allocator`]), because like quota they must be given back when the write fails: [`Chain::settle`].
 
+mod certificates;
 mod default_storage_class;
 mod default_toleration_seconds;
 mod fields;
@@ -98,6 +99,7 @@ impl Chain {
         limit_ranger::validate(context, request)?;
         let warnings = pod_security::validate(context, request)?;
         owner_references::validate(context, request)?;
+        certificates::validate(context, request)?;
         if request.subresource.is_empty()
             && matches!(request.operation, Operation::Create | Operation::Update)
         {

@@ -7,6 +7,7 @@
 //! Source: `k8s.io/pod-security-admission`.
 
 mod baseline;
+mod namespaces;
 mod restricted;
 #[cfg(test)]
 mod tests;
@@ -43,6 +44,9 @@ const TEMPLATES: [(&str, &str, &str); 8] = [
 pub fn validate(context: &Context, request: &Request<'_>) -> Result<Vec<String>, Status> {
     if !matches!(request.operation, Operation::Create | Operation::Update) {
         return Ok(Vec::new());
+    }
+    if request.is("", "namespaces") {
+        return namespaces::validate(context, request);
     }
     let is_pod = request.kind.group.is_empty()
         && request.kind.plural == "pods"

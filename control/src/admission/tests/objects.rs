@@ -176,3 +176,66 @@ fn owners_need_rights() {
             .contains("cannot set an ownerRef on a resource you can't delete")
     );
 }
+
+#[test]
+fn certificate_requests() {
+    use base64::Engine as _;
+    let fixture = Fixture::new();
+    fixture.memory.put(&CLUSTER_ROLES, &json!({"metadata": {"name": "approver"}, "rules": [
+        {"verbs": ["approve"], "apiGroups": ["certificates.k8s.io"], "resources": ["signers"], "resourceNames": ["example.org/*"]},
+    ]}));
+    fixture.memory.put(
+        &CLUSTER_ROLE_BINDINGS,
+        &json!({
+            "metadata": {"name": "x"},
+            "roleRef": {"kind": "ClusterRole", "name": "approver"},
+            "subjects": [{"kind": "User", "name": "amy"}],
+        }),
+    );
+    let amy = user("amy", &[]);
+    let old = |signer: &str| json!({"metadata": {"name": "x"}, "spec": {"signerName": signer}});
+    let change = |signer: &str, subresource: &'static str, status: serde_json::Value| {
+        let old = old(signer);
+        let mut new = old.clone();
+        new["status"] = status;
+        let mut question = ask(
+            &amy,
+            Operation::Update,
+            "certificates.k8s.io",
+            "certificatesigningrequests",
+        );
+        (question.subresource, question.old, question.namespace) = (subresource, Some(&old), "");
+        fixture
+            .ask(question, Some(new))
+            .map(drop)
+            .map_err(|status| status.message)
+    };
+    assert_eq!(change("example.org/any", "approval", json!({})), Ok(()));
+    assert!(
+        change("kubernetes.io/kubelet-serving", "approval", json!({}))
+            .unwrap_err()
+            .contains("not permitted to approve")
+    );
+    assert!(
+        change("example.org/any", "status", json!({"certificate": "x"}))
+            .unwrap_err()
+            .contains("not permitted to sign")
+    );
+    assert_eq!(change("example.org/any", "status", json!({})), Ok(()));
+
+    let request = |organization: &str| {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let mut params = rcgen::CertificateParams::default();
+        params
+            .distinguished_name
+            .push(rcgen::DnType::OrganizationName, organization);
+        let pem = params.serialize_request(&key).unwrap().pem().unwrap();
+        json!({"metadata": {"name": "x"}, "spec": {
+            "signerName": "kubernetes.io/kube-apiserver-client",
+            "request": base64::engine::general_purpose::STANDARD.encode(pem),
+        }})
+    };
+    let create = |object| fixture.create("certificates.k8s.io", "certificatesigningrequests", object);
+    assert!(create(request("dev")).is_ok());
+    assert_eq!(create(request("system:masters")).unwrap_err().code, 403);
+}

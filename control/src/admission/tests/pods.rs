@@ -340,3 +340,51 @@ fn pod_security_labels() {
     worse["spec"]["ephemeralContainers"] = json!([{"name": "e", "securityContext": {"privileged": true}}]);
     assert!(fixture.ask(question, Some(worse)).is_err());
 }
+
+#[test]
+fn pod_security_labels_are_checked_and_warn_about_what_is_there() {
+    let fixture = Fixture::new();
+    let boss = user("boss", &["system:masters"]);
+    let mut question = ask(&boss, Operation::Create, "", "namespaces");
+    (question.namespace, question.name) = ("", "a");
+    let namespace = |labels: Value| json!({"metadata": {"name": "a", "labels": labels}});
+    for (key, value) in [("enforce", "typo"), ("warn", ""), ("audit-version", "1.20")] {
+        let error = fixture.ask(
+            question,
+            Some(namespace(
+                json!({format!("pod-security.kubernetes.io/{key}"): value}),
+            )),
+        );
+        assert_eq!(error.unwrap_err().code, 422, "{key}");
+    }
+    for name in ["p1", "p2"] {
+        let mut there = pod();
+        there["metadata"]["name"] = name.into();
+        there["metadata"]["uid"] = name.into();
+        there["spec"]["hostNetwork"] = true.into();
+        fixture.memory.put(&crate::auth::resources::PODS, &there);
+    }
+    let old = namespace(json!({}));
+    let kind = super::kind("", "namespaces");
+    let mut new = namespace(json!({"pod-security.kubernetes.io/enforce": "baseline"}));
+    let request = crate::admission::Request {
+        user: &boss,
+        operation: Operation::Update,
+        kind: &kind,
+        subresource: "",
+        namespace: "",
+        name: "a",
+        old: Some(&old),
+        object: Some(&mut new),
+        dry_run: false,
+    };
+    let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+    let warnings = runtime.block_on(fixture.chain.validate(&request)).unwrap();
+    assert_eq!(
+        warnings,
+        [
+            "existing pods in namespace \"a\" violate the new PodSecurity enforce level \"baseline:latest\"",
+            "p1 (and 1 other pod): host namespaces",
+        ]
+    );
+}
