@@ -32,6 +32,7 @@ fn usual() -> Fixture {
     fixture(&["10.43.0.0/16"], (30000, 32767))
 }
 
+#[allow(clippy::needless_pass_by_value)] // reads better at the call: `json!` without a borrow
 fn service(name: &str, spec: Value) -> Value {
     json!({"metadata": {"name": name, "namespace": "a", "uid": format!("uid-{name}")}, "spec": spec})
 }

@@ -8,6 +8,7 @@ use super::*;
 use crate::auth::memory::Memory;
 use crate::auth::resources::{PERSISTENT_VOLUMES, PODS};
 
+#[allow(clippy::needless_pass_by_value)] // reads better at the call: `json!` without a borrow
 fn pod(name: &str, node: &str, spec: Value) -> Value {
     let mut pod = json!({
         "metadata": {"name": name, "namespace": "a", "uid": format!("uid-{name}")},

@@ -70,6 +70,7 @@ impl Fixture {
             .remove(0)
     }
 
+    #[allow(clippy::needless_pass_by_value)] // reads better at the call: `json!` without a borrow
     fn token(&self, spec: serde_json::Value) -> String {
         let answer = self
             .authenticator

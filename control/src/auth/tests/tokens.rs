@@ -8,6 +8,9 @@ use serde_json::{Value, json};
 use super::{Fixture, fixture};
 use crate::auth::resources::{NODES, PODS, SECRETS, SERVICE_ACCOUNTS};
 
+/// Removes what a token is bound to.
+type Kill = fn(&Fixture);
+
 fn parts(token: &str) -> (Value, Value, String) {
     let all: Vec<&str> = token.split('.').collect();
     let json = |part: &str| serde_json::from_slice(&URL_SAFE_NO_PAD.decode(part).unwrap()).unwrap();
@@ -73,7 +76,7 @@ fn a_bound_token_has_upstreams_claims() {
 fn a_token_dies_with_what_it_is_bound_to() {
     let bound =
         |kind: &str, name: &str| json!({"boundObjectRef": {"apiVersion": "v1", "kind": kind, "name": name}});
-    let cases: [(Value, fn(&Fixture)); 6] = [
+    let cases: [(Value, Kill); 6] = [
         (json!({}), |f| f.memory.remove(&SERVICE_ACCOUNTS, "a", "robot")),
         (json!({}), |f| {
             f.memory.put(
