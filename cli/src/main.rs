@@ -17,10 +17,6 @@ use args::{Arguments, Command};
 use clap::Parser;
 
 fn main() -> ExitCode {
-    // Container processes and the OCI command line come first: they must start without clap, tokio or logging.
-    if let Some(code) = None::<u8> {
-        return ExitCode::from(code);
-    }
     let result = match Arguments::parse().command {
         Command::Up(args) => commands::up::run(&args),
         Command::Down(args) => commands::down::down(&args),
@@ -30,7 +26,7 @@ fn main() -> ExitCode {
         Command::Control(args) => commands::daemon::control(&args),
         Command::Kubelet(args) => commands::daemon::kubelet(&args),
         Command::Netd(args) => commands::daemon::netd(&args),
-        Command::Runtime(_) => unreachable!("the runtime's entry point takes `keelson runtime`"),
+        Command::Runtime(_) => Err(anyhow::anyhow!("the OCI command line is not there yet")),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
