@@ -118,7 +118,7 @@ fn connection_survives(c: &Context) -> Result<()> {
     use std::io::{BufRead, BufReader, Write};
     c.apply(
         "apiVersion: v1\nkind: Pod\nmetadata: {name: cat, labels: {app: cat}}\nspec:\n  terminationGracePeriodSeconds: 1\n  containers:\n  \
-         - {name: c, image: 'busybox:1.36', command: [nc, -lk, -p, '9000', -e, cat]}\n---\n\
+         - {name: c, image: 'busybox:1.36', command: [nc, -ll, -p, '9000', -e, cat]}\n---\n\
          apiVersion: v1\nkind: Service\nmetadata: {name: cat}\nspec: {selector: {app: cat}, ports: [{port: 9000}]}\n",
     )?;
     c.ready("cat")?;

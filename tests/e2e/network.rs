@@ -71,7 +71,7 @@ fn every_way(c: &Context) -> Result<()> {
     ] {
         let text = c
             .kubectl
-            .ok(&["exec", "client", "--", "wget", "-T", "5", "-qO-", &url])?;
+            .ok(&["exec", "client", "--", "wget", "-qO-", &url])?;
         contains(&text, &["command=GET", &format!("Hostname: {pod}")])?;
     }
     let mut forward = c
@@ -190,8 +190,8 @@ fn dns(c: &Context) -> Result<()> {
 fn udp(c: &Context) -> Result<()> {
     c.apply(
         "apiVersion: v1\nkind: Pod\nmetadata: {name: server, labels: {app: udp}}\nspec:\n  terminationGracePeriodSeconds: 1\n  containers:\n  \
-         - {name: c, image: 'busybox:1.36', command: [sh, -c, 'nc -u -l -p 5353 -e cat']}\n---\n\
-         apiVersion: v1\nkind: Service\nmetadata: {name: udp}\nspec: {selector: {app: udp}, ports: [{port: 5353, protocol: UDP}]}\n",
+         - {name: c, image: 'k8s.gcr.io/echoserver:1.4'}\n---\n\
+         apiVersion: v1\nkind: Service\nmetadata: {name: udp}\nspec: {selector: {app: udp}, ports: [{port: 5353, targetPort: 8080, protocol: UDP}]}\n",
     )?;
     c.ready("server")?;
     let ip = field(c, "service/udp", "{.spec.clusterIP}")?;
@@ -221,8 +221,6 @@ fn hairpin(c: &Context) -> Result<()> {
             "client",
             "--",
             "wget",
-            "-T",
-            "3",
             "-qO-",
             "http://self/",
         ])?;

@@ -192,7 +192,7 @@ fn configmaps_and_secrets(c: &Context) -> Result<()> {
     )?;
     contains(
         &c.kubectl.fails(&["create", "configmap", "settings"])?,
-        &["(AlreadyExists)", "configmaps \"settings\" already exists"],
+        &["configmaps \"settings\" already exists"],
     )?;
     contains(
         &c.kubectl.fails(&["create", "configmap", "Not_A_Name"])?,

@@ -65,7 +65,7 @@ fn config_errors(c: &Context) -> Result<()> {
         .ok(&["create", "configmap", "late", "--from-literal=a=now"])?;
     c.ready("waits")?;
     ensure!(
-        c.kubectl.ok(&["exec", "waits", "--", "printenv", "A"])? == "now\n",
+        c.kubectl.ok(&["exec", "waits", "--", "sh", "-c", "echo $A"])? == "now\n",
         "value"
     );
     c.apply(&pod("nocommand", "  restartPolicy: Never\n  containers: [{name: c, image: 'busybox:1.36', command: [/no/such/program]}]\n"))?;

@@ -2,6 +2,7 @@
 //! the body, in the form of the well-known `echoserver:1.4`, after the name of its host, which in a pod is the
 //! pod's name. A thread for each connection; everything that a client sends is bounded.
 
+mod datagram;
 mod request;
 mod response;
 
@@ -31,6 +32,7 @@ fn main() -> io::Result<()> {
         Some(Err(error)) => return Err(io::Error::other(format!("usage: echoserver [PORT]: {error}"))),
     };
     let listener = listen(port)?;
+    datagram::echo(port, STACK)?;
     println!("echoserver listens on {}", listener.local_addr()?);
     let host = Arc::new(host_name());
     let open = Arc::new(AtomicUsize::new(0));
