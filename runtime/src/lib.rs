@@ -2,12 +2,15 @@
 //!
 //! Start at [`node`] for what the kubelet uses, at [`image`] for the content store. Below them, from decision to kernel:
 //! [`plan`] compiles a specification into plain data, [`launch`] carries it out, [`shim`] is the process per pod that
-//! does so and stays, [`sys`] holds the system calls.
+//! does so and stays, [`oci`] the command line of an OCI runtime over the same core, [`sys`] holds the system calls.
 
 pub mod image;
 pub mod launch;
 pub mod node;
+pub mod oci;
 pub mod plan;
 pub mod shim;
 pub mod sys;
 pub mod wire;
+
+pub use oci::oci_main;

@@ -24,6 +24,13 @@ pub(super) fn run(
     gate: &Gate,
 ) {
     let failure = match set_up(container, channel, streams) {
+        // Who starts it later cannot be told of a program that is not there: whoever creates it must be.
+        Ok(()) if matches!(gate, Gate::Fifo(_)) && identity::find_program(&container.process).is_err() => {
+            let errno = identity::find_program(&container.process)
+                .err()
+                .unwrap_or(Errno(libc::ENOENT));
+            at(Step::Exec, 0)(errno)
+        }
         Ok(()) => {
             identity::report(channel, RecordKind::Ready);
             match wait_at(gate, channel) {

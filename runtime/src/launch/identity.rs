@@ -113,3 +113,19 @@ fn exec(process: &PreparedProcess) -> Errno {
     }
     answer
 }
+
+/// Whether there is a program to exec, as far as can be said before becoming the container's user.
+pub(super) fn find_program(process: &PreparedProcess) -> SysResult<()> {
+    let mut answer = Errno(libc::ENOENT);
+    for path in &process.candidates {
+        if !path.to_bytes().starts_with(b"/") {
+            return Ok(()); // relative to a working directory that has not been entered
+        }
+        match sys::check_executable(path) {
+            Ok(()) => return Ok(()),
+            Err(Errno(libc::ENOENT | libc::ENOTDIR)) => {}
+            Err(errno) => answer = errno,
+        }
+    }
+    Err(answer)
+}

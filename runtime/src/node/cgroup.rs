@@ -32,7 +32,7 @@ fn find_mount(mountinfo: &str) -> Option<PathBuf> {
 }
 
 /// The files of a cgroup that carry limits, and what to write (kernel: `cgroup-v2.rst`).
-pub(super) fn limit_files(resources: &Resources) -> Vec<(String, String)> {
+pub(crate) fn limit_files(resources: &Resources) -> Vec<(String, String)> {
     let mut files = Vec::new();
     if let Some(shares) = resources.cpu_shares {
         // Kubernetes' conversion of shares (2..262144) to weights (1..10000).
@@ -70,6 +70,11 @@ pub(super) fn limit_files(resources: &Resources) -> Vec<(String, String)> {
             .map(|(size, bytes)| (format!("hugetlb.{size}.max"), bytes.to_string())),
     );
     files
+}
+
+/// Mount point of this host's cgroup v2 hierarchy.
+pub(crate) fn hierarchy() -> Option<PathBuf> {
+    find_mount(&fs::read_to_string("/proc/self/mountinfo").ok()?)
 }
 
 fn make_dir(path: &Path) -> Result<(), Error> {
@@ -190,14 +195,14 @@ fn write_limits(path: &Path, resources: &Resources) -> Result<(), Error> {
 }
 
 /// Restricts the devices of everything in a cgroup.
-pub(super) fn filter_devices(path: &Path, program: &[u64]) -> Result<(), Error> {
+pub(crate) fn filter_devices(path: &Path, program: &[u64]) -> Result<(), Error> {
     let what = || format!("filtering devices of cgroup {}", path.display());
     let cgroup = File::open(path).map_err(Error::io(what()))?;
     sys::attach_device_filter(cgroup.as_fd(), program).map_err(Error::io(what()))
 }
 
 /// Kills everything in a cgroup and below; an absent one has nothing.
-pub(super) fn kill(path: &Path) -> Result<(), Error> {
+pub(crate) fn kill(path: &Path) -> Result<(), Error> {
     match fs::write(path.join("cgroup.kill"), "1") {
         Err(e) if matches!(e.kind(), ErrorKind::NotFound) || e.raw_os_error() == Some(libc::ENODEV) => Ok(()),
         other => other.map_err(Error::io(format!("killing cgroup {}", path.display()))),
@@ -205,7 +210,7 @@ pub(super) fn kill(path: &Path) -> Result<(), Error> {
 }
 
 /// Kills everything in a cgroup, waits until it is empty, and removes it and those below. Absent is fine.
-pub(super) fn remove(path: &Path) -> Result<(), Error> {
+pub(crate) fn remove(path: &Path) -> Result<(), Error> {
     kill(path)?;
     wait_empty(path)?;
     for child in fs::read_dir(path).into_iter().flatten().flatten() {

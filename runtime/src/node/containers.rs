@@ -274,7 +274,7 @@ pub(super) fn update(inner: &Inner, id: &str, resources: &Resources) -> Result<(
 }
 
 /// Number of a signal by name (`SIGTERM`, `TERM`, `15`, `RTMIN+3`).
-fn signal_number(name: &str) -> Result<i32, Error> {
+pub(crate) fn signal_number(name: &str) -> Result<i32, Error> {
     let invalid = || Error::Invalid(format!("unknown signal {name:?}"));
     if let Ok(number) = name.parse::<i32>() {
         return if (1..=64).contains(&number) {

@@ -4,7 +4,7 @@
 //! State lives on disk under the runtime's root, so a restarted caller sees everything again.
 
 mod bundle;
-mod cgroup;
+pub(crate) mod cgroup;
 mod containers;
 mod error;
 mod events;
@@ -16,11 +16,12 @@ mod rootfs;
 mod runtime;
 mod sandboxes;
 mod seccomp;
-mod shim_client;
+pub(crate) mod shim_client;
 mod state;
 mod stats;
 mod types;
 
+pub(crate) use containers::signal_number;
 pub use error::Error;
 pub use events::Events;
 pub use exec::Exec;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::{ContainerSpec, Error, Seccomp};
-use crate::plan::{capability_set, default_filter};
+use crate::plan::{capability_set, default_filter, profile_filters};
 
 static CACHE: OnceLock<Mutex<HashMap<u64, Vec<u64>>>> = OnceLock::new();
 
@@ -28,9 +28,12 @@ pub(super) fn filters(spec: &ContainerSpec) -> Result<Vec<Vec<u64>>, Error> {
             cache.insert(capabilities, filter.clone());
             Ok(vec![filter])
         }
-        Seccomp::Localhost(path) => Err(Error::Invalid(format!(
-            "seccomp profile {}: Localhost profiles are not supported yet",
-            path.display()
-        ))),
+        Seccomp::Localhost(path) => {
+            let shown = path.display();
+            let text = std::fs::read(path).map_err(Error::io(format!("reading seccomp profile {shown}")))?;
+            let profile = serde_json::from_slice(&text)
+                .map_err(|e| Error::Invalid(format!("seccomp profile {shown}: {e}")))?;
+            Ok(profile_filters(&profile)?)
+        }
     }
 }

@@ -23,7 +23,8 @@ static MEMORY_FILE: OnceLock<OwnedFd> = OnceLock::new();
 /// source on a dead network file system) takes longer, and must not block the kubelet for ever.
 const PATIENCE: Duration = Duration::from_secs(120);
 
-fn program() -> Result<BorrowedFd<'static>, Error> {
+/// The sealed memory file of the shim program.
+pub(crate) fn program() -> Result<BorrowedFd<'static>, Error> {
     if let Some(fd) = MEMORY_FILE.get() {
         return Ok(fd.as_fd());
     }

@@ -11,7 +11,7 @@ const NO_EXEC: u64 = Attributes::NO_EXEC;
 pub(super) const PATH: &str = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// Hidden from a container: kernel interfaces that leak or disturb the host.
-pub(super) const MASKED: &[&str] = &[
+pub const MASKED: &[&str] = &[
     "/proc/acpi",
     "/proc/asound",
     "/proc/interrupts",
@@ -27,7 +27,7 @@ pub(super) const MASKED: &[&str] = &[
 ];
 
 /// Visible, but not to be written.
-pub(super) const READ_ONLY: &[&str] = &[
+pub const READ_ONLY: &[&str] = &[
     "/proc/bus",
     "/proc/fs",
     "/proc/irq",

@@ -5,6 +5,8 @@ mod capabilities;
 mod container;
 mod defaults;
 mod devices;
+mod mount_options;
+mod oci;
 mod seccomp;
 mod sysctl;
 mod user;
@@ -13,8 +15,10 @@ pub use capabilities::{
     ALL as ALL_CAPABILITIES, NAMES as CAPABILITY_NAMES, bit as capability_bit, set as capability_set,
 };
 pub use container::{BundleProcess, Context, container};
+pub use defaults::{MASKED as MASKED_PATHS, READ_ONLY as READ_ONLY_PATHS};
 pub use devices::{DeviceRule, default_device_rules, device_filter};
-pub use seccomp::{SeccompError, default_filter};
+pub use oci::{OciPaths, oci, oci_process};
+pub use seccomp::{SeccompError, default_filter, profile_filters};
 pub use sysctl::sandbox_sysctls;
 pub use user::{Accounts, ResolvedUser, resolve as resolve_user};
 

@@ -7,6 +7,7 @@
 
 mod container;
 mod init;
+pub mod launcher;
 mod lines;
 mod log;
 pub mod protocol;
@@ -25,11 +26,23 @@ use crate::sys;
 use crate::wire::Wire;
 use protocol::SandboxPlan;
 
-/// The shim program: reads a [`SandboxPlan`] from standard input, goes to the background, sets the sandbox up, says
-/// `ok` or what failed on standard output, and serves until it is told to end.
+/// The program: a shim, or under the name `keelson-launch` the launcher of the OCI command line.
 pub fn main() -> i32 {
     // Nobody may look into this process or reach its executable, nor into its children until they exec.
     let _ = sys::set_dumpable(false);
+    if std::env::args_os()
+        .next()
+        .is_some_and(|name| name == launcher::NAME)
+    {
+        launcher::main()
+    } else {
+        shim()
+    }
+}
+
+/// The shim: reads a [`SandboxPlan`] from standard input, goes to the background, sets the sandbox up, says
+/// `ok` or what failed on standard output, and serves until it is told to end.
+fn shim() -> i32 {
     let mut bytes = Vec::new();
     if std::io::stdin().read_to_end(&mut bytes).is_err() {
         return 2;

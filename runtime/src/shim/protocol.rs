@@ -237,3 +237,8 @@ pub fn receive<T: Wire>(
         buffer.extend_from_slice(&chunk[..n]);
     }
 }
+
+/// The present time, RFC 3339.
+pub fn timestamp() -> String {
+    super::lines::rfc3339(super::lines::now())
+}

@@ -34,14 +34,17 @@ pub use mount::{
 };
 pub use namespace::{enter, loopback_up, set_hostname, unshare};
 pub use path::{
-    FileKind, Stat, chdir_fd, chmod_at, chown_at, chown_fd, mkdir_at, mknod_at, open_at, open_at2, open_path,
-    read_link_at, stat_fd, symlink_at, truncate,
+    FileKind, Stat, chdir_fd, check_executable, chmod_at, chown_at, chown_fd, mkdir_at, mknod_at, open_at,
+    open_at2, open_path, read_link_at, stat_fd, symlink_at, truncate,
 };
-pub use poll::{Epoll, Ready, child_signal_fd, drain_signal_fd, poll_priority, poll_readable};
+pub use poll::{
+    Epoll, Ready, all_signals_fd, child_signal_fd, drain_signal_fd, poll_priority, poll_readable, read_signal,
+};
 pub use process::{
-    Child, CloneRequest, Exit, become_session_leader, block_child_signal, clone_process, execve, exit_now,
-    fork_process, ignore_child_signal, kill_pid, new_session_keyring, pause, pidfd_open, pidfd_signal,
-    reset_signals, set_dumpable, set_parent_death_signal, set_subreaper, set_umask, wait_any, wait_pidfd,
+    Child, CloneRequest, Exit, become_session_leader, block_child_signal, clone_process, execve, execve_fd,
+    exit_now, fork_process, ignore_child_signal, kill_pid, new_session_keyring, pause, pidfd_open,
+    pidfd_signal, reset_signals, set_dumpable, set_parent_death_signal, set_subreaper, set_umask, wait_any,
+    wait_pidfd,
 };
 pub use seccomp::install_filter;
 pub use socket::{receive_with_fds, send_with_fds, seq_pair};

@@ -192,3 +192,14 @@ pub fn truncate(fd: BorrowedFd<'_>, length: u64) -> SysResult<()> {
     check_int(unsafe { libc::ftruncate(fd.as_raw_fd(), length as libc::off_t) })?;
     Ok(())
 }
+
+/// Whether the path can be executed by the effective user: `EACCES` if not.
+pub fn check_executable(path: &CStr) -> SysResult<()> {
+    // SAFETY: `path` is NUL-terminated.
+    check_int(unsafe { libc::faccessat(libc::AT_FDCWD, path.as_ptr(), libc::X_OK, libc::AT_EACCESS) })?;
+    let file = open_path(path, libc::O_PATH)?;
+    if stat_fd(std::os::fd::AsFd::as_fd(&file))?.kind == FileKind::Directory {
+        return Err(Errno(libc::EISDIR));
+    }
+    Ok(())
+}

@@ -90,6 +90,31 @@ pub fn child_signal_fd() -> SysResult<OwnedFd> {
     Ok(unsafe { OwnedFd::from_raw_fd(check_int(fd)?) })
 }
 
+/// Blocks every signal that can be, and returns a descriptor that carries them.
+pub fn all_signals_fd() -> SysResult<OwnedFd> {
+    // SAFETY: the set is a local, initialised by sigfillset.
+    let fd = unsafe {
+        let mut set: libc::sigset_t = std::mem::zeroed();
+        libc::sigfillset(&raw mut set);
+        check_int(libc::sigprocmask(
+            libc::SIG_BLOCK,
+            &raw const set,
+            std::ptr::null_mut(),
+        ))?;
+        libc::signalfd(-1, &raw const set, libc::SFD_CLOEXEC | libc::SFD_NONBLOCK)
+    };
+    // SAFETY: a fresh descriptor that nobody else owns, if the check passes.
+    Ok(unsafe { OwnedFd::from_raw_fd(check_int(fd)?) })
+}
+
+/// Number of the next pending signal of a signalfd.
+pub fn read_signal(fd: BorrowedFd<'_>) -> Option<i32> {
+    let mut buffer = [0u8; size_of::<libc::signalfd_siginfo>()];
+    let n = super::read_fd(fd, &mut buffer).ok()?;
+    // `ssi_signo`, the first field.
+    (n == buffer.len()).then(|| i32::from_ne_bytes([buffer[0], buffer[1], buffer[2], buffer[3]]))
+}
+
 /// Empties a signalfd.
 pub fn drain_signal_fd(fd: BorrowedFd<'_>) {
     let mut buffer = [0u8; 512];

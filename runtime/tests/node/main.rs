@@ -3,6 +3,7 @@
 //! Every test has a runtime of its own (directories, cgroup), which its guard resets.
 
 mod basics;
+mod busybox;
 mod confinement;
 mod escapes;
 mod faults;

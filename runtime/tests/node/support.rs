@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -25,7 +25,7 @@ impl Node {
             .tempdir_in("/tmp")
             .unwrap();
         let rootfs = directory.path().join("image");
-        busybox(&rootfs);
+        crate::busybox::install(&rootfs);
         let n = COUNTER.fetch_add(1, Ordering::Relaxed);
         let config = NodeConfig {
             root: directory.path().join("root"),
@@ -146,26 +146,4 @@ impl Drop for Node {
             }
         }
     }
-}
-
-/// A root filesystem with busybox and its usual names.
-pub fn busybox(root: &Path) {
-    for directory in ["bin", "etc", "proc", "tmp", "root", "home/bob"] {
-        fs::create_dir_all(root.join(directory)).unwrap();
-    }
-    fs::copy("/usr/bin/busybox", root.join("bin/busybox")).unwrap();
-    for name in [
-        "sh", "cat", "ls", "id", "echo", "true", "false", "sleep", "mount", "ps", "env", "stty", "head",
-        "yes", "wc", "hostname", "ip", "dd", "touch", "mkdir", "readlink", "grep", "mknod", "chmod", "ln",
-        "rm", "test", "kill", "pwd", "tty", "df", "umount", "seq", "tr", "stat", "find", "mv", "unshare",
-        "sort", "printf", "date", "nc",
-    ] {
-        std::os::unix::fs::symlink("busybox", root.join("bin").join(name)).unwrap();
-    }
-    fs::write(
-        root.join("etc/passwd"),
-        "root:x:0:0:root:/root:/bin/sh\nbob:x:1000:1000::/home/bob:/bin/sh\n",
-    )
-    .unwrap();
-    fs::write(root.join("etc/group"), "root:x:0:\nbob:x:1000:\nwheel:x:10:bob\n").unwrap();
 }

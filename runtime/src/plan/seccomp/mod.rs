@@ -8,6 +8,9 @@ mod numbers;
 mod numbers;
 
 mod default;
+mod profile;
+
+pub use profile::profile_filters;
 
 use std::collections::BTreeMap;
 

@@ -113,3 +113,54 @@ fn capabilities_open_what_they_are_for() {
     let filter = default_filter(0).unwrap();
     assert_eq!(run(&filter, "chroot", [0; 6]), EPERM);
 }
+
+fn decide(filters: &[Vec<u64>], name: &str, args: [u64; 6]) -> u32 {
+    // The kernel's order of actions: the lowest value, taken as signed, wins.
+    filters
+        .iter()
+        .map(|f| run(f, name, args))
+        .min_by_key(|action| *action as i32)
+        .unwrap_or(ALLOW)
+}
+
+#[test]
+fn profiles_with_several_actions() {
+    let profile = serde_json::from_str(
+        r#"{"defaultAction":"SCMP_ACT_ERRNO","defaultErrnoRet":1,"syscalls":[
+            {"names":["read","write","no_such_call"],"action":"SCMP_ACT_ALLOW"},
+            {"names":["mkdir"],"action":"SCMP_ACT_ERRNO","errnoRet":38},
+            {"names":["kill"],"action":"SCMP_ACT_KILL_PROCESS"},
+            {"names":["socket"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"value":2,"op":"SCMP_CMP_EQ"},{"index":0,"value":10,"op":"SCMP_CMP_EQ"}]},
+            {"names":["dup3"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"value":1,"op":"SCMP_CMP_EQ"},{"index":1,"value":2,"op":"SCMP_CMP_GT"}]},
+            {"names":["clone"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"value":2114060288,"valueTwo":0,"op":"SCMP_CMP_MASKED_EQ"}]}]}"#,
+    )
+    .unwrap();
+    let filters = profile_filters(&profile).unwrap();
+    assert_eq!(decide(&filters, "read", [0; 6]), ALLOW);
+    assert_eq!(decide(&filters, "openat", [0; 6]), EPERM);
+    assert_eq!(decide(&filters, "mkdir", [0; 6]), ENOSYS);
+    assert_eq!(decide(&filters, "kill", [0; 6]), 0x8000_0000);
+    assert_eq!(decide(&filters, "socket", [10, 0, 0, 0, 0, 0]), ALLOW);
+    assert_eq!(decide(&filters, "socket", [40, 0, 0, 0, 0, 0]), EPERM);
+    assert_eq!(decide(&filters, "dup3", [1, 3, 0, 0, 0, 0]), ALLOW);
+    assert_eq!(decide(&filters, "dup3", [1, 2, 0, 0, 0, 0]), EPERM);
+    assert_eq!(decide(&filters, "clone", [0x1000_0000, 0, 0, 0, 0, 0]), EPERM);
+}
+
+#[test]
+fn a_profile_that_only_denies() {
+    let profile = serde_json::from_str(
+        r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mkdir"],"action":"SCMP_ACT_ERRNO"}]}"#,
+    )
+    .unwrap();
+    let filters = profile_filters(&profile).unwrap();
+    assert_eq!(
+        (
+            decide(&filters, "mkdir", [0; 6]),
+            decide(&filters, "read", [0; 6])
+        ),
+        (EPERM, ALLOW)
+    );
+    let notify = serde_json::from_str(r#"{"defaultAction":"SCMP_ACT_NOTIFY"}"#).unwrap();
+    assert!(profile_filters(&notify).is_err());
+}

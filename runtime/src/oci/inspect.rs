@@ -1,0 +1,140 @@
+//! `state`, `ps`, `list`, `features`.
+
+use std::fs;
+use std::path::Path;
+
+use serde_json::json;
+
+use super::Error;
+use super::arguments::{Format, Global, ListArgs, PsArgs};
+use super::state::{Container, find, ids};
+use crate::plan::CAPABILITY_NAMES;
+
+fn print(value: &serde_json::Value) {
+    println!("{value:#}");
+}
+
+fn describe(container: &Container) -> serde_json::Value {
+    let stored = &container.stored;
+    let root = stored
+        .spec
+        .root()
+        .as_ref()
+        .map(|root| stored.bundle.join(root.path()));
+    json!({
+        "ociVersion": "1.2.0",
+        "id": stored.id,
+        "pid": container.init.map_or(0, |(pid, _)| pid),
+        "status": container.status.to_string(),
+        "bundle": stored.bundle,
+        "rootfs": root,
+        "created": stored.created,
+        "annotations": stored.spec.annotations().clone().unwrap_or_default(),
+        "owner": "",
+    })
+}
+
+pub(super) fn state(global: &Global, id: &str) -> Result<(), Error> {
+    print(&describe(&find(global, id)?));
+    Ok(())
+}
+
+/// Process ids of a container: those in its cgroup, or its first.
+pub(super) fn pids(container: &Container) -> Vec<i32> {
+    let mut found = Vec::new();
+    if let Some(path) = &container.stored.cgroup {
+        collect(path, &mut found);
+    }
+    if found.is_empty() {
+        found.extend(container.init.map(|(pid, _)| pid));
+    }
+    found
+}
+
+fn collect(path: &Path, found: &mut Vec<i32>) {
+    let text = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
+    found.extend(
+        text.lines()
+            .filter_map(|line| line.parse::<i32>().ok())
+            .filter(|pid| *pid > 0),
+    );
+    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
+        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+            collect(&entry.path(), found);
+        }
+    }
+}
+
+pub(super) fn ps(global: &Global, args: &PsArgs) -> Result<(), Error> {
+    let pids = pids(&find(global, &args.id)?);
+    match args.format {
+        Format::Json => print(&json!(pids)),
+        Format::Table => {
+            println!("{:>8} COMMAND", "PID");
+            for pid in pids {
+                let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+                let line = String::from_utf8_lossy(&line).replace('\0', " ");
+                println!("{pid:>8} {}", line.trim_end());
+            }
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn list(global: &Global, args: &ListArgs) -> Result<(), Error> {
+    let ids = ids(global)?;
+    // One that goes while we look is not there any more, and one half made not yet.
+    let containers: Vec<Container> = ids.iter().filter_map(|id| find(global, id).ok()).collect();
+    if args.quiet {
+        containers.iter().for_each(|c| println!("{}", c.stored.id));
+    } else if args.format == Format::Json {
+        print(&json!(containers.iter().map(describe).collect::<Vec<_>>()));
+    } else {
+        println!(
+            "{:<24} {:>8} {:<10} {:<32} CREATED",
+            "ID", "PID", "STATUS", "BUNDLE"
+        );
+        for c in &containers {
+            let pid = c.init.map_or(0, |(pid, _)| pid);
+            let bundle = c.stored.bundle.display().to_string();
+            println!(
+                "{:<24} {pid:>8} {:<10} {bundle:<32} {}",
+                c.stored.id,
+                c.status.to_string(),
+                c.stored.created
+            );
+        }
+    }
+    Ok(())
+}
+
+/// OCI `features.md`.
+pub(super) fn features() -> Result<(), Error> {
+    let capabilities: Vec<String> = CAPABILITY_NAMES
+        .iter()
+        .map(|name| format!("CAP_{name}"))
+        .collect();
+    print(&json!({
+        "ociVersionMin": "1.0.0",
+        "ociVersionMax": "1.2.0",
+        "hooks": [],
+        "mountOptions": ["bind", "rbind", "ro", "rw", "rro", "nosuid", "suid", "nodev", "dev", "noexec", "exec",
+            "noatime", "atime", "relatime", "strictatime", "nodiratime", "diratime", "nosymfollow", "private",
+            "rprivate", "slave", "rslave", "shared", "rshared", "unbindable", "runbindable"],
+        "linux": {
+            "namespaces": ["cgroup", "ipc", "mount", "network", "pid", "uts"],
+            "capabilities": capabilities,
+            "cgroup": { "v1": false, "v2": true, "systemd": false, "systemdUser": false, "rdma": false },
+            "seccomp": {
+                "enabled": true,
+                "actions": ["SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS",
+                    "SCMP_ACT_KILL_THREAD", "SCMP_ACT_LOG", "SCMP_ACT_TRACE", "SCMP_ACT_TRAP"],
+                "operators": ["SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_LE", "SCMP_CMP_LT",
+                    "SCMP_CMP_MASKED_EQ", "SCMP_CMP_NE"],
+            },
+            "apparmor": { "enabled": false },
+            "selinux": { "enabled": false },
+        },
+    }));
+    Ok(())
+}
