@@ -20,7 +20,9 @@ pub(super) fn remove(dispatcher: &Dispatcher, present: HashSet<String>) {
         .chain(found.containers.into_keys())
         .collect();
     uids.extend(names(&config.root_dir.join("pods")));
-    uids.retain(|uid| !present.contains(uid));
+    // A pod that is gone but has a worker is stopped by that, with its grace period.
+    let known = dispatcher.known();
+    uids.retain(|uid| !present.contains(uid) && !known.contains(uid));
     for uid in uids {
         let dispatcher = dispatcher.clone();
         tokio::spawn(async move {
@@ -42,7 +44,7 @@ pub(super) fn remove(dispatcher: &Dispatcher, present: HashSet<String>) {
         // NAMESPACE_NAME_UID; anything else there is not ours.
         let ours = name.split('_').count() == 3;
         let uid = name.rsplit('_').next().unwrap_or_default();
-        if ours && !present.contains(uid) {
+        if ours && !present.contains(uid) && !known.contains(uid) {
             tokio::task::spawn_blocking(move || {
                 if let Err(error) = std::fs::remove_dir_all(&path) {
                     tracing::warn!(path = %path.display(), %error, "logs not removed");

@@ -18,33 +18,43 @@ pub(super) async fn probe(
     command: Vec<String>,
     timeout: Duration,
 ) -> Verdict {
-    match run_within(runtime, id, command, Some(timeout)).await {
+    match run(runtime, id, command, Some(timeout)).await {
         Ok(Some((0, _))) => Verdict::Success,
         Ok(Some((_, output))) => Verdict::Failure(output),
-        Ok(None) => Verdict::Failure(format!(
-            "command timed out: context deadline exceeded after {}s",
-            timeout.as_secs()
-        )),
+        Ok(None) => {
+            let seconds = timeout.as_secs();
+            Verdict::Failure(format!(
+                "command timed out: context deadline exceeded after {seconds}s"
+            ))
+        }
         Err(error) => Verdict::Error(error),
     }
 }
 
-/// Runs a command to its end: exit code and what it said. The container's own end ends it.
-pub async fn run(runtime: &NodeRuntime, id: &str, command: Vec<String>) -> Result<(i32, String), String> {
-    let ended = run_within(runtime, id, command, None).await?;
-    ended.ok_or_else(|| "the command did not end".to_owned())
-}
-
-async fn run_within(
+/// Runs a command to its end: exit code and what it said; `None` if it had to be killed after `timeout`. The
+/// container's own end ends it.
+///
+/// Each command has a thread of its own: a pool could be filled by commands that hang, and then nothing on the node
+/// would start or stop any more.
+pub async fn run(
     runtime: &NodeRuntime,
     id: &str,
     command: Vec<String>,
     timeout: Option<Duration>,
 ) -> Result<Option<(i32, String)>, String> {
     let (runtime, id) = (runtime.clone(), id.to_owned());
-    tokio::task::spawn_blocking(move || blocking(&runtime, &id, command, timeout))
+    let (done, result) = tokio::sync::oneshot::channel();
+    std::thread::Builder::new()
+        .name("kl-exec".into())
+        .stack_size(256 << 10)
+        .spawn(move || {
+            // Nobody may be waiting any more.
+            let _ = done.send(blocking(&runtime, &id, command, timeout));
+        })
+        .map_err(|error| format!("start a thread: {error}"))?;
+    result
         .await
-        .map_err(|error| error.to_string())?
+        .map_err(|_| "the command's thread ended without a result".to_owned())?
 }
 
 fn blocking(

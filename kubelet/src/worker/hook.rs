@@ -45,14 +45,15 @@ impl Hook {
         }
     }
 
-    /// Runs it to its end.
-    pub(super) async fn run(self) -> Result<(), String> {
+    /// Runs it to its end, or until `timeout`.
+    pub(super) async fn run(self, timeout: Option<Duration>) -> Result<(), String> {
         if let Some(exec) = &self.handler.exec {
             let command = exec.command.clone().unwrap_or_default();
-            let outcome = probe::exec::run(&self.context.runtime, &self.id, command.clone()).await;
+            let outcome = probe::exec::run(&self.context.runtime, &self.id, command.clone(), timeout).await;
             return match outcome {
-                Ok((0, _)) => Ok(()),
-                Ok((code, output)) => Err(format!(
+                Ok(Some((0, _))) => Ok(()),
+                Ok(None) => Err("the hook did not end within the grace period".into()),
+                Ok(Some((code, output))) => Err(format!(
                     "Exec lifecycle hook ({command:?}) for Container \"{}\" failed - error: command exited with {code}, \
                      message: {output:?}",
                     self.container.name
@@ -95,7 +96,7 @@ impl Worker {
         let hook = Hook::new(self, name, id, handler);
         let (report, container, id) = (self.reporter(), name.to_owned(), id.to_owned());
         tokio::spawn(async move {
-            let result = hook.run().await;
+            let result = hook.run(None).await;
             report(Done::PostStart {
                 container,
                 id,

@@ -38,7 +38,7 @@ impl Worker {
         let run = hook::Hook::new(self, name, &id, handler);
         let (report, container) = (self.reporter(), name.to_owned());
         tokio::spawn(async move {
-            let result = match tokio::time::timeout(grace, run.run()).await {
+            let result = match tokio::time::timeout(grace + AFTER_HOOK / 4, run.run(Some(grace))).await {
                 Ok(result) => result,
                 Err(_) => Err("the grace period ended before the hook did".into()),
             };

@@ -26,7 +26,11 @@ pub(in crate::server) enum Got {
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Client<T> {
     pub(in crate::server) fn new(io: T) -> Self {
-        Self { io, packer: Encoder::new(), unpacker: Decompress::new(true) }
+        Self {
+            io,
+            packer: Encoder::new(),
+            unpacker: Decompress::new(true),
+        }
     }
 
     pub(in crate::server) async fn raw(&mut self, bytes: &[u8]) {

@@ -16,20 +16,39 @@ async fn masters_may_all_and_others_what_the_api_server_allows() {
         request(stream, &format!("{head}{headers}\r\n")).await.unwrap()
     };
     assert_eq!(ask(None, "", "/healthz").await.0, 401);
-    assert_eq!(ask(None, "Authorization: Bearer bad\r\n", "/healthz").await.0, 401);
-    assert_eq!(ask(None, "Authorization: Bearer good\r\n", "/healthz").await.0, 200);
+    assert_eq!(
+        ask(None, "Authorization: Bearer bad\r\n", "/healthz").await.0,
+        401
+    );
+    assert_eq!(
+        ask(None, "Authorization: Bearer good\r\n", "/healthz").await.0,
+        200
+    );
     let friend = Some((&host.authority, "friend", "some"));
     assert_eq!(ask(friend, "", "/pods").await.0, 200);
     // A stranger learns nothing of what there is, and every path is asked for.
     let stranger = Some((&host.authority, "stranger", "some"));
-    for path in ["/healthz", "/pods", "/exec/default/pod/main", "/nothing", "/metrics", "/containerLogs/default/pod/main"] {
+    for path in [
+        "/healthz",
+        "/pods",
+        "/exec/default/pod/main",
+        "/nothing",
+        "/metrics",
+        "/containerLogs/default/pod/main",
+    ] {
         let (status, body) = ask(stranger, "", path).await;
         assert_eq!(status, 403, "{path}");
-        assert!(body.starts_with("Forbidden (user=stranger, verb=get, resource=nodes"), "{body}");
+        assert!(
+            body.starts_with("Forbidden (user=stranger, verb=get, resource=nodes"),
+            "{body}"
+        );
     }
     let reviews = host.reviews.lock().unwrap();
     let asked = &reviews.last().unwrap()["spec"]["resourceAttributes"];
-    assert_eq!((&asked["subresource"], &asked["name"], &asked["verb"]), (&"proxy".into(), &"node-1".into(), &"get".into()));
+    assert_eq!(
+        (&asked["subresource"], &asked["name"], &asked["verb"]),
+        (&"proxy".into(), &"node-1".into(), &"get".into())
+    );
 }
 
 #[tokio::test]
@@ -55,8 +74,16 @@ async fn stats_and_pods() {
     assert!(summary["node"]["memory"]["workingSetBytes"].as_u64().unwrap() > 0);
     assert_eq!(summary["pods"][0]["containers"][0]["name"], "main");
     let (status, body) = host.get("/metrics/resource").await;
-    assert!(status == 200 && body.contains("pod_memory_working_set_bytes{namespace=\"default\",pod=\"pod\"}"), "{body}");
-    assert!(host.get("/metrics").await.1.contains("kubelet_running_containers{container_state=\"running\"} 1"));
+    assert!(
+        status == 200 && body.contains("pod_memory_working_set_bytes{namespace=\"default\",pod=\"pod\"}"),
+        "{body}"
+    );
+    assert!(
+        host.get("/metrics")
+            .await
+            .1
+            .contains("kubelet_running_containers{container_state=\"running\"} 1")
+    );
     let pods: serde_json::Value = serde_json::from_str(&host.get("/pods").await.1).unwrap();
     assert_eq!(pods["items"][0]["metadata"]["name"], "pod");
     assert_eq!(host.get("/nothing").await.0, 404);

@@ -19,8 +19,13 @@ const V5: &str = "v5.channel.k8s.io";
 async fn finish(socket: &mut Socket) -> (String, String, Value) {
     let mut channels = [const { Vec::new() }; 4];
     loop {
-        match tokio::time::timeout(Duration::from_secs(20), socket.next()).await.expect("no end") {
-            Some(Ok(Message::Binary(bytes))) => channels[usize::from(bytes[0])].extend_from_slice(&bytes[1..]),
+        match tokio::time::timeout(Duration::from_secs(20), socket.next())
+            .await
+            .expect("no end")
+        {
+            Some(Ok(Message::Binary(bytes))) => {
+                channels[usize::from(bytes[0])].extend_from_slice(&bytes[1..])
+            }
             Some(Ok(Message::Close(frame))) => {
                 assert_eq!(u16::from(frame.unwrap().code), 1000);
                 break;
@@ -30,7 +35,11 @@ async fn finish(socket: &mut Socket) -> (String, String, Value) {
         }
     }
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    (text(&channels[1]), text(&channels[2]), serde_json::from_slice(&channels[3]).unwrap())
+    (
+        text(&channels[1]),
+        text(&channels[2]),
+        serde_json::from_slice(&channels[3]).unwrap(),
+    )
 }
 
 fn path(query: &str, command: &[&str]) -> String {
@@ -38,8 +47,10 @@ fn path(query: &str, command: &[&str]) -> String {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' => char::from(byte).to_string(),
         _ => format!("%{byte:02X}"),
     };
-    let command: String =
-        command.iter().map(|word| format!("&command={}", word.bytes().map(encode).collect::<String>())).collect();
+    let command: String = command
+        .iter()
+        .map(|word| format!("&command={}", word.bytes().map(encode).collect::<String>()))
+        .collect();
     format!("/exec/default/pod/main?{query}{command}")
 }
 
@@ -65,21 +76,39 @@ async fn until(what: &str, mut condition: impl FnMut() -> bool) {
 async fn outputs_and_exit_codes() {
     let host = Host::new().await;
     host.start("sleep 1000", |_| {});
-    let path = path("output=1&error=1", &["sh", "-c", "echo out; echo err >&2; exit 7"]);
+    let path = path(
+        "output=1&error=1",
+        &["sh", "-c", "echo out; echo err >&2; exit 7"],
+    );
     let mut socket = host.websocket(&path, V5).await.unwrap();
     let (out, err, status) = finish(&mut socket).await;
     assert_eq!((out.as_str(), err.as_str()), ("out\n", "err\n"));
     assert_eq!(status["reason"], "NonZeroExitCode");
-    assert_eq!(status["details"]["causes"][0], serde_json::json!({"reason": "ExitCode", "message": "7"}));
+    assert_eq!(
+        status["details"]["causes"][0],
+        serde_json::json!({"reason": "ExitCode", "message": "7"})
+    );
 
     for protocol in [V5, "v4.channel.k8s.io"] {
-        let mut socket = host.websocket(&self::path("output=1", &["true"]), protocol).await.unwrap();
+        let mut socket = host
+            .websocket(&self::path("output=1", &["true"]), protocol)
+            .await
+            .unwrap();
         assert_eq!(finish(&mut socket).await.2["status"], "Success");
     }
-    let mut socket = host.websocket(&self::path("output=1", &["no-such-program"]), V5).await.unwrap();
+    let mut socket = host
+        .websocket(&self::path("output=1", &["no-such-program"]), V5)
+        .await
+        .unwrap();
     let status = finish(&mut socket).await.2;
     assert_eq!(status["reason"], "InternalError");
-    assert!(status["message"].as_str().unwrap().contains("executable file not found in $PATH"), "{status}");
+    assert!(
+        status["message"]
+            .as_str()
+            .unwrap()
+            .contains("executable file not found in $PATH"),
+        "{status}"
+    );
 }
 
 #[tokio::test]
@@ -87,7 +116,10 @@ async fn stdin_ends_and_output_goes_on() {
     let host = Host::new().await;
     host.start("sleep 1000", |_| {});
     let script = "cat | wc -c; echo done";
-    let mut socket = host.websocket(&path("input=1&output=1&error=1", &["sh", "-c", script]), V5).await.unwrap();
+    let mut socket = host
+        .websocket(&path("input=1&output=1&error=1", &["sh", "-c", script]), V5)
+        .await
+        .unwrap();
     let piece = [&[0u8][..], &[b'x'; 30_000]].concat();
     for _ in 0..20 {
         socket.send(Message::Binary(piece.clone().into())).await.unwrap();
@@ -102,7 +134,10 @@ async fn stdin_ends_and_output_goes_on() {
 async fn a_megabyte_through_cat_and_back() {
     let host = Host::new().await;
     host.start("sleep 1000", |_| {});
-    let socket = host.websocket(&path("input=1&output=1", &["cat"]), V5).await.unwrap();
+    let socket = host
+        .websocket(&path("input=1&output=1", &["cat"]), V5)
+        .await
+        .unwrap();
     let (mut sink, mut stream) = socket.split();
     let sending = tokio::spawn(async move {
         for n in 0..64u8 {
@@ -122,7 +157,11 @@ async fn a_megabyte_through_cat_and_back() {
     }
     drop(sending.await.unwrap());
     assert_eq!(all.len(), 2 << 20);
-    assert!(all.chunks(32 << 10).enumerate().all(|(n, piece)| piece.iter().all(|byte| usize::from(*byte) == n)));
+    assert!(
+        all.chunks(32 << 10)
+            .enumerate()
+            .all(|(n, piece)| piece.iter().all(|byte| usize::from(*byte) == n))
+    );
 }
 
 #[tokio::test]
@@ -131,8 +170,16 @@ async fn terminals_have_a_size() {
     host.start("sleep 1000", |_| {});
     let path = path("input=1&output=1&tty=1", &["sh", "-c", "read go; stty size"]);
     let mut socket = host.websocket(&path, V5).await.unwrap();
-    socket.send(Message::Binary([&[4u8][..], br#"{"Width":123,"Height":45}"#].concat().into())).await.unwrap();
-    socket.send(Message::Binary(b"\0go\n".to_vec().into())).await.unwrap();
+    socket
+        .send(Message::Binary(
+            [&[4u8][..], br#"{"Width":123,"Height":45}"#].concat().into(),
+        ))
+        .await
+        .unwrap();
+    socket
+        .send(Message::Binary(b"\0go\n".to_vec().into()))
+        .await
+        .unwrap();
     let (out, _, status) = finish(&mut socket).await;
     assert!(out.contains("45 123"), "{out:?}");
     assert_eq!(status["status"], "Success");
@@ -156,7 +203,11 @@ async fn a_client_that_goes_away_leaves_no_process() {
 async fn endless_output_to_a_client_that_does_not_read_is_held_back() {
     let resident = || {
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
-        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap().to_owned();
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .unwrap()
+            .to_owned();
         line.split_whitespace().nth(1).unwrap().parse::<u64>().unwrap()
     };
     let host = Host::new().await;
@@ -164,7 +215,11 @@ async fn endless_output_to_a_client_that_does_not_read_is_held_back() {
     let mut sockets = Vec::new();
     let before = resident();
     for _ in 0..4 {
-        sockets.push(host.websocket(&path("output=1", &["yes", "endless-marker"]), V5).await.unwrap());
+        sockets.push(
+            host.websocket(&path("output=1", &["yes", "endless-marker"]), V5)
+                .await
+                .unwrap(),
+        );
     }
     tokio::time::sleep(Duration::from_secs(1)).await;
     let grown = resident().saturating_sub(before);
@@ -178,9 +233,20 @@ async fn endless_output_to_a_client_that_does_not_read_is_held_back() {
 async fn refusals_come_before_the_upgrade() {
     let host = Host::new().await;
     let refused = async |path: &str| host.websocket(path, V5).await.err().unwrap();
-    assert_eq!(refused("/exec/default/nobody/main?output=1&command=ls").await, (404, "pod does not exist".to_owned()));
-    assert_eq!(refused("/exec/default/pod/wrong-uid/main?output=1&command=ls").await.0, 404);
-    assert_eq!(refused("/exec/default/pod/main?output=1&command=ls").await, (500, "container not found (\"main\")".to_owned()));
+    assert_eq!(
+        refused("/exec/default/nobody/main?output=1&command=ls").await,
+        (404, "pod does not exist".to_owned())
+    );
+    assert_eq!(
+        refused("/exec/default/pod/wrong-uid/main?output=1&command=ls")
+            .await
+            .0,
+        404
+    );
+    assert_eq!(
+        refused("/exec/default/pod/main?output=1&command=ls").await,
+        (500, "container not found (\"main\")".to_owned())
+    );
     host.start("sleep 1000", |_| {});
     assert_eq!(refused("/exec/default/pod/main?command=ls").await.0, 400);
     assert_eq!(refused("/exec/default/pod/main?output=1").await.0, 400);
@@ -195,21 +261,34 @@ async fn hostile_frames_drop_only_that_client() {
     let query = path("input=1&output=1", &["sh", "-c", "cat; sleep 4321"]);
     for hostile in [
         vec![0xffu8; 64],
-        vec![0x82, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0],
+        vec![
+            0x82, 0xff, 0x7f, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0, 0, 0, 0,
+        ],
         vec![0x82, 0x05, b'u', b'n', b'm', b's', b'k'],
     ] {
         let mut socket = host.websocket(&query, V5).await.unwrap();
-        tokio::io::AsyncWriteExt::write_all(socket.get_mut(), &hostile).await.unwrap();
-        while let Some(Ok(message)) = tokio::time::timeout(Duration::from_secs(5), socket.next()).await.unwrap() {
+        tokio::io::AsyncWriteExt::write_all(socket.get_mut(), &hostile)
+            .await
+            .unwrap();
+        while let Some(Ok(message)) = tokio::time::timeout(Duration::from_secs(5), socket.next())
+            .await
+            .unwrap()
+        {
             assert!(!message.is_binary());
         }
     }
     // Unknown channels and nonsense sizes are ignored.
-    let mut socket = host.websocket(&path("input=1&output=1", &["cat"]), V5).await.unwrap();
+    let mut socket = host
+        .websocket(&path("input=1&output=1", &["cat"]), V5)
+        .await
+        .unwrap();
     for odd in [&[77u8, 1][..], &[], &[4, b'{'], &[255], &[255, 9], &[3, 3]] {
         socket.send(Message::Binary(odd.to_vec().into())).await.unwrap();
     }
-    socket.send(Message::Binary(b"\0ok".to_vec().into())).await.unwrap();
+    socket
+        .send(Message::Binary(b"\0ok".to_vec().into()))
+        .await
+        .unwrap();
     socket.send(Message::Binary(vec![255, 0].into())).await.unwrap();
     assert_eq!(finish(&mut socket).await.0, "ok");
     until("killed", || !exists("cat; sleep 4321")).await;
@@ -220,7 +299,12 @@ async fn spdy_exec() {
     let host = Host::new().await;
     host.start("sleep 1000", |_| {});
     let script = "cat; echo err >&2; exit 3";
-    let io = host.spdy(&path("input=1&output=1&error=1", &["sh", "-c", script]), "v4.channel.k8s.io").await;
+    let io = host
+        .spdy(
+            &path("input=1&output=1&error=1", &["sh", "-c", script]),
+            "v4.channel.k8s.io",
+        )
+        .await;
     let mut client = Client::new(io);
     for (id, kind) in [(1, "error"), (3, "stdin"), (5, "stdout"), (7, "stderr")] {
         client.open(id, false, &[("streamtype", kind)]).await;
@@ -239,7 +323,10 @@ async fn spdy_exec() {
         }
     }
     assert_eq!(ended, 3);
-    assert_eq!((&outputs[&5][..], &outputs[&7][..]), (&b"hello"[..], &b"err\n"[..]));
+    assert_eq!(
+        (&outputs[&5][..], &outputs[&7][..]),
+        (&b"hello"[..], &b"err\n"[..])
+    );
     let status: Value = serde_json::from_slice(&outputs[&1]).unwrap();
     assert_eq!(status["details"]["causes"][0]["message"], "3");
 }
@@ -247,9 +334,18 @@ async fn spdy_exec() {
 #[tokio::test]
 async fn attach_sees_output_and_feeds_stdin() {
     let host = Host::new().await;
-    host.start("while read line; do echo got $line; [ $line = end ] && exit 5; done", |spec| spec.stdin = true);
-    let mut socket = host.websocket("/attach/default/pod/main?input=1&output=1&error=1", V5).await.unwrap();
-    socket.send(Message::Binary(b"\0one\nend\n".to_vec().into())).await.unwrap();
+    host.start(
+        "while read line; do echo got $line; [ $line = end ] && exit 5; done",
+        |spec| spec.stdin = true,
+    );
+    let mut socket = host
+        .websocket("/attach/default/pod/main?input=1&output=1&error=1", V5)
+        .await
+        .unwrap();
+    socket
+        .send(Message::Binary(b"\0one\nend\n".to_vec().into()))
+        .await
+        .unwrap();
     let (out, _, status) = finish(&mut socket).await;
     assert_eq!(out, "got one\ngot end\n");
     assert_eq!(status["status"], "Success", "attach reports no exit code");
@@ -260,8 +356,12 @@ async fn run_returns_output() {
     let host = Host::new().await;
     host.start("sleep 1000", |_| {});
     let run = async |command: &str| {
-        let head = format!("POST /run/default/pod/main?cmd={command} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n");
-        super::support::request(host.connect().await, &head).await.unwrap()
+        let head = format!(
+            "POST /run/default/pod/main?cmd={command} HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+        );
+        super::support::request(host.connect().await, &head)
+            .await
+            .unwrap()
     };
     assert_eq!(run("echo%20hello").await, (200, "hello\n".to_owned()));
     assert_eq!(run("ls%20/nowhere").await.0, 500);

@@ -18,7 +18,10 @@ async fn echo() -> Host {
     let host = Host::new().await;
     host.start("nc -ll -p 8080 -e /bin/cat", |_| {});
     let netns = host.runtime.sandbox(UID).unwrap().unwrap().netns.unwrap();
-    let up = Command::new("nsenter").arg(format!("--net={}", netns.display())).args(["ip", "link", "set", "lo", "up"]).status();
+    let up = Command::new("nsenter")
+        .arg(format!("--net={}", netns.display()))
+        .args(["ip", "link", "set", "lo", "up"])
+        .status();
     assert!(up.unwrap().success());
     for _ in 0..100 {
         let listening = Command::new("nsenter")
@@ -37,14 +40,28 @@ async fn echo() -> Host {
 /// Two connections at once, one to a closed port, then one that ends.
 async fn speak<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(mut client: Client<T>) {
     for (request, error, data, port) in [("0", 1, 3, "8080"), ("1", 5, 7, "8080"), ("2", 9, 11, "81")] {
-        client.open(error, true, &[("streamtype", "error"), ("port", port), ("requestid", request)]).await;
-        client.open(data, false, &[("streamtype", "data"), ("port", port), ("requestid", request)]).await;
+        client
+            .open(
+                error,
+                true,
+                &[("streamtype", "error"), ("port", port), ("requestid", request)],
+            )
+            .await;
+        client
+            .open(
+                data,
+                false,
+                &[("streamtype", "data"), ("port", port), ("requestid", request)],
+            )
+            .await;
     }
     client.data(3, b"first", false).await;
     client.data(7, b"second", true).await;
     let (mut outputs, mut ended) = (std::collections::BTreeMap::<u32, Vec<u8>>::new(), Vec::new());
     while ended.len() < 4 || outputs.get(&3).is_none_or(|got| got.len() < 5) {
-        let got = tokio::time::timeout(Duration::from_secs(10), client.get()).await.expect("nothing comes");
+        let got = tokio::time::timeout(Duration::from_secs(10), client.get())
+            .await
+            .expect("nothing comes");
         match got {
             Got::Data(id, data, fin) => {
                 outputs.entry(id).or_default().extend_from_slice(&data);
@@ -58,9 +75,15 @@ async fn speak<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(mut clie
     }
     ended.sort_unstable();
     assert_eq!(ended, [5, 7, 9, 11], "the first goes on");
-    assert_eq!((&outputs[&3][..], &outputs[&7][..]), (&b"first"[..], &b"second"[..]));
+    assert_eq!(
+        (&outputs[&3][..], &outputs[&7][..]),
+        (&b"first"[..], &b"second"[..])
+    );
     let error = String::from_utf8_lossy(&outputs[&9]).into_owned();
-    assert!(error.starts_with("error forwarding port 81 to pod pod, uid"), "{error}");
+    assert!(
+        error.starts_with("error forwarding port 81 to pod pod, uid"),
+        "{error}"
+    );
     assert!(error.contains("Connection refused"), "{error}");
     client.data(3, b" again", true).await;
     let mut rest = Vec::new();
@@ -91,7 +114,11 @@ async fn spdy_in_websocket() {
                 match reader.read(&mut piece).await {
                     Ok(0) | Err(_) => break,
                     Ok(count) => {
-                        if sink.send(Message::Binary(Bytes::copy_from_slice(&piece[..count]))).await.is_err() {
+                        if sink
+                            .send(Message::Binary(Bytes::copy_from_slice(&piece[..count])))
+                            .await
+                            .is_err()
+                        {
                             break;
                         }
                     }
@@ -116,11 +143,19 @@ async fn spdy_in_websocket() {
 #[tokio::test]
 async fn plain_websocket() {
     let host = echo().await;
-    let mut socket = host.websocket(&format!("{PATH}?port=8080&port=81"), "v4.channel.k8s.io").await.unwrap();
-    socket.send(Message::Binary(b"\0hello".to_vec().into())).await.unwrap();
+    let mut socket = host
+        .websocket(&format!("{PATH}?port=8080&port=81"), "v4.channel.k8s.io")
+        .await
+        .unwrap();
+    socket
+        .send(Message::Binary(b"\0hello".to_vec().into()))
+        .await
+        .unwrap();
     let mut channels = [const { Vec::new() }; 4];
     while channels[0].len() < 7 || channels[3].len() < 40 {
-        let message = tokio::time::timeout(Duration::from_secs(10), socket.next()).await.expect("nothing comes");
+        let message = tokio::time::timeout(Duration::from_secs(10), socket.next())
+            .await
+            .expect("nothing comes");
         if let Some(Ok(Message::Binary(bytes))) = message {
             channels[usize::from(bytes[0])].extend_from_slice(&bytes[1..]);
         }
@@ -128,6 +163,15 @@ async fn plain_websocket() {
     assert_eq!(channels[0], [&8080u16.to_le_bytes()[..], b"hello"].concat());
     assert_eq!(channels[1], 8080u16.to_le_bytes());
     assert!(String::from_utf8_lossy(&channels[3][2..]).contains("error forwarding port 81"));
-    assert_eq!(host.websocket(PATH, "v4.channel.k8s.io").await.unwrap_err().0, 400);
-    assert_eq!(host.websocket("/portForward/default/nobody", "v4.channel.k8s.io").await.unwrap_err().0, 404);
+    assert_eq!(
+        host.websocket(PATH, "v4.channel.k8s.io").await.unwrap_err().0,
+        400
+    );
+    assert_eq!(
+        host.websocket("/portForward/default/nobody", "v4.channel.k8s.io")
+            .await
+            .unwrap_err()
+            .0,
+        404
+    );
 }

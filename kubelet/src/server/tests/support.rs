@@ -81,19 +81,33 @@ impl Authority {
         let mut params = CertificateParams::new(Vec::new()).unwrap();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let pem = params.self_signed(&key).unwrap().pem();
-        Self { issuer: Issuer::new(params, key), pem }
+        Self {
+            issuer: Issuer::new(params, key),
+            pem,
+        }
     }
 
     /// Certificate and key, PEM.
     fn sign(&self, user: &str, group: &str, server: bool) -> (String, String) {
         let key = KeyPair::generate().unwrap();
-        let names = if server { vec!["127.0.0.1".to_owned()] } else { Vec::new() };
+        let names = if server {
+            vec!["127.0.0.1".to_owned()]
+        } else {
+            Vec::new()
+        };
         let mut params = CertificateParams::new(names).unwrap();
         params.distinguished_name.push(DnType::CommonName, user);
         params.distinguished_name.push(DnType::OrganizationName, group);
-        let usage = if server { ExtendedKeyUsagePurpose::ServerAuth } else { ExtendedKeyUsagePurpose::ClientAuth };
+        let usage = if server {
+            ExtendedKeyUsagePurpose::ServerAuth
+        } else {
+            ExtendedKeyUsagePurpose::ClientAuth
+        };
         params.extended_key_usages = vec![usage];
-        (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
+        (
+            params.signed_by(&key, &self.issuer).unwrap().pem(),
+            key.serialize_pem(),
+        )
     }
 }
 
@@ -118,7 +132,10 @@ impl Drop for Host {
 
 impl Host {
     pub(super) async fn new() -> Self {
-        let directory = tempfile::Builder::new().prefix("keelson-server-").tempdir().unwrap();
+        let directory = tempfile::Builder::new()
+            .prefix("keelson-server-")
+            .tempdir()
+            .unwrap();
         let path = |name: &str| directory.path().join(name);
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
         let runtime = NodeRuntime::open(NodeConfig {
@@ -133,7 +150,10 @@ impl Host {
         fs::write(path("ca.pem"), &authority.pem).unwrap();
         fs::write(path("cert.pem"), certificate).unwrap();
         fs::write(path("key.pem"), key).unwrap();
-        let lookup = Arc::new(Lookup { runtime: runtime.clone(), container: Mutex::new(None) });
+        let lookup = Arc::new(Lookup {
+            runtime: runtime.clone(),
+            container: Mutex::new(None),
+        });
         let reviews = Arc::new(Mutex::new(Vec::new()));
         let config = ServerConfig {
             listen: "127.0.0.1:0".parse().unwrap(),
@@ -142,8 +162,17 @@ impl Host {
             tls_key: path("key.pem"),
             node_name: "node-1".to_owned(),
         };
-        let server = serve(config, runtime.clone(), lookup.clone(), api(reviews.clone())).await.unwrap();
-        Self { runtime, authority, directory, lookup, address: server.address, reviews }
+        let server = serve(config, runtime.clone(), lookup.clone(), api(reviews.clone()))
+            .await
+            .unwrap();
+        Self {
+            runtime,
+            authority,
+            directory,
+            lookup,
+            address: server.address,
+            reviews,
+        }
     }
 
     /// Starts the pod's container.
@@ -187,7 +216,10 @@ impl Host {
     pub(super) fn set_log(&self, contents: &str) -> PathBuf {
         let spec = self.start("true", |_| {});
         let path = spec.log_path.unwrap();
-        while !matches!(self.runtime.container(&spec.id).unwrap().unwrap().phase, Phase::Exited { .. }) {
+        while !matches!(
+            self.runtime.container(&spec.id).unwrap().unwrap().phase,
+            Phase::Exited { .. }
+        ) {
             std::thread::sleep(Duration::from_millis(5));
         }
         fs::write(&path, contents).unwrap();
@@ -201,7 +233,9 @@ impl Host {
     ) -> std::io::Result<TlsStream<TcpStream>> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let mut roots = rustls::RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_slice(self.authority.pem.as_bytes()).unwrap()).unwrap();
+        roots
+            .add(CertificateDer::from_pem_slice(self.authority.pem.as_bytes()).unwrap())
+            .unwrap();
         let builder = rustls::ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .unwrap()
@@ -229,7 +263,12 @@ impl Host {
     /// Status and body of a GET as the API server.
     pub(super) async fn get(&self, path: &str) -> (u16, String) {
         let stream = self.connect().await;
-        request(stream, &format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")).await.unwrap()
+        request(
+            stream,
+            &format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
+        )
+        .await
+        .unwrap()
     }
 
     /// A WebSocket as the API server; status and body if it is refused.
@@ -239,7 +278,9 @@ impl Host {
         protocol: &str,
     ) -> Result<WebSocketStream<TlsStream<TcpStream>>, (u16, String)> {
         let mut request = format!("wss://127.0.0.1{path}").into_client_request().unwrap();
-        request.headers_mut().insert("sec-websocket-protocol", protocol.parse().unwrap());
+        request
+            .headers_mut()
+            .insert("sec-websocket-protocol", protocol.parse().unwrap());
         match tokio_tungstenite::client_async(request, self.connect().await).await {
             Ok((socket, answer)) => {
                 assert_eq!(answer.headers()["sec-websocket-protocol"], protocol);
@@ -267,7 +308,12 @@ impl Host {
         }
         let answer = String::from_utf8(answer).unwrap();
         assert!(answer.starts_with("HTTP/1.1 101"), "{answer}");
-        assert!(answer.to_lowercase().contains(&format!("x-stream-protocol-version: {protocol}")), "{answer}");
+        assert!(
+            answer
+                .to_lowercase()
+                .contains(&format!("x-stream-protocol-version: {protocol}")),
+            "{answer}"
+        );
         stream
     }
 }
@@ -279,8 +325,16 @@ pub(super) async fn request(mut stream: TlsStream<TcpStream>, head: &str) -> std
     stream.read_to_end(&mut answer).await?;
     let answer = String::from_utf8_lossy(&answer).into_owned();
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    let status = head.split(' ').nth(1).and_then(|status| status.parse().ok()).unwrap_or(0);
-    let body = if head.to_lowercase().contains("transfer-encoding: chunked") { dechunk(body) } else { body.to_owned() };
+    let status = head
+        .split(' ')
+        .nth(1)
+        .and_then(|status| status.parse().ok())
+        .unwrap_or(0);
+    let body = if head.to_lowercase().contains("transfer-encoding: chunked") {
+        dechunk(body)
+    } else {
+        body.to_owned()
+    };
     Ok((status, body))
 }
 
@@ -323,7 +377,9 @@ fn busybox(root: &std::path::Path) {
         fs::create_dir_all(root.join(directory)).unwrap();
     }
     let _ = fs::copy("/usr/bin/busybox", root.join("bin/busybox"));
-    for name in ["sh", "cat", "echo", "sleep", "stty", "yes", "nc", "printf", "true", "seq", "ls", "id", "wc"] {
+    for name in [
+        "sh", "cat", "echo", "sleep", "stty", "yes", "nc", "printf", "true", "seq", "ls", "id", "wc",
+    ] {
         let _ = symlink("busybox", root.join("bin").join(name));
     }
     fs::write(root.join("etc/passwd"), "root:x:0:0:root:/:/bin/sh\n").unwrap();
