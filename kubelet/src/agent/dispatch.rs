@@ -144,6 +144,6 @@ impl Dispatcher {
                 self.send(&uid, Message::ObjectsChanged);
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }

@@ -11,7 +11,7 @@ use crate::worker::remove_orphan;
 const ATTEMPTS: u32 = 5;
 
 /// Removes them in the background. `present` are the UIDs of all pods.
-pub(super) fn remove(dispatcher: &Dispatcher, present: HashSet<String>) {
+pub(super) fn remove(dispatcher: &Dispatcher, present: &HashSet<String>) {
     let found = dispatcher.take_found();
     let config = &dispatcher.context.config;
     let mut uids: HashSet<String> = found

@@ -58,7 +58,7 @@ pub(super) async fn follow(dispatcher: &Dispatcher) -> Result<(), Error> {
                 synchronize(dispatcher, std::mem::take(&mut listed), &present);
                 if std::mem::take(&mut first) {
                     // Only now is it known which pods there are: what is left belongs to none of them.
-                    orphans::remove(dispatcher, present);
+                    orphans::remove(dispatcher, &present);
                 }
             }
             Ok(Event::Apply(pod)) => dispatcher.upsert(slim(pod)),

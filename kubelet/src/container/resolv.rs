@@ -40,17 +40,16 @@ impl Resolver {
 
     /// The text of the file.
     pub fn text(&self) -> String {
-        let mut text = String::new();
-        if !self.searches.is_empty() {
-            text.push_str(&format!("search {}\n", self.searches.join(" ")));
-        }
-        for server in &self.nameservers {
-            text.push_str(&format!("nameserver {server}\n"));
-        }
-        if !self.options.is_empty() {
-            text.push_str(&format!("options {}\n", self.options.join(" ")));
-        }
-        text
+        let line = |key: &str, words: &[String]| match words {
+            [] => String::new(),
+            words => format!("{key} {}\n", words.join(" ")),
+        };
+        let servers: Vec<_> = self
+            .nameservers
+            .iter()
+            .map(|s| format!("nameserver {s}\n"))
+            .collect();
+        line("search", &self.searches) + &servers.concat() + &line("options", &self.options)
     }
 }
 

@@ -34,7 +34,9 @@ pub fn service_variables<'a>(
         }
     }
     // A service of the same name in the pod's own namespace wins over the master's.
-    own.into_iter().for_each(|service| add(service, &mut vars));
+    for service in own {
+        add(service, &mut vars);
+    }
     vars
 }
 

@@ -271,12 +271,14 @@ fn confined(path: String) -> Result<PathBuf, ConfigError> {
     let path = PathBuf::from(path);
     if path.is_absolute() {
         return Err(ConfigError::Other(format!(
-            "error SubPath {path:?} must not be an absolute path"
+            "error SubPath {:?} must not be an absolute path",
+            path.display()
         )));
     }
     if path.components().any(|c| c == Component::ParentDir) {
         return Err(ConfigError::Other(format!(
-            "unable to provision SubPath {path:?}: must not contain '..'"
+            "unable to provision SubPath {:?}: must not contain '..'",
+            path.display()
         )));
     }
     Ok(path)

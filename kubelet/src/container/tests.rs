@@ -1,3 +1,5 @@
+#![allow(clippy::needless_pass_by_value)] // json!() literals are handed over whole
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -40,7 +40,7 @@ impl Facts {
         let machine_id = text("/etc/machine-id");
         let uuid = text("/sys/class/dmi/id/product_uuid");
         let storage = nix::sys::statvfs::statvfs(root)
-            .map(|fs| fs.blocks() as u64 * fs.fragment_size() as u64)
+            .map(|fs| fs.blocks() * fs.fragment_size())
             .unwrap_or_default();
         let release = nix::sys::utsname::uname().map(|u| u.release().to_string_lossy().into_owned());
         Self {
@@ -73,8 +73,7 @@ pub(super) fn pressure(root: &Path) -> Pressure {
     let memory = meminfo(&table, "MemAvailable").is_some_and(|bytes| bytes < MEMORY_AVAILABLE);
     // `nodefs.available < 10 %` and `nodefs.inodesFree < 5 %`.
     let disk = nix::sys::statvfs::statvfs(root).is_ok_and(|fs| {
-        fs.blocks_available() as u64 * 10 < fs.blocks() as u64
-            || (fs.files() > 0 && fs.files_available() as u64 * 20 < fs.files() as u64)
+        fs.blocks_available() * 10 < fs.blocks() || (fs.files() > 0 && fs.files_available() * 20 < fs.files())
     });
     Pressure { memory, disk }
 }

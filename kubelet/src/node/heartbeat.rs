@@ -55,7 +55,8 @@ pub struct Heartbeat {
 
 struct Sent {
     status: NodeStatus,
-    at: Instant,
+    /// When we sent it; `None` for one found in the API.
+    at: Option<Instant>,
 }
 
 impl Heartbeat {
@@ -102,20 +103,16 @@ impl Heartbeat {
         sent: &mut Option<Sent>,
         health: &Health,
     ) -> Result<(), kube::Error> {
-        let known = match uid {
-            Some(known) => known.clone(),
-            None => {
-                let node = self.register().await?;
-                let fresh = node.metadata.uid.unwrap_or_default();
-                self.node.set_labels(node.metadata.labels);
-                *uid = Some(fresh.clone());
-                // Conditions written before a restart keep their transition times.
-                *sent = node.status.map(|status| Sent {
-                    status,
-                    at: Instant::now() - FULL_STATUS,
-                });
-                fresh
-            }
+        let known = if let Some(known) = uid {
+            known.clone()
+        } else {
+            let node = self.register().await?;
+            let fresh = node.metadata.uid.unwrap_or_default();
+            self.node.set_labels(node.metadata.labels);
+            *uid = Some(fresh.clone());
+            // Conditions written before a restart keep their transition times.
+            *sent = node.status.map(|status| Sent { status, at: None });
+            fresh
         };
         // A node that restarts its kubelet is not to be called lost, with all its pods, for the moment that takes.
         if health.ready() || started.elapsed() > SETTLING {
@@ -155,7 +152,7 @@ impl Heartbeat {
         });
         let fresh = sent
             .as_ref()
-            .is_some_and(|s| s.at.elapsed() < FULL_STATUS && same(&s.status, &new));
+            .is_some_and(|s| s.at.is_some_and(|at| at.elapsed() < FULL_STATUS) && same(&s.status, &new));
         if fresh {
             return Ok(());
         }
@@ -183,7 +180,7 @@ impl Heartbeat {
         }
         *sent = Some(Sent {
             status: new,
-            at: Instant::now(),
+            at: Some(Instant::now()),
         });
         Ok(())
     }

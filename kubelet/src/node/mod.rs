@@ -6,6 +6,7 @@ mod heartbeat;
 mod lease;
 mod status;
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -32,7 +33,7 @@ impl NodeHandle {
         let capacity = Capacity {
             allocatable: status::allocatable_millis(facts),
             max_pods: max_pods as usize,
-            labels: Default::default(),
+            labels: BTreeMap::default(),
         };
         Self {
             name: name.into(),
@@ -50,7 +51,7 @@ impl NodeHandle {
             .clone()
     }
 
-    fn set_labels(&self, labels: Option<std::collections::BTreeMap<String, String>>) {
+    fn set_labels(&self, labels: Option<BTreeMap<String, String>>) {
         let mut capacity = self.capacity.write().unwrap_or_else(PoisonError::into_inner);
         capacity.labels = labels.unwrap_or_default();
     }

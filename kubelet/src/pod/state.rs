@@ -158,7 +158,7 @@ impl ContainerRecord {
     pub fn exited(&self) -> Option<&Terminated> {
         match &self.current.as_ref()?.phase {
             InstancePhase::Exited(terminated) => Some(terminated),
-            _ => None,
+            InstancePhase::Running { .. } => None,
         }
     }
 

@@ -13,13 +13,12 @@ pub fn expand(input: &str, lookup: impl Fn(&str) -> Option<String>) -> String {
             rest = after;
         } else if let Some(end) = rest.strip_prefix('(').and_then(|inner| inner.find(')')) {
             let name = &rest[1..=end];
-            match lookup(name) {
-                Some(value) => output.push_str(&value),
-                None => {
-                    output.push_str("$(");
-                    output.push_str(name);
-                    output.push(')');
-                }
+            if let Some(value) = lookup(name) {
+                output.push_str(&value);
+            } else {
+                output.push_str("$(");
+                output.push_str(name);
+                output.push(')');
             }
             rest = &rest[end + 2..];
         } else {

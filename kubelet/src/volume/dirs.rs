@@ -147,16 +147,9 @@ fn unescape(field: &str) -> std::ffi::OsString {
             .then(|| field.get(at + 1..at + 4))
             .flatten()
             .and_then(|digits| u8::from_str_radix(digits, 8).ok());
-        match octal {
-            Some(byte) => {
-                out.push(byte);
-                at += 4;
-            }
-            None => {
-                out.push(bytes[at]);
-                at += 1;
-            }
-        }
+        let width = if octal.is_some() { 4 } else { 1 };
+        out.push(octal.unwrap_or(bytes[at]));
+        at += width;
     }
     std::ffi::OsString::from_vec(out)
 }

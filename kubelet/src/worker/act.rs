@@ -8,7 +8,7 @@ use super::message::Done;
 use super::{Message, Worker};
 use crate::event::Kind;
 use crate::pod::plan::Action;
-use crate::pod::state::{ImagePhase, Now, Sandbox, Step, Volumes};
+use crate::pod::state::{ContainerRecord, ImagePhase, Now, Sandbox, Step, Volumes};
 use crate::volume::{self, Sources};
 
 impl Worker {
@@ -66,7 +66,7 @@ impl Worker {
 
     /// First things when the worker starts.
     pub(super) fn begin(&mut self) {
-        let running = self.state.containers.values().any(|r| r.running());
+        let running = self.state.containers.values().any(ContainerRecord::running);
         if running {
             // The volumes of running containers are there; their content is brought up to date beside them.
             self.state.volumes = Volumes::Ready;

@@ -226,8 +226,9 @@ impl Worker {
                     self.renew_at = Some(now.mono + RETRY);
                 } else {
                     self.state.volumes = Volumes::Failed {
-                        retry_at: now.mono + LOCAL_RETRY,
+                        retry_at: now.mono + self.mount_delay,
                     };
+                    self.mount_delay = (self.mount_delay * 2).min(LONGEST_MOUNT_RETRY);
                 }
             }
         }

@@ -59,7 +59,11 @@ impl Worker {
             self.event(Some(name), Kind::Warning, "FailedPreStopHook", &error);
         }
         if let Some(stopping) = &mut self.record(name).stopping {
-            stopping.deadline = (stopping.deadline - AFTER_HOOK).max(now.mono + AFTER_HOOK);
+            stopping.deadline = stopping
+                .deadline
+                .checked_sub(AFTER_HOOK)
+                .unwrap_or(now.mono)
+                .max(now.mono + AFTER_HOOK);
         }
         self.signal(id.to_owned());
     }

@@ -1,3 +1,5 @@
+#![allow(clippy::needless_pass_by_value)] // json!() literals are handed over whole
+
 use std::time::{Duration, SystemTime};
 
 use keelson_runtime::node::{ContainerSpec, QosClass, Resources, RootfsSource, SandboxSpec, Seccomp, User};

@@ -1,3 +1,5 @@
+#![allow(clippy::needless_pass_by_value)] // json!() literals are handed over whole
+
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::Pod;

@@ -105,7 +105,8 @@ fn wanted(spec: &PodSpec, state: &PodState) -> Vec<String> {
             Role::Sidecar if blocked => false,
             Role::Sidecar => {
                 // Later containers wait until it has started, but only the first time.
-                blocked |= !done && !(running && record.is_some_and(|r| r.started));
+                let started = running && record.is_some_and(|r| r.started);
+                blocked |= !done && !started;
                 !running
             }
             Role::Main => {
@@ -155,7 +156,6 @@ fn start(
         ImagePhase::Unresolved => plan.actions.push(Action::ResolveImage {
             container: name.to_owned(),
         }),
-        ImagePhase::Resolving => {}
         ImagePhase::Ready if pod_ready => {
             let restart = record.exited().is_some();
             plan.actions.push(Action::StartContainer {
@@ -163,7 +163,7 @@ fn start(
                 restart,
             });
         }
-        ImagePhase::Ready => {}
+        ImagePhase::Resolving | ImagePhase::Ready => {}
     }
 }
 
