@@ -142,9 +142,20 @@ mod tests {
 
     #[test]
     fn parses_and_canonicalises() {
-        assert_eq!("10.42.0.7/24".parse::<Cidr>().unwrap().to_string(), "10.42.0.0/24");
+        assert_eq!(
+            "10.42.0.7/24".parse::<Cidr>().unwrap().to_string(),
+            "10.42.0.0/24"
+        );
         assert_eq!("fd00::1/64".parse::<Cidr>().unwrap().to_string(), "fd00::/64");
-        for bad in ["", "10.42.0.0", "10.42.0.0/33", "10.42.0.0/+8", "x/8", "fd00::/129", "1.2.3.4/"] {
+        for bad in [
+            "",
+            "10.42.0.0",
+            "10.42.0.0/33",
+            "10.42.0.0/+8",
+            "x/8",
+            "fd00::/129",
+            "1.2.3.4/",
+        ] {
             assert!(bad.parse::<Cidr>().is_err(), "{bad}");
         }
     }
@@ -154,7 +165,10 @@ mod tests {
         let cidr: Cidr = "10.42.3.0/24".parse().unwrap();
         assert_eq!(cidr.nth(1), Some("10.42.3.1".parse().unwrap()));
         assert_eq!(cidr.nth(256), None);
-        assert_eq!("0.0.0.0/0".parse::<Cidr>().unwrap().nth(u64::from(u32::MAX)), Some("255.255.255.255".parse().unwrap()));
+        assert_eq!(
+            "0.0.0.0/0".parse::<Cidr>().unwrap().nth(u64::from(u32::MAX)),
+            Some("255.255.255.255".parse().unwrap())
+        );
     }
 
     proptest! {

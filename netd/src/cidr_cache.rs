@@ -25,8 +25,11 @@ pub(crate) fn load(state_dir: &Path) -> Vec<Cidr> {
 /// Remembers `cidrs`.
 pub(crate) fn save(state_dir: &Path, cidrs: &[Cidr]) -> Result<(), ipam::Error> {
     let path = path(state_dir);
-    let text = serde_json::to_vec(cidrs)
-        .map_err(|e| ipam::Error::File { what: "encode", path: path.clone(), source: e.into() })?;
+    let text = serde_json::to_vec(cidrs).map_err(|e| ipam::Error::File {
+        what: "encode",
+        path: path.clone(),
+        source: e.into(),
+    })?;
     ipam::replace(&path, &text)
 }
 

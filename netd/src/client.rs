@@ -136,12 +136,10 @@ impl Client {
     }
 
     async fn call(&self, request: &Request) -> Result<Response, Error> {
-        self.exchange(request)
-            .await
-            .map_err(|source| Error::Unreachable {
-                path: self.socket.clone(),
-                source,
-            })
+        self.exchange(request).await.map_err(|source| Error::Unreachable {
+            path: self.socket.clone(),
+            source,
+        })
     }
 
     async fn exchange(&self, request: &Request) -> std::io::Result<Response> {

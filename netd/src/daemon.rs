@@ -45,7 +45,10 @@ impl Daemon {
         std::fs::create_dir_all(&config.state_dir).map_err(io(format!("create {state}")))?;
         let tables = vec![nft::pods_table(&settings.id), nft::services_table(&settings.id)];
         let monitor = Monitor::new(tables)?;
-        let wake = monitor.descriptor().and_then(readiness).map_err(io("watch nftables".into()))?;
+        let wake = monitor
+            .descriptor()
+            .and_then(readiness)
+            .map_err(io("watch nftables".into()))?;
         let network = SharedNetwork::new(Network::open(settings.clone(), &config.state_dir)?);
         let known = match settings.pod_cidrs.clone() {
             none if none.is_empty() => cidr_cache::load(&config.state_dir),
@@ -53,22 +56,36 @@ impl Daemon {
         };
         let first = known.clone();
         network.run(move |n| n.apply(&first)).await?;
-        let listener = server::listen(&config.socket)
-            .map_err(io(format!("listen at {}", config.socket.display())))?;
+        let listener =
+            server::listen(&config.socket).map_err(io(format!("listen at {}", config.socket.display())))?;
 
         let cluster = Arc::new(RwLock::new(Cluster::default()));
         let (events, queue) = mpsc::channel(QUEUE);
         // A predecessor's table is as good as one of ours until the API server answers.
         let inherited = nft::tables(Family::V4)?.contains(&nft::services_table(&settings.id));
         let (loaded_sender, loaded) = watch::channel(inherited);
-        let worker = Worker::new(proxy::table_settings(&settings), Arc::clone(&cluster), loaded_sender)?;
+        let worker = Worker::new(
+            proxy::table_settings(&settings),
+            Arc::clone(&cluster),
+            loaded_sender,
+        )?;
         std::thread::Builder::new()
             .name("proxy".into())
             .spawn(move || worker.run(queue))
             .map_err(io("start the proxy's thread".into()))?;
         let cidrs = watch::Sender::new(known);
         let dns = start_dns(&settings, &config, cluster, cidrs.subscribe()).await?;
-        Ok(Self { config, settings, network, listener, monitor: (monitor, wake), dns, events, loaded, cidrs })
+        Ok(Self {
+            config,
+            settings,
+            network,
+            listener,
+            monitor: (monitor, wake),
+            dns,
+            events,
+            loaded,
+            cidrs,
+        })
     }
 
     /// Works for ever; everything ends when this future is dropped.
@@ -106,9 +123,16 @@ async fn start_dns(
     pod_cidrs: watch::Receiver<Vec<Cidr>>,
 ) -> Result<dns::Server, Error> {
     let reverse = [settings.cluster_cidrs.as_slice(), &settings.service_cidrs].concat();
-    let zone = dns::Zone::new(&settings.domain, reverse, settings.dns_ip)
-        .ok_or_else(|| Error::Config(format!("the cluster domain {:?} is not a DNS name", settings.domain)))?;
-    let access = dns::Access { cluster_cidrs: settings.cluster_cidrs.clone(), pod_cidrs };
+    let zone = dns::Zone::new(&settings.domain, reverse, settings.dns_ip).ok_or_else(|| {
+        Error::Config(format!(
+            "the cluster domain {:?} is not a DNS name",
+            settings.domain
+        ))
+    })?;
+    let access = dns::Access {
+        cluster_cidrs: settings.cluster_cidrs.clone(),
+        pod_cidrs,
+    };
     dns::Server::bind(settings.dns_ip, zone, cluster, config.resolv_conf.clone(), access)
         .await
         .map_err(|source| Error::Io {
@@ -139,7 +163,11 @@ impl SharedNetwork {
         let task = move || change(&mut network.lock().unwrap_or_else(PoisonError::into_inner));
         match tokio::task::spawn_blocking(task).await {
             Ok(outcome) => outcome,
-            Err(error) => Err(link::Error::Io { what: "network task".into(), source: error.into() }.into()),
+            Err(error) => Err(link::Error::Io {
+                what: "network task".into(),
+                source: error.into(),
+            }
+            .into()),
         }
     }
 }

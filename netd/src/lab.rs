@@ -24,7 +24,10 @@ where
     let body = move || {
         unshare(CloneFlags::CLONE_NEWNET).unwrap();
         sh("ip link set lo up");
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
         runtime.block_on(test());
     };
     if let Err(panic) = std::thread::spawn(body).join() {
@@ -35,7 +38,11 @@ where
 /// Runs a shell command in the calling thread's namespace and returns what it printed.
 pub(crate) fn sh(command: &str) -> String {
     let output = Command::new("sh").args(["-c", command]).output().unwrap();
-    assert!(output.status.success(), "{command}: {}", String::from_utf8_lossy(&output.stderr));
+    assert!(
+        output.status.success(),
+        "{command}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     String::from_utf8(output.stdout).unwrap()
 }
 
@@ -91,7 +98,9 @@ impl Namespace {
         let listener = self.run(move || TcpListener::bind(at).unwrap());
         std::thread::spawn(move || {
             for stream in listener.incoming() {
-                let (Ok(mut stream), name) = (stream, name.clone()) else { continue };
+                let (Ok(mut stream), name) = (stream, name.clone()) else {
+                    continue;
+                };
                 std::thread::spawn(move || {
                     let peer = stream.peer_addr().map(|p| p.ip().to_string()).unwrap_or_default();
                     let _ = writeln!(stream, "{name} {peer}");
@@ -148,7 +157,8 @@ impl Namespace {
 
 fn split(line: &[u8]) -> (String, String) {
     let line = String::from_utf8_lossy(line).into_owned();
-    line.split_once(' ').map_or((line.clone(), String::new()), |(a, b)| (a.into(), b.into()))
+    line.split_once(' ')
+        .map_or((line.clone(), String::new()), |(a, b)| (a.into(), b.into()))
 }
 
 /// A pod's namespace and its connection.
@@ -181,7 +191,11 @@ pub(crate) async fn pod(client: &Client, name: &str) -> Pod {
     let namespace = Namespace::new();
     let request = request(name, namespace.path());
     let attachment = client.attach(&request).await.unwrap();
-    Pod { namespace, request, attachment }
+    Pod {
+        namespace,
+        request,
+        attachment,
+    }
 }
 
 /// A configuration with everything under `directory`, as the binary would make it.
@@ -220,11 +234,18 @@ impl Running {
         }));
         for _ in 0..200 {
             match client.ready().await {
-                Err(crate::client::Error::Unreachable { .. }) => tokio::time::sleep(Duration::from_millis(10)).await,
+                Err(crate::client::Error::Unreachable { .. }) => {
+                    tokio::time::sleep(Duration::from_millis(10)).await;
+                }
                 _ => break,
             }
         }
-        Self { client, config, stop, task }
+        Self {
+            client,
+            config,
+            stop,
+            task,
+        }
     }
 
     /// Stops it in an orderly way.

@@ -18,7 +18,12 @@ pub(crate) struct Services {
 pub(crate) fn service(ip: &str, protocol: i32, port: u16, node_port: u16) -> Service {
     Service {
         cluster_ips: vec![ip.parse().unwrap()],
-        ports: vec![ServicePort { name: "p".into(), protocol: protocol as u8, port, node_port }],
+        ports: vec![ServicePort {
+            name: "p".into(),
+            protocol: protocol as u8,
+            port,
+            node_port,
+        }],
         ..Service::default()
     }
 }
@@ -26,12 +31,21 @@ pub(crate) fn service(ip: &str, protocol: i32, port: u16, node_port: u16) -> Ser
 /// A slice of Service `name` with these ready endpoints, all of one port and on this node.
 pub(crate) fn slice(name: &str, protocol: i32, endpoints: &[String]) -> Slice {
     let addresses: Vec<SocketAddr> = endpoints.iter().map(|e| e.parse().unwrap()).collect();
-    let endpoint = |a: &SocketAddr| Endpoint { ip: a.ip(), hostname: None, local: true, state: State::Ready };
+    let endpoint = |a: &SocketAddr| Endpoint {
+        ip: a.ip(),
+        hostname: None,
+        local: true,
+        state: State::Ready,
+    };
     Slice {
         service: name.into(),
         ports: addresses
             .first()
-            .map(|a| SlicePort { name: "p".into(), protocol: protocol as u8, port: a.port() })
+            .map(|a| SlicePort {
+                name: "p".into(),
+                protocol: protocol as u8,
+                port: a.port(),
+            })
             .into_iter()
             .collect(),
         endpoints: addresses.iter().map(endpoint).collect(),

@@ -9,13 +9,13 @@ use std::path::Path;
 use tracing::{info, warn};
 
 use crate::cidr::Cidr;
-use crate::client::{AttachRequest, Attachment};
+use crate::client::{AttachRequest, Attachment, HostPort};
 use crate::conntrack;
 use crate::ipam::{self, Lease, Store, format_mac, gateway};
+use crate::link;
 use crate::netlink::Socket;
 use crate::nft::{self, Batch, Family, pods};
 use crate::settings::Settings;
-use crate::link;
 
 /// Why the network of a pod or of the node could not be changed.
 #[derive(Debug, thiserror::Error)]
@@ -71,18 +71,27 @@ impl Network {
         link::enable_forwarding(ipv6)?;
         let mut addresses = self.gateways();
         addresses.push(self.settings.dns_ip);
-        link::ensure_bridge(&self.settings.id, &addresses, &self.settings.service_cidrs, &self.gateways())?;
+        link::ensure_bridge(
+            &self.settings.id,
+            &addresses,
+            &self.settings.service_cidrs,
+            &self.gateways(),
+        )?;
         self.load_pods_table()?;
         self.remove_orphans()?;
-        info!(?pod_cidrs, leases = self.store.iter().count(), "pod network is up");
+        info!(
+            ?pod_cidrs,
+            leases = self.store.iter().count(),
+            "pod network is up"
+        );
         Ok(())
     }
 
-    /// Replaces the table of pods by what the leases say, in one transaction for each family.
+    /// Makes the table of pods what the leases say, in one transaction for each family.
     pub(crate) fn load_pods_table(&mut self) -> Result<(), Error> {
         let settings = self.pods_settings();
         for family in Family::ALL {
-            pods::replace(&settings, family, self.store.iter()).commit(&mut self.nft)?;
+            pods::load(&settings, family, self.store.iter())?.commit(&mut self.nft)?;
         }
         Ok(())
     }
@@ -91,8 +100,14 @@ impl Network {
         // Leases outside the present ranges (the node was given another) keep working.
         let mut pod_cidrs = self.store.cidrs();
         let strangers = self.store.iter().flat_map(|l| &l.ips).copied();
-        let strangers: Vec<_> = strangers.filter(|ip| !pod_cidrs.iter().any(|c| c.contains(*ip))).collect();
-        pod_cidrs.extend(strangers.into_iter().filter_map(|ip| Cidr::new(ip, if ip.is_ipv6() { 128 } else { 32 })));
+        let strangers: Vec<_> = strangers
+            .filter(|ip| !pod_cidrs.iter().any(|c| c.contains(*ip)))
+            .collect();
+        pod_cidrs.extend(
+            strangers
+                .into_iter()
+                .filter_map(|ip| Cidr::new(ip, if ip.is_ipv6() { 128 } else { 32 })),
+        );
         pods::Settings {
             id: self.settings.id.clone(),
             prefix: link::pod_prefix(&self.settings.id),
@@ -122,17 +137,22 @@ impl Network {
         self.check_host_ports(request)?;
         let known = self.store.get(&request.pod_uid).cloned();
         let lease = match &known {
-            Some(known) => Lease { netns: request.netns.clone(), host_ports: request.host_ports.clone(), ..known.clone() },
+            Some(known) => Lease {
+                netns: request.netns.clone(),
+                host_ports: request.host_ports.clone(),
+                ..known.clone()
+            },
             None => Lease::new(request, self.store.allocate()?, self.free_name(&request.pod_uid)),
         };
         // The lease comes first: a crash after this line leaves an address in use, which detach frees, and never an
         // interface whose address could be given to another pod.
         self.store.put(lease.clone())?;
         let outcome = self.connect(&lease, known.as_ref());
-        if outcome.is_err() && known.is_none() {
-            if let Err(error) = self.store.remove(&lease.pod_uid) {
-                warn!(pod = lease.pod_uid, %error, "could not free the addresses of a failed attach");
-            }
+        if outcome.is_err()
+            && known.is_none()
+            && let Err(error) = self.store.remove(&lease.pod_uid)
+        {
+            warn!(pod = lease.pod_uid, %error, "could not free the addresses of a failed attach");
         }
         outcome?;
         forget_connections(&lease);
@@ -151,10 +171,11 @@ impl Network {
         } else {
             self.change(lease, pods::add)
         };
-        if outcome.is_err() && known.is_none() {
-            if let Err(error) = link::disconnect(&lease.interface) {
-                warn!(interface = lease.interface, %error, "could not remove the link of a failed attach");
-            }
+        if outcome.is_err()
+            && known.is_none()
+            && let Err(error) = link::disconnect(&lease.interface)
+        {
+            warn!(interface = lease.interface, %error, "could not remove the link of a failed attach");
         }
         outcome
     }
@@ -190,22 +211,29 @@ impl Network {
 
     fn free_name(&self, pod_uid: &str) -> String {
         let taken = |name: &str| self.store.iter().any(|l| l.interface == name);
-        (0..)
+        (0..=u32::MAX)
             .map(|attempt| link::pod_name(&self.settings.id, pod_uid, attempt))
             .find(|name| !taken(name))
             .unwrap_or_default()
     }
 
     fn check_host_ports(&self, request: &AttachRequest) -> Result<(), Error> {
-        for lease in self.store.iter().filter(|l| l.pod_uid != request.pod_uid) {
-            for theirs in &lease.host_ports {
-                if request.host_ports.iter().any(|ours| pods::conflict(ours, theirs)) {
-                    return Err(Error::HostPort {
-                        port: theirs.host_port,
-                        protocol: theirs.protocol.clone(),
-                        namespace: lease.namespace.clone(),
-                        name: lease.name.clone(),
-                    });
+        let taken = |port: &HostPort, namespace: &str, name: &str| Error::HostPort {
+            port: port.host_port,
+            protocol: port.protocol.clone(),
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+        };
+        for (i, ours) in request.host_ports.iter().enumerate() {
+            if request.host_ports[..i]
+                .iter()
+                .any(|other| pods::conflict(ours, other))
+            {
+                return Err(taken(ours, &request.namespace, &request.name));
+            }
+            for lease in self.store.iter().filter(|l| l.pod_uid != request.pod_uid) {
+                if lease.host_ports.iter().any(|theirs| pods::conflict(ours, theirs)) {
+                    return Err(taken(ours, &lease.namespace, &lease.name));
                 }
             }
         }

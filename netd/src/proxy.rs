@@ -84,7 +84,11 @@ impl Worker {
             return;
         }
         let changes = self.compile_touched();
-        let outcome = if reload { self.load() } else { self.proxy.apply(&changes, &self.ruleset) };
+        let outcome = if reload {
+            self.load()
+        } else {
+            self.proxy.apply(&changes, &self.ruleset)
+        };
         self.failed = outcome.is_err();
         if let Err(error) = outcome {
             error!(%error, "could not change the Service tables, will load them anew with the next change");
@@ -109,7 +113,11 @@ impl Worker {
             Event::Slice(key, slice) => self.touched.extend(cluster.set_slice(key, slice)),
             Event::ServicesListed(present) => {
                 self.listed.0 = true;
-                for key in cluster.service_keys().into_iter().filter(|k| !present.contains(k)) {
+                for key in cluster
+                    .service_keys()
+                    .into_iter()
+                    .filter(|k| !present.contains(k))
+                {
                     cluster.set_service(key.clone(), None);
                     self.touched.insert(key);
                 }
@@ -127,11 +135,13 @@ impl Worker {
 
     fn compile_touched(&mut self) -> Vec<Change> {
         let cluster = self.cluster.read().unwrap_or_else(PoisonError::into_inner);
-        let scope = Scope { dns_ip: self.settings.dns_ip };
+        let scope = Scope {
+            dns_ip: self.settings.dns_ip,
+        };
         let mut changes = Vec::new();
         for key in std::mem::take(&mut self.touched) {
             let wanted = match cluster.service(&key) {
-                Some(service) => compile(service, cluster.slices(&key), scope),
+                Some(service) => compile(service, &cluster.slices(&key), scope),
                 None => Vec::new(),
             };
             changes.extend(self.ruleset.update(&key, wanted));
@@ -141,7 +151,7 @@ impl Worker {
 
     fn load(&mut self) -> Result<(), crate::nft::Error> {
         let start = std::time::Instant::now();
-        self.proxy.replace(&self.ruleset)?;
+        self.proxy.load(&self.ruleset)?;
         info!(frontends = self.ruleset.iter().count(), elapsed = ?start.elapsed(), "Service tables loaded");
         Ok(())
     }
@@ -153,7 +163,11 @@ impl Worker {
         if was_complete && !changes.iter().any(|c| udp(&c)) {
             return;
         }
-        let removed = changes.iter().filter(|c| c.new.is_none()).map(|c| c.frontend).collect();
+        let removed = changes
+            .iter()
+            .filter(|c| c.new.is_none())
+            .map(|c| c.frontend)
+            .collect();
         let judge = conntrack::Judge {
             ruleset: &self.ruleset,
             removed: &removed,

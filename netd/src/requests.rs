@@ -23,7 +23,11 @@ impl Answers {
         loaded: watch::Receiver<bool>,
         cidrs: watch::Receiver<Vec<Cidr>>,
     ) -> Self {
-        Self { network, loaded, cidrs }
+        Self {
+            network,
+            loaded,
+            cidrs,
+        }
     }
 
     fn ready(&self) -> Response {
@@ -53,7 +57,11 @@ impl Answers {
 impl Handler for Answers {
     async fn handle(&self, request: Request) -> Response {
         let outcome = match request {
-            Request::Attach(request) => self.network.run(move |n| n.attach(&request)).await.map(Response::Attached),
+            Request::Attach(request) => self
+                .network
+                .run(move |n| n.attach(&request))
+                .await
+                .map(Response::Attached),
             Request::Detach { pod_uid } => self.detach(pod_uid).await,
             Request::Ready => Ok(self.ready()),
         };

@@ -12,7 +12,10 @@ pub async fn reset(config: &Config) -> Result<(), Vec<Error>> {
     match tokio::task::spawn_blocking(move || remove_all(&config)).await {
         Ok(errors) if errors.is_empty() => Ok(()),
         Ok(errors) => Err(errors),
-        Err(error) => Err(vec![Error::Io { what: "reset".into(), source: error.into() }]),
+        Err(error) => Err(vec![Error::Io {
+            what: "reset".into(),
+            source: error.into(),
+        }]),
     }
 }
 
@@ -32,7 +35,11 @@ fn remove_all(config: &Config) -> Vec<Error> {
         match nft::tables(family) {
             Ok(tables) => {
                 for table in tables.iter().filter(|t| ours.contains(t)) {
-                    errors.extend(nft::delete_table(table, family).err().map(|e| Error::Network(Box::new(e))));
+                    errors.extend(
+                        nft::delete_table(table, family)
+                            .err()
+                            .map(|e| Error::Network(Box::new(e))),
+                    );
                 }
             }
             Err(error) => errors.push(Error::Network(Box::new(error))),
@@ -45,9 +52,10 @@ fn remove_all(config: &Config) -> Vec<Error> {
 
 fn remove_file(path: &std::path::Path, remove: fn(&std::path::Path) -> std::io::Result<()>) -> Option<Error> {
     match remove(path) {
-        Err(source) if source.kind() != std::io::ErrorKind::NotFound => {
-            Some(Error::Io { what: format!("remove {}", path.display()), source })
-        }
+        Err(source) if source.kind() != std::io::ErrorKind::NotFound => Some(Error::Io {
+            what: format!("remove {}", path.display()),
+            source,
+        }),
         _ => None,
     }
 }

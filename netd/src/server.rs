@@ -72,7 +72,11 @@ async fn connection(stream: UnixStream, handler: &impl Handler) -> io::Result<()
     // The mode keeps others out; this holds even when somebody opens the directory up.
     let peer = stream.peer_cred()?;
     if peer.uid() != 0 {
-        warn!(uid = peer.uid(), pid = peer.pid(), "refused a client that is not root");
+        warn!(
+            uid = peer.uid(),
+            pid = peer.pid(),
+            "refused a client that is not root"
+        );
         return Ok(());
     }
     let (read, mut write) = stream.into_split();

@@ -44,7 +44,9 @@ impl Settings {
         for service in &settings.service_cidrs {
             let pods = settings.cluster_cidrs.iter().chain(&settings.pod_cidrs);
             if let Some(pod) = pods.clone().find(|p| p.overlaps(service)) {
-                return Err(Error::Config(format!("service CIDR {service} overlaps pod CIDR {pod}")));
+                return Err(Error::Config(format!(
+                    "service CIDR {service} overlaps pod CIDR {pod}"
+                )));
             }
         }
         Ok(settings)
@@ -57,7 +59,9 @@ pub(crate) fn check_id(id: &str) -> Result<(), Error> {
     if plain && (2..=9).contains(&id.len()) {
         return Ok(());
     }
-    Err(Error::Config(format!("cluster id {id:?} must be 2 to 9 letters and digits")))
+    Err(Error::Config(format!(
+        "cluster id {id:?} must be 2 to 9 letters and digits"
+    )))
 }
 
 fn ranges(what: &str, texts: &[String]) -> Result<Vec<Cidr>, Error> {

@@ -119,7 +119,10 @@ async fn objects<K>(
 
 fn key<K: Resource>(object: &K) -> Key {
     let meta = object.meta();
-    Key::new(meta.namespace.as_deref().unwrap_or_default(), meta.name.as_deref().unwrap_or_default())
+    Key::new(
+        meta.namespace.as_deref().unwrap_or_default(),
+        meta.name.as_deref().unwrap_or_default(),
+    )
 }
 
 /// Reports the pod ranges of node `name` to `cidrs` whenever they change, for ever.
@@ -133,9 +136,11 @@ pub(crate) async fn pod_cidrs(client: Client, name: String, cidrs: watch::Sender
                 // The server is asked for one node only, but an answer is not proof.
                 if node.metadata.name.as_deref() == Some(name.as_str()) {
                     let found = node_cidrs(&node);
-                    cidrs.send_if_modified(|known| !found.is_empty() && *known != found && {
-                        *known = found;
-                        true
+                    cidrs.send_if_modified(|known| {
+                        !found.is_empty() && *known != found && {
+                            *known = found;
+                            true
+                        }
                     });
                 }
             }

@@ -40,7 +40,8 @@ impl Judge<'_> {
             return is_local(asked.ip()) && !target.endpoints.contains(&answers);
         }
         let range = asked.ip() != self.dns_ip && self.service_cidrs.iter().any(|c| c.contains(asked.ip()));
-        let gone = range || self.removed.contains(&vip) || (self.removed.contains(&node) && is_local(asked.ip()));
+        let gone =
+            range || self.removed.contains(&vip) || (self.removed.contains(&node) && is_local(asked.ip()));
         gone && answers != asked
     }
 }
@@ -59,10 +60,21 @@ mod tests {
             masquerade: false,
             otherwise: Otherwise::Reject,
         };
-        let at = |place, port| Frontend { family: Family::V4, place, protocol: 17, port };
-        let claim = Claim { external: false, created: 0 };
+        let at = |place, port| Frontend {
+            family: Family::V4,
+            place,
+            protocol: 17,
+            port,
+        };
+        let claim = Claim {
+            external: false,
+            created: 0,
+        };
         let vip = Place::Vip("10.43.0.5".parse().unwrap());
-        let wanted = vec![(at(vip, 53), claim.clone(), target.clone()), (at(Place::Node, 30053), claim, target)];
+        let wanted = vec![
+            (at(vip, 53), claim.clone(), target.clone()),
+            (at(Place::Node, 30053), claim, target),
+        ];
         ruleset.update(&Key::new("a", "b"), wanted);
         ruleset
     }
@@ -71,8 +83,16 @@ mod tests {
         let client = "10.42.0.9:40000".parse().unwrap();
         let asked = asked.parse().unwrap();
         Entry {
-            original: Tuple { source: client, destination: asked, protocol: 17 },
-            reply: Tuple { source: answers.parse().unwrap(), destination: client, protocol: 17 },
+            original: Tuple {
+                source: client,
+                destination: asked,
+                protocol: 17,
+            },
+            reply: Tuple {
+                source: answers.parse().unwrap(),
+                destination: client,
+                protocol: 17,
+            },
             raw_original: vec![],
             zone: None,
         }
@@ -87,12 +107,19 @@ mod tests {
             service_cidrs: &["10.43.0.0/16".parse().unwrap()],
             dns_ip: "10.43.0.10".parse().unwrap(),
         };
-        let stale = |asked, answers| judge.is_stale(&entry(asked, answers), |ip| ip == IpAddr::from([192, 0, 2, 2]));
+        let stale =
+            |asked, answers| judge.is_stale(&entry(asked, answers), |ip| ip == IpAddr::from([192, 0, 2, 2]));
         assert!(!stale("10.43.0.5:53", "10.42.0.2:53"));
         assert!(stale("10.43.0.5:53", "10.42.0.4:53"), "endpoint gone");
         assert!(stale("10.43.0.5:53", "10.43.0.5:53"), "never translated");
-        assert!(stale("192.0.2.2:30053", "192.0.2.2:30053"), "node port, never translated");
-        assert!(!stale("198.51.100.1:30053", "198.51.100.1:30053"), "somebody else's port");
+        assert!(
+            stale("192.0.2.2:30053", "192.0.2.2:30053"),
+            "node port, never translated"
+        );
+        assert!(
+            !stale("198.51.100.1:30053", "198.51.100.1:30053"),
+            "somebody else's port"
+        );
         assert!(stale("10.43.0.6:53", "10.42.0.4:53"), "Service gone");
         assert!(!stale("10.43.0.10:53", "10.43.0.10:53"), "cluster DNS");
         assert!(!stale("198.51.100.1:53", "10.42.0.4:53"), "no frontend of ours");

@@ -90,7 +90,12 @@ fn udp_entries(socket: &mut Socket, family: Family) -> Result<Vec<Entry>, Error>
                     found.extend(entry.filter(|e| i32::from(e.original.protocol) == libc::IPPROTO_UDP));
                 }
                 Answer::Error(sequence, errno, message) => {
-                    return Err(netlink::Error::Refused { errno, message, sequence }.into());
+                    return Err(netlink::Error::Refused {
+                        errno,
+                        message,
+                        sequence,
+                    }
+                    .into());
                 }
                 Answer::Done | Answer::Ack(_) => return Ok(found),
             }
@@ -113,7 +118,12 @@ fn delete(socket: &mut Socket, family: Family, entry: &Entry) -> Result<bool, Er
             if errno == Errno::ENOENT {
                 return Ok(false);
             }
-            return Err(netlink::Error::Refused { errno, message, sequence }.into());
+            return Err(netlink::Error::Refused {
+                errno,
+                message,
+                sequence,
+            }
+            .into());
         }
     }
     Ok(true)

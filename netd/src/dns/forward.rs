@@ -35,7 +35,10 @@ pub(super) struct Upstreams {
 impl Upstreams {
     /// Resolvers as `servers` says at any time.
     pub(super) fn new(servers: watch::Receiver<Vec<SocketAddr>>) -> io::Result<Self> {
-        Ok(Self { servers, random: File::open("/dev/urandom")? })
+        Ok(Self {
+            servers,
+            random: File::open("/dev/urandom")?,
+        })
     }
 
     /// Asks for `name` with the type of `question`; `None` when nobody answers.
@@ -73,8 +76,18 @@ impl Upstreams {
     }
 }
 
-async fn over_udp(to: SocketAddr, query: &[u8], id: u16, name: &Name, kind: RecordType) -> io::Result<Message> {
-    let any: IpAddr = if to.is_ipv6() { Ipv6Addr::UNSPECIFIED.into() } else { Ipv4Addr::UNSPECIFIED.into() };
+async fn over_udp(
+    to: SocketAddr,
+    query: &[u8],
+    id: u16,
+    name: &Name,
+    kind: RecordType,
+) -> io::Result<Message> {
+    let any: IpAddr = if to.is_ipv6() {
+        Ipv6Addr::UNSPECIFIED.into()
+    } else {
+        Ipv4Addr::UNSPECIFIED.into()
+    };
     let socket = UdpSocket::bind((any, 0)).await?;
     // Connected, so that the kernel drops what others send, and tells when nobody listens.
     socket.connect(to).await?;
@@ -89,9 +102,18 @@ async fn over_udp(to: SocketAddr, query: &[u8], id: u16, name: &Name, kind: Reco
     }
 }
 
-async fn over_tcp(to: SocketAddr, query: &[u8], id: u16, name: &Name, kind: RecordType) -> io::Result<Message> {
+async fn over_tcp(
+    to: SocketAddr,
+    query: &[u8],
+    id: u16,
+    name: &Name,
+    kind: RecordType,
+) -> io::Result<Message> {
     let mut stream = TcpStream::connect(to).await?;
-    let mut framed = u16::try_from(query.len()).map_err(io::Error::other)?.to_be_bytes().to_vec();
+    let mut framed = u16::try_from(query.len())
+        .map_err(io::Error::other)?
+        .to_be_bytes()
+        .to_vec();
     framed.extend_from_slice(query);
     stream.write_all(&framed).await?;
     let mut buffer = vec![0; usize::from(stream.read_u16().await?)];
@@ -114,11 +136,16 @@ impl InFlight {
     /// A place for one more question of `client`; `None` when there are too many.
     pub(super) fn enter(&self, client: IpAddr) -> Option<Ticket> {
         let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if counts.values().sum::<usize>() >= MAX_IN_FLIGHT || counts.get(&client).is_some_and(|n| *n >= MAX_PER_CLIENT) {
+        if counts.values().sum::<usize>() >= MAX_IN_FLIGHT
+            || counts.get(&client).is_some_and(|n| *n >= MAX_PER_CLIENT)
+        {
             return None;
         }
         *counts.entry(client).or_insert(0) += 1;
-        Some(Ticket { counts: self.clone(), client })
+        Some(Ticket {
+            counts: self.clone(),
+            client,
+        })
     }
 }
 
@@ -147,7 +174,9 @@ mod tests {
         assert!(all.enter(IpAddr::from([10, 42, 0, 3])).is_some());
         drop(held);
         assert!(all.enter(greedy).is_some());
-        let others: Vec<_> = (0..1000_u32).filter_map(|i| all.enter(IpAddr::from(i.to_be_bytes()))).collect();
+        let others: Vec<_> = (0..1000_u32)
+            .filter_map(|i| all.enter(IpAddr::from(i.to_be_bytes())))
+            .collect();
         assert_eq!(others.len(), MAX_IN_FLIGHT);
     }
 }

@@ -65,7 +65,10 @@ pub(super) fn read(bytes: &[u8]) -> Received {
         return refuse(id, op_code, Some(query), ResponseCode::Refused);
     }
     // Transfers are not for pods, and "any" is only good for amplification (RFC 8482).
-    if matches!(query.query_type, RecordType::AXFR | RecordType::IXFR | RecordType::ANY) {
+    if matches!(
+        query.query_type,
+        RecordType::AXFR | RecordType::IXFR | RecordType::ANY
+    ) {
         return refuse(id, op_code, Some(query), ResponseCode::NotImp);
     }
     let offered = message.edns.as_ref().map_or(PLAIN_UDP, Edns::max_payload);
@@ -116,7 +119,7 @@ pub(super) fn answer(question: &Question, zone: &Zone, cluster: &Cluster) -> Ans
                 return Answer::Ready(message);
             }
             Reply::Alias(record, target) => {
-                message.answers.push(record);
+                message.answers.push(*record);
                 if kind == RecordType::CNAME {
                     return Answer::Ready(message);
                 }
@@ -178,7 +181,11 @@ impl Question {
 
     /// The bytes of an answer; over UDP as many records as fit, and the flag that says that there are more.
     pub(super) fn encode(&self, mut message: Message, udp: bool) -> Option<Vec<u8>> {
-        let limit = if udp { self.udp_limit } else { usize::from(u16::MAX) };
+        let limit = if udp {
+            self.udp_limit
+        } else {
+            usize::from(u16::MAX)
+        };
         loop {
             let bytes = message.to_vec().ok()?;
             if bytes.len() <= limit {

@@ -30,7 +30,7 @@ pub(super) fn parse(text: &str, ourselves: IpAddr) -> Vec<SocketAddr> {
                     let index = nix::net::if_::if_nametoindex(scope).unwrap_or(0);
                     Some(std::net::SocketAddrV6::new(v6, 53, 0, index).into())
                 }
-                ip @ IpAddr::V4(_) => Some(SocketAddr::new(ip, 53)),
+                IpAddr::V4(ip) => Some(SocketAddr::new(ip.into(), 53)),
             }
         })
         .take(MAX_SERVERS)
@@ -53,7 +53,12 @@ pub(super) async fn follow(path: &Path, ourselves: IpAddr, servers: &watch::Send
         // Watched before it is read, so that no change is missed.
         let watched = watch_places(path).and_then(|i| Ok((readiness(i.as_fd().try_clone_to_owned()?)?, i)));
         let found = read(path, ourselves);
-        if servers.send_if_modified(|known| *known != found && { known.clone_from(&found); true }) {
+        if servers.send_if_modified(|known| {
+            *known != found && {
+                known.clone_from(&found);
+                true
+            }
+        }) {
             info!(servers = ?found, "upstream resolvers");
         }
         match watched {
@@ -79,7 +84,11 @@ fn places(path: &Path) -> Vec<PathBuf> {
 }
 
 fn names(path: &Path) -> Vec<OsString> {
-    places(path).iter().filter_map(|p| p.file_name()).map(ToOwned::to_owned).collect()
+    places(path)
+        .iter()
+        .filter_map(|p| p.file_name())
+        .map(ToOwned::to_owned)
+        .collect()
 }
 
 fn watch_places(path: &Path) -> io::Result<Inotify> {
@@ -101,7 +110,10 @@ async fn wait(
         ready.clear_ready();
         match inotify.read_events() {
             Ok(events) => {
-                if events.iter().any(|e| e.name.as_ref().is_some_and(|n| names.contains(n))) {
+                if events
+                    .iter()
+                    .any(|e| e.name.as_ref().is_some_and(|n| names.contains(n)))
+                {
                     return Ok(());
                 }
             }

@@ -93,7 +93,14 @@ impl Server {
             tcp: TcpListener::bind((ip, 53)).await?,
             resolv_conf,
             servers,
-            context: Arc::new(Context { zone, ip, cluster, upstreams, access, in_flight: InFlight::default() }),
+            context: Arc::new(Context {
+                zone,
+                ip,
+                cluster,
+                upstreams,
+                access,
+                in_flight: InFlight::default(),
+            }),
         })
     }
 
@@ -189,12 +196,17 @@ async fn connection(mut stream: TcpStream, client: IpAddr, context: &Context) ->
             First::Nothing => None,
             First::Send(bytes) => Some(bytes),
             First::Encode(question, message) => question.encode(message, false),
-            First::Ask(question, begun) => question.encode(context.ask(&question, begun, client).await, false),
+            First::Ask(question, begun) => {
+                question.encode(context.ask(&question, begun, client).await, false)
+            }
         };
         let Some(answer) = answer else {
             return Ok(());
         };
-        let mut framed = u16::try_from(answer.len()).map_err(io::Error::other)?.to_be_bytes().to_vec();
+        let mut framed = u16::try_from(answer.len())
+            .map_err(io::Error::other)?
+            .to_be_bytes()
+            .to_vec();
         framed.extend(answer);
         tokio::time::timeout(IDLE, stream.write_all(&framed)).await??;
     }
@@ -228,7 +240,12 @@ impl Context {
         }
     }
 
-    async fn ask(&self, question: &Question, begun: Option<(Message, hickory_proto::rr::Name)>, client: IpAddr) -> Message {
+    async fn ask(
+        &self,
+        question: &Question,
+        begun: Option<(Message, hickory_proto::rr::Name)>,
+        client: IpAddr,
+    ) -> Message {
         let failure = || question.response(ResponseCode::ServFail);
         let Some(_ticket) = self.in_flight.enter(client) else {
             return failure();

@@ -33,7 +33,7 @@ pub(super) enum Reply {
         additionals: Vec<Record>,
     },
     /// An alias for a name that may be somebody else's.
-    Alias(Record, Name),
+    Alias(Box<Record>, Name),
     /// The name exists, without records of this type.
     NoData,
     /// The name does not exist.
@@ -49,13 +49,26 @@ impl Zone {
     pub(crate) fn new(domain: &str, reverse: Vec<Cidr>, dns_ip: IpAddr) -> Option<Self> {
         let mut apex = Name::from_ascii(domain).ok()?;
         apex.set_fqdn(true);
-        Some(Self { domain: domain.split('.').map(str::to_owned).collect(), apex, reverse, dns_ip })
+        Some(Self {
+            domain: domain.split('.').map(str::to_owned).collect(),
+            apex,
+            reverse,
+            dns_ip,
+        })
     }
 
     /// The start-of-authority record, which goes with every "no".
     pub(super) fn authority(&self) -> Record {
         let under = |labels: &[&str]| self.absolute(labels).unwrap_or_else(|| self.apex.clone());
-        let soa = SOA::new(under(&["ns", "dns"]), under(&["hostmaster"]), 1, 7200, 1800, 86_400, TTL);
+        let soa = SOA::new(
+            under(&["ns", "dns"]),
+            under(&["hostmaster"]),
+            1,
+            7200,
+            1800,
+            86_400,
+            TTL,
+        );
         Record::from_rdata(self.apex.clone(), TTL, RData::SOA(soa))
     }
 
@@ -63,10 +76,20 @@ impl Zone {
     pub(super) fn answer(&self, cluster: &Cluster, name: &Name, kind: RecordType) -> Reply {
         let Some(labels) = labels(name) else {
             // Labels that are not text: none of ours. In the zone they do not exist.
-            return if self.apex.zone_of(name) { Reply::NoName } else { Reply::Elsewhere };
+            return if self.apex.zone_of(name) {
+                Reply::NoName
+            } else {
+                Reply::Elsewhere
+            };
         };
         let labels: Vec<&str> = labels.iter().map(String::as_str).collect();
-        if let Some(inside) = labels.strip_suffix(self.domain.iter().map(String::as_str).collect::<Vec<_>>().as_slice()) {
+        if let Some(inside) = labels.strip_suffix(
+            self.domain
+                .iter()
+                .map(String::as_str)
+                .collect::<Vec<_>>()
+                .as_slice(),
+        ) {
             return self.inside(cluster, name, inside, kind);
         }
         match reverse(&labels).filter(|ip| self.reverse.iter().any(|c| c.contains(*ip))) {
@@ -77,10 +100,16 @@ impl Zone {
     }
 
     fn inside(&self, cluster: &Cluster, name: &Name, labels: &[&str], kind: RecordType) -> Reply {
-        let found = |data| Reply::Found { answers: vec![record(name, data)], additionals: Vec::new() };
+        let found = |data| Reply::Found {
+            answers: vec![record(name, data)],
+            additionals: Vec::new(),
+        };
         match labels {
             [] => match (kind, self.absolute(&["ns", "dns"])) {
-                (RecordType::SOA, _) => Reply::Found { answers: vec![self.authority()], additionals: vec![] },
+                (RecordType::SOA, _) => Reply::Found {
+                    answers: vec![self.authority()],
+                    additionals: vec![],
+                },
                 (RecordType::NS, Some(server)) => found(RData::NS(NS(server))),
                 _ => Reply::NoData,
             },
@@ -107,12 +136,23 @@ impl Zone {
     }
 
     /// `rest` is what stands before `service.namespace.svc`.
-    fn service(&self, cluster: &Cluster, name: &Name, key: &Key, service: &Service, rest: &[&str], kind: RecordType) -> Reply {
+    fn service(
+        &self,
+        cluster: &Cluster,
+        name: &Name,
+        key: &Key,
+        service: &Service,
+        rest: &[&str],
+        kind: RecordType,
+    ) -> Reply {
         if let Some(target) = &service.external_name {
             return match (rest, Name::from_ascii(target.trim_end_matches('.'))) {
                 ([], Ok(mut target)) => {
                     target.set_fqdn(true);
-                    Reply::Alias(record(name, RData::CNAME(CNAME(target.clone()))), target)
+                    Reply::Alias(
+                        Box::new(record(name, RData::CNAME(CNAME(target.clone())))),
+                        target,
+                    )
                 }
                 // An IP address or nonsense: there is nothing to point to.
                 ([], Err(_)) => Reply::NoData,
@@ -125,16 +165,32 @@ impl Zone {
             [] => addresses(name, service.cluster_ips.iter().copied(), kind),
             [protocol] if proto(protocol).is_some() => {
                 let number = proto(protocol);
-                let any = service.ports.iter().any(|p| Some(p.protocol) == number && !p.name.is_empty());
+                let any = service
+                    .ports
+                    .iter()
+                    .any(|p| Some(p.protocol) == number && !p.name.is_empty());
                 if any { Reply::NoData } else { Reply::NoName }
             }
-            [port, protocol] if port.starts_with('_') && proto(protocol).is_some() => {
-                self.ports(cluster, name, key, service, &port[1..], proto(protocol).unwrap_or_default(), kind)
-            }
+            [port, protocol] if port.starts_with('_') && proto(protocol).is_some() => self.ports(
+                cluster,
+                name,
+                key,
+                service,
+                &port[1..],
+                proto(protocol).unwrap_or_default(),
+                kind,
+            ),
             [hostname] if service.headless => {
-                let ips: Vec<IpAddr> =
-                    endpoints().into_iter().filter(|(_, n, _)| n == hostname).map(|(e, ..)| e.ip).collect();
-                if ips.is_empty() { Reply::NoName } else { addresses(name, ips.into_iter(), kind) }
+                let ips: Vec<IpAddr> = endpoints()
+                    .into_iter()
+                    .filter(|(_, n, _)| n == hostname)
+                    .map(|(e, ..)| e.ip)
+                    .collect();
+                if ips.is_empty() {
+                    Reply::NoName
+                } else {
+                    addresses(name, ips.into_iter(), kind)
+                }
             }
             _ => Reply::NoName,
         }
@@ -167,7 +223,11 @@ impl Zone {
                     add(*number, target, &[endpoint.ip]);
                 }
             }
-        } else if let Some(p) = service.ports.iter().find(|p| &*p.name == port && p.protocol == protocol) {
+        } else if let Some(p) = service
+            .ports
+            .iter()
+            .find(|p| &*p.name == port && p.protocol == protocol)
+        {
             add(p.port, self.absolute(&labels), &service.cluster_ips);
         }
         match (answers.is_empty(), kind) {
@@ -183,8 +243,13 @@ impl Zone {
             targets.extend(self.absolute(&[&key.name, &key.namespace, "svc"]));
         } else {
             for key in cluster.headless() {
-                let Some(service) = cluster.service(key) else { continue };
-                for (_, hostname, _) in named_endpoints(cluster, key, service).iter().filter(|(e, ..)| e.ip == ip) {
+                let Some(service) = cluster.service(key) else {
+                    continue;
+                };
+                for (_, hostname, _) in named_endpoints(cluster, key, service)
+                    .iter()
+                    .filter(|(e, ..)| e.ip == ip)
+                {
                     targets.extend(self.absolute(&[hostname, &key.name, &key.namespace, "svc"]));
                 }
             }
@@ -192,7 +257,10 @@ impl Zone {
         match kind {
             _ if targets.is_empty() => Reply::NoName,
             RecordType::PTR => Reply::Found {
-                answers: targets.into_iter().map(|t| record(name, RData::PTR(PTR(t)))).collect(),
+                answers: targets
+                    .into_iter()
+                    .map(|t| record(name, RData::PTR(PTR(t))))
+                    .collect(),
                 additionals: Vec::new(),
             },
             _ => Reply::NoData,
@@ -201,7 +269,10 @@ impl Zone {
 
     /// `labels` and the domain.
     fn absolute(&self, labels: &[&str]) -> Option<Name> {
-        let all = labels.iter().copied().chain(self.domain.iter().map(String::as_str));
+        let all = labels
+            .iter()
+            .copied()
+            .chain(self.domain.iter().map(String::as_str));
         let mut name = Name::from_labels(all.map(str::as_bytes)).ok()?;
         name.set_fqdn(true);
         Some(name)
@@ -213,7 +284,11 @@ type Port = (Box<str>, u8, u16);
 
 /// The ready endpoints of a Service, each once, with name and ports. Those without a host name are called by their
 /// address, with dashes.
-fn named_endpoints<'a>(cluster: &'a Cluster, key: &Key, _service: &Service) -> Vec<(&'a Endpoint, String, Vec<Port>)> {
+fn named_endpoints<'a>(
+    cluster: &'a Cluster,
+    key: &Key,
+    _service: &Service,
+) -> Vec<(&'a Endpoint, String, Vec<Port>)> {
     let mut found: Vec<(&Endpoint, String, Vec<Port>)> = Vec::new();
     for slice in cluster.slices(key) {
         let ports = || slice.ports.iter().map(|p| (p.name.clone(), p.protocol, p.port));
@@ -222,7 +297,10 @@ fn named_endpoints<'a>(cluster: &'a Cluster, key: &Key, _service: &Service) -> V
                 Some(hostname) => hostname.to_ascii_lowercase(),
                 None => endpoint.ip.to_string().replace(['.', ':'], "-"),
             };
-            match found.iter_mut().find(|(e, n, _)| e.ip == endpoint.ip && *n == name) {
+            match found
+                .iter_mut()
+                .find(|(e, n, _)| e.ip == endpoint.ip && *n == name)
+            {
                 Some((.., known)) => known.extend(ports()),
                 None => found.push((endpoint, name, ports().collect())),
             }
@@ -244,8 +322,19 @@ fn addresses(name: &Name, ips: impl Iterator<Item = IpAddr>, kind: RecordType) -
         RecordType::AAAA => ip.is_ipv6(),
         _ => false,
     };
-    let answers: Vec<Record> = ips.into_iter().filter(wanted).map(|ip| record(name, address(ip))).collect();
-    if answers.is_empty() { Reply::NoData } else { Reply::Found { answers, additionals: Vec::new() } }
+    let answers: Vec<Record> = ips
+        .into_iter()
+        .filter(wanted)
+        .map(|ip| record(name, address(ip)))
+        .collect();
+    if answers.is_empty() {
+        Reply::NoData
+    } else {
+        Reply::Found {
+            answers,
+            additionals: Vec::new(),
+        }
+    }
 }
 
 fn address(ip: IpAddr) -> RData {
@@ -266,7 +355,10 @@ fn proto(label: &str) -> Option<u8> {
 /// The labels of a name in lower case; `None` when one is not ASCII.
 fn labels(name: &Name) -> Option<Vec<String>> {
     name.iter()
-        .map(|l| l.is_ascii().then(|| String::from_utf8_lossy(l).to_ascii_lowercase()))
+        .map(|l| {
+            l.is_ascii()
+                .then(|| String::from_utf8_lossy(l).to_ascii_lowercase())
+        })
         .collect()
 }
 
@@ -290,7 +382,9 @@ fn reverse(labels: &[&str]) -> Option<IpAddr> {
         [nibbles @ .., "ip6", "arpa"] if nibbles.len() == 32 => {
             let mut bits = 0_u128;
             for label in nibbles.iter().rev() {
-                let digit = Some(*label).filter(|l| l.len() == 1).and_then(|l| u128::from_str_radix(l, 16).ok())?;
+                let digit = Some(*label)
+                    .filter(|l| l.len() == 1)
+                    .and_then(|l| u128::from_str_radix(l, 16).ok())?;
                 bits = bits << 4 | digit;
             }
             Some(Ipv6Addr::from(bits).into())

@@ -28,7 +28,11 @@ impl Pool {
         let tries = (used.len() as u64).saturating_add(1).min(last.saturating_sub(1));
         let mut candidate = self.cursor;
         for _ in 0..tries {
-            candidate = if candidate < 2 || candidate >= last { 2 } else { candidate + 1 };
+            candidate = if candidate < 2 || candidate >= last {
+                2
+            } else {
+                candidate + 1
+            };
             let address = self.cidr.nth(candidate)?;
             if !used.contains(&address) {
                 self.cursor = candidate;
@@ -43,7 +47,11 @@ impl Pool {
         let width = if self.cidr.is_ipv6() { 128 } else { 32 };
         let host_bits = (width - self.cidr.length()).min(62);
         let size = 1_u64 << host_bits;
-        if self.cidr.is_ipv6() { size - 1 } else { size.saturating_sub(2) }
+        if self.cidr.is_ipv6() {
+            size - 1
+        } else {
+            size.saturating_sub(2)
+        }
     }
 }
 
@@ -53,7 +61,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn pool(cidr: &str) -> Pool {
-        Pool { cidr: cidr.parse().unwrap(), cursor: 0 }
+        Pool {
+            cidr: cidr.parse().unwrap(),
+            cursor: 0,
+        }
     }
 
     #[test]
@@ -63,14 +74,29 @@ mod tests {
             assert!(used.insert(ip));
         }
         let all: Vec<String> = used.iter().map(ToString::to_string).collect();
-        assert_eq!(all, ["10.42.0.2", "10.42.0.3", "10.42.0.4", "10.42.0.5", "10.42.0.6"]);
+        assert_eq!(
+            all,
+            ["10.42.0.2", "10.42.0.3", "10.42.0.4", "10.42.0.5", "10.42.0.6"]
+        );
     }
 
     #[test]
     fn a_freed_address_waits_for_all_others() {
         let (mut pool, used) = (pool("10.42.0.0/29"), BTreeSet::new());
-        let order: Vec<_> = (0..6).map(|_| pool.allocate(&used).unwrap().to_string()).collect();
-        assert_eq!(order, ["10.42.0.2", "10.42.0.3", "10.42.0.4", "10.42.0.5", "10.42.0.6", "10.42.0.2"]);
+        let order: Vec<_> = (0..6)
+            .map(|_| pool.allocate(&used).unwrap().to_string())
+            .collect();
+        assert_eq!(
+            order,
+            [
+                "10.42.0.2",
+                "10.42.0.3",
+                "10.42.0.4",
+                "10.42.0.5",
+                "10.42.0.6",
+                "10.42.0.2"
+            ]
+        );
     }
 
     #[test]

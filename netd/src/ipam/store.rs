@@ -92,7 +92,10 @@ impl Store {
     pub(crate) fn set_cidrs(&mut self, cidrs: &[Cidr]) {
         self.pools = cidrs
             .iter()
-            .map(|&cidr| Pool { cidr, cursor: self.read_cursor(&cidr) })
+            .map(|&cidr| Pool {
+                cidr,
+                cursor: self.read_cursor(&cidr),
+            })
             .collect();
     }
 
@@ -162,7 +165,11 @@ impl Store {
 
     fn path(&self, pod_uid: &str) -> Result<PathBuf, Error> {
         let allowed = |b: u8| b.is_ascii_alphanumeric() || b"-_.".contains(&b);
-        if pod_uid.is_empty() || pod_uid.len() > 128 || pod_uid.starts_with('.') || !pod_uid.bytes().all(allowed) {
+        if pod_uid.is_empty()
+            || pod_uid.len() > 128
+            || pod_uid.starts_with('.')
+            || !pod_uid.bytes().all(allowed)
+        {
             return Err(Error::BadUid(pod_uid.chars().take(200).collect()));
         }
         Ok(self.directory.join(pod_uid))
@@ -191,7 +198,11 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 }
 
 fn file<'a>(what: &'static str, path: &'a Path) -> impl Fn(io::Error) -> Error + 'a {
-    move |source| Error::File { what, path: path.to_owned(), source }
+    move |source| Error::File {
+        what,
+        path: path.to_owned(),
+        source,
+    }
 }
 
 #[cfg(test)]
@@ -229,7 +240,10 @@ mod tests {
         assert_eq!(store.get("a").unwrap().ips, a);
         assert!(store.get("b").is_none());
         let c = store.allocate().unwrap();
-        assert!(c != a && c != b, "a freed address is not used at once, even after a restart");
+        assert!(
+            c != a && c != b,
+            "a freed address is not used at once, even after a restart"
+        );
         assert_eq!(store.remove("b").unwrap(), None);
     }
 
@@ -255,7 +269,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let mut store = open(dir.path());
         for uid in ["", ".", "..", "../x", "a/b", "a\0b", ".new-a", &"x".repeat(300)] {
-            assert!(matches!(store.put(lease(uid, vec![])), Err(Error::BadUid(_))), "{uid:?}");
+            assert!(
+                matches!(store.put(lease(uid, vec![])), Err(Error::BadUid(_))),
+                "{uid:?}"
+            );
             assert!(store.remove(uid).is_err());
         }
     }
@@ -263,6 +280,9 @@ mod tests {
     #[test]
     fn without_a_range_nothing_is_given() {
         let dir = tempfile::tempdir().unwrap();
-        assert!(matches!(Store::open(dir.path()).unwrap().allocate(), Err(Error::NoCidr)));
+        assert!(matches!(
+            Store::open(dir.path()).unwrap().allocate(),
+            Err(Error::NoCidr)
+        ));
     }
 }

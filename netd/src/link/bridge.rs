@@ -13,7 +13,12 @@ use crate::netlink::Socket;
 /// Makes the device `ID-br` with `addresses`, and routes `services` to it. Idempotent.
 ///
 /// `sources` are the node's addresses in the pod ranges: what the node's own connections to Services come from.
-pub(crate) fn ensure(id: &str, addresses: &[IpAddr], services: &[Cidr], sources: &[IpAddr]) -> Result<(), Error> {
+pub(crate) fn ensure(
+    id: &str,
+    addresses: &[IpAddr],
+    services: &[Cidr],
+    sources: &[IpAddr],
+) -> Result<(), Error> {
     let mut socket = open()?;
     let name = names::bridge(id);
     let index = match request::find(&mut socket, &name)? {
@@ -73,5 +78,8 @@ pub(crate) fn remove(name: &str) -> Result<(), Error> {
 }
 
 pub(super) fn open() -> Result<Socket, Error> {
-    Socket::open(libc::NETLINK_ROUTE).map_err(|source| Error::Netlink { what: "rtnetlink".into(), source })
+    Socket::open(libc::NETLINK_ROUTE).map_err(|source| Error::Netlink {
+        what: "rtnetlink".into(),
+        source,
+    })
 }

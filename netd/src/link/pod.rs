@@ -66,7 +66,13 @@ pub(crate) fn disconnect(interface: &str) -> Result<(), Error> {
 }
 
 /// Makes the pair, or recognises the one that an earlier call made.
-fn make(lease: &Lease, node: &mut Socket, pod: &mut Socket, node_fd: RawFd, mtu: Option<u32>) -> Result<(), Error> {
+fn make(
+    lease: &Lease,
+    node: &mut Socket,
+    pod: &mut Socket,
+    node_fd: RawFd,
+    mtu: Option<u32>,
+) -> Result<(), Error> {
     for _ in 0..2 {
         let mut batch = Batch::default();
         batch.create(veth(lease, node_fd, mtu));
@@ -89,7 +95,9 @@ fn make(lease: &Lease, node: &mut Socket, pod: &mut Socket, node_fd: RawFd, mtu:
             }
             (None, Some(_)) => {
                 let netns = lease.netns.display();
-                return Err(Error::Conflict(format!("{netns} has an {POD_INTERFACE} that is not ours")));
+                return Err(Error::Conflict(format!(
+                    "{netns} has an {POD_INTERFACE} that is not ours"
+                )));
             }
             (None, None) => {}
         }
@@ -140,7 +148,9 @@ fn configure_pod(lease: &Lease, gateways: &[IpAddr], pod: &mut Socket) -> Result
     batch.up(link);
     for &ip in &lease.ips {
         let Some(gateway) = gateways.iter().copied().find(|g| g.is_ipv6() == ip.is_ipv6()) else {
-            return Err(Error::Conflict(format!("the node has no gateway address for {ip}")));
+            return Err(Error::Conflict(format!(
+                "the node has no gateway address for {ip}"
+            )));
         };
         batch.address(link, ip);
         batch.neighbour(link, gateway, lease.host_mac());
@@ -180,7 +190,10 @@ fn range(ip: IpAddr, length: u8) -> Cidr {
 }
 
 fn open(path: &Path) -> Result<File, Error> {
-    File::open(path).map_err(|source| Error::Io { what: format!("open {}", path.display()), source })
+    File::open(path).map_err(|source| Error::Io {
+        what: format!("open {}", path.display()),
+        source,
+    })
 }
 
 fn same_file(a: &File, b: &File) -> Result<bool, Error> {
@@ -189,5 +202,8 @@ fn same_file(a: &File, b: &File) -> Result<bool, Error> {
         Ok((m.dev(), m.ino()))
     };
     let compare = || Ok(id(a)? == id(b)?);
-    compare().map_err(|source| Error::Io { what: "compare namespaces".into(), source })
+    compare().map_err(|source| Error::Io {
+        what: "compare namespaces".into(),
+        source,
+    })
 }

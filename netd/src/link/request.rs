@@ -3,12 +3,14 @@
 use std::net::IpAddr;
 
 use netlink_packet_core::{
-    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
-    NetlinkPayload,
+    NLM_F_ACK, NLM_F_CREATE, NLM_F_DUMP, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkHeader,
+    NetlinkMessage, NetlinkPayload,
 };
 use netlink_packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage, AddressScope};
 use netlink_packet_route::link::{LinkAttribute, LinkFlags, LinkMessage};
-use netlink_packet_route::neighbour::{NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState};
+use netlink_packet_route::neighbour::{
+    NeighbourAddress, NeighbourAttribute, NeighbourMessage, NeighbourState,
+};
 use netlink_packet_route::route::{
     RouteAddress, RouteAttribute, RouteFlags, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
@@ -30,12 +32,17 @@ pub(super) struct Batch {
 
 impl Batch {
     fn push(&mut self, message: RouteNetlinkMessage, flags: u16, what: &'static str) {
-        self.entries.push((message, flags | NLM_F_REQUEST | NLM_F_ACK, what));
+        self.entries
+            .push((message, flags | NLM_F_REQUEST | NLM_F_ACK, what));
     }
 
     /// Creates a link.
     pub(super) fn create(&mut self, link: LinkMessage) {
-        self.push(RouteNetlinkMessage::NewLink(link), NLM_F_CREATE | NLM_F_EXCL, "create link");
+        self.push(
+            RouteNetlinkMessage::NewLink(link),
+            NLM_F_CREATE | NLM_F_EXCL,
+            "create link",
+        );
     }
 
     /// Deletes a link.
@@ -65,7 +72,11 @@ impl Batch {
             message.header.flags = AddressHeaderFlags::Nodad;
         }
         message.attributes = vec![AddressAttribute::Local(ip), AddressAttribute::Address(ip)];
-        self.push(RouteNetlinkMessage::NewAddress(message), NLM_F_CREATE | NLM_F_REPLACE, "add address");
+        self.push(
+            RouteNetlinkMessage::NewAddress(message),
+            NLM_F_CREATE | NLM_F_REPLACE,
+            "add address",
+        );
     }
 
     /// Says once and for all which MAC address `ip` has behind a link.
@@ -83,11 +94,21 @@ impl Batch {
             NeighbourAttribute::Destination(destination),
             NeighbourAttribute::LinkLayerAddress(mac.to_vec()),
         ];
-        self.push(RouteNetlinkMessage::NewNeighbour(message), NLM_F_CREATE | NLM_F_REPLACE, "add neighbour");
+        self.push(
+            RouteNetlinkMessage::NewNeighbour(message),
+            NLM_F_CREATE | NLM_F_REPLACE,
+            "add neighbour",
+        );
     }
 
     /// Routes `destination` to a link, optionally through `gateway` on it and preferring `source`.
-    pub(super) fn route(&mut self, index: u32, destination: &Cidr, gateway: Option<IpAddr>, source: Option<IpAddr>) {
+    pub(super) fn route(
+        &mut self,
+        index: u32,
+        destination: &Cidr,
+        gateway: Option<IpAddr>,
+        source: Option<IpAddr>,
+    ) {
         let mut message = RouteMessage::default();
         message.header.address_family = family(destination.base());
         message.header.destination_prefix_length = destination.length();
@@ -100,17 +121,29 @@ impl Batch {
         };
         message.attributes = vec![RouteAttribute::Oif(index)];
         if destination.length() > 0 {
-            message.attributes.push(RouteAttribute::Destination(RouteAddress::from(destination.base())));
+            message
+                .attributes
+                .push(RouteAttribute::Destination(RouteAddress::from(
+                    destination.base(),
+                )));
         }
         if let Some(gateway) = gateway {
             // The gateway is in no subnet of the pod's /32 address.
             message.header.flags = RouteFlags::Onlink;
-            message.attributes.push(RouteAttribute::Gateway(RouteAddress::from(gateway)));
+            message
+                .attributes
+                .push(RouteAttribute::Gateway(RouteAddress::from(gateway)));
         }
         if let Some(source) = source {
-            message.attributes.push(RouteAttribute::PrefSource(RouteAddress::from(source)));
+            message
+                .attributes
+                .push(RouteAttribute::PrefSource(RouteAddress::from(source)));
         }
-        self.push(RouteNetlinkMessage::NewRoute(message), NLM_F_CREATE | NLM_F_REPLACE, "add route");
+        self.push(
+            RouteNetlinkMessage::NewRoute(message),
+            NLM_F_CREATE | NLM_F_REPLACE,
+            "add route",
+        );
     }
 
     /// Sends everything. All requests are tried; the first refusal is returned.
@@ -121,12 +154,25 @@ impl Batch {
         }
         let answers = socket
             .acks(&bytes, self.entries.len())
-            .map_err(|source| Error::Netlink { what: "rtnetlink".into(), source })?;
+            .map_err(|source| Error::Netlink {
+                what: "rtnetlink".into(),
+                source,
+            })?;
         for answer in answers {
             if let Answer::Error(sequence, errno, message) = answer {
-                let what = self.entries.get(sequence as usize - 1).map_or("rtnetlink", |e| e.2);
-                let source = crate::netlink::Error::Refused { errno, message, sequence };
-                return Err(Error::Netlink { what: what.into(), source });
+                let what = self
+                    .entries
+                    .get(sequence as usize - 1)
+                    .map_or("rtnetlink", |e| e.2);
+                let source = crate::netlink::Error::Refused {
+                    errno,
+                    message,
+                    sequence,
+                };
+                return Err(Error::Netlink {
+                    what: what.into(),
+                    source,
+                });
             }
         }
         Ok(())
@@ -146,15 +192,20 @@ pub(super) fn find(socket: &mut Socket, name: &str) -> Result<Option<LinkMessage
 
 /// All links.
 pub(super) fn list(socket: &mut Socket) -> Result<Vec<LinkMessage>, Error> {
-    query(socket, RouteNetlinkMessage::GetLink(LinkMessage::default()), NLM_F_DUMP)
+    query(
+        socket,
+        RouteNetlinkMessage::GetLink(LinkMessage::default()),
+        NLM_F_DUMP,
+    )
 }
 
 fn query(socket: &mut Socket, message: RouteNetlinkMessage, flags: u16) -> Result<Vec<LinkMessage>, Error> {
     let mut bytes = Vec::new();
     append(&mut bytes, message, flags | NLM_F_REQUEST, 1);
-    let answers = socket
-        .query(&bytes)
-        .map_err(|source| Error::Netlink { what: "look up links".into(), source })?;
+    let answers = socket.query(&bytes).map_err(|source| Error::Netlink {
+        what: "look up links".into(),
+        source,
+    })?;
     Ok(answers
         .iter()
         .filter_map(|(_, payload)| netlink_packet_core::Parseable::parse(payload.as_slice()).ok())
@@ -189,5 +240,9 @@ fn append(bytes: &mut Vec<u8>, message: RouteNetlinkMessage, flags: u16, sequenc
 }
 
 fn family(ip: IpAddr) -> AddressFamily {
-    if ip.is_ipv6() { AddressFamily::Inet6 } else { AddressFamily::Inet }
+    if ip.is_ipv6() {
+        AddressFamily::Inet6
+    } else {
+        AddressFamily::Inet
+    }
 }

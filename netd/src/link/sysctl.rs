@@ -42,7 +42,10 @@ fn set(key: &str, value: &str) -> Result<(), Error> {
     if fs::read_to_string(&path).is_ok_and(|now| now.trim() == value) {
         return Ok(());
     }
-    fs::write(&path, value).map_err(|source| Error::Io { what: format!("set {path} to {value}"), source })
+    fs::write(&path, value).map_err(|source| Error::Io {
+        what: format!("set {path} to {value}"),
+        source,
+    })
 }
 
 /// As [`set`], but a kernel without the parameter (IPv6 compiled out or disabled) is fine.

@@ -118,7 +118,9 @@ impl<'a> Iterator for Attributes<'a> {
 
 /// The first attribute of type `kind`.
 pub(crate) fn find(bytes: &[u8], kind: u16) -> Option<&[u8]> {
-    Attributes(bytes).find(|(k, _)| *k == kind).map(|(_, value)| value)
+    Attributes(bytes)
+        .find(|(k, _)| *k == kind)
+        .map(|(_, value)| value)
 }
 
 #[cfg(test)]

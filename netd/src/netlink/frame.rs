@@ -48,7 +48,10 @@ mod tests {
         let bytes = writer.into_bytes();
         let all: Vec<_> = messages(&bytes).collect();
         assert_eq!(all.len(), 2);
-        assert_eq!((all[0].kind, all[0].sequence, all[0].payload), (20, 5, &[1, 2, 3, 4][..]));
+        assert_eq!(
+            (all[0].kind, all[0].sequence, all[0].payload),
+            (20, 5, &[1, 2, 3, 4][..])
+        );
         assert_eq!((all[1].kind, all[1].sequence), (21, 6));
     }
 

@@ -146,7 +146,11 @@ impl Socket {
             if queued.is_empty() {
                 return Err(Error::silence());
             }
-            answers.extend(queued.into_iter().filter(|a| matches!(a, Answer::Ack(_) | Answer::Error(..))));
+            answers.extend(
+                queued
+                    .into_iter()
+                    .filter(|a| matches!(a, Answer::Ack(_) | Answer::Error(..))),
+            );
         }
         Ok(answers)
     }
@@ -164,7 +168,11 @@ impl Socket {
                 match answer {
                     Answer::Data(kind, payload) => data.push((kind, payload)),
                     Answer::Error(sequence, errno, message) => {
-                        return Err(Error::Refused { errno, message, sequence });
+                        return Err(Error::Refused {
+                            errno,
+                            message,
+                            sequence,
+                        });
                     }
                     Answer::Ack(_) | Answer::Done => return Ok(data),
                 }
@@ -178,14 +186,20 @@ fn at(what: &'static str) -> impl Fn(io::Error) -> Error {
 }
 
 fn errno_at(what: &'static str) -> impl Fn(Errno) -> Error {
-    move |errno| Error::Socket { what, source: errno.into() }
+    move |errno| Error::Socket {
+        what,
+        source: errno.into(),
+    }
 }
 
 fn answer(message: Message<'_>) -> Answer {
     match message.kind {
         NLMSG_DONE => Answer::Done,
         NLMSG_ERROR => {
-            let code = message.payload.first_chunk().map_or(0, |b| i32::from_ne_bytes(*b));
+            let code = message
+                .payload
+                .first_chunk()
+                .map_or(0, |b| i32::from_ne_bytes(*b));
             if code == 0 {
                 return Answer::Ack(message.sequence);
             }

@@ -14,6 +14,7 @@ const NEW_TABLE: u16 = 0;
 const GET_TABLE: u16 = 1;
 const DELETE_TABLE: u16 = 2;
 const NEW_CHAIN: u16 = 3;
+const GET_CHAIN: u16 = 4;
 const NEW_RULE: u16 = 6;
 const NEW_SET: u16 = 9;
 const NEW_ELEMENT: u16 = 12;
@@ -112,7 +113,8 @@ impl Batch {
     }
 
     fn boundary(&mut self, kind: u16) {
-        self.writer.message(kind, REQUEST, 0, |w| w.raw(&[0, 0, 0, SUBSYSTEM as u8]));
+        self.writer
+            .message(kind, REQUEST, 0, |w| w.raw(&[0, 0, 0, SUBSYSTEM as u8]));
     }
 
     fn message(&mut self, kind: u16, flags: u16, body: impl FnOnce(&mut Writer)) {
@@ -122,11 +124,12 @@ impl Batch {
 
     fn append(&mut self, kind: u16, flags: u16, body: impl FnOnce(&mut Writer)) {
         let (table, family) = (&self.table, self.family);
-        self.writer.message(SUBSYSTEM << 8 | kind, flags | REQUEST, self.sequence, |w| {
-            w.raw(&[family.number(), 0, 0, 0]);
-            w.string(TABLE_NAME, table);
-            body(w);
-        });
+        self.writer
+            .message(SUBSYSTEM << 8 | kind, flags | REQUEST, self.sequence, |w| {
+                w.raw(&[family.number(), 0, 0, 0]);
+                w.string(TABLE_NAME, table);
+                body(w);
+            });
         self.sequence += 1;
     }
 
@@ -206,35 +209,30 @@ impl Batch {
 
     /// Adds an element.
     pub(super) fn add(&mut self, set: &'static str, key: &[u8], value: &ElementValue<'_>) {
-        self.element(false, set, key, value, None);
-    }
-
-    /// Adds an element that expires, as a dynamic map has them; milliseconds.
-    pub(super) fn add_expiring(&mut self, set: &'static str, key: &[u8], value: &[u8], timeout: u64, expires: u64) {
-        self.element(false, set, key, &ElementValue::Data(value), Some((timeout, expires)));
+        self.element(false, set, key, value);
     }
 
     /// Deletes an element, which must be there.
     pub(super) fn delete(&mut self, set: &'static str, key: &[u8]) {
-        self.element(true, set, key, &ElementValue::None, None);
+        self.element(true, set, key, &ElementValue::None);
     }
 
-    fn element(&mut self, delete: bool, set: &'static str, key: &[u8], value: &ElementValue<'_>, time: Option<(u64, u64)>) {
+    fn element(&mut self, delete: bool, set: &'static str, key: &[u8], value: &ElementValue<'_>) {
         let fits = |o: &OpenElements| o.delete == delete && o.set == set && o.body.len() < MAX_ELEMENT_BYTES;
         if !self.open.as_ref().is_some_and(fits) {
             self.flush();
         }
-        let open = self.open.get_or_insert_with(|| OpenElements { delete, set, body: Writer::new() });
+        let open = self.open.get_or_insert_with(|| OpenElements {
+            delete,
+            set,
+            body: Writer::new(),
+        });
         open.body.nest(1, |w| {
             w.nest(1, |w| w.bytes(1, key));
             match value {
                 ElementValue::None => {}
                 ElementValue::Data(data) => w.nest(2, |w| w.bytes(1, data)),
                 ElementValue::Goto(chain) => w.nest(2, |w| verdict(w, Verdict::Goto(chain))),
-            }
-            if let Some((timeout, expires)) = time {
-                w.u64(4, timeout);
-                w.u64(5, expires);
             }
         });
     }
@@ -259,7 +257,10 @@ impl Batch {
         self.append(NEW_TABLE, ACK, |_| ());
         self.boundary(BATCH_END);
         let table = self.table;
-        let wrap = |source| Error { table: table.clone(), source };
+        let wrap = |source| Error {
+            table: table.clone(),
+            source,
+        };
         socket.send(&self.writer.into_bytes()).map_err(wrap)?;
         loop {
             let answers = socket.receive().map_err(wrap)?;
@@ -273,7 +274,11 @@ impl Batch {
                     Answer::Error(sequence, errno, message) => {
                         // Later messages of a failed batch are answered too: leave the queue empty.
                         while !socket.receive().map_err(wrap)?.is_empty() {}
-                        return Err(wrap(netlink::Error::Refused { errno, message, sequence }));
+                        return Err(wrap(netlink::Error::Refused {
+                            errno,
+                            message,
+                            sequence,
+                        }));
                     }
                     _ => {}
                 }
@@ -284,7 +289,10 @@ impl Batch {
 
 /// Opens a socket for transactions in the calling thread's network namespace.
 pub(crate) fn open() -> Result<Socket, Error> {
-    Socket::open(libc::NETLINK_NETFILTER).map_err(|source| Error { table: "-".into(), source })
+    Socket::open(libc::NETLINK_NETFILTER).map_err(|source| Error {
+        table: "-".into(),
+        source,
+    })
 }
 
 /// Deletes a table if it is there.
@@ -299,43 +307,76 @@ impl Batch {
     fn commit_removal(mut self, socket: &mut Socket) -> Result<(), Error> {
         self.boundary(BATCH_END);
         let table = self.table;
-        let wrap = |source| Error { table: table.clone(), source };
+        let wrap = |source| Error {
+            table: table.clone(),
+            source,
+        };
         socket.send(&self.writer.into_bytes()).map_err(wrap)?;
         for answer in socket.receive().map_err(wrap)? {
             if let Answer::Error(sequence, errno, message) = answer {
-                return Err(wrap(netlink::Error::Refused { errno, message, sequence }));
+                return Err(wrap(netlink::Error::Refused {
+                    errno,
+                    message,
+                    sequence,
+                }));
             }
         }
         Ok(())
     }
 }
 
-fn dump(table: &str, family: Family, kind: u16, body: impl FnOnce(&mut Writer)) -> Result<Vec<Vec<u8>>, Error> {
+fn dump(
+    table: &str,
+    family: Family,
+    kind: u16,
+    body: impl FnOnce(&mut Writer),
+) -> Result<Vec<Vec<u8>>, Error> {
     let mut writer = Writer::new();
     writer.message(SUBSYSTEM << 8 | kind, REQUEST | DUMP, 1, |w| {
         w.raw(&[family.number(), 0, 0, 0]);
         body(w);
     });
-    let answers = open()?
-        .query(&writer.into_bytes())
-        .map_err(|source| Error { table: table.to_owned(), source })?;
+    let answers = open()?.query(&writer.into_bytes()).map_err(|source| Error {
+        table: table.to_owned(),
+        source,
+    })?;
     // After the four bytes of `struct nfgenmsg` come the attributes.
-    Ok(answers.into_iter().filter_map(|(_, p)| p.get(4..).map(<[u8]>::to_vec)).collect())
+    Ok(answers
+        .into_iter()
+        .filter_map(|(_, p)| p.get(4..).map(<[u8]>::to_vec))
+        .collect())
 }
 
 /// Names of the tables of a family.
 pub(crate) fn tables(family: Family) -> Result<Vec<String>, Error> {
     let answers = dump("-", family, GET_TABLE, |_| ())?;
-    Ok(answers.iter().filter_map(|a| find(a, TABLE_NAME)).map(text).collect())
+    Ok(answers
+        .iter()
+        .filter_map(|a| find(a, TABLE_NAME))
+        .map(text)
+        .collect())
+}
+
+/// Names of the chains of a table; none when there is no such table.
+pub(super) fn chains(table: &str, family: Family) -> Result<Vec<String>, Error> {
+    let answers = dump(table, family, GET_CHAIN, |_| ())?;
+    let ours = |a: &&Vec<u8>| find(a, TABLE_NAME).map(text).as_deref() == Some(table);
+    Ok(answers
+        .iter()
+        .filter(ours)
+        .filter_map(|a| find(a, 3))
+        .map(text)
+        .collect())
 }
 
 /// An element as the kernel lists it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Listed {
     pub(super) key: Vec<u8>,
+    /// Empty for sets and verdicts.
     pub(super) value: Vec<u8>,
-    /// Timeout and time left, in milliseconds.
-    pub(super) time: Option<(u64, u64)>,
+    /// Of verdict maps: the chain to go to.
+    pub(super) chain: Option<String>,
 }
 
 /// The elements of a map; none when the table or map does not exist.
@@ -351,9 +392,19 @@ pub(super) fn elements(table: &str, family: Family, set: &str) -> Result<Vec<Lis
     for answer in &answers {
         let list = find(answer, 3).unwrap_or_default();
         for (_, element) in netlink::Attributes(list) {
-            let datum = |kind| find(element, kind).and_then(|d| find(d, 1)).unwrap_or_default().to_vec();
-            let number = |kind| find(element, kind).and_then(|b| b.try_into().ok()).map(u64::from_be_bytes);
-            listed.push(Listed { key: datum(1), value: datum(2), time: number(4).zip(number(5)) });
+            let datum = |kind| {
+                find(element, kind)
+                    .and_then(|d| find(d, 1))
+                    .unwrap_or_default()
+                    .to_vec()
+            };
+            let verdict = find(element, 2).and_then(|d| find(d, 2));
+            let chain = verdict.and_then(|v| find(v, 2)).map(text);
+            listed.push(Listed {
+                key: datum(1),
+                value: datum(2),
+                chain,
+            });
         }
     }
     Ok(listed)

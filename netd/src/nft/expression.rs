@@ -128,12 +128,14 @@ impl Rule<'_> {
 
     /// `iifname "PREFIX*"`.
     pub(super) fn input_prefix(&mut self, prefix: &str) -> &mut Self {
-        self.load_meta(Meta::InputName, 0).compare(true, prefix.as_bytes())
+        self.load_meta(Meta::InputName, 0)
+            .compare(true, prefix.as_bytes())
     }
 
     /// `oifname "PREFIX*"`.
     pub(super) fn output_prefix(&mut self, prefix: &str) -> &mut Self {
-        self.load_meta(Meta::OutputName, 0).compare(true, prefix.as_bytes())
+        self.load_meta(Meta::OutputName, 0)
+            .compare(true, prefix.as_bytes())
     }
 
     /// `ip saddr RANGE`.
@@ -155,12 +157,20 @@ impl Rule<'_> {
         }
         if length.is_multiple_of(8) {
             let bytes = length / 8;
-            return self.payload(1, offset, bytes as u32, 0).compare(true, &base[..bytes]);
+            return self
+                .payload(1, offset, bytes as u32, 0)
+                .compare(true, &base[..bytes]);
         }
         let mask: Vec<u8> = (0..base.len())
-            .map(|i| (0..8).filter(|bit| i * 8 + bit < length).fold(0, |m, bit| m | 0x80 >> bit))
+            .map(|i| {
+                (0..8)
+                    .filter(|bit| i * 8 + bit < length)
+                    .fold(0, |m, bit| m | 0x80 >> bit)
+            })
             .collect();
-        self.payload(1, offset, base.len() as u32, 0).mask(&mask).compare(true, &base)
+        self.payload(1, offset, base.len() as u32, 0)
+            .mask(&mask)
+            .compare(true, &base)
     }
 
     /// `ip daddr != ADDRESS`.
@@ -226,7 +236,12 @@ impl Rule<'_> {
 
     /// `ip daddr`.
     pub(super) fn key_destination(&mut self, word: u32) -> u32 {
-        self.payload(1, self.family.destination_offset(), self.family.address_length(), word);
+        self.payload(
+            1,
+            self.family.destination_offset(),
+            self.family.address_length(),
+            word,
+        );
         word + self.family.address_words()
     }
 
@@ -332,7 +347,10 @@ impl Rule<'_> {
 
     /// `dnat ip to` the address and port from word 0 on.
     pub(super) fn dnat(&mut self) -> &mut Self {
-        let (family, port) = (u32::from(self.family.number()), REGISTER_BASE + self.family.address_words());
+        let (family, port) = (
+            u32::from(self.family.number()),
+            REGISTER_BASE + self.family.address_words(),
+        );
         self.expression("nat", |w| {
             w.u32(1, 1);
             w.u32(2, family);

@@ -5,9 +5,10 @@
 //! - `keelson-ID` ([`services`]): the Service proxy, flat maps see there for the layout.
 //!
 //! Both stay loaded when netd dies (no owner flag: a table that has an owner goes with it unless the kernel knows
-//! `persist`, since 6.9) and are replaced in one transaction when it returns: there is no moment without rules.
+//! `persist`, since 6.9). When it returns it takes them over as they are (`adopt`).
 //! Only expressions that `nft list ruleset` prints and `nft -f` reads back are used; a test does both.
 
+mod adopt;
 mod batch;
 mod expression;
 mod family;
@@ -38,7 +39,9 @@ impl Marks {
     /// The marks of cluster `id`: its four hexadecimal digits, or a hash of any other text.
     pub(crate) fn new(id: &str) -> Self {
         use std::hash::{DefaultHasher, Hash, Hasher};
-        let digits = id.strip_prefix("kl").and_then(|hex| u16::from_str_radix(hex, 16).ok());
+        let digits = id
+            .strip_prefix("kl")
+            .and_then(|hex| u16::from_str_radix(hex, 16).ok());
         let half = digits.unwrap_or_else(|| {
             let mut hasher = DefaultHasher::new();
             id.hash(&mut hasher);

@@ -20,7 +20,10 @@ impl Monitor {
     /// Listens for the deletion of any of `tables`.
     pub(crate) fn new(tables: Vec<String>) -> Result<Self, Error> {
         let socket = open()?;
-        socket.join(GROUP).map_err(|source| Error { table: "-".into(), source })?;
+        socket.join(GROUP).map_err(|source| Error {
+            table: "-".into(),
+            source,
+        })?;
         Ok(Self { socket, tables })
     }
 
@@ -47,7 +50,12 @@ impl Monitor {
     }
 
     fn names_ours(&self, payload: &[u8]) -> bool {
-        let name = payload.get(4..).and_then(|attributes| find(attributes, 1)).unwrap_or_default();
-        self.tables.iter().any(|t| name.strip_suffix(&[0]) == Some(t.as_bytes()))
+        let name = payload
+            .get(4..)
+            .and_then(|attributes| find(attributes, 1))
+            .unwrap_or_default();
+        self.tables
+            .iter()
+            .any(|t| name.strip_suffix(&[0]) == Some(t.as_bytes()))
     }
 }

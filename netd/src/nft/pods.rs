@@ -10,7 +10,8 @@
 
 use std::net::IpAddr;
 
-use super::batch::{Batch, ElementValue, Hook};
+use super::adopt::{self, Elements};
+use super::batch::{Batch, Error, Hook};
 use super::expression::{Rule, Verdict};
 use super::family::{Family, octets};
 use super::set::{Set, Type, Value};
@@ -19,12 +20,25 @@ use crate::cidr::Cidr;
 use crate::client::HostPort;
 use crate::ipam::Lease;
 
-const HAIRPIN: Set = Set { name: "hairpin", key: &[Type::Address, Type::Address], value: Value::None, dynamic: None };
+const HAIRPIN: Set = Set {
+    name: "hairpin",
+    key: &[Type::Address, Type::Address],
+    value: Value::None,
+    dynamic: None,
+};
 const ENDPOINT: Value = Value::Data(&[Type::Address, Type::Port]);
-const HOST_PORTS: Set =
-    Set { name: "hostports", key: &[Type::Protocol, Type::Port], value: ENDPOINT, dynamic: None };
-const HOST_IP_PORTS: Set =
-    Set { name: "hostipports", key: &[Type::Address, Type::Protocol, Type::Port], value: ENDPOINT, dynamic: None };
+const HOST_PORTS: Set = Set {
+    name: "hostports",
+    key: &[Type::Protocol, Type::Port],
+    value: ENDPOINT,
+    dynamic: None,
+};
+const HOST_IP_PORTS: Set = Set {
+    name: "hostipports",
+    key: &[Type::Address, Type::Protocol, Type::Port],
+    value: ENDPOINT,
+    dynamic: None,
+};
 
 /// What the table depends on besides the leases.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -47,34 +61,65 @@ impl Settings {
     }
 }
 
-/// The transaction that makes the whole table anew with `leases` in it.
-pub(crate) fn replace<'a>(settings: &Settings, family: Family, leases: impl Iterator<Item = &'a Lease>) -> Batch {
-    let mut batch = Batch::new(&pods_table(&settings.id), family);
+/// The transaction that makes the table what `settings` and `leases` say: a change of its elements when its rules are
+/// as they should be, else the whole table anew.
+pub(crate) fn load<'a>(
+    settings: &Settings,
+    family: Family,
+    leases: impl Iterator<Item = &'a Lease>,
+) -> Result<Batch, Error> {
+    let table = pods_table(&settings.id);
+    let marker = adopt::marker(settings);
+    let mut batch = Batch::new(&table, family);
+    let wanted: Elements = leases.flat_map(|l| elements(l, family)).collect();
+    let present = if adopt::has_rules(&table, family, &marker)? {
+        adopt::present(
+            &table,
+            family,
+            &[HAIRPIN.name, HOST_PORTS.name, HOST_IP_PORTS.name],
+        )?
+    } else {
+        create(&mut batch, settings, family, &marker);
+        Elements::new()
+    };
+    adopt::difference(&mut batch, &present, &wanted);
+    Ok(batch)
+}
+
+fn create(batch: &mut Batch, settings: &Settings, family: Family, marker: &str) {
     batch.replace_table();
+    batch.chain(marker, None);
     for set in [HAIRPIN, HOST_PORTS, HOST_IP_PORTS] {
         batch.set(&set);
     }
-    spoof(&mut batch, settings, family);
-    host_ports(&mut batch);
-    postrouting(&mut batch, settings, family);
-    for lease in leases {
-        add(&mut batch, lease);
-    }
-    batch
+    spoof(batch, settings, family);
+    host_ports(batch);
+    postrouting(batch, settings, family);
 }
 
 /// Before connection tracking and before any translation: what a pod really sent.
 fn spoof(batch: &mut Batch, settings: &Settings, family: Family) {
-    batch.chain("spoof", Some(Hook { kind: "filter", number: 0, priority: -300 }));
+    batch.chain(
+        "spoof",
+        Some(Hook {
+            kind: "filter",
+            number: 0,
+            priority: -300,
+        }),
+    );
     batch.rule("spoof", |r| {
-        r.input_prefix(&settings.prefix).source_elsewhere().verdict(Verdict::Drop);
+        r.input_prefix(&settings.prefix)
+            .source_elsewhere()
+            .verdict(Verdict::Drop);
     });
     if family == Family::V4 {
         // Pods' links have route_localnet, so that the node may reach node ports on 127.0.0.1 (CVE-2020-8558).
         let loopback = Cidr::new(IpAddr::from([127, 0, 0, 0]), 8);
         batch.rule("spoof", |r| {
             if let Some(range) = loopback {
-                r.input_prefix(&settings.prefix).destination_in(&range).verdict(Verdict::Drop);
+                r.input_prefix(&settings.prefix)
+                    .destination_in(&range)
+                    .verdict(Verdict::Drop);
             }
         });
     }
@@ -88,7 +133,14 @@ fn spoof(batch: &mut Batch, settings: &Settings, family: Family) {
 
 fn host_ports(batch: &mut Batch) {
     for (chain, number) in [("prerouting", 0), ("output", 3)] {
-        batch.chain(chain, Some(Hook { kind: "nat", number, priority: -100 }));
+        batch.chain(
+            chain,
+            Some(Hook {
+                kind: "nat",
+                number,
+                priority: -100,
+            }),
+        );
         batch.rule(chain, |r| {
             r.destination_local();
             let word = r.key_destination(0);
@@ -104,7 +156,14 @@ fn host_ports(batch: &mut Batch) {
 
 fn postrouting(batch: &mut Batch, settings: &Settings, family: Family) {
     let mark = Marks::new(&settings.id).masquerade();
-    batch.chain("postrouting", Some(Hook { kind: "nat", number: 4, priority: 100 }));
+    batch.chain(
+        "postrouting",
+        Some(Hook {
+            kind: "nat",
+            number: 4,
+            priority: 100,
+        }),
+    );
     batch.chain("outside", None);
     // Pods' links carry no address of the node, so masquerading towards a pod needs one named.
     if let Some(&gateway) = settings.gateways.iter().find(|g| Family::of(**g) == family) {
@@ -119,7 +178,9 @@ fn postrouting(batch: &mut Batch, settings: &Settings, family: Family) {
         });
         if let (Family::V4, Some(loopback)) = (family, Cidr::new(IpAddr::from([127, 0, 0, 0]), 8)) {
             batch.rule("postrouting", |r| {
-                r.output_prefix(&settings.prefix).source_in(&loopback).snat(gateway);
+                r.output_prefix(&settings.prefix)
+                    .source_in(&loopback)
+                    .snat(gateway);
             });
         }
     }
@@ -143,41 +204,30 @@ fn postrouting(batch: &mut Batch, settings: &Settings, family: Family) {
 
 /// Adds a pod's elements.
 pub(crate) fn add(batch: &mut Batch, lease: &Lease) {
-    for (set, key, value) in elements(lease, batch.family()) {
-        match value {
-            None => batch.add(set, &key, &ElementValue::None),
-            Some(value) => batch.add(set, &key, &ElementValue::Data(&value)),
-        }
-    }
+    adopt::difference(batch, &Elements::new(), &elements(lease, batch.family()));
 }
 
 /// Deletes a pod's elements, which must be there.
 pub(crate) fn remove(batch: &mut Batch, lease: &Lease) {
-    for (set, key, _) in elements(lease, batch.family()) {
-        batch.delete(set, &key);
-    }
+    adopt::difference(batch, &elements(lease, batch.family()), &Elements::new());
 }
 
-type Element = (&'static str, Vec<u8>, Option<Vec<u8>>);
-
-fn elements(lease: &Lease, family: Family) -> Vec<Element> {
-    let mut out = Vec::new();
+fn elements(lease: &Lease, family: Family) -> Elements {
+    let mut out = Elements::new();
     for &ip in lease.ips.iter().filter(|ip| Family::of(**ip) == family) {
-        out.push((HAIRPIN.name, [octets(ip), octets(ip)].concat(), None));
-        for port in &lease.host_ports {
-            out.extend(host_port(port, ip));
-        }
+        out.insert((HAIRPIN.name, [octets(ip), octets(ip)].concat()), Vec::new());
+        out.extend(lease.host_ports.iter().filter_map(|port| host_port(port, ip)));
     }
     out
 }
 
-fn host_port(port: &HostPort, pod: IpAddr) -> Option<Element> {
+fn host_port(port: &HostPort, pod: IpAddr) -> Option<((&'static str, Vec<u8>), Vec<u8>)> {
     let key = port_key(protocol(&port.protocol)?, port.host_port);
     let value = endpoint(pod, port.container_port);
     match port.host_ip.filter(|ip| !ip.is_unspecified()) {
-        None => Some((HOST_PORTS.name, key, Some(value))),
+        None => Some(((HOST_PORTS.name, key), value)),
         Some(ip) if Family::of(ip) == Family::of(pod) => {
-            Some((HOST_IP_PORTS.name, [octets(ip), key].concat(), Some(value)))
+            Some(((HOST_IP_PORTS.name, [octets(ip), key].concat()), value))
         }
         Some(_) => None,
     }

@@ -25,7 +25,10 @@ impl Cluster {
     /// One that the API has told everything about.
     #[cfg(test)]
     pub(crate) fn known() -> Self {
-        Self { complete: true, ..Self::default() }
+        Self {
+            complete: true,
+            ..Self::default()
+        }
     }
 
     /// A Service by name.
@@ -36,7 +39,10 @@ impl Cluster {
     /// Whether a namespace has any Service.
     pub(crate) fn has_namespace(&self, namespace: &str) -> bool {
         let first = Key::new(namespace, "");
-        self.services.range(first..).next().is_some_and(|(k, _)| &*k.namespace == namespace)
+        self.services
+            .range(first..)
+            .next()
+            .is_some_and(|(k, _)| &*k.namespace == namespace)
     }
 
     /// The Service with this cluster IP.
@@ -68,7 +74,8 @@ impl Cluster {
             self.headless.remove(&key);
         }
         if let Some(service) = service {
-            self.by_ip.extend(service.cluster_ips.iter().map(|ip| (*ip, key.clone())));
+            self.by_ip
+                .extend(service.cluster_ips.iter().map(|ip| (*ip, key.clone())));
             if service.headless {
                 self.headless.insert(key.clone());
             }
@@ -83,7 +90,10 @@ impl Cluster {
         let previous = self.owners.get(&key).cloned();
         let next = slice.as_ref().map(|s| s.service.clone());
         if let Some(previous) = previous.filter(|p| Some(p) != next.as_ref()) {
-            let service = Key { namespace: key.namespace.clone(), name: previous };
+            let service = Key {
+                namespace: key.namespace.clone(),
+                name: previous,
+            };
             if let Some(slices) = self.slices.get_mut(&service) {
                 slices.remove(&key.name);
                 if slices.is_empty() {
@@ -94,7 +104,10 @@ impl Cluster {
             touched.push(service);
         }
         if let Some(slice) = slice {
-            let service = Key { namespace: key.namespace.clone(), name: slice.service.clone() };
+            let service = Key {
+                namespace: key.namespace.clone(),
+                name: slice.service.clone(),
+            };
             let slices = self.slices.entry(service.clone()).or_default();
             if slices.get(&key.name) != Some(&slice) {
                 self.owners.insert(key.clone(), slice.service.clone());

@@ -15,7 +15,7 @@ pub(crate) struct Scope {
 /// The frontends of a Service.
 pub(crate) fn compile<'a>(
     service: &Service,
-    slices: impl Iterator<Item = &'a Slice> + Clone,
+    slices: &(impl Iterator<Item = &'a Slice> + Clone),
     scope: Scope,
 ) -> Vec<(Frontend, Claim, Target)> {
     let mut out = Vec::new();
@@ -44,7 +44,11 @@ impl Backends {
             let same = |p: &&super::SlicePort| p.name == port.name && p.protocol == port.protocol;
             for slice_port in slice.ports.iter().filter(same) {
                 for endpoint in slice.endpoints.iter().filter(|e| Family::of(e.ip) == family) {
-                    found.push((SocketAddr::new(endpoint.ip, slice_port.port), endpoint.local, endpoint.state));
+                    found.push((
+                        SocketAddr::new(endpoint.ip, slice_port.port),
+                        endpoint.local,
+                        endpoint.state,
+                    ));
                 }
             }
         }
@@ -58,17 +62,32 @@ impl Backends {
             };
             let ready = of(State::Ready);
             // Better one that is on its way out than none.
-            if ready.is_empty() { of(State::Draining) } else { ready }
+            if ready.is_empty() {
+                of(State::Draining)
+            } else {
+                ready
+            }
         };
-        Self { cluster: pick(false), local: pick(true) }
+        Self {
+            cluster: pick(false),
+            local: pick(true),
+        }
     }
 
     fn target(&self, service: &Service, local: bool, masquerade: bool) -> Target {
         Target {
-            endpoints: if local { self.local.clone() } else { self.cluster.clone() },
+            endpoints: if local {
+                self.local.clone()
+            } else {
+                self.cluster.clone()
+            },
             affinity: service.affinity,
             masquerade,
-            otherwise: if self.cluster.is_empty() { Otherwise::Reject } else { Otherwise::Drop },
+            otherwise: if self.cluster.is_empty() {
+                Otherwise::Reject
+            } else {
+                Otherwise::Drop
+            },
         }
     }
 }
@@ -82,11 +101,26 @@ fn frontends(
 ) -> Vec<(Frontend, Claim, Target)> {
     let mut out = Vec::new();
     let mut push = |place, number, external, target| {
-        let frontend = Frontend { family, place, protocol: port.protocol, port: number };
-        out.push((frontend, Claim { external, created: service.created }, target));
+        let frontend = Frontend {
+            family,
+            place,
+            protocol: port.protocol,
+            port: number,
+        };
+        out.push((
+            frontend,
+            Claim {
+                external,
+                created: service.created,
+            },
+            target,
+        ));
     };
     let of_family = |ips: &[IpAddr]| -> Vec<IpAddr> {
-        ips.iter().copied().filter(|ip| Family::of(*ip) == family).collect()
+        ips.iter()
+            .copied()
+            .filter(|ip| Family::of(*ip) == family)
+            .collect()
     };
     for ip in of_family(&service.cluster_ips) {
         let target = backends.target(service, service.internal_local, false);

@@ -26,7 +26,10 @@ pub(crate) struct Key {
 impl Key {
     /// A key of these parts.
     pub(crate) fn new(namespace: &str, name: &str) -> Self {
-        Self { namespace: namespace.into(), name: name.into() }
+        Self {
+            namespace: namespace.into(),
+            name: name.into(),
+        }
     }
 }
 
@@ -131,16 +134,34 @@ impl Service {
             _ => single.filter_map(|ip| ip.parse().ok()).collect(),
         };
         Self {
-            cluster_ips: if external_name.is_some() { Vec::new() } else { cluster_ips },
+            cluster_ips: if external_name.is_some() {
+                Vec::new()
+            } else {
+                cluster_ips
+            },
             headless,
             external_name,
-            ports: spec.ports.iter().flatten().filter_map(ServicePort::from_api).collect(),
+            ports: spec
+                .ports
+                .iter()
+                .flatten()
+                .filter_map(ServicePort::from_api)
+                .collect(),
             affinity: affinity(spec),
             external_ips: external_ips(object),
             external_local: spec.external_traffic_policy.as_deref() == Some("Local"),
             internal_local: spec.internal_traffic_policy.as_deref() == Some("Local"),
-            other_proxy: object.metadata.labels.iter().flatten().any(|(k, _)| k == OTHER_PROXY),
-            created: object.metadata.creation_timestamp.as_ref().map_or(0, |t| t.0.as_second()),
+            other_proxy: object
+                .metadata
+                .labels
+                .iter()
+                .flatten()
+                .any(|(k, _)| k == OTHER_PROXY),
+            created: object
+                .metadata
+                .creation_timestamp
+                .as_ref()
+                .map_or(0, |t| t.0.as_second()),
         }
     }
 }
@@ -149,10 +170,19 @@ fn affinity(spec: &core::ServiceSpec) -> Option<u32> {
     if spec.session_affinity.as_deref() != Some("ClientIP") {
         return None;
     }
-    let config = spec.session_affinity_config.as_ref().and_then(|c| c.client_ip.as_ref());
-    let seconds = config.and_then(|c| c.timeout_seconds).and_then(|s| u32::try_from(s).ok());
+    let config = spec
+        .session_affinity_config
+        .as_ref()
+        .and_then(|c| c.client_ip.as_ref());
+    let seconds = config
+        .and_then(|c| c.timeout_seconds)
+        .and_then(|s| u32::try_from(s).ok());
     // The API allows one second to one day.
-    Some(seconds.filter(|s| (1..=86_400).contains(s)).unwrap_or(DEFAULT_AFFINITY))
+    Some(
+        seconds
+            .filter(|s| (1..=86_400).contains(s))
+            .unwrap_or(DEFAULT_AFFINITY),
+    )
 }
 
 /// `externalIPs`, and what a load balancer was given unless it delivers to pods by itself (`ipMode: Proxy`). Source
@@ -161,8 +191,16 @@ fn external_ips(object: &core::Service) -> Vec<IpAddr> {
     let Some(spec) = &object.spec else {
         return Vec::new();
     };
-    let mut ips: Vec<IpAddr> = spec.external_ips.iter().flatten().filter_map(|ip| ip.parse().ok()).collect();
-    let restricted = spec.load_balancer_source_ranges.as_ref().is_some_and(|r| !r.is_empty());
+    let mut ips: Vec<IpAddr> = spec
+        .external_ips
+        .iter()
+        .flatten()
+        .filter_map(|ip| ip.parse().ok())
+        .collect();
+    let restricted = spec
+        .load_balancer_source_ranges
+        .as_ref()
+        .is_some_and(|r| !r.is_empty());
     if spec.type_.as_deref() == Some("LoadBalancer") && !restricted {
         let status = object.status.as_ref().and_then(|s| s.load_balancer.as_ref());
         let ingress = status.and_then(|l| l.ingress.as_ref()).into_iter().flatten();
@@ -190,11 +228,23 @@ impl Slice {
     /// garbage address, a port out of range) is left out: one bad endpoint must not take the others down.
     pub(crate) fn from_api(object: &discovery::EndpointSlice, node: &str) -> Option<Self> {
         let service = object.metadata.labels.as_ref()?.get(SERVICE_NAME)?;
-        let endpoints = object.endpoints.iter().filter_map(|e| Endpoint::from_api(e, node));
+        let endpoints = object
+            .endpoints
+            .iter()
+            .filter_map(|e| Endpoint::from_api(e, node));
         Some(Self {
             service: service.as_str().into(),
-            ports: object.ports.iter().flatten().filter_map(SlicePort::from_api).collect(),
-            endpoints: if object.address_type == "FQDN" { Vec::new() } else { endpoints.collect() },
+            ports: object
+                .ports
+                .iter()
+                .flatten()
+                .filter_map(SlicePort::from_api)
+                .collect(),
+            endpoints: if object.address_type == "FQDN" {
+                Vec::new()
+            } else {
+                endpoints.collect()
+            },
         })
     }
 }
@@ -204,7 +254,10 @@ impl SlicePort {
         Some(Self {
             name: port.name.as_deref().unwrap_or_default().into(),
             protocol: protocol(port.protocol.as_deref().unwrap_or("TCP"))?,
-            port: port.port.and_then(|p| u16::try_from(p).ok()).filter(|p| *p != 0)?,
+            port: port
+                .port
+                .and_then(|p| u16::try_from(p).ok())
+                .filter(|p| *p != 0)?,
         })
     }
 }
@@ -222,7 +275,11 @@ impl Endpoint {
         let terminating = conditions.terminating.unwrap_or(false);
         Some(Self {
             ip,
-            hostname: endpoint.hostname.as_deref().filter(|h| !h.is_empty()).map(Into::into),
+            hostname: endpoint
+                .hostname
+                .as_deref()
+                .filter(|h| !h.is_empty())
+                .map(Into::into),
             local: endpoint.node_name.as_deref() == Some(node),
             state: match (ready, serving && terminating) {
                 (true, _) => State::Ready,

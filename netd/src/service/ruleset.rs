@@ -85,7 +85,9 @@ pub(crate) struct Ruleset {
 impl Ruleset {
     /// Everything in force.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&Frontend, &Target)> {
-        self.frontends.iter().filter_map(|(f, claims)| Some((f, &claims.first()?.2)))
+        self.frontends
+            .iter()
+            .filter_map(|(f, claims)| Some((f, &claims.first()?.2)))
     }
 
     /// Where a frontend leads.

@@ -48,7 +48,11 @@ fn over_tcp(from: &Namespace, name: &str) -> Option<Message> {
 }
 
 fn first(message: &Message) -> String {
-    message.answers.first().map(|r| r.data.to_string()).unwrap_or_default()
+    message
+        .answers
+        .first()
+        .map(|r| r.data.to_string())
+        .unwrap_or_default()
 }
 
 /// A resolver at `ip` that answers everything with 192.0.2.`mark`; over UDP it says that `big.` names are truncated,
@@ -61,7 +65,11 @@ fn upstream(node: &Namespace, ip: &'static str, mark: u8) {
         if udp && name.to_ascii().starts_with("big") {
             message.metadata.truncation = true;
         } else {
-            let count = if name.to_ascii().starts_with("big") { 100 } else { 1 };
+            let count = if name.to_ascii().starts_with("big") {
+                100
+            } else {
+                1
+            };
             for _ in 0..count {
                 let data = RData::A(A::new(192, 0, 2, mark));
                 message.add_answer(Record::from_rdata(name.clone(), 60, data));
@@ -69,8 +77,12 @@ fn upstream(node: &Namespace, ip: &'static str, mark: u8) {
         }
         message
     };
-    let (udp, tcp) =
-        node.run(move || (UdpSocket::bind((ip, 53)).unwrap(), TcpListener::bind((ip, 53)).unwrap()));
+    let (udp, tcp) = node.run(move || {
+        (
+            UdpSocket::bind((ip, 53)).unwrap(),
+            TcpListener::bind((ip, 53)).unwrap(),
+        )
+    });
     std::thread::spawn(move || {
         let mut buffer = [0; 4096];
         while let Ok((length, peer)) = udp.recv_from(&mut buffer) {
@@ -122,7 +134,11 @@ fn pods_and_node_ask_and_upstream_changes_are_followed() {
                 let own = over_udp(from, "dns.example.cluster.local.").unwrap();
                 assert_eq!(own.metadata.response_code, ResponseCode::NXDomain);
                 let later = over_udp(from, "web.default.svc.cluster.local.").unwrap();
-                assert_eq!(later.metadata.response_code, ResponseCode::ServFail, "the API has not answered yet");
+                assert_eq!(
+                    later.metadata.response_code,
+                    ResponseCode::ServFail,
+                    "the API has not answered yet"
+                );
             }
             assert_eq!(first(&over_udp(&pod, "liar.example.").unwrap()), "192.0.2.1");
             let cut = over_udp(&pod, "big.example.").unwrap();
@@ -134,7 +150,11 @@ fn pods_and_node_ask_and_upstream_changes_are_followed() {
             std::fs::write(&beside, "nameserver 127.0.1.9\nnameserver 127.0.1.2\n").unwrap();
             std::fs::rename(&beside, &resolv).unwrap();
             std::thread::sleep(Duration::from_millis(100));
-            assert_eq!(first(&over_udp(&pod, "example.org.").unwrap()), "192.0.2.2", "the first does not listen");
+            assert_eq!(
+                first(&over_udp(&pod, "example.org.").unwrap()),
+                "192.0.2.2",
+                "the first does not listen"
+            );
             std::fs::write(&resolv, "").unwrap();
             std::thread::sleep(Duration::from_millis(100));
             let nobody = over_udp(&pod, "example.org.").unwrap();

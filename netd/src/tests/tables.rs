@@ -13,10 +13,25 @@ use crate::service::Service;
 fn every_kind(services: &mut Services) {
     let endpoints = |n: u8| -> Vec<String> { (0..n).map(|i| format!("10.42.0.{}:8080", 10 + i)).collect() };
     services.set("none", service("10.43.0.20", IPPROTO_TCP, 80, 30020), &[]);
-    services.set("one", service("10.43.0.21", IPPROTO_TCP, 80, 30021), &endpoints(1));
-    services.set("three", service("10.43.0.22", IPPROTO_UDP, 53, 30022), &endpoints(3));
-    services.set("stream", service("10.43.0.23", libc::IPPROTO_SCTP, 99, 0), &endpoints(2));
-    let sticky = Service { affinity: Some(10_800), ..service("10.43.0.24", IPPROTO_TCP, 80, 30024) };
+    services.set(
+        "one",
+        service("10.43.0.21", IPPROTO_TCP, 80, 30021),
+        &endpoints(1),
+    );
+    services.set(
+        "three",
+        service("10.43.0.22", IPPROTO_UDP, 53, 30022),
+        &endpoints(3),
+    );
+    services.set(
+        "stream",
+        service("10.43.0.23", libc::IPPROTO_SCTP, 99, 0),
+        &endpoints(2),
+    );
+    let sticky = Service {
+        affinity: Some(10_800),
+        ..service("10.43.0.24", IPPROTO_TCP, 80, 30024)
+    };
     services.set("sticky", sticky, &endpoints(3));
     let external = Service {
         external_ips: vec!["198.51.100.7".parse().unwrap()],
@@ -29,7 +44,10 @@ fn every_kind(services: &mut Services) {
     services.set("local", local, &endpoints(2));
     let six: Vec<String> = (1..4).map(|i| format!("[fd42::{i}]:8080")).collect();
     services.set("six", service("fd43::5", IPPROTO_TCP, 80, 30027), &six);
-    let sticky = Service { affinity: Some(60), ..service("fd43::6", IPPROTO_UDP, 53, 30028) };
+    let sticky = Service {
+        affinity: Some(60),
+        ..service("fd43::6", IPPROTO_UDP, 53, 30028)
+    };
     services.set("six-sticky", sticky, &six);
 }
 
@@ -40,7 +58,9 @@ fn nft_lists_and_reloads_them() {
         let mut config = config(dir.path());
         config.pod_cidrs.push("fd42::/64".into());
         config.cluster_cidrs.push("fd42::/48".into());
-        config.service_cidrs.extend(["fd43::/112".into(), "10.99.0.0/20".into()]);
+        config
+            .service_cidrs
+            .extend(["fd43::/112".into(), "10.99.0.0/20".into()]);
         let netd = Running::start(config).await;
         let namespace = Namespace::new();
         let mut request = crate::lab::request("published", namespace.path());
@@ -50,7 +70,11 @@ fn nft_lists_and_reloads_them() {
             container_port: 80,
             host_ip: host_ip.map(|ip| ip.parse().unwrap()),
         };
-        request.host_ports = vec![port("TCP", None), port("UDP", Some("192.0.2.2")), port("SCTP", Some("fd99::1"))];
+        request.host_ports = vec![
+            port("TCP", None),
+            port("UDP", Some("192.0.2.2")),
+            port("SCTP", Some("fd99::1")),
+        ];
         netd.client.attach(&request).await.unwrap();
         let mut services = Services::new(&netd.config);
         services.listed(&[]);
@@ -69,8 +93,11 @@ fn nft_lists_and_reloads_them() {
             assert!(before.contains(expected), "{expected} is not in\n{before}");
         }
         // nft 1.0.6 lists this one, but aborts on any `update @map` whose key begins with an IPv6 address and goes on.
-        assert!(before.contains("update @aff { ip6 saddr . ip6 daddr . meta l4proto . th dport timeout 1m : ct mark }"));
+        assert!(before.contains(
+            "update @aff { ip6 saddr . ip6 daddr . meta l4proto . th dport timeout 1m : ct mark }"
+        ));
         services.remove("six-sticky");
+        sh("nft delete table ip6 keelson-kl7e57");
         services.tell(vec![crate::proxy::Event::TablesLost]);
         let before = sh("nft list ruleset");
         let file = dir.path().join("ruleset");
@@ -97,8 +124,11 @@ fn sorted(ruleset: &str) -> Vec<String> {
 /// The elements, without marks: the numbers of classes depend on the order of events.
 fn elements(table: &str) -> Vec<String> {
     let drop_mark = |l: String| l.split(" : 0x").next().unwrap_or_default().to_owned();
-    let mut lines: Vec<String> =
-        sorted(table).into_iter().filter(|l| l.contains(" . ") && !l.contains('@') && !l.contains("type")).map(drop_mark).collect();
+    let mut lines: Vec<String> = sorted(table)
+        .into_iter()
+        .filter(|l| l.contains(" . ") && !l.contains('@') && !l.contains("type"))
+        .map(drop_mark)
+        .collect();
     lines.sort();
     lines
 }
@@ -119,7 +149,9 @@ fn changes_lead_to_the_same_as_loading() {
         };
         for _ in 0..300 {
             let count = random(6);
-            let endpoints: Vec<String> = (0..count).map(|_| format!("10.42.0.{}:8080", 10 + random(9))).collect();
+            let endpoints: Vec<String> = (0..count)
+                .map(|_| format!("10.42.0.{}:8080", 10 + random(9)))
+                .collect();
             let mut changing = service("10.43.0.24", IPPROTO_TCP, 80, 30024);
             changing.affinity = (random(2) == 0).then_some(10_800);
             changing.external_local = random(2) == 0;
@@ -132,8 +164,17 @@ fn changes_lead_to_the_same_as_loading() {
         let after_changes = elements(&sh("nft list table ip keelson-kl7e57"));
         let mut loaded = Services::new(&config);
         every_kind(&mut loaded);
-        let names =
-            ["none", "one", "three", "stream", "sticky", "external", "local", "six", "six-sticky"];
+        let names = [
+            "none",
+            "one",
+            "three",
+            "stream",
+            "sticky",
+            "external",
+            "local",
+            "six",
+            "six-sticky",
+        ];
         loaded.listed(&names);
         assert_eq!(elements(&sh("nft list table ip keelson-kl7e57")), after_changes);
     });
@@ -159,16 +200,34 @@ fn two_clusters_and_others_keep_apart() {
             (&mut Services::new(&other), &b, "10.53.0.5"),
         ] {
             pod.namespace.serve_tcp("0.0.0.0:80", ip);
-            services.set("web", service(ip, IPPROTO_TCP, 80, 0), &[format!("{}:80", pod.ip())]);
+            services.set(
+                "web",
+                service(ip, IPPROTO_TCP, 80, 0),
+                &[format!("{}:80", pod.ip())],
+            );
             services.listed(&["web"]);
-            assert_eq!(pod.namespace.ask_tcp(&format!("{ip}:80")).unwrap().0, ip, "a pod by its own Service");
+            assert_eq!(
+                pod.namespace.ask_tcp(&format!("{ip}:80")).unwrap().0,
+                ip,
+                "a pod by its own Service"
+            );
         }
-        assert_eq!(Namespace::current().ask_tcp("10.43.0.5:80").unwrap().0, "10.43.0.5");
+        assert_eq!(
+            Namespace::current().ask_tcp("10.43.0.5:80").unwrap().0,
+            "10.43.0.5"
+        );
         second.kill().await;
         crate::reset(&other).await.unwrap();
-        assert_eq!(a.namespace.ask_tcp("10.43.0.5:80").unwrap().0, "10.43.0.5", "the other cluster lives on");
+        assert_eq!(
+            a.namespace.ask_tcp("10.43.0.5:80").unwrap().0,
+            "10.43.0.5",
+            "the other cluster lives on"
+        );
         assert_eq!(sh("nft list table ip somebody"), foreign);
-        let left: HashSet<String> = sh("ip -o link; nft list tables").lines().map(str::to_owned).collect();
+        let left: HashSet<String> = sh("ip -o link; nft list tables")
+            .lines()
+            .map(str::to_owned)
+            .collect();
         assert!(!left.iter().any(|l| l.contains("kl0002")), "{left:?}");
         first.stop().await;
     });

@@ -36,28 +36,47 @@ fn code(received: Received) -> ResponseCode {
 fn denials_carry_the_authority() {
     let cluster = Cluster::known();
     let bytes = query("nosuch.default.svc.cluster.local.", RecordType::A);
-    let Answer::Ready(message) = answer(&question(&bytes), &zone(), &cluster) else { panic!() };
+    let Answer::Ready(message) = answer(&question(&bytes), &zone(), &cluster) else {
+        panic!()
+    };
     assert_eq!(message.metadata.response_code, ResponseCode::NXDomain);
     assert!(message.metadata.authoritative && message.metadata.recursion_available);
     assert_eq!(message.authorities[0].record_type(), RecordType::SOA);
     assert_eq!(message.id, 77);
-    assert!(matches!(answer(&question(&query("example.org.", RecordType::A)), &zone(), &cluster), Answer::Forward));
+    assert!(matches!(
+        answer(
+            &question(&query("example.org.", RecordType::A)),
+            &zone(),
+            &cluster
+        ),
+        Answer::Forward
+    ));
 }
 
 #[test]
 fn aliases_are_followed_but_not_for_ever() {
     let mut cluster = Cluster::known();
     let mut alias = |name: &str, target: &str| {
-        let service = Service { external_name: Some(target.into()), ..Service::default() };
+        let service = Service {
+            external_name: Some(target.into()),
+            ..Service::default()
+        };
         cluster.set_service(Key::new("d", name), Some(service))
     };
     alias("a", "b.d.svc.cluster.local");
     alias("b", "example.org");
     alias("loop", "loop.d.svc.cluster.local");
     let ask = |name: &str| answer(&question(&query(name, RecordType::A)), &zone(), &cluster);
-    let Answer::Ask(message, target) = ask("a.d.svc.cluster.local.") else { panic!() };
-    assert_eq!((message.answers.len(), target.to_string()), (2, "example.org.".to_owned()));
-    let Answer::Ready(message) = ask("loop.d.svc.cluster.local.") else { panic!() };
+    let Answer::Ask(message, target) = ask("a.d.svc.cluster.local.") else {
+        panic!()
+    };
+    assert_eq!(
+        (message.answers.len(), target.to_string()),
+        (2, "example.org.".to_owned())
+    );
+    let Answer::Ready(message) = ask("loop.d.svc.cluster.local.") else {
+        panic!()
+    };
     assert_eq!(message.metadata.response_code, ResponseCode::ServFail);
 }
 
@@ -68,7 +87,10 @@ fn strange_queries_are_refused() {
     let mut bytes = query("a.", RecordType::A);
     bytes[2] |= 0x80;
     assert!(matches!(read(&bytes), Received::Ignore), "an answer");
-    assert_eq!(code(read(&query("a.", RecordType::A)[..14])), ResponseCode::FormErr);
+    assert_eq!(
+        code(read(&query("a.", RecordType::A)[..14])),
+        ResponseCode::FormErr
+    );
     assert_eq!(code(read(&query("a.", RecordType::ANY))), ResponseCode::NotImp);
     assert_eq!(code(read(&query("a.", RecordType::AXFR))), ResponseCode::NotImp);
     let mut none = Message::new(1, MessageType::Query, OpCode::Query);
@@ -84,8 +106,14 @@ fn strange_queries_are_refused() {
     edns.set_version(1);
     let mut message = Message::from_vec(&query("a.", RecordType::A)).unwrap();
     message.set_edns(edns);
-    let Received::Refuse(answer) = read(&message.to_vec().unwrap()) else { panic!() };
-    assert_eq!(Message::from_vec(&answer).unwrap().edns.unwrap().rcode_high(), 1, "BADVERS is 16");
+    let Received::Refuse(answer) = read(&message.to_vec().unwrap()) else {
+        panic!()
+    };
+    assert_eq!(
+        Message::from_vec(&answer).unwrap().edns.unwrap().rcode_high(),
+        1,
+        "BADVERS is 16"
+    );
 }
 
 #[test]

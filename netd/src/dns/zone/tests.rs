@@ -10,15 +10,43 @@ fn cluster() -> Cluster {
         node_port: 0,
     };
     let mut set = |name: &str, service| cluster.set_service(Key::new("default", name), Some(service));
-    set("web", Service {
-        cluster_ips: vec!["10.43.0.5".parse().unwrap(), "fd43::5".parse().unwrap()],
-        ports: vec![port("http", libc::IPPROTO_TCP, 80)],
-        ..Service::default()
-    });
-    set("db", Service { headless: true, ports: vec![port("sql", libc::IPPROTO_TCP, 5432)], ..Service::default() });
-    set("empty", Service { headless: true, ..Service::default() });
-    set("out", Service { external_name: Some("example.org".into()), ..Service::default() });
-    set("odd", Service { external_name: Some("not a name..".into()), ..Service::default() });
+    set(
+        "web",
+        Service {
+            cluster_ips: vec!["10.43.0.5".parse().unwrap(), "fd43::5".parse().unwrap()],
+            ports: vec![port("http", libc::IPPROTO_TCP, 80)],
+            ..Service::default()
+        },
+    );
+    set(
+        "db",
+        Service {
+            headless: true,
+            ports: vec![port("sql", libc::IPPROTO_TCP, 5432)],
+            ..Service::default()
+        },
+    );
+    set(
+        "empty",
+        Service {
+            headless: true,
+            ..Service::default()
+        },
+    );
+    set(
+        "out",
+        Service {
+            external_name: Some("example.org".into()),
+            ..Service::default()
+        },
+    );
+    set(
+        "odd",
+        Service {
+            external_name: Some("not a name..".into()),
+            ..Service::default()
+        },
+    );
     let endpoint = |ip: &str, hostname: Option<&str>, state| Endpoint {
         ip: ip.parse().unwrap(),
         hostname: hostname.map(Into::into),
@@ -29,7 +57,11 @@ fn cluster() -> Cluster {
         Key::new("default", "db-x"),
         Some(Slice {
             service: "db".into(),
-            ports: vec![SlicePort { name: "sql".into(), protocol: 6, port: 5433 }],
+            ports: vec![SlicePort {
+                name: "sql".into(),
+                protocol: 6,
+                port: 5433,
+            }],
             endpoints: vec![
                 endpoint("10.42.0.7", Some("db-0"), State::Ready),
                 endpoint("10.42.0.8", None, State::Ready),
@@ -92,7 +124,11 @@ fn services_and_endpoints() {
         ("_http._tcp.web.default.svc.cluster.local.", A, "NoData"),
         ("_tcp.web.default.svc.cluster.local.", A, "NoData"),
         ("5.0.43.10.in-addr.arpa.", PTR, "web.default.svc.cluster.local."),
-        ("7.0.42.10.in-addr.arpa.", PTR, "db-0.db.default.svc.cluster.local."),
+        (
+            "7.0.42.10.in-addr.arpa.",
+            PTR,
+            "db-0.db.default.svc.cluster.local.",
+        ),
         ("99.0.43.10.in-addr.arpa.", PTR, "NoName"),
         ("1.2.0.192.in-addr.arpa.", PTR, "Elsewhere"),
         ("1.2.3.4.5.in-addr.arpa.", PTR, "Elsewhere"),
@@ -135,5 +171,8 @@ fn the_zone_itself_and_what_is_not_in_it() {
 #[test]
 fn before_the_api_has_answered_nothing_is_denied() {
     let name = Name::from_ascii("web.default.svc.cluster.local.").unwrap();
-    assert_eq!(zone().answer(&Cluster::default(), &name, RecordType::A), Reply::NotYet);
+    assert_eq!(
+        zone().answer(&Cluster::default(), &name, RecordType::A),
+        Reply::NotYet
+    );
 }

@@ -8,6 +8,9 @@ use super::super::expression::{Dynamic, Rule, Verdict};
 use super::layout;
 use crate::service::{Frontend, Otherwise, Place, Target};
 
+/// The chain that drops.
+const IGNORED: &str = "ignored";
+
 /// What the rules of a frontend depend on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) enum Class {
@@ -45,19 +48,61 @@ impl Class {
     fn chain(self) -> String {
         match self {
             Self::None(Otherwise::Reject) => layout::REFUSED.into(),
-            Self::None(Otherwise::Drop) => "ignored".into(),
-            Self::Some { node_port, masquerade, count, affinity } => {
+            Self::None(Otherwise::Drop) => IGNORED.into(),
+            Self::Some {
+                node_port,
+                masquerade,
+                count,
+                affinity,
+            } => {
                 let place = if node_port { "port" } else { "vip" };
                 let source = if masquerade { "-masq" } else { "" };
-                let sticky = affinity.map(|(s, p)| format!("-sticky-{s}-{p}")).unwrap_or_default();
+                let sticky = affinity
+                    .map(|(s, p)| format!("-sticky-{s}-{p}"))
+                    .unwrap_or_default();
                 format!("{place}-{count}{source}{sticky}")
             }
         }
     }
 
+    /// The class that a chain was made for.
+    fn of_chain(name: &str) -> Option<Self> {
+        match name {
+            layout::REFUSED => return Some(Self::None(Otherwise::Reject)),
+            IGNORED => return Some(Self::None(Otherwise::Drop)),
+            _ => {}
+        }
+        let mut parts = name.split('-').peekable();
+        let node_port = match parts.next()? {
+            "vip" => false,
+            "port" => true,
+            _ => return None,
+        };
+        let count = parts.next()?.parse().ok()?;
+        let masquerade = parts.next_if_eq(&"masq").is_some();
+        let affinity = match parts.next() {
+            Some("sticky") => Some((parts.next()?.parse().ok()?, parts.next()?.parse().ok()?)),
+            _ => None,
+        };
+        let class = Self::Some {
+            node_port,
+            masquerade,
+            count,
+            affinity,
+        };
+        // Nothing else was in the name.
+        (class.chain() == name).then_some(class)
+    }
+
     /// Adds the chain and its rules.
     fn define(self, batch: &mut Batch, name: &str, marks: Marks) {
-        let Self::Some { node_port, masquerade, count, affinity } = self else {
+        let Self::Some {
+            node_port,
+            masquerade,
+            count,
+            affinity,
+        } = self
+        else {
             if self == Self::None(Otherwise::Drop) {
                 batch.chain(name, None);
                 batch.rule(name, |r| {
@@ -76,6 +121,10 @@ impl Class {
             None => spread(batch, name, node_port, count),
             Some(affinity) => stick(batch, name, node_port, count, affinity),
         }
+        // The endpoints have just gone. Without this the connection would be remembered untranslated.
+        batch.rule(name, |r| {
+            r.verdict(Verdict::Goto(layout::REFUSED));
+        });
     }
 }
 
@@ -92,7 +141,11 @@ fn frontend_key(rule: &mut Rule<'_>, node_port: bool) -> u32 {
 /// A random slot; and slot 0 when that one has just gone: the look-ups of class and endpoint are not one atomic read
 /// (trap 1).
 fn spread(batch: &mut Batch, name: &str, node_port: bool, count: u16) {
-    let map = if node_port { layout::NODE_ENDPOINTS } else { layout::ENDPOINTS };
+    let map = if node_port {
+        layout::NODE_ENDPOINTS
+    } else {
+        layout::ENDPOINTS
+    };
     for modulus in [u32::from(count), 1] {
         batch.rule(name, |r| {
             let word = frontend_key(r, node_port);
@@ -105,7 +158,11 @@ fn spread(batch: &mut Batch, name: &str, node_port: bool, count: u16) {
 /// The endpoint that the client had, as long as it is one; else a random one, which is remembered. Ids of endpoints
 /// are at least 0x10000, so that a slot number is never taken for one.
 fn stick(batch: &mut Batch, name: &str, node_port: bool, count: u16, (seconds, protocol): (u32, u8)) {
-    let slots = if node_port { layout::NODE_SLOTS } else { layout::SLOTS };
+    let slots = if node_port {
+        layout::NODE_SLOTS
+    } else {
+        layout::SLOTS
+    };
     let client = |r: &mut Rule<'_>| {
         let word = r.key_source(0);
         let word = r.key_destination(word);
@@ -160,7 +217,24 @@ pub(super) struct Classes {
 impl Classes {
     /// None yet.
     pub(super) fn new(marks: Marks) -> Self {
-        Self { marks, numbers: HashMap::new() }
+        Self {
+            marks,
+            numbers: HashMap::new(),
+        }
+    }
+
+    /// Those of a loaded table: `dispatch` lists mark and chain. `None` when they are not understood.
+    pub(super) fn adopt<'a>(marks: Marks, dispatch: impl Iterator<Item = (u32, &'a str)>) -> Option<Self> {
+        let mut numbers = HashMap::new();
+        for (mark, chain) in dispatch {
+            let number = mark as u16;
+            if marks.class(number) != mark || numbers.insert(Class::of_chain(chain)?, number).is_some() {
+                return None;
+            }
+        }
+        // Numbers are given in turn.
+        let dense = numbers.values().all(|n| usize::from(*n) < numbers.len());
+        dense.then_some(Self { marks, numbers })
     }
 
     /// How many chains there are. They are not removed one by one: that would need proof that no element names them.
@@ -178,7 +252,11 @@ impl Classes {
         let name = class.chain();
         class.define(batch, &name, self.marks);
         let mark = self.marks.class(number);
-        batch.add(layout::DISPATCH.name, &mark.to_ne_bytes(), &ElementValue::Goto(&name));
+        batch.add(
+            layout::DISPATCH.name,
+            &mark.to_ne_bytes(),
+            &ElementValue::Goto(&name),
+        );
         self.numbers.insert(class, number);
         Some(mark)
     }

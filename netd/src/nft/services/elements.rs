@@ -1,28 +1,31 @@
 //! The elements that one frontend has in the maps, and the ids of endpoints.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::net::SocketAddr;
 
+use super::super::adopt::Elements;
 use super::super::family::octets;
 use super::super::pods::{endpoint, port_key};
 use super::class::slots;
 use super::layout;
 use crate::service::{Frontend, Place, Target};
 
-/// Name of a map, and a key in it.
-pub(super) type Position = (&'static str, Vec<u8>);
-
-/// Elements by map and key.
-pub(super) type Elements = BTreeMap<Position, Vec<u8>>;
-
 /// The elements of a frontend in the state `target` whose class has the mark `class`.
 pub(super) fn of(frontend: &Frontend, target: &Target, class: u32, ids: &Ids) -> Elements {
     let port = port_key(frontend.protocol, frontend.port);
     let (key, classes, endpoints, slot_ids) = match frontend.place {
-        Place::Vip(ip) => {
-            ([octets(ip), port].concat(), layout::SERVICES, layout::ENDPOINTS, layout::SLOTS)
-        }
-        Place::Node => (port, layout::NODE_PORTS, layout::NODE_ENDPOINTS, layout::NODE_SLOTS),
+        Place::Vip(ip) => (
+            [octets(ip), port].concat(),
+            layout::SERVICES,
+            layout::ENDPOINTS,
+            layout::SLOTS,
+        ),
+        Place::Node => (
+            port,
+            layout::NODE_PORTS,
+            layout::NODE_ENDPOINTS,
+            layout::NODE_SLOTS,
+        ),
     };
     let mut out = Elements::new();
     for (slot, &address) in (0..slots(target)).zip(&target.endpoints) {
@@ -39,7 +42,7 @@ pub(super) fn of(frontend: &Frontend, target: &Target, class: u32, ids: &Ids) ->
 }
 
 /// Numbers of the endpoints of Services with session affinity: what a client's entry remembers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Ids {
     /// Number and how many slots lead to it.
     numbers: HashMap<SocketAddr, (u32, u32)>,
@@ -52,9 +55,17 @@ const FIRST_ID: u32 = 0x1_0000;
 const LAST_ID: u32 = 0x7fff_ffff;
 
 impl Ids {
+    /// No endpoint has a number yet.
+    pub(super) fn new() -> Self {
+        Self {
+            numbers: HashMap::new(),
+            last: FIRST_ID,
+        }
+    }
+
     /// Numbers in use before a restart: clients' entries name them.
     pub(super) fn restore(known: impl Iterator<Item = (SocketAddr, u32)>) -> Self {
-        let mut ids = Self { numbers: HashMap::new(), last: FIRST_ID };
+        let mut ids = Self::new();
         for (address, id) in known.filter(|(_, id)| (FIRST_ID..=LAST_ID).contains(id)) {
             ids.numbers.insert(address, (id, 0));
             ids.last = ids.last.max(id);
@@ -71,7 +82,11 @@ impl Ids {
     pub(super) fn acquire(&mut self, address: SocketAddr) -> Option<u32> {
         // A number is not used again before two thousand million others: an old entry of a client, which lives a
         // day at most, never leads to a stranger.
-        let next = if self.last < LAST_ID { self.last + 1 } else { FIRST_ID };
+        let next = if self.last < LAST_ID {
+            self.last + 1
+        } else {
+            FIRST_ID
+        };
         let (id, count) = self.numbers.entry(address).or_insert((next, 0));
         if *id == next {
             self.last = next;
@@ -96,8 +111,8 @@ impl Ids {
         self.numbers.retain(|_, (_, count)| *count > 0);
     }
 
-    /// Whether a number is in use.
-    pub(super) fn contains(&self, id: u32) -> bool {
-        self.numbers.values().any(|(known, _)| *known == id)
+    /// Number and endpoint of all in use.
+    pub(super) fn iter(&self) -> impl Iterator<Item = (u32, SocketAddr)> {
+        self.numbers.iter().map(|(address, (id, _))| (*id, *address))
     }
 }

@@ -14,7 +14,12 @@ const ENDPOINT: Value = Value::Data(&[Address, Port]);
 const MARK: Value = Value::Data(&[Mark]);
 
 const fn map(name: &'static str, key: &'static [Type], value: Value) -> Set {
-    Set { name, key, value, dynamic: None }
+    Set {
+        name,
+        key,
+        value,
+        dynamic: None,
+    }
 }
 
 pub(super) const SERVICES: Set = map("svc", &[Address, Protocol, Port], MARK);
@@ -26,8 +31,12 @@ pub(super) const NODE_SLOTS: Set = map("npslot", &[Protocol, Port, Mark], MARK);
 pub(super) const ENDPOINT_IDS: Set = map("epid", &[Mark], ENDPOINT);
 pub(super) const DISPATCH: Set = map("disp", &[Mark], Value::Verdict);
 /// Bounded, so that a flood of clients costs memory only so far: past it, clients are spread as without affinity.
-pub(super) const AFFINITY: Set =
-    Set { name: "aff", key: &[Address, Address, Protocol, Port], value: MARK, dynamic: Some(65_535) };
+pub(super) const AFFINITY: Set = Set {
+    name: "aff",
+    key: &[Address, Address, Protocol, Port],
+    value: MARK,
+    dynamic: Some(65_535),
+};
 
 const ALL: [Set; 9] = [
     SERVICES,
@@ -41,12 +50,30 @@ const ALL: [Set; 9] = [
     AFFINITY,
 ];
 
+/// The maps whose elements follow from the Services; the others are filled by rules and by classes.
+pub(super) const FROM_SERVICES: [&str; 7] = [
+    SERVICES.name,
+    NODE_PORTS.name,
+    ENDPOINTS.name,
+    NODE_ENDPOINTS.name,
+    SLOTS.name,
+    NODE_SLOTS.name,
+    ENDPOINT_IDS.name,
+];
+
 /// The chain that rejects. Not called so: nft could not read its own keyword back.
 pub(super) const REFUSED: &str = "refused";
 
 /// Makes the table anew, without elements.
-pub(super) fn create(batch: &mut Batch, family: Family, service_cidrs: &[Cidr], dns_ip: IpAddr) {
+pub(super) fn create(
+    batch: &mut Batch,
+    family: Family,
+    service_cidrs: &[Cidr],
+    dns_ip: IpAddr,
+    marker: &str,
+) {
     batch.replace_table();
+    batch.chain(marker, None);
     for set in &ALL {
         batch.set(set);
     }
@@ -80,7 +107,14 @@ pub(super) fn create(batch: &mut Batch, family: Family, service_cidrs: &[Cidr], 
     });
     dispatch(batch);
     for (chain, number) in [("prerouting", 0), ("output", 3)] {
-        batch.chain(chain, Some(Hook { kind: "nat", number, priority: -100 }));
+        batch.chain(
+            chain,
+            Some(Hook {
+                kind: "nat",
+                number,
+                priority: -100,
+            }),
+        );
         batch.rule(chain, |r| {
             r.verdict(Verdict::Goto("services"));
         });

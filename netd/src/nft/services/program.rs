@@ -5,12 +5,13 @@ use std::net::{IpAddr, SocketAddr};
 
 use tracing::warn;
 
+use super::super::adopt::{self, Elements};
 use super::super::batch::{self, Batch, ElementValue, Error};
 use super::super::family::Family;
 use super::super::pods::endpoint;
 use super::super::{Marks, services_table};
 use super::class::{Class, Classes};
-use super::elements::{self, Elements, Ids};
+use super::elements::{self, Ids};
 use super::layout;
 use crate::cidr::Cidr;
 use crate::netlink::Socket;
@@ -50,10 +51,15 @@ struct Loaded {
 }
 
 impl Proxy {
-    /// A proxy whose tables are as a predecessor left them until [`Proxy::replace`].
+    /// A proxy whose tables are as a predecessor left them until [`Proxy::load`].
     pub(crate) fn new(settings: Settings) -> Result<Self, Error> {
         let classes = Classes::new(Marks::new(&settings.id));
-        let loaded = |family| Loaded { family, classes: classes.clone(), classes_at_load: 0, ids: Ids::default() };
+        let loaded = |family| Loaded {
+            family,
+            classes: classes.clone(),
+            classes_at_load: 0,
+            ids: Ids::new(),
+        };
         Ok(Self {
             socket: batch::open()?,
             families: Family::ALL.map(loaded),
@@ -61,34 +67,83 @@ impl Proxy {
         })
     }
 
-    /// Replaces both tables by `ruleset`, each in one transaction: there is no moment without rules, and clients
-    /// stay with their endpoints.
-    pub(crate) fn replace(&mut self, ruleset: &Ruleset) -> Result<(), Error> {
+    /// Makes both tables what `ruleset` says. A predecessor's are taken over: there is no moment without rules, and
+    /// clients stay with their endpoints.
+    pub(crate) fn load(&mut self, ruleset: &Ruleset) -> Result<(), Error> {
         for i in 0..self.families.len() {
-            self.replace_family(i, ruleset)?;
+            self.load_family(i, ruleset)?;
         }
         Ok(())
     }
 
-    fn replace_family(&mut self, i: usize, ruleset: &Ruleset) -> Result<(), Error> {
+    fn load_family(&mut self, i: usize, ruleset: &Ruleset) -> Result<(), Error> {
+        let table = services_table(&self.settings.id);
+        let family = self.families[i].family;
+        if adopt::has_rules(&table, family, &adopt::marker(&self.settings))? {
+            match self.adopt_family(i, ruleset) {
+                Ok(true) => return Ok(()),
+                Ok(false) => warn!(table, "table is not understood, making it anew"),
+                Err(error) => warn!(%error, "table cannot be taken over, making it anew"),
+            }
+        }
+        self.replace_family(i, ruleset)
+    }
+
+    /// Changes a loaded table to what `ruleset` says; `false` when it is not understood.
+    fn adopt_family(&mut self, i: usize, ruleset: &Ruleset) -> Result<bool, Error> {
         let family = self.families[i].family;
         let table = services_table(&self.settings.id);
-        let (ids, clients) = remembered(&table, family)?;
-        let classes = Classes::new(Marks::new(&self.settings.id));
-        let mut loaded = Loaded { family, classes, classes_at_load: 0, ids };
+        let dispatch = batch::elements(&table, family, layout::DISPATCH.name)?;
+        let known = dispatch.iter().filter_map(|e| {
+            let mark = u32::from_ne_bytes(e.key.as_slice().try_into().ok()?);
+            Some((mark, e.chain.as_deref()?))
+        });
+        let Some(classes) = Classes::adopt(Marks::new(&self.settings.id), known) else {
+            return Ok(false);
+        };
+        let present = adopt::present(&table, family, &layout::FROM_SERVICES)?;
+        let ids = present
+            .iter()
+            .filter(|((map, _), _)| *map == layout::ENDPOINT_IDS.name);
+        let ids = Ids::restore(ids.filter_map(|((_, key), value)| {
+            let id = u32::from_ne_bytes(key.as_slice().try_into().ok()?);
+            Some((socket_address(value, family)?, id))
+        }));
+        let mut loaded = Loaded {
+            family,
+            classes_at_load: classes.len(),
+            classes,
+            ids,
+        };
         let mut batch = Batch::new(&table, family);
-        layout::create(&mut batch, family, &self.settings.service_cidrs, self.settings.dns_ip);
+        let wanted = loaded.all_elements(&mut batch, ruleset);
+        adopt::difference(&mut batch, &present, &wanted);
+        batch.commit(&mut self.socket)?;
+        self.families[i] = loaded;
+        Ok(true)
+    }
+
+    fn replace_family(&mut self, i: usize, ruleset: &Ruleset) -> Result<(), Error> {
+        let family = self.families[i].family;
+        let settings = &self.settings;
+        let classes = Classes::new(Marks::new(&settings.id));
+        let mut loaded = Loaded {
+            family,
+            classes,
+            classes_at_load: 0,
+            ids: Ids::new(),
+        };
+        let mut batch = Batch::new(&services_table(&settings.id), family);
+        let marker = adopt::marker(settings);
+        layout::create(
+            &mut batch,
+            family,
+            &settings.service_cidrs,
+            settings.dns_ip,
+            &marker,
+        );
         for (frontend, target) in ruleset.iter().filter(|(f, _)| f.family == family) {
             loaded.change(&mut batch, frontend, None, Some(target));
-        }
-        loaded.ids.forget_unused();
-        for client in clients {
-            let known = client.value.as_slice().try_into().map(u32::from_ne_bytes);
-            if let (Ok(id), Some((timeout, left))) = (known, client.time) {
-                if loaded.ids.contains(id) && left > 0 {
-                    batch.add_expiring(layout::AFFINITY.name, &client.key, &client.value, timeout, left);
-                }
-            }
         }
         batch.commit(&mut self.socket)?;
         loaded.classes_at_load = loaded.classes.len();
@@ -97,7 +152,7 @@ impl Proxy {
     }
 
     /// Changes some frontends, each family in one transaction. `ruleset` is the state afterwards: when the tables are
-    /// not as expected (somebody else changed them), they are replaced by it.
+    /// not as expected (somebody else changed them), they are brought to it.
     pub(crate) fn apply(&mut self, changes: &[Change], ruleset: &Ruleset) -> Result<(), Error> {
         for i in 0..self.families.len() {
             let loaded = &self.families[i];
@@ -109,34 +164,35 @@ impl Proxy {
             let family = loaded.family;
             let mut batch = Batch::new(&services_table(&self.settings.id), family);
             for change in changes.iter().filter(|c| c.frontend.family == family) {
-                loaded.change(&mut batch, &change.frontend, change.old.as_ref(), change.new.as_ref());
+                loaded.change(
+                    &mut batch,
+                    &change.frontend,
+                    change.old.as_ref(),
+                    change.new.as_ref(),
+                );
             }
             if batch.is_empty() {
                 continue;
             }
             if let Err(error) = batch.commit(&mut self.socket) {
-                warn!(%error, "table of Services is not as expected, loading it anew");
-                self.replace_family(i, ruleset)?;
+                warn!(%error, "table of Services is not as expected, comparing it with what should be");
+                self.load_family(i, ruleset)?;
             }
         }
         Ok(())
     }
 }
 
-/// Ids of endpoints and clients' entries in the table that is loaded now.
-fn remembered(table: &str, family: Family) -> Result<(Ids, Vec<batch::Listed>), Error> {
-    let known = batch::elements(table, family, layout::ENDPOINT_IDS.name)?;
-    let ids = Ids::restore(known.iter().filter_map(|e| {
-        let id = u32::from_ne_bytes(e.key.as_slice().try_into().ok()?);
-        Some((socket_address(&e.value, family)?, id))
-    }));
-    Ok((ids, batch::elements(table, family, layout::AFFINITY.name)?))
-}
-
 fn socket_address(value: &[u8], family: Family) -> Option<SocketAddr> {
     let (ip, port): (IpAddr, &[u8]) = match family {
-        Family::V4 => (<[u8; 4]>::try_from(value.get(..4)?).ok()?.into(), value.get(4..6)?),
-        Family::V6 => (<[u8; 16]>::try_from(value.get(..16)?).ok()?.into(), value.get(16..18)?),
+        Family::V4 => (
+            <[u8; 4]>::try_from(value.get(..4)?).ok()?.into(),
+            value.get(4..6)?,
+        ),
+        Family::V6 => (
+            <[u8; 16]>::try_from(value.get(..16)?).ok()?.into(),
+            value.get(16..18)?,
+        ),
     };
     Some(SocketAddr::new(ip, u16::from_be_bytes(port.try_into().ok()?)))
 }
@@ -180,12 +236,33 @@ impl Loaded {
         }
     }
 
+    /// The elements of everything in `ruleset`; chains of new classes are added to `batch`.
+    fn all_elements(&mut self, batch: &mut Batch, ruleset: &Ruleset) -> Elements {
+        let mut all = Elements::new();
+        let family = self.family;
+        for (frontend, target) in ruleset.iter().filter(|(f, _)| f.family == family) {
+            for address in sticky(Some(target)) {
+                self.ids.acquire(address);
+            }
+            all.extend(self.elements(batch, frontend, Some(target)));
+        }
+        self.ids.forget_unused();
+        for (id, address) in self.ids.iter() {
+            let key = (layout::ENDPOINT_IDS.name, id.to_ne_bytes().to_vec());
+            all.insert(key, endpoint(address.ip(), address.port()));
+        }
+        all
+    }
+
     fn elements(&mut self, batch: &mut Batch, frontend: &Frontend, target: Option<&Target>) -> Elements {
         let Some(target) = target else {
             return Elements::new();
         };
         let Some(mark) = self.classes.mark(batch, Class::of(frontend, target)) else {
-            warn!(?frontend, "too many classes of Services, left out until the table is made anew");
+            warn!(
+                ?frontend,
+                "too many classes of Services, left out until the table is made anew"
+            );
             return Elements::new();
         };
         elements::of(frontend, target, mark, &self.ids)
@@ -195,5 +272,7 @@ impl Loaded {
 /// The endpoints of a target that have an id.
 fn sticky(target: Option<&Target>) -> impl Iterator<Item = SocketAddr> {
     let target = target.filter(|t| t.affinity.is_some());
-    target.into_iter().flat_map(|t| t.endpoints.iter().copied().take(usize::from(u16::MAX)))
+    target
+        .into_iter()
+        .flat_map(|t| t.endpoints.iter().copied().take(usize::from(u16::MAX)))
 }
