@@ -6,6 +6,7 @@
 pub mod api;
 mod claim;
 mod cluster_role;
+mod cronjob;
 mod daemonset;
 mod deployment;
 mod discovery;
@@ -13,6 +14,7 @@ mod disruption;
 mod endpoints;
 mod gc;
 pub mod informer;
+mod job;
 pub mod model;
 mod namespace;
 mod node;
@@ -22,6 +24,7 @@ mod replicaset;
 mod revisions;
 mod root_ca;
 mod service_account;
+mod statefulset;
 
 use std::sync::Arc;
 
@@ -31,8 +34,8 @@ use tokio::task::JoinSet;
 use api::{Api, Recorder, resources};
 use informer::{Informer, Object};
 use model::{
-    ConfigMap, ControllerRevision, DaemonSet, Deployment, EndpointSlice, Endpoints, Lease, Meta, Namespace,
-    Node, Pod, ReplicaSet, Service,
+    ConfigMap, ControllerRevision, CronJob, DaemonSet, Deployment, EndpointSlice, Endpoints, Job, Lease,
+    Meta, Namespace, Node, Pod, ReplicaSet, Service, StatefulSet,
 };
 
 /// Makes the client of a controller: the argument is the name of its service account in `kube-system`.
@@ -53,6 +56,9 @@ struct Context {
     replication_controllers: Arc<Informer<ReplicaSet>>,
     deployments: Arc<Informer<Deployment>>,
     daemon_sets: Arc<Informer<DaemonSet>>,
+    stateful_sets: Arc<Informer<StatefulSet>>,
+    jobs: Arc<Informer<Job>>,
+    cron_jobs: Arc<Informer<CronJob>>,
     controller_revisions: Arc<Informer<ControllerRevision>>,
     service_accounts: Arc<Informer<Meta>>,
     config_maps: Arc<Informer<ConfigMap>>,
@@ -88,6 +94,9 @@ pub async fn run(clients: Clients, config: &crate::Config, shutdown: impl Future
         replication_controllers: Informer::new(resources::replication_controllers()),
         deployments: Informer::new(resources::deployments()),
         daemon_sets: Informer::new(resources::daemon_sets()),
+        stateful_sets: Informer::new(resources::stateful_sets()),
+        jobs: Informer::new(resources::jobs()),
+        cron_jobs: Informer::new(resources::cron_jobs()),
         controller_revisions: Informer::new(resources::controller_revisions()),
         service_accounts: Informer::metadata(resources::service_accounts()),
         config_maps: Informer::selecting(
@@ -109,6 +118,9 @@ pub async fn run(clients: Clients, config: &crate::Config, shutdown: impl Future
     cluster_role::start(&context, &mut tasks);
     disruption::start(&context, &mut tasks);
     daemonset::start(&context, &mut tasks);
+    statefulset::start(&context, &mut tasks);
+    job::start(&context, &mut tasks);
+    cronjob::start(&context, &mut tasks);
 
     let api = context.api(INFORMERS);
     follow(&context.pods, &api, &mut tasks);
@@ -122,6 +134,9 @@ pub async fn run(clients: Clients, config: &crate::Config, shutdown: impl Future
     follow(&context.replication_controllers, &api, &mut tasks);
     follow(&context.deployments, &api, &mut tasks);
     follow(&context.daemon_sets, &api, &mut tasks);
+    follow(&context.stateful_sets, &api, &mut tasks);
+    follow(&context.jobs, &api, &mut tasks);
+    follow(&context.cron_jobs, &api, &mut tasks);
     follow(&context.controller_revisions, &api, &mut tasks);
     follow(&context.service_accounts, &api, &mut tasks);
     follow(&context.config_maps, &api, &mut tasks);

@@ -11,7 +11,7 @@ use super::status::compute;
 use crate::controllers::Context;
 use crate::controllers::api::{Api, Error, EventType, Recorder, resources};
 use crate::controllers::informer::{Informer, Key, Next, Queue};
-use crate::controllers::model::{Budget, Deployment, Pod, ReplicaSet, Time};
+use crate::controllers::model::{Budget, Deployment, Pod, ReplicaSet, StatefulSet, Time};
 
 const NAME: &str = "disruption-controller";
 
@@ -22,7 +22,7 @@ struct Controller {
     pods: Arc<Informer<Pod>>,
     sets: Arc<Informer<ReplicaSet>>,
     controllers: Arc<Informer<ReplicaSet>>,
-    stateful_sets: Arc<Informer<ReplicaSet>>,
+    stateful_sets: Arc<Informer<StatefulSet>>,
     deployments: Arc<Informer<Deployment>>,
     queue: Arc<Queue<Key>>,
 }
@@ -37,15 +37,13 @@ pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
         pods: context.pods.clone(),
         sets: context.replica_sets.clone(),
         controllers: context.replication_controllers.clone(),
-        // Only names, UIDs and replicas matter here, which all of them have in the same place.
-        stateful_sets: Informer::new(resources::stateful_sets()),
+        stateful_sets: context.stateful_sets.clone(),
         deployments: context.deployments.clone(),
         queue: Queue::new(),
     });
     controller.listen();
     let informers = context.api(crate::controllers::INFORMERS);
-    tasks.spawn(controller.budgets.clone().run(informers.clone()));
-    tasks.spawn(controller.stateful_sets.clone().run(informers));
+    tasks.spawn(controller.budgets.clone().run(informers));
     tasks.spawn(async move {
         controller.budgets.synced().await;
         controller.pods.synced().await;
@@ -153,10 +151,15 @@ impl Controller {
                 return Err(format!("found no controller ref for pod {:?}", pod.metadata.name));
             };
             let (namespace, name) = (pod.metadata.namespace.as_str(), owner.name.as_str());
-            let found = match owner.kind.as_str() {
+            let set = match owner.kind.as_str() {
                 "ReplicaSet" => self.sets.store().get(namespace, name),
                 "ReplicationController" => self.controllers.store().get(namespace, name),
-                "StatefulSet" => self.stateful_sets.store().get(namespace, name),
+                "StatefulSet" => {
+                    if let Some(set) = self.stateful_sets.store().get(namespace, name) {
+                        scales.insert(set.metadata.uid.clone(), set.replicas());
+                    }
+                    continue;
+                }
                 kind => {
                     return Err(format!(
                         "{kind}.{} does not implement the scale subresource",
@@ -164,7 +167,7 @@ impl Controller {
                     ));
                 }
             };
-            let Some(set) = found.filter(|set| set.metadata.uid == owner.uid) else {
+            let Some(set) = set.filter(|set| set.metadata.uid == owner.uid) else {
                 continue;
             };
             let above = set

@@ -80,6 +80,9 @@ pub fn tap_shared(context: &Context, sink: &Sink) -> Vec<Resource> {
         replication_controllers,
         deployments,
         daemon_sets,
+        stateful_sets,
+        jobs,
+        cron_jobs,
         controller_revisions,
         service_accounts
     )

@@ -4,6 +4,7 @@
 
 mod disruption;
 mod history;
+mod job;
 mod meta;
 mod namespace;
 mod node;
@@ -19,6 +20,7 @@ pub use disruption::{Budget, BudgetStatus};
 pub use history::{
     ControllerRevision, DaemonSet, DaemonSetStatus, StatefulSet, StatefulSetStatus, UpdateStrategy,
 };
+pub use job::{CronJob, CronJobStatus, Job, JobStatus, Uncounted};
 pub use meta::{Condition, Meta, OwnerReference, controller_reference, index_orphans, index_owned};
 pub use namespace::{ConfigMap, Namespace};
 pub use node::{Lease, Node, Taint};

@@ -1,0 +1,203 @@
+//! Cron expressions: minute, hour, day of month, month, day of week.
+//!
+//! Source: `github.com/robfig/cron/v3` with its standard parser, which upstream uses.
+
+use time::{Date, Duration, Month, OffsetDateTime, PrimitiveDateTime, Weekday};
+
+use crate::controllers::model::Time;
+
+/// Bits of allowed values.
+type Bits = u64;
+
+/// A parsed expression, or an interval (`@every 90s`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Schedule {
+    /// Fields.
+    Fields {
+        /// 0-59.
+        minute: Bits,
+        /// 0-23.
+        hour: Bits,
+        /// 1-31.
+        day: Bits,
+        /// 1-12.
+        month: Bits,
+        /// 0-6, Sunday is 0.
+        weekday: Bits,
+        /// Day of month and day of week are both restricted: either is enough.
+        either_day: bool,
+    },
+    /// Every so many seconds.
+    Every(i64),
+}
+
+/// Why an expression is wrong.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct ScheduleError(pub String);
+
+const MONTHS: [&str; 12] = [
+    "jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec",
+];
+const DAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
+
+impl Schedule {
+    /// Parses.
+    pub fn parse(text: &str) -> Result<Self, ScheduleError> {
+        let text = text.trim();
+        let fields = match text {
+            "@yearly" | "@annually" => "0 0 1 1 *",
+            "@monthly" => "0 0 1 * *",
+            "@weekly" => "0 0 * * 0",
+            "@daily" | "@midnight" => "0 0 * * *",
+            "@hourly" => "0 * * * *",
+            _ => text,
+        };
+        if let Some(interval) = fields.strip_prefix("@every ") {
+            return Ok(Self::Every(interval_seconds(interval)?));
+        }
+        let parts: Vec<_> = fields.split_whitespace().collect();
+        let [minute, hour, day, month, weekday] = parts[..] else {
+            let message = format!("expected exactly 5 fields, found {}: {parts:?}", parts.len());
+            return Err(ScheduleError(message));
+        };
+        let open = |text: &str| text == "*" || text == "?";
+        Ok(Self::Fields {
+            minute: field(minute, 0, 59, &[])?,
+            hour: field(hour, 0, 23, &[])?,
+            day: field(day, 1, 31, &[])?,
+            month: field(month, 1, 12, &MONTHS)?,
+            weekday: field(weekday, 0, 6, &DAYS)?,
+            either_day: !open(day) && !open(weekday),
+        })
+    }
+
+    /// The first time after `after`, at most five years later.
+    pub fn next(&self, after: Time) -> Option<Time> {
+        let Self::Fields { minute, hour, .. } = self else {
+            let Self::Every(seconds) = self else { return None };
+            return Some(Time(after.0.saturating_add(*seconds)));
+        };
+        let start = OffsetDateTime::from_unix_timestamp(after.0).ok()?;
+        let mut date = start.date();
+        let mut from = u32::from(start.hour()) * 60 + u32::from(start.minute()) + 1;
+        for _ in 0..=5 * 366 {
+            if self.has_day(date) {
+                let found =
+                    (from..24 * 60).find(|number| has(*hour, number / 60) && has(*minute, number % 60));
+                if let Some(number) = found {
+                    let midnight = PrimitiveDateTime::new(date, time::Time::MIDNIGHT).assume_utc();
+                    return Some(Time(
+                        (midnight + Duration::minutes(i64::from(number))).unix_timestamp(),
+                    ));
+                }
+            }
+            date = date.next_day()?;
+            from = 0;
+        }
+        None
+    }
+
+    fn has_day(&self, date: Date) -> bool {
+        let Self::Fields {
+            day,
+            month,
+            weekday,
+            either_day,
+            ..
+        } = self
+        else {
+            return false;
+        };
+        let number = match date.weekday() {
+            Weekday::Sunday => 0,
+            other => u32::from(other.number_from_monday()),
+        };
+        let by_day = has(*day, u32::from(date.day()));
+        let by_weekday = has(*weekday, number);
+        has(*month, month_number(date.month()))
+            && if *either_day {
+                by_day || by_weekday
+            } else {
+                by_day && by_weekday
+            }
+    }
+}
+
+fn month_number(month: Month) -> u32 {
+    u32::from(u8::from(month))
+}
+
+fn has(bits: Bits, number: u32) -> bool {
+    bits >> number & 1 == 1
+}
+
+fn field(text: &str, low: u32, high: u32, names: &[&str]) -> Result<Bits, ScheduleError> {
+    let mut bits = 0;
+    for part in text.split(',') {
+        bits |= range(part, low, high, names)?;
+    }
+    Ok(bits)
+}
+
+fn range(text: &str, low: u32, high: u32, names: &[&str]) -> Result<Bits, ScheduleError> {
+    let wrong = |why: &str| ScheduleError(format!("{why}: {text}"));
+    let (span, step) = match text.split_once('/') {
+        Some((span, step)) => (
+            span,
+            Some(step.parse::<u32>().map_err(|_| wrong("failed to parse int"))?),
+        ),
+        None => (text, None),
+    };
+    if step == Some(0) {
+        return Err(wrong("step of range should be a positive number"));
+    }
+    let value = |text: &str| -> Result<u32, ScheduleError> {
+        let lower = text.to_ascii_lowercase();
+        if let Some(position) = names.iter().position(|name| *name == lower) {
+            return Ok(position as u32 + low);
+        }
+        text.parse().map_err(|_| wrong("failed to parse int"))
+    };
+    let (from, to) = match span.split_once('-') {
+        _ if span == "*" || span == "?" => (low, high),
+        Some((from, to)) => (value(from)?, value(to)?),
+        // A step without an end runs to the end: 5/15.
+        None if step.is_some() => (value(span)?, high),
+        None => (value(span)?, value(span)?),
+    };
+    if from < low || to > high || from > to {
+        return Err(wrong(&format!("outside of {low}-{high} or reversed")));
+    }
+    Ok((from..=to)
+        .step_by(step.unwrap_or(1) as usize)
+        .fold(0, |bits, number| bits | 1 << number))
+}
+
+fn interval_seconds(text: &str) -> Result<i64, ScheduleError> {
+    let wrong = || ScheduleError(format!("failed to parse duration {text:?}"));
+    let (mut seconds, mut digits) = (0i64, String::new());
+    for character in text.trim().chars() {
+        if character.is_ascii_digit() {
+            digits.push(character);
+            continue;
+        }
+        let unit = match character {
+            'h' => 3600,
+            'm' => 60,
+            's' => 1,
+            _ => return Err(wrong()),
+        };
+        let number: i64 = digits.parse().map_err(|_| wrong())?;
+        seconds = number
+            .checked_mul(unit)
+            .and_then(|part| seconds.checked_add(part))
+            .ok_or_else(wrong)?;
+        digits.clear();
+    }
+    if digits.is_empty() && seconds > 0 {
+        Ok(seconds)
+    } else {
+        Err(wrong())
+    }
+}

@@ -1,0 +1,222 @@
+//! Follows Jobs and their pods, and carries plans out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::future::join_all;
+use serde_json::{Value, json};
+use tokio::task::JoinSet;
+
+use super::plan::{count, plan};
+use super::pod::{self, TRACKING};
+use crate::controllers::api::{Api, Error, Patch, Recorder, resources};
+use crate::controllers::informer::{Expectations, Informer, Key, Next, Queue};
+use crate::controllers::model::{Job, JobStatus, Pod, Time};
+use crate::controllers::{Context, claim, pods};
+
+const NAME: &str = "job-controller";
+/// Who removes finished Jobs.
+const TTL_NAME: &str = "ttl-after-finished-controller";
+
+struct Controller {
+    api: Api,
+    ttl_api: Api,
+    recorder: Recorder,
+    jobs: Arc<Informer<Job>>,
+    pods: Arc<Informer<Pod>>,
+    expectations: Arc<Expectations>,
+    queue: Arc<Queue<Key>>,
+}
+
+/// Starts the controller.
+pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
+    let api = context.api(NAME);
+    let controller = Arc::new(Controller {
+        recorder: context.recorder(&api, NAME, tasks),
+        api,
+        ttl_api: context.api(TTL_NAME),
+        jobs: context.jobs.clone(),
+        pods: context.pods.clone(),
+        expectations: Arc::default(),
+        queue: Queue::new(),
+    });
+    controller.listen();
+    for _ in 0..2 {
+        let this = controller.clone();
+        tasks.spawn(async move {
+            this.jobs.synced().await;
+            this.pods.synced().await;
+            let queue = this.queue.clone();
+            queue.work(NAME, |key| this.reconcile(key)).await;
+        });
+    }
+}
+
+impl Controller {
+    fn listen(&self) {
+        let (queue, expectations) = (self.queue.clone(), self.expectations.clone());
+        self.jobs.on_change(move |old, new| {
+            if let (Some(old), None) = (old, new) {
+                expectations.forget(&old.metadata.key());
+            }
+            if let Some(job) = new.or(old) {
+                queue.add(job.metadata.key());
+            }
+        });
+        let (queue, expectations) = (self.queue.clone(), self.expectations.clone());
+        self.pods.on_change(move |old, new| {
+            for pod in [old, new].into_iter().flatten() {
+                if let Some(owner) = pod.metadata.controller().filter(|owner| owner.kind == "Job") {
+                    let key = Key::new(&pod.metadata.namespace, &owner.name);
+                    if old.is_none() && pod.metadata.deleted.is_none() {
+                        expectations.created(&key);
+                    } else if new.is_none() || pod.metadata.deleted.is_some() {
+                        expectations.deleted(&key, &pod.metadata.uid);
+                    }
+                    queue.add(key);
+                }
+            }
+        });
+    }
+
+    async fn reconcile(&self, key: Key) -> Result<Next, Error> {
+        let Some(job) = self.jobs.store().get_key(&key) else {
+            return self.release_orphans(&key).await;
+        };
+        let others = job
+            .spec
+            .managed_by
+            .as_deref()
+            .is_some_and(|name| name != "kubernetes.io/job-controller");
+        if others || job.spec.selector.is_empty() {
+            return Ok(Next::Wait);
+        }
+        let caught_up = self.expectations.satisfied(&key);
+        let claims = claim::classify(&job.metadata, &job.spec.selector, self.pods.store());
+        let owner = (resources::jobs(), &job.metadata);
+        let pods = claim::claim(&self.api, owner, resources::pods(), claims).await?;
+        let now = Time::now();
+        let plan = plan(&job, &pods, now);
+        let ended = job.end().is_some() || job.metadata.deleted.is_some();
+        if !ended {
+            // Without the finished condition: that is written with the counts only.
+            self.write_status(&job, &before_counting(&job, &plan.status))
+                .await?;
+        }
+        for pod in &plan.release {
+            self.release(pod).await?;
+        }
+        if ended {
+            return self.expire(&job, now).await;
+        }
+        self.write_status(&job, &count(plan.status)).await?;
+        let reference = job.metadata.reference(resources::jobs());
+        for (kind, reason, message) in plan.events {
+            self.recorder.record(&reference, kind, reason, message);
+        }
+        if caught_up {
+            if !plan.create.is_empty() || !plan.delete.is_empty() {
+                let uids = plan.delete.iter().map(|pod| pod.metadata.uid.clone());
+                self.expectations.expect(&key, plan.create.len(), uids);
+            }
+            let bodies = plan.create.iter().map(|index| pod::pod(&job, *index));
+            let results =
+                join_all(bodies.map(|body| pods::create_one(&self.api, &self.recorder, &reference, body)))
+                    .await;
+            let mut outcome = Ok(());
+            for error in results.into_iter().filter_map(Result::err) {
+                self.expectations.created(&key);
+                if !error.is_namespace_terminating() {
+                    outcome = Err(error);
+                }
+            }
+            let given_up = |uid: &str| self.expectations.deleted(&key, uid);
+            pods::delete(&self.api, &self.recorder, &reference, &plan.delete, given_up).await?;
+            outcome?;
+        }
+        let wait = plan
+            .again
+            .map(|seconds| Duration::from_secs(seconds.max(1) as u64));
+        Ok(wait.map_or(Next::Wait, Next::After))
+    }
+
+    /// Pods of a Job that is gone must not keep the finalizer that only we remove.
+    async fn release_orphans(&self, key: &Key) -> Result<Next, Error> {
+        for pod in self.pods.store().in_namespace(&key.namespace) {
+            let ours = pod
+                .metadata
+                .controller()
+                .is_some_and(|owner| owner.kind == "Job" && owner.name == key.name);
+            if ours && pod::is_tracked(&pod) {
+                self.release(&pod).await?;
+            }
+        }
+        Ok(Next::Wait)
+    }
+
+    async fn release(&self, pod: &Pod) -> Result<(), Error> {
+        if !pod::is_tracked(pod) {
+            return Ok(());
+        }
+        let patch = json!({"metadata": {
+            "uid": pod.metadata.uid,
+            "$deleteFromPrimitiveList/finalizers": [TRACKING],
+        }});
+        let (namespace, name) = (&pod.metadata.namespace, &pod.metadata.name);
+        match self
+            .api
+            .patch(resources::pods(), namespace, name, "", Patch::Strategic, &patch)
+            .await
+        {
+            Err(error) if !error.is_not_found() && !error.is_conflict() => Err(error),
+            _ => Ok(()),
+        }
+    }
+
+    /// Deletes a finished Job when its time has come.
+    async fn expire(&self, job: &Job, now: Time) -> Result<Next, Error> {
+        let (Some(end), Some(ttl)) = (job.end(), job.spec.ttl_seconds_after_finished) else {
+            return Ok(Next::Wait);
+        };
+        let left = end.last_transition_time.unwrap_or(now).0.saturating_add(ttl) - now.0;
+        if left > 0 {
+            return Ok(Next::After(Duration::from_secs(left as u64)));
+        }
+        let options = json!({"propagationPolicy": "Foreground", "preconditions": {"uid": job.metadata.uid}});
+        self.ttl_api
+            .delete(
+                resources::jobs(),
+                &job.metadata.namespace,
+                &job.metadata.name,
+                &options,
+            )
+            .await?;
+        Ok(Next::Wait)
+    }
+
+    async fn write_status(&self, job: &Job, status: &JobStatus) -> Result<(), Error> {
+        let target = (
+            job.metadata.namespace.as_str(),
+            job.metadata.name.as_str(),
+            job.metadata.uid.as_str(),
+        );
+        self.api
+            .edit(resources::jobs(), target, "status", |object| {
+                let new: Value = json!(status);
+                let changed = object["status"] != new;
+                object["status"] = new;
+                changed
+            })
+            .await?;
+        Ok(())
+    }
+}
+
+/// The new status with the old conditions.
+fn before_counting(job: &Job, status: &JobStatus) -> JobStatus {
+    JobStatus {
+        conditions: job.status.conditions.clone(),
+        completion_time: job.status.completion_time,
+        ..status.clone()
+    }
+}
