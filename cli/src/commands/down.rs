@@ -82,6 +82,8 @@ pub fn stop_node(cluster: &Cluster) -> Vec<String> {
         &cluster.node_name,
         cluster.ranges,
     ));
+    // Volumes in memory: the kubelet makes them again for pods that start again.
+    errors.extend(unmount_below(&[&cluster.dir, &cluster.run_dir()]));
     errors
 }
 

@@ -9,8 +9,9 @@ use crate::container::spec::ImageFacts;
 /// Prefix of such image names.
 pub(super) const SCHEME: &str = "oci-bundle://";
 
-/// The bundle at an absolute path. The runtime takes process, environment, directory and user from its `config.json`;
-/// of that we need only the program, for pods that give `args` without `command`.
+/// The bundle at an absolute path. The runtime takes environment, directory and user from its `config.json`; its
+/// arguments take the place of an image's entry point (the first) and command (the rest), so that a pod's `command` and
+/// `args` mean here what they mean with an image.
 pub(super) fn facts(path: &str) -> Result<ImageFacts, String> {
     let path = Path::new(path);
     if !path.is_absolute() {
@@ -20,14 +21,14 @@ pub(super) fn facts(path: &str) -> Result<ImageFacts, String> {
     let text = std::fs::read(&config).map_err(|error| format!("read {}: {error}", config.display()))?;
     let parsed: serde_json::Value =
         serde_json::from_slice(&text).map_err(|error| format!("parse {}: {error}", config.display()))?;
-    let program = parsed
-        .pointer("/process/args/0")
-        .and_then(serde_json::Value::as_str);
+    let args = parsed.pointer("/process/args").and_then(serde_json::Value::as_array);
+    let args = args.into_iter().flatten().filter_map(serde_json::Value::as_str);
+    let mut args = args.map(str::to_owned);
     Ok(ImageFacts {
         id: format!("{SCHEME}{}", path.display()),
         rootfs: RootfsSource::Bundle(path.to_owned()),
-        entrypoint: program.map(str::to_owned).into_iter().collect(),
-        cmd: Vec::new(),
+        entrypoint: args.next().into_iter().collect(),
+        cmd: args.collect(),
         env: Vec::new(),
         working_dir: String::new(),
         user: String::new(),
