@@ -15,7 +15,9 @@ fn name_rule(kind: &Kind) -> fn(&str) -> names::Complaints {
     match (kind.group.as_ref(), kind.plural.as_ref()) {
         ("", "namespaces") => names::dns1123_label,
         ("", "services") => names::dns1035_label,
-        ("rbac.authorization.k8s.io", _) => names::path_segment,
+        // Named after what they are: an address may contain colons, an APIService ends in the (empty) core group.
+        ("rbac.authorization.k8s.io" | "apiregistration.k8s.io", _)
+        | ("networking.k8s.io", "ipaddresses") => names::path_segment,
         _ => names::dns1123_subdomain,
     }
 }

@@ -121,7 +121,11 @@ impl Server {
         let authorizer = Arc::new(Authorizer::new(Arc::clone(&reader)));
         Ok(Self {
             api: Arc::new(Api {
-                authenticator: Authenticator::with_domain(&config.pki_dir, &config.cluster_domain, Arc::clone(&reader))?,
+                authenticator: Authenticator::with_domain(
+                    &config.pki_dir,
+                    &config.cluster_domain,
+                    Arc::clone(&reader),
+                )?,
                 chain: Chain::new(config, reader, Arc::clone(&authorizer)),
                 authorizer,
                 store,

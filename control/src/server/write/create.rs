@@ -6,6 +6,7 @@ use serde_json::Value;
 
 use super::{decode, expires, metadata};
 use crate::admission::{Operation, Request};
+use crate::kinds;
 use crate::server::body::Body;
 use crate::server::call::Call;
 use crate::server::{encode, respond};
@@ -93,9 +94,11 @@ async fn validate_and_store(
     warnings: &mut Vec<String>,
 ) -> Result<Response<Body>, Failure> {
     let (api, kind) = (&call.api, call.kind());
-    kind.strategy.prepare_create(value);
+    // The UID comes first: a Job selects its pods by it.
     metadata::fill(api, value);
-    let errors = kind.strategy.validate_create(value);
+    kind.strategy.prepare_create(value);
+    let mut errors = kinds::validate_metadata(kind, value);
+    errors.extend(kind.strategy.validate_create(value));
     if !errors.is_empty() {
         return Err(Status::invalid(&kind.group, &kind.kind, name, &errors).into());
     }

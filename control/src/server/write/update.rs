@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::{decode, delete, expires, metadata};
 use crate::admission::{Operation, Request};
+use crate::kinds;
 use crate::object::Object;
 use crate::server::body::Body;
 use crate::server::call::Call;
@@ -140,6 +141,7 @@ async fn validate_and_store(
     let part = edit.subresource.filter(|part| *part != "scale");
     kind.strategy.prepare_update(part, old, new);
     let mut errors = metadata::validate_update(old, new);
+    errors.extend(kinds::validate_metadata(kind, new));
     errors.extend(kind.strategy.validate_update(part, old, new));
     if !errors.is_empty() {
         return Err(Status::invalid(&kind.group, &kind.kind, &call.path.name, &errors).into());
