@@ -17,7 +17,8 @@ use super::answer::{Answer, failure, full, json, whole};
 use super::auth::{Denied, Gate, Identity};
 use super::query::Query;
 use super::route::{NoRoute, Route};
-use super::{Context, PodLookup, Server, ServerConfig, blocking, logs, portforward, stats, streams, tls};
+use super::tls::Tls;
+use super::{Context, PodLookup, Server, ServerConfig, blocking, logs, portforward, stats, streams};
 use crate::Error;
 
 /// Waits for a client that is slow with its TLS handshake or its headers.
@@ -35,7 +36,7 @@ pub async fn serve(
     pods: Arc<dyn PodLookup>,
     client: kube::Client,
 ) -> Result<Server, Error> {
-    let tls = tls::config(&config.tls_cert, &config.tls_key, &config.client_ca)?;
+    let tls = Tls::new(&config.tls_cert, &config.tls_key, &config.client_ca)?;
     let failed = |source| Error::Io {
         what: format!("listening on {}", config.listen),
         source,
@@ -48,11 +49,11 @@ pub async fn serve(
         runtime,
         pods,
     });
-    tokio::spawn(accept(listener, TlsAcceptor::from(Arc::new(tls)), context));
+    tokio::spawn(accept(listener, tls, context));
     Ok(Server { address })
 }
 
-async fn accept(listener: TcpListener, tls: TlsAcceptor, context: Arc<Context>) {
+async fn accept(listener: TcpListener, tls: Tls, context: Arc<Context>) {
     let slots = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         // The semaphore is never closed.
@@ -61,7 +62,7 @@ async fn accept(listener: TcpListener, tls: TlsAcceptor, context: Arc<Context>) 
         };
         match listener.accept().await {
             Ok((stream, peer)) => {
-                let (tls, context) = (tls.clone(), context.clone());
+                let (tls, context) = (tls.acceptor(), context.clone());
                 tokio::spawn(async move {
                     if let Err(error) = connection(stream, &tls, context).await {
                         tracing::debug!(%peer, %error, "connection ends");

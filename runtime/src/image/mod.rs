@@ -3,6 +3,7 @@
 //! - [`reference`]: image names, as Docker's grammar has them; pure.
 //! - [`manifest`]: the JSON documents of an image, and which of several to take; pure.
 //! - [`source`]: where an image comes from (bundle, layout, archives), reduced to verified blobs.
+//! - [`registry`]: the distribution protocol, reduced to the same.
 //! - [`tarball`], [`compression`]: reading untrusted streams in bounded memory.
 //! - [`layer`]: unpacking one layer into a directory for overlayfs.
 //! - [`store`]: the directory itself: locks, temporary directories, the index, publishing and removing.
@@ -16,8 +17,8 @@ mod error;
 mod layer;
 mod limits;
 mod manifest;
-mod pull;
 mod reference;
+mod registry;
 mod source;
 mod store;
 mod tarball;

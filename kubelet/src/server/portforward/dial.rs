@@ -28,39 +28,29 @@ pub(super) struct Dialer {
 impl Dialer {
     /// Connects to `port` on 127.0.0.1, or on ::1 if nobody listens there.
     pub(super) async fn connect(&self, port: u16) -> Result<TcpStream, String> {
-        let failed = |words: String| {
-            format!(
-                "error forwarding port {port} to pod {}, uid {}: {words}",
-                self.pod, self.uid
-            )
+        let v4 = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        let first = match self.dial(AddressFamily::Inet, v4).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => error,
+        };
+        let v6 = SocketAddr::from((Ipv6Addr::LOCALHOST, port));
+        let second = match self.dial(AddressFamily::Inet6, v6).await {
+            Ok(stream) => return Ok(stream),
+            Err(error) => error,
         };
         let place = self
             .netns
             .as_ref()
-            .map_or_else(|| "the host".to_owned(), |path| format!("{}", path.display()));
-        let within = |words: String| {
-            failed(format!(
-                "failed to execute portforward in network namespace \"{place}\": failed to connect to localhost:{port} \
-                 inside namespace: {words}"
-            ))
-        };
-        let v4 = match self
-            .dial(AddressFamily::Inet, SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
-            .await
-        {
-            Ok(stream) => return Ok(stream),
-            Err(error) => error,
-        };
-        match self
-            .dial(
-                AddressFamily::Inet6,
-                SocketAddr::from((Ipv6Addr::LOCALHOST, port)),
-            )
-            .await
-        {
-            Ok(stream) => Ok(stream),
-            Err(v6) => Err(within(format!("IPv4: {v4} IPv6: {v6}"))),
-        }
+            .map_or_else(|| "host".to_owned(), |path| path.display().to_string());
+        Err(format!(
+            "error forwarding port {port} to pod {}, uid {}: failed to execute portforward in network namespace \
+             {place:?}: failed to connect to localhost:{port} inside namespace {place:?}, IPv4: dial tcp4 {v4}: {} \
+             IPv6: dial tcp6 {v6}: {}",
+            self.pod,
+            self.uid,
+            words(&first),
+            words(&second)
+        ))
     }
 
     async fn dial(&self, family: AddressFamily, address: SocketAddr) -> io::Result<TcpStream> {
@@ -90,5 +80,16 @@ impl Dialer {
         receiver
             .await
             .map_err(|_| io::Error::other("the thread in the namespace ended"))?
+    }
+}
+
+/// An error as Go words it, which is what tools look for: `connect: connection refused`.
+fn words(error: &io::Error) -> String {
+    match error.raw_os_error() {
+        Some(number) => format!(
+            "connect: {}",
+            nix::errno::Errno::from_raw(number).desc().to_lowercase()
+        ),
+        None => error.to_string(),
     }
 }

@@ -88,3 +88,21 @@ async fn stats_and_pods() {
     assert_eq!(pods["items"][0]["metadata"]["name"], "pod");
     assert_eq!(host.get("/nothing").await.0, 404);
 }
+
+#[tokio::test]
+async fn renewed_certificates_are_taken_at_once_and_broken_ones_not() {
+    let host = Host::new().await;
+    let path = host.directory.path().join("cert.pem");
+    let certificate = std::fs::read(&path).unwrap();
+    std::fs::write(&path, "broken").unwrap();
+    assert_eq!(host.get("/healthz").await.0, 200);
+    std::fs::write(&path, certificate).unwrap();
+    // Clients of a new authority only.
+    let other = Authority::new();
+    std::fs::write(host.directory.path().join("ca.pem"), other.pem()).unwrap();
+    let stream = host
+        .connect_as(Some((&other, "admin", "system:masters")))
+        .await
+        .unwrap();
+    assert_eq!(request(stream, &format!("{HEALTHZ}\r\n")).await.unwrap().0, 200);
+}

@@ -84,7 +84,10 @@ async fn speak<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(mut clie
         error.starts_with("error forwarding port 81 to pod pod, uid"),
         "{error}"
     );
-    assert!(error.contains("Connection refused"), "{error}");
+    assert!(
+        error.contains("dial tcp4 127.0.0.1:81: connect: connection refused"),
+        "{error}"
+    );
     client.data(3, b" again", true).await;
     let mut rest = Vec::new();
     while let Got::Data(3, data, false) = client.get().await {

@@ -87,6 +87,11 @@ impl Authority {
         }
     }
 
+    /// Its own certificate.
+    pub(super) fn pem(&self) -> &str {
+        &self.pem
+    }
+
     /// Certificate and key, PEM.
     fn sign(&self, user: &str, group: &str, server: bool) -> (String, String) {
         let key = KeyPair::generate().unwrap();

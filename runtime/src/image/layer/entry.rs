@@ -44,7 +44,9 @@ impl Unpacker {
 
     /// Makes one member.
     pub(super) fn member(&mut self, member: &Member, contents: &mut dyn Read) -> Result<(), Error> {
-        self.budget.charge(INODE)?;
+        if !matches!(member.kind, Kind::HardLink(_)) {
+            self.budget.charge(INODE)?;
+        }
         let mut components = path::components(&member.name)?;
         let Some(name) = components.pop() else {
             return self.root(member);

@@ -19,6 +19,7 @@ pub(super) fn read(index: &[u8], files: &mut Files, wanted: Option<&Reference>) 
             Document::Index(entries) => descriptor = choose_platform(&entries)?.clone(),
             Document::Manifest { config, layers } => {
                 return Ok(Resolved {
+                    digest: entry.digest,
                     manifest: bytes,
                     config: document(files, &config)?,
                     layers: layers

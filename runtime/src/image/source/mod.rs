@@ -29,7 +29,9 @@ pub(super) struct Blob {
 /// An image ready to be unpacked.
 #[derive(Debug)]
 pub(super) struct Resolved {
-    /// The manifest's bytes; their digest is the image's digest.
+    /// What names the image in its registry: the digest of its index, or else of its manifest.
+    pub digest: Digest,
+    /// The manifest's bytes.
     pub manifest: Vec<u8>,
     /// The configuration's bytes; their digest is the image id.
     pub config: Vec<u8>,
@@ -93,8 +95,10 @@ fn assemble(config: Vec<u8>, layers: Vec<Blob>, names: Vec<String>) -> Result<Re
         config: descriptor(manifest::CONFIG_TYPE, Digest::of(&config), config.len() as u64),
         layers: layers.iter().map(layer).collect::<Result<_, Error>>()?,
     };
+    let manifest = to_json(&manifest)?;
     Ok(Resolved {
-        manifest: to_json(&manifest)?,
+        digest: Digest::of(&manifest),
+        manifest,
         config,
         layers,
         names,
@@ -116,7 +120,7 @@ pub(super) fn stage(stream: impl std::io::Read, staging: &Path, budget: &Budget)
 }
 
 /// Gives a written file the name of its digest.
-fn keep(written: Hashing<tempfile::NamedTempFile>, staging: &Path) -> Result<Blob, Error> {
+pub(super) fn keep(written: Hashing<tempfile::NamedTempFile>, staging: &Path) -> Result<Blob, Error> {
     let (digest, size, temporary) = written.finish();
     let path = staging.join(digest.hex());
     temporary

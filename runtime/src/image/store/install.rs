@@ -31,11 +31,11 @@ impl ImageStore {
         budget: &Budget,
     ) -> Result<Image, Error> {
         let (_, diff_ids) = manifest::check_config(&resolved.config, resolved.layers.len())?;
-        let manifest_digest = Digest::of(&resolved.manifest);
         for name in names {
-            if name.digest.is_some_and(|digest| digest != manifest_digest) {
+            if name.digest.is_some_and(|digest| digest != resolved.digest) {
                 return Err(Error::Invalid(format!(
-                    "its digest is {manifest_digest}, not that of {name}"
+                    "its digest is {}, not that of {name}",
+                    resolved.digest
                 )));
             }
         }
@@ -134,7 +134,7 @@ impl ImageStore {
         record.layers = unpacked.iter().map(|layer| layer.layer.clone()).collect();
         record.manifests.insert(manifest);
         for name in names {
-            index.name(id, name, manifest);
+            index.name(id, name, resolved.digest);
         }
         index.save(&self.root)?;
         match index.images.get(&id) {

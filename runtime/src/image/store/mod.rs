@@ -21,7 +21,7 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use super::limits::Budget;
-use super::{Digest, Error, Limits, Reference, manifest, pull, source};
+use super::{Digest, Error, Limits, Reference, manifest, registry, source};
 use index::{Index, Record};
 use staging::Lock;
 
@@ -144,11 +144,16 @@ impl ImageStore {
         Ok(())
     }
 
-    /// Fetches an image from its registry. `auth` is user and password from imagePullSecrets.
+    /// Fetches an image from its registry. `auth` is user and password from imagePullSecrets. Blocks until the image
+    /// is unpacked; not to be called on a thread that runs async tasks. Registries on this machine (`localhost`,
+    /// loopback addresses) are spoken to without encryption, all others over TLS.
     pub fn pull(&self, reference: &str, auth: Option<(String, String)>) -> Result<Image, Error> {
         let reference: Reference = reference.parse()?;
-        drop(auth);
-        match pull::pull(&reference.to_string())? {}
+        let staging = self.staging()?;
+        let budget = self.budget()?;
+        let present = |digest| Some(self.blob(digest)).filter(|path| path.exists());
+        let resolved = registry::pull(&reference, auth, staging.path(), &budget, present)?;
+        self.install(&resolved, &[reference], &staging, &budget)
     }
 
     /// The image of a record; `None` if its files have been removed behind our back.
