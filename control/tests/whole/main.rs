@@ -1,6 +1,7 @@
 //! The whole control plane in one process, with hollow nodes: API server, scheduler and controllers do their real
 //! work, and a stand-in for the kubelet says that pods run.
 
+mod batch;
 mod collector;
 mod hollow;
 mod network;
