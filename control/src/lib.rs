@@ -11,6 +11,7 @@ mod config;
 pub mod controllers;
 pub mod kinds;
 pub mod object;
+pub mod pairs;
 pub mod pki;
 mod run;
 pub mod scheduler;

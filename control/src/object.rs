@@ -1,9 +1,10 @@
 //! An object as the API server holds it: serialized JSON plus a little parsed metadata.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use bytes::Bytes;
+
+use crate::pairs::Pairs;
 
 /// A group and a resource, e.g. `apps` and `deployments`; the core group is empty.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -36,9 +37,9 @@ pub struct Object {
     /// Revision of its last change.
     pub resource_version: u64,
     /// Labels, for selectors.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Pairs,
     /// Selectable fields beyond name and namespace, as the kind's strategy names them.
-    pub fields: BTreeMap<String, String>,
+    pub fields: Pairs,
     /// Serialized JSON.
     pub bytes: Bytes,
 }
@@ -50,12 +51,13 @@ impl Object {
         let text = |name: &str| metadata[name].as_str().unwrap_or_default().to_owned();
         let labels = metadata["labels"]
             .as_object()
-            .map_or_else(BTreeMap::new, |labels| {
+            .map(|labels| {
                 labels
                     .iter()
-                    .filter_map(|(key, value)| Some((key.clone(), value.as_str()?.to_owned())))
+                    .filter_map(|(key, value)| Some((key, value.as_str()?)))
                     .collect()
-            });
+            })
+            .unwrap_or_default();
         Self {
             namespace: text("namespace"),
             name: text("name"),
@@ -65,7 +67,7 @@ impl Object {
                 .and_then(|text| text.parse().ok())
                 .unwrap_or(0),
             labels,
-            fields: BTreeMap::new(),
+            fields: Pairs::default(),
             bytes,
         }
     }

@@ -31,7 +31,7 @@ impl Memory {
             labels: labels
                 .map(|(key, value)| (key.clone(), value.as_str().unwrap().to_owned()))
                 .collect(),
-            fields: BTreeMap::new(),
+            fields: crate::pairs::Pairs::default(),
             bytes: value.to_string().into(),
         };
         let key = (resource.clone(), object.namespace.clone(), object.name.clone());

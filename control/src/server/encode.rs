@@ -46,7 +46,7 @@ fn member(out: &mut Vec<u8>, name: &str, value: &Value) {
 /// The object to store.
 pub fn object(kind: &Kind, value: &Value) -> Object {
     let mut object = Object::describe(value, encode(value));
-    object.fields = kind.strategy.selectable_fields(value);
+    object.fields = kind.strategy.selectable_fields(value).into_iter().collect();
     object
 }
 

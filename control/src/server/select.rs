@@ -59,11 +59,11 @@ impl Selection {
 
     /// Whether it selects this object.
     pub fn matches(&self, object: &Object) -> bool {
-        self.labels.matches(&object.labels)
+        self.labels.matches_with(|label| object.labels.get(label))
             && self.fields.matches(|field| match field {
                 "metadata.name" => Some(object.name.as_str()),
                 "metadata.namespace" => Some(object.namespace.as_str()),
-                field => object.fields.get(field).map(String::as_str),
+                field => object.fields.get(field),
             })
     }
 }

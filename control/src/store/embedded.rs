@@ -120,7 +120,7 @@ fn load(disk: &Disk, options: &Options) -> Result<Index, DiskError> {
                 serde_json::from_slice(row.json).map_err(|error| error.to_string())?;
             let mut object = Object::describe(&value, Bytes::copy_from_slice(row.json));
             object.resource_version = row.revision;
-            object.fields = (options.fields)(&resource, &value);
+            object.fields = (options.fields)(&resource, &value).into_iter().collect();
             index
                 .borrow_mut()
                 .load(&resource, row.key.to_owned(), object, row.expires);

@@ -78,7 +78,7 @@ impl Table {
     fn forget_oldest(&mut self) {
         if let Some(event) = self.history.pop_front() {
             self.floor = event.revision;
-            self.history_bytes -= event.object.bytes.len();
+            self.history_bytes -= weight(&event.object);
         }
     }
 
@@ -229,7 +229,7 @@ impl Index {
             if let (Some(at), false) = (change.expires, change.deleted) {
                 self.expiries.insert((at, change.resource, change.key));
             }
-            table.history_bytes += change.object.bytes.len();
+            table.history_bytes += weight(&change.object);
             table.history.push_back(Arc::new(Event {
                 revision,
                 object: change.object,
@@ -331,6 +331,11 @@ impl Table {
         }
         Ok(undo)
     }
+}
+
+/// About the memory that a past state of an object takes.
+fn weight(object: &Object) -> usize {
+    object.bytes.len() + object.labels.size() + object.fields.size() + 400
 }
 
 /// Merges two sequences that are sorted by key and share no key.

@@ -71,17 +71,11 @@ pub fn validate(context: &Context, request: &Request<'_>) -> Result<Vec<String>,
         return Ok(Vec::new());
     };
     let level = |mode: &str| {
-        level(
-            namespace
-                .labels
-                .get(&format!("{PREFIX}{mode}"))
-                .map(String::as_str),
-            mode,
-        )
+        level(namespace.labels.get(&format!("{PREFIX}{mode}")), mode)
     };
     let version = |mode: &str| {
         let label = namespace.labels.get(&format!("{PREFIX}{mode}-version"));
-        label.map_or("latest", String::as_str).to_owned()
+        label.unwrap_or("latest").to_owned()
     };
     if is_pod {
         let problems = evaluate(level("enforce"), pod);

@@ -239,7 +239,7 @@ fn cluster_roles(reader: &dyn Reader) -> HashMap<String, Arc<[Rule]>> {
                 for (other, candidate) in parsed.iter().enumerate() {
                     let selected = selectors
                         .iter()
-                        .any(|selector| selector.matches(&candidate.object.labels));
+                        .any(|selector| selector.matches_with(|label| candidate.object.labels.get(label)));
                     if selected && seen.insert(other) {
                         open.push(other);
                     }

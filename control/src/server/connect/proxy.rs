@@ -53,11 +53,7 @@ pub async fn service(call: &Call, parts: http::request::Parts, body: Body) -> Re
         .get(call.storage(), &key_of(call.namespace(), reference.name))
         .ok_or_else(|| Status::not_found("", "services", reference.name))?;
     let belongs = |object: &crate::object::Object| {
-        object
-            .labels
-            .get("kubernetes.io/service-name")
-            .map(String::as_str)
-            == Some(reference.name)
+        object.labels.get("kubernetes.io/service-name") == Some(reference.name)
     };
     let range = Range {
         filter: Some(&belongs),

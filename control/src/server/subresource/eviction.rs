@@ -108,7 +108,7 @@ fn selecting(
         .into_iter()
         .filter(|budget| {
             Selector::from_label_selector(&budget.value()["spec"]["selector"])
-                .is_ok_and(|selector| selector.matches(&pod.labels))
+                .is_ok_and(|selector| selector.matches_with(|label| pod.labels.get(label)))
         })
         .collect())
 }
