@@ -1,5 +1,6 @@
 //! The archive (OCI image spec: image-layout.md, layer.md, config.md).
 
+use std::fmt::Write as _;
 use std::io::Write;
 
 use anyhow::Context;
@@ -105,8 +106,13 @@ fn gzip(bytes: &[u8]) -> anyhow::Result<Vec<u8>> {
 }
 
 fn digest(bytes: &[u8]) -> String {
-    let hex = |hash: &[u8]| hash.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
-    format!("sha256:{}", hex(&Sha256::digest(bytes)))
+    Sha256::digest(bytes)
+        .iter()
+        .fold("sha256:".to_owned(), |mut text, byte| {
+            // Writing to a String cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 fn descriptor(media_type: &str, bytes: &[u8]) -> Value {

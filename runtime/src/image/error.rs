@@ -55,10 +55,12 @@ impl Error {
             return Self::io(what, source);
         }
         let words = source.to_string();
-        match source.into_inner().map(|inner| inner.downcast::<Self>()) {
-            Some(Ok(ours)) => *ours,
-            _ => Self::Invalid(format!("{what}: {words}")),
+        if let Some(inner) = source.into_inner()
+            && let Ok(ours) = inner.downcast::<Self>()
+        {
+            return *ours;
         }
+        Self::Invalid(format!("{what}: {words}"))
     }
 
     /// Carries this error through an interface that knows only [`io::Error`]; [`Error::stream`] takes it out.

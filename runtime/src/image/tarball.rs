@@ -157,7 +157,7 @@ impl Extensions {
         let name = self.name.unwrap_or_else(|| header.path_bytes().into_owned());
         let link = self
             .link
-            .or_else(|| header.link_name_bytes().map(|link| link.into_owned()));
+            .or_else(|| header.link_name_bytes().map(std::borrow::Cow::into_owned));
         let link = || {
             link.clone()
                 .ok_or_else(|| Error::Invalid("a tar link has no target".to_owned()))

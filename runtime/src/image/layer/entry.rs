@@ -268,7 +268,9 @@ fn attributes(file: &File, member: &Member) -> Result<(), Error> {
             // A file system without them: containerd goes on as well.
             Err(error) if error.raw_os_error() == Some(Errno::ENOTSUP as i32) => {}
             set => {
-                set.map_err(|source| Error::io(format!("setting {name} of {}", member_name(member)), source))?
+                set.map_err(|source| {
+                    Error::io(format!("setting {name} of {}", member_name(member)), source)
+                })?;
             }
         }
     }

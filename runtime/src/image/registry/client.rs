@@ -1,5 +1,6 @@
 //! HTTP towards one registry: authentication, redirects, limits.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use base64::Engine;
@@ -21,13 +22,20 @@ use crate::image::Reference;
 /// Waits for a connection: a registry that is not there is an error soon.
 const CONNECT: Duration = Duration::from_secs(10);
 /// Waits for an answer, and for each further piece of it.
-pub(super) const SILENCE: Duration = Duration::from_secs(60);
+pub(super) const SILENCE: Duration = Duration::from_mins(1);
 /// Redirects of one request; registries send blobs to their storage.
 const REDIRECTS: usize = 5;
 /// Largest answer of a token service, and largest error text that is read.
 const SMALL: usize = 64 << 10;
 /// What we call ourselves.
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("keelson/", env!("CARGO_PKG_VERSION")));
+
+/// A token service's answer.
+#[derive(Deserialize)]
+struct Token {
+    token: Option<String>,
+    access_token: Option<String>,
+}
 
 /// A registry and what it needs to know of us.
 pub(super) struct Registry {
@@ -82,7 +90,7 @@ impl Registry {
         let url = format!("{}/{path}", self.base);
         let answer = self.follow(&url, accept).await?;
         if answer.status() != StatusCode::UNAUTHORIZED || self.authorization.is_some() {
-            return self.check(&url, answer).await;
+            return Self::check(&url, answer);
         }
         let challenges = answer.headers().get_all(WWW_AUTHENTICATE).iter();
         let challenge = challenges
@@ -90,7 +98,7 @@ impl Registry {
             .find_map(Challenge::parse);
         self.authorization = Some(self.authorize(challenge).await?);
         let answer = self.follow(&url, accept).await?;
-        self.check(&url, answer).await
+        Self::check(&url, answer)
     }
 
     /// Sends a request, and again to where it is redirected. Credentials stay with the registry.
@@ -174,11 +182,6 @@ impl Registry {
         if !answer.status().is_success() {
             return Err(denied());
         }
-        #[derive(Deserialize)]
-        struct Token {
-            token: Option<String>,
-            access_token: Option<String>,
-        }
         let body = read_small(answer).await?;
         let token: Token =
             serde_json::from_slice(&body).map_err(|error| format!("token of {realm}: {error}"))?;
@@ -192,7 +195,7 @@ impl Registry {
         Ok(value)
     }
 
-    async fn check(&self, url: &str, answer: Response<Incoming>) -> Result<Response<Incoming>, String> {
+    fn check(url: &str, answer: Response<Incoming>) -> Result<Response<Incoming>, String> {
         match answer.status() {
             status if status.is_success() => Ok(answer),
             StatusCode::NOT_FOUND => Err("not found".to_owned()),
@@ -242,7 +245,8 @@ fn encode(text: &str) -> String {
         if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
             out.push(char::from(byte));
         } else {
-            out.push_str(&format!("%{byte:02X}"));
+            // Writing to a String cannot fail.
+            let _ = write!(out, "%{byte:02X}");
         }
         out
     })

@@ -13,6 +13,9 @@ use crate::image::{ImageStore, Limits};
 
 const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
 
+/// What a registry can get wrong.
+type Lie<'a> = Box<dyn Fn(&Server) + 'a>;
+
 /// What the registry answers to a path.
 #[derive(Clone)]
 struct Page {
@@ -180,14 +183,11 @@ fn store() -> Place {
         keep_free: 0,
     };
     let store = ImageStore::open_with(directory.path(), limits).unwrap();
-    Place {
-        directory: directory,
-        store,
-    }
+    Place { directory, store }
 }
 
-fn secret() -> Option<(String, String)> {
-    Some(("user".to_owned(), "secret".to_owned()))
+fn secret() -> (String, String) {
+    ("user".to_owned(), "secret".to_owned())
 }
 
 fn base() -> Vec<u8> {
@@ -199,14 +199,17 @@ fn by_tag_by_digest_and_through_an_index() {
     let (server, place) = (Server::new(), store());
     let top = Tar::default().file("etc/motd", b"hello").end();
     let manifest = server.image("one", &[&base()]);
-    let image = place.store.pull(&server.reference(":one"), secret()).unwrap();
+    let image = place
+        .store
+        .pull(&server.reference(":one"), Some(secret()))
+        .unwrap();
     assert_eq!(std::fs::read(image.layers[0].join("bin/sh")).unwrap(), b"shell");
     assert_eq!(image.tags, [server.reference(":one")]);
 
     let digest = Digest::of(manifest.to_string().as_bytes());
     server.manifest(&digest.to_string(), MANIFEST_TYPE, &manifest);
     let by_digest = server.reference(&format!("@{digest}"));
-    assert_eq!(place.store.pull(&by_digest, secret()).unwrap().id, image.id);
+    assert_eq!(place.store.pull(&by_digest, Some(secret())).unwrap().id, image.id);
     assert_eq!(place.store.get(&by_digest).unwrap().unwrap().id, image.id);
 
     // The second image shares a layer, which is not fetched again; its blobs are behind redirects.
@@ -225,7 +228,10 @@ fn by_tag_by_digest_and_through_an_index() {
     server.page("/storage", 200, "", &gzip(&top));
     server.page(&blob, 307, "Location: /storage\r\n", b"");
     server.asked.lock().unwrap().clear();
-    let image = place.store.pull(&server.reference(":two"), secret()).unwrap();
+    let image = place
+        .store
+        .pull(&server.reference(":two"), Some(secret()))
+        .unwrap();
     assert_eq!(image.layers.len(), 2);
     assert_eq!(
         image.digests,
@@ -251,9 +257,9 @@ fn refusals_have_words() {
             .to_string()
     };
     assert!(
-        words(":absent", secret()).ends_with(":absent\": not found"),
+        words(":absent", Some(secret())).ends_with(":absent\": not found"),
         "{}",
-        words(":absent", secret())
+        words(":absent", Some(secret()))
     );
     let wrong = Some(("user".to_owned(), "wrong".to_owned()));
     for auth in [None, wrong] {
@@ -289,7 +295,6 @@ fn an_absent_registry_is_known_soon() {
 fn lies_are_refused_and_leave_nothing() {
     let layer = gzip(&base());
     let layer_path = format!("/v2/team/shell/blobs/{}", Digest::of(&layer));
-    type Lie<'a> = Box<dyn Fn(&Server) + 'a>;
     let lies: Vec<(&str, Lie)> = vec![
         (
             "other layer",
@@ -346,7 +351,10 @@ fn lies_are_refused_and_leave_nothing() {
         server.image("one", &[&base()]);
         lie(&server);
         assert!(
-            place.store.pull(&server.reference(":one"), secret()).is_err(),
+            place
+                .store
+                .pull(&server.reference(":one"), Some(secret()))
+                .is_err(),
             "{what}"
         );
         assert!(place.store.list().unwrap().is_empty(), "{what}");
@@ -366,7 +374,7 @@ fn lies_are_refused_and_leave_nothing() {
     assert!(
         place
             .store
-            .pull(&server.reference(&format!("@{asked_for}")), secret())
+            .pull(&server.reference(&format!("@{asked_for}")), Some(secret()))
             .is_err()
     );
 }

@@ -60,11 +60,11 @@ pub(super) fn read(bundle: &Path, staging: &Path, budget: &Budget) -> Result<Res
         .ok_or_else(|| Error::Invalid("config.json names no root".to_owned()))?
         .path;
     let layer = pack(&bundle.join(root), staging, budget)?;
-    let config = to_json(&image_config(config.process.unwrap_or_default(), layer.digest))?;
+    let config = to_json(&image_config(&config.process.unwrap_or_default(), layer.digest))?;
     assemble(config, vec![layer], Vec::new())
 }
 
-fn image_config(process: Process, diff_id: Digest) -> serde_json::Value {
+fn image_config(process: &Process, diff_id: Digest) -> serde_json::Value {
     let host = Platform::host();
     let user = match (process.user.uid, process.user.gid) {
         (0, 0) => String::new(),

@@ -11,6 +11,7 @@ mod docker;
 mod files;
 mod layout;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::digest::Hashing;
@@ -81,7 +82,7 @@ fn assemble(config: Vec<u8>, layers: Vec<Blob>, names: Vec<String>) -> Result<Re
         digest,
         size,
         platform: None,
-        annotations: Default::default(),
+        annotations: BTreeMap::new(),
     };
     let layer = |blob: &Blob| {
         let file =

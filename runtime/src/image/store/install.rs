@@ -128,7 +128,12 @@ impl ImageStore {
                 rename(&staging.path().join(digest.hex()), &target)?;
             }
         }
-        self.synchronize()?;
+        // Then the names in the directories, before the index names them.
+        for directory in [self.blobs(), self.layers()] {
+            fs::File::open(&directory)
+                .and_then(|handle| handle.sync_all())
+                .map_err(|source| Error::path("synchronizing", &directory, source))?;
+        }
         let mut index = Index::load(&self.root)?;
         let record = index.images.entry(id).or_default();
         record.layers = unpacked.iter().map(|layer| layer.layer.clone()).collect();

@@ -5,6 +5,9 @@ use serde_json::{Value, json};
 use super::*;
 use crate::image::fixture::{self, Layout, Tar, archive, gzip};
 
+/// Makes a hostile image.
+type Make<'a> = Box<dyn Fn(&Layout) + 'a>;
+
 struct Place {
     directory: tempfile::TempDir,
     store: ImageStore,
@@ -252,7 +255,6 @@ fn hostile_images_are_refused() {
         let config = layout.blob("", fixture::config(&[&base]).to_string().as_bytes());
         json!({"schemaVersion": 2, "config": config, "layers": [layout.blob("", &base)]})
     };
-    type Make<'a> = Box<dyn Fn(&Layout) + 'a>;
     let cases: Vec<(&str, Make)> = vec![
         ("no image", Box::new(|layout| layout.index(&json!([])))),
         (
@@ -420,4 +422,60 @@ fn others_cannot_walk_in() {
         fs::metadata(&place.store.root).unwrap().permissions().mode() & 0o777,
         0o700
     );
+}
+
+/// A child of the next test: imports and removes until it is killed.
+#[test]
+#[ignore = "run by a_kill_at_any_moment_leaves_a_whole_store"]
+fn child_that_is_killed() {
+    let directory = PathBuf::from(std::env::var_os("KEELSON_IMAGE_TEST").unwrap());
+    let store = ImageStore::open(&directory.join("store")).unwrap();
+    for round in 0.. {
+        store
+            .import(&directory.join("layout"), &format!("image:{}", round % 3))
+            .unwrap();
+        store.remove(&format!("image:{}", round % 3)).unwrap();
+    }
+}
+
+#[test]
+fn a_kill_at_any_moment_leaves_a_whole_store() {
+    let place = Place::new();
+    let layout = place.layout();
+    let many = (0..200)
+        .fold(Tar::default(), |tar, n| tar.file(&format!("d{n}/f"), &[1; 2000]))
+        .end();
+    layout.index(&json!([layout.image(&[&base(), &many, &top()], gzip)]));
+    for round in 0..15u64 {
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args([
+                "--exact",
+                "image::store::tests::child_that_is_killed",
+                "--ignored",
+            ])
+            .env("KEELSON_IMAGE_TEST", place.directory.path())
+            .stdout(std::process::Stdio::null())
+            .spawn()
+            .unwrap();
+        // Anywhere in a cycle of some ten milliseconds, a different place each time.
+        std::thread::sleep(std::time::Duration::from_micros(15_000 + round * 3_571 % 60_000));
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // What is visible is whole, before and after the next process cleans up.
+        for image in place.store.list().unwrap() {
+            assert_eq!(image.layers.len(), 3);
+            assert_eq!(fs::read_dir(&image.layers[1]).unwrap().count(), 200);
+            assert_eq!(fs::read(image.layers[2].join("etc/motd")).unwrap(), b"hello");
+        }
+        let store = ImageStore::open(&place.store.root).unwrap();
+        assert_eq!(fs::read_dir(store.temporary()).unwrap().count(), 0);
+        let needed = if store.list().unwrap().is_empty() {
+            0
+        } else {
+            5 + 3
+        };
+        assert_eq!(place.files().len(), needed, "{:?}", place.files());
+        store.import(&layout.0, "after").unwrap();
+        store.remove("after").unwrap();
+    }
 }
