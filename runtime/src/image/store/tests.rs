@@ -446,7 +446,7 @@ fn a_kill_at_any_moment_leaves_a_whole_store() {
         .fold(Tar::default(), |tar, n| tar.file(&format!("d{n}/f"), &[1; 2000]))
         .end();
     layout.index(&json!([layout.image(&[&base(), &many, &top()], gzip)]));
-    for round in 0..15u64 {
+    for round in 0..8u64 {
         let mut child = std::process::Command::new(std::env::current_exe().unwrap())
             .args([
                 "--exact",
