@@ -3,6 +3,7 @@
 //! `cargo test -p keelson-tests [FILTER]`; `KEELSON_BIN` names the binary, `KUBECTL` the kubectl.
 
 mod context;
+mod controllers;
 mod discovery;
 mod failure;
 mod network;
@@ -44,6 +45,7 @@ fn trials(suite: &Arc<Suite>) -> Vec<Trial> {
         discovery::TESTS,
         objects::TESTS,
         workloads::TESTS,
+        controllers::TESTS,
         network::TESTS,
         streams::TESTS,
         pods::TESTS,

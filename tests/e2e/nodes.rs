@@ -5,7 +5,11 @@ use keelson_tests::eventually;
 
 use crate::context::{Context, PATIENCE, Test, contains};
 
-pub const TESTS: &[Test] = &[("node_tables", tables), ("cordon_taint_drain", out_of_service)];
+pub const TESTS: &[Test] = &[
+    ("node_tables", tables),
+    ("cordon_taint_drain", out_of_service),
+    ("budgets_hold_evictions_up", budgets),
+];
 
 fn name(c: &Context) -> Result<String> {
     c.kubectl
@@ -109,4 +113,47 @@ fn out_of_service(c: &Context) -> Result<()> {
     })?;
     c.kubectl.ok(&["taint", "nodes", &node, "dedicated-"])?;
     c.until("pod/untolerated", "{.status.phase}", "Succeeded")
+}
+
+fn budgets(c: &Context) -> Result<()> {
+    let node = name(c)?;
+    c.kubectl.ok(&[
+        "create",
+        "deployment",
+        "web",
+        "--image=k8s.gcr.io/echoserver:1.4",
+        "--replicas=2",
+    ])?;
+    c.kubectl
+        .ok(&["rollout", "status", "deployment/web", "--timeout=60s"])?;
+    c.kubectl.ok(&[
+        "create",
+        "poddisruptionbudget",
+        "web",
+        "--selector=app=web",
+        "--min-available=2",
+    ])?;
+    c.until(
+        "pdb/web",
+        "{.status.currentHealthy}/{.status.expectedPods}/{.status.disruptionsAllowed}",
+        "2/2/0",
+    )?;
+    let refused = c
+        .kubectl
+        .fails(&["drain", &node, "--ignore-daemonsets", "--force", "--timeout=3s"])?;
+    contains(
+        &refused,
+        &["Cannot evict pod as it would violate the pod's disruption budget."],
+    )?;
+    let running = c
+        .kubectl
+        .ok(&["get", "pods", "-o", "jsonpath={.items[*].status.phase}"])?;
+    ensure!(running == "Running Running", "{running}");
+    c.kubectl.ok(&["delete", "poddisruptionbudget", "web"])?;
+    c.kubectl
+        .ok(&["drain", &node, "--ignore-daemonsets", "--force", "--timeout=60s"])?;
+    c.kubectl.ok(&["uncordon", &node])?;
+    c.kubectl
+        .ok(&["rollout", "status", "deployment/web", "--timeout=60s"])
+        .map(drop)
 }

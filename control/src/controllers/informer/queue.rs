@@ -4,9 +4,11 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::hash::Hash;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::FutureExt;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
@@ -130,19 +132,29 @@ impl<K: Clone + Eq + Hash + Send + 'static> Queue<K> {
     {
         loop {
             let key = self.next().await;
-            match reconcile(key.clone()).await {
-                Ok(next) => {
+            // One object that trips a bug must not end the controller for all others.
+            let failed = match AssertUnwindSafe(reconcile(key.clone())).catch_unwind().await {
+                Ok(Ok(next)) => {
                     self.done(&key, false);
                     if let Next::After(delay) = next {
                         self.add_after(key, delay);
                     }
+                    continue;
                 }
-                Err(error) => {
-                    tracing::debug!(controller = name, ?key, %error, "reconcile failed, will retry");
-                    if let Some(delay) = self.done(&key, true) {
-                        self.add_after(key, delay);
-                    }
+                Ok(Err(error)) => error.to_string(),
+                Err(_) => {
+                    tracing::error!(controller = name, ?key, "reconcile panicked, will retry");
+                    "panic".to_owned()
                 }
+            };
+            tracing::debug!(
+                controller = name,
+                ?key,
+                error = failed,
+                "reconcile failed, will retry"
+            );
+            if let Some(delay) = self.done(&key, true) {
+                self.add_after(key, delay);
             }
         }
     }
@@ -212,5 +224,25 @@ mod tests {
         assert_eq!(queue.next().await, "soon");
         assert_eq!(queue.next().await, "late");
         assert!(start.elapsed() >= Duration::from_millis(40));
+    }
+
+    #[tokio::test]
+    async fn a_panic_is_a_failure() {
+        let queue = Queue::new();
+        let (sender, mut receiver) = tokio::sync::mpsc::unbounded_channel();
+        queue.add("bad");
+        queue.add("good");
+        let worker = tokio::spawn(queue.work("test", move |key| {
+            let sender = sender.clone();
+            async move {
+                sender.send(key).ok();
+                assert!(key != "bad", "a bug");
+                Ok::<_, String>(Next::Wait)
+            }
+        }));
+        for expected in ["bad", "good", "bad"] {
+            assert_eq!(receiver.recv().await, Some(expected));
+        }
+        worker.abort();
     }
 }
