@@ -32,9 +32,9 @@ fn around() -> Surroundings {
     }
 }
 
-fn config_map(data: Value) -> Option<Arc<Object>> {
+fn config_map(data: Value) -> Arc<Object> {
     let map: ConfigMap = serde_json::from_value(json!({"data": data})).unwrap();
-    Some(Arc::new(map.into()))
+    Arc::new(map.into())
 }
 
 fn env_of(container: Value, objects: Objects) -> Result<Vec<(String, String)>, ConfigError> {
@@ -72,7 +72,7 @@ fn values_expand_in_order() {
 fn env_overrides_env_from() {
     let objects = Objects::from([(
         (Kind::ConfigMap, "m".into()),
-        config_map(json!({"K": "map", "L": "l", "a=b": "x"})),
+        Some(config_map(json!({"K": "map", "L": "l", "a=b": "x"}))),
     )]);
     let container = json!({"name": "c",
         "envFrom": [{"prefix": "P_", "configMapRef": {"name": "m"}}, {"configMapRef": {"name": "m"}}],
@@ -99,7 +99,7 @@ fn missing_references_in_upstreams_words() {
             ((Kind::Secret, "m".into()), None),
         ])
     };
-    let empty = || Objects::from([((Kind::ConfigMap, "m".into()), config_map(json!({})))]);
+    let empty = || Objects::from([((Kind::ConfigMap, "m".into()), Some(config_map(json!({}))))]);
     let error = |container, objects| env_of(container, objects).unwrap_err().to_string();
     assert_eq!(
         error(keyed("configMapKeyRef", false), none()),
@@ -262,7 +262,7 @@ fn built(container: Value) -> Result<keelson_runtime::node::ContainerSpec, Confi
         env: vec![("A".into(), "pod".into())],
         hostname: "p",
         confinement: confinement(&pod, container, "100", Path::new("/seccomp"))?,
-        resources: Default::default(),
+        resources: keelson_runtime::node::Resources::default(),
         volumes: &BTreeMap::from([("v".to_owned(), PathBuf::from("/host/v"))]),
         read_only_volumes: &BTreeSet::from(["v".to_owned()]),
         files: vec![("/kl/hosts".into(), "/etc/hosts".into())],

@@ -117,6 +117,7 @@ fn host_ports(spec: &PodSpec) -> Vec<HostPort> {
 }
 
 #[cfg(test)]
+#[allow(clippy::needless_pass_by_value)] // json!() literals are handed over whole
 mod tests {
     use serde_json::json;
 

@@ -66,7 +66,7 @@ impl Hook {
             return Ok(());
         }
         if let Some(http) = &self.handler.http_get {
-            let target = Target::http(http, &self.container, self.pod_ip).map_err(|e| e.to_string())?;
+            let target = Target::http(http, &self.container, self.pod_ip)?;
             let request = probe::http::get(&target);
             return match tokio::time::timeout(HTTP_TIMEOUT, request).await {
                 Ok(Ok(_)) => Ok(()),

@@ -382,7 +382,10 @@ fn sigkill_at_the_deadline_or_when_a_later_deletion_asks_for_less() {
     let kill = Action::ForceKill {
         container: "a".into(),
     };
-    assert_eq!(plan(&pod, &state, later(now, 30)).actions, [kill.clone()]);
+    assert_eq!(
+        plan(&pod, &state, later(now, 30)).actions,
+        std::slice::from_ref(&kill)
+    );
     state.stop_deadline = Some(now.mono + Duration::from_secs(1));
     assert_eq!(plan(&pod, &state, later(now, 1)).actions, [kill]);
 }
