@@ -157,6 +157,7 @@ macro_rules! wire_enum {
         $($(#[$variant_meta:meta])* $variant:ident = $tag:literal { $($(#[$field_meta:meta])* $field:ident: $kind:ty,)* })*
     }) => {
         $(#[$meta])*
+        #[allow(clippy::large_enum_variant)] // messages are made, sent and dropped one at a time
         pub enum $name { $($(#[$variant_meta])* $variant { $($(#[$field_meta])* $field: $kind,)* },)* }
         impl $crate::wire::Wire for $name {
             fn put(&self, out: &mut Vec<u8>) {

@@ -74,6 +74,7 @@ fn component(path: &[u8], from: usize) -> Option<(usize, usize)> {
 }
 
 /// Outcome of one walk along a path.
+#[allow(clippy::large_enum_variant)] // lives on the stack for a moment; boxing would allocate
 enum Walk {
     Found(OwnedFd),
     /// A dangling symlink was met: go on with this path.

@@ -88,12 +88,11 @@ fn set_up(
     for (index, (path, target)) in container.links.iter().enumerate() {
         make_link(root, path, target).map_err(at(Step::Link, index))?;
     }
-    let slave = match container.process.terminal {
-        true => Some(
-            terminal::make(root, channel, container.process.uid, container.process.size)
-                .map_err(at(Step::Console, 0))?,
-        ),
-        false => None,
+    let slave = if container.process.terminal {
+        let made = terminal::make(root, channel, container.process.uid, container.process.size);
+        Some(made.map_err(at(Step::Console, 0))?)
+    } else {
+        None
     };
     if let Some(slave) = slave.as_ref().filter(|_| container.console) {
         terminal::bind_console(root, slave.as_fd()).map_err(at(Step::Console, 1))?;
@@ -256,19 +255,18 @@ fn hide_one(
         let cover = sys::open_tree(null, false)?;
         return sys::move_mount(cover.as_fd(), target.as_fd());
     }
-    let cover = match first_directory {
-        Some(first) => sys::open_tree(first.as_fd(), false)?,
-        None => {
-            let fs = MountFs::open(c"tmpfs")?;
-            fs.set(c"size", Some(c"0"))?;
-            fs.set(c"nr_inodes", Some(c"1"))?;
-            fs.set(c"ro", None)?;
-            let set = Attributes::READ_ONLY | Attributes::NO_SUID | Attributes::NO_DEV | Attributes::NO_EXEC;
-            fs.mount(Attributes {
-                set,
-                ..Attributes::default()
-            })?
-        }
+    let cover = if let Some(first) = first_directory {
+        sys::open_tree(first.as_fd(), false)?
+    } else {
+        let fs = MountFs::open(c"tmpfs")?;
+        fs.set(c"size", Some(c"0"))?;
+        fs.set(c"nr_inodes", Some(c"1"))?;
+        fs.set(c"ro", None)?;
+        let set = Attributes::READ_ONLY | Attributes::NO_SUID | Attributes::NO_DEV | Attributes::NO_EXEC;
+        fs.mount(Attributes {
+            set,
+            ..Attributes::default()
+        })?
     };
     sys::move_mount(cover.as_fd(), target.as_fd())?;
     first_directory.get_or_insert(cover);

@@ -22,6 +22,7 @@ pub struct SpawnError {
 }
 
 impl SpawnError {
+    #[allow(clippy::needless_pass_by_value)] // nearly every caller has just formatted it
     pub(super) fn new(what: String, errno: Errno) -> Self {
         Self {
             message: format!("{what}: {errno}"),
@@ -193,6 +194,7 @@ fn open_cgroup(path: Option<&str>) -> Result<Option<OwnedFd>, SpawnError> {
 /// gate opens. `rootfs` is a detached mount of the root filesystem.
 ///
 /// Call from a single-threaded process only (see [`sys::clone_process`]).
+#[allow(clippy::needless_pass_by_value)] // closed when the child has them
 pub fn spawn_container(
     plan: &Plan,
     rootfs: OwnedFd,
@@ -224,6 +226,7 @@ pub fn spawn_container(
 /// Clones a process into the namespaces of the one behind `init`, and into `cgroup`. It execs at once.
 ///
 /// Call from a single-threaded process only (see [`sys::clone_process`]).
+#[allow(clippy::needless_pass_by_value)] // closed when the child has them
 pub fn spawn_session(
     process: &Process,
     init: BorrowedFd<'_>,
@@ -239,7 +242,8 @@ pub fn spawn_session(
         cgroup: cgroup.as_ref().map(AsFd::as_fd),
     };
     let child = sys::clone_process(&request, || {
-        session::run(&prepared, init, theirs.as_fd(), streams.as_ref())
+        sys::close_in_child(ours.as_fd());
+        session::run(&prepared, init, theirs.as_fd(), streams.as_ref());
     })
     .map_err(|errno| SpawnError::new("cloning the process".to_owned(), errno))?;
     Ok(Launched {

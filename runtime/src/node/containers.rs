@@ -304,6 +304,9 @@ pub(crate) fn signal_number(name: &str) -> Result<i32, Error> {
     Ok(signal as i32)
 }
 
+/// SIGKILL ends everything at once but a process stuck in the kernel.
+const STUCK: Duration = Duration::from_secs(30);
+
 pub(super) fn stop(inner: &Inner, id: &str, grace: Duration) -> Result<ContainerState, Error> {
     let container = stored(inner, id)?;
     let number = container
@@ -311,7 +314,7 @@ pub(super) fn stop(inner: &Inner, id: &str, grace: Duration) -> Result<Container
         .stop_signal
         .as_deref()
         .map_or(Ok(libc::SIGTERM), signal_number)?;
-    let mut events = Events::new(&inner.layout.exits())?;
+    let mut events = Events::new(&inner.layout)?;
     let now = get(inner, id)?;
     if now.phase == Phase::Running && !grace.is_zero() {
         signal(inner, id, number)?;
@@ -320,8 +323,6 @@ pub(super) fn stop(inner: &Inner, id: &str, grace: Duration) -> Result<Container
         }
     }
     kill(inner, id)?;
-    /// SIGKILL ends everything at once but a process stuck in the kernel.
-    const STUCK: Duration = Duration::from_secs(30);
     wait_ended(inner, id, &mut events, STUCK)?;
     get(inner, id)
 }

@@ -29,6 +29,7 @@ pub(super) struct Inner {
 
 impl NodeRuntime {
     /// Opens (and creates) the state directories and adopts what already runs.
+    #[allow(clippy::needless_pass_by_value)] // the seam that callers know
     pub fn open(config: NodeConfig) -> Result<Self, Error> {
         let valid = !config.cgroup_root.is_empty()
             && !config.cgroup_root.starts_with('/')
@@ -171,7 +172,7 @@ impl NodeRuntime {
 
     /// Subscribes to events of all containers, those of adopted ones included.
     pub fn events(&self) -> Result<Events, Error> {
-        Events::new(&self.inner.layout.exits())
+        Events::new(&self.inner.layout)
     }
 
     /// Removes every sandbox, container, mount, cgroup and file of this runtime (`keelson reset`). Goes on after an

@@ -21,7 +21,7 @@ static MEMORY_FILE: OnceLock<OwnedFd> = OnceLock::new();
 
 /// How long a shim may take over a request. It answers in milliseconds; only one that is stuck in the kernel (a mount
 /// source on a dead network file system) takes longer, and must not block the kubelet for ever.
-const PATIENCE: Duration = Duration::from_secs(120);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The sealed memory file of the shim program.
 pub(crate) fn program() -> Result<BorrowedFd<'static>, Error> {
@@ -76,12 +76,9 @@ pub(super) fn start(plan: &SandboxPlan, lock: OwnedFd) -> Result<(), Error> {
 
 /// Process id of the living shim of a pod directory.
 pub(super) fn alive(pod: &Path) -> Option<i32> {
-    // A record lock: it goes with its process, and cannot be inherited.
-    let file = File::options()
-        .read(true)
-        .write(true)
-        .open(pod.join("shim.lock"))
-        .ok()?;
+    // A record lock: it goes with its process, and cannot be inherited. Opened for reading only: the end of a writer is
+    // how `Events` notices the end of the shim.
+    let file = File::open(pod.join("shim.lock")).ok()?;
     sys::lock_holder(file.as_fd()).ok()?
 }
 

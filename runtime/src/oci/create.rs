@@ -212,7 +212,7 @@ fn limits(resources: &LinuxResources) -> Resources {
             .memory()
             .as_ref()
             .and_then(oci_spec::runtime::LinuxMemory::limit),
-        pids_limit: resources.pids().as_ref().map(|pids| pids.limit()),
+        pids_limit: resources.pids().as_ref().map(oci_spec::runtime::LinuxPids::limit),
         ..Resources::default()
     }
 }

@@ -98,6 +98,6 @@ fn id(text: &str) -> Result<u32, Error> {
     let number = text
         .parse::<u32>()
         .ok()
-        .filter(|n| digits && *n <= i32::MAX as u32);
+        .filter(|n| digits && i32::try_from(*n).is_ok());
     number.ok_or_else(|| Error::Invalid(format!("invalid user or group id {text:?}")))
 }

@@ -86,7 +86,9 @@ pub(super) fn list(global: &Global, args: &ListArgs) -> Result<(), Error> {
     // One that goes while we look is not there any more, and one half made not yet.
     let containers: Vec<Container> = ids.iter().filter_map(|id| find(global, id).ok()).collect();
     if args.quiet {
-        containers.iter().for_each(|c| println!("{}", c.stored.id));
+        for container in &containers {
+            println!("{}", container.stored.id);
+        }
     } else if args.format == Format::Json {
         print(&json!(containers.iter().map(describe).collect::<Vec<_>>()));
     } else {
@@ -109,7 +111,7 @@ pub(super) fn list(global: &Global, args: &ListArgs) -> Result<(), Error> {
 }
 
 /// OCI `features.md`.
-pub(super) fn features() -> Result<(), Error> {
+pub(super) fn features() {
     let capabilities: Vec<String> = CAPABILITY_NAMES
         .iter()
         .map(|name| format!("CAP_{name}"))
@@ -136,5 +138,4 @@ pub(super) fn features() -> Result<(), Error> {
             "selinux": { "enabled": false },
         },
     }));
-    Ok(())
 }

@@ -105,6 +105,9 @@ fn run(arguments: Arguments) -> Result<(), Error> {
         Command::Ps(args) => inspect::ps(&global, &args),
         Command::List(args) => inspect::list(&global, &args),
         Command::Spec { bundle } => template::write(bundle.as_deref()),
-        Command::Features => inspect::features(),
+        Command::Features => {
+            inspect::features();
+            Ok(())
+        }
     }
 }

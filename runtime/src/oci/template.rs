@@ -13,7 +13,7 @@ pub(super) fn write(directory: Option<&Path>) -> Result<(), Error> {
     let path = directory.unwrap_or(Path::new(".")).join("config.json");
     let caps = ["CAP_AUDIT_WRITE", "CAP_KILL", "CAP_NET_BIND_SERVICE"];
     let config = json!({
-        "ociVersion": "1.2.0",
+        "ociVersion": "1.0.2",
         "process": {
             "terminal": true,
             "user": { "uid": 0, "gid": 0 },

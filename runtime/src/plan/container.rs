@@ -95,13 +95,7 @@ pub fn container(spec: &ContainerSpec, context: Context<'_>) -> Result<Plan, Pla
         cgroup: context.cgroup,
         mounts,
         devices,
-        links: match own_dev {
-            true => defaults::LINKS
-                .iter()
-                .map(|(path, target)| ((*path).to_owned(), (*target).to_owned()))
-                .collect(),
-            false => Vec::new(),
-        },
+        links: if own_dev { links() } else { Vec::new() },
         masked: if masks {
             owned(defaults::MASKED)
         } else {
@@ -143,6 +137,14 @@ pub fn container(spec: &ContainerSpec, context: Context<'_>) -> Result<Plan, Pla
             size: None,
         },
     })
+}
+
+/// The default symlinks in `/dev`.
+fn links() -> Vec<(String, String)> {
+    defaults::LINKS
+        .iter()
+        .map(|(path, target)| ((*path).to_owned(), (*target).to_owned()))
+        .collect()
 }
 
 /// Later entries win; defaults only fill gaps.

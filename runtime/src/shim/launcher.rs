@@ -57,9 +57,10 @@ pub fn report(log: Option<&str>, json: bool, message: &str) {
     let Some(path) = log else { return };
     let time = lines::rfc3339(lines::now());
     let quoted = quote(message);
-    let line = match json {
-        true => format!("{{\"level\":\"error\",\"msg\":{quoted},\"time\":\"{time}\"}}\n"),
-        false => format!("time=\"{time}\" level=error msg={quoted}\n"),
+    let line = if json {
+        format!("{{\"level\":\"error\",\"msg\":{quoted},\"time\":\"{time}\"}}\n")
+    } else {
+        format!("time=\"{time}\" level=error msg={quoted}\n")
     };
     if let Ok(mut file) = File::options().append(true).create(true).open(path) {
         let _ = file.write_all(line.as_bytes());
@@ -72,7 +73,7 @@ fn quote(text: &str) -> String {
     for c in text.chars() {
         match c {
             '"' | '\\' => out.extend(['\\', c]),
-            c if c.is_control() => out.push_str(&format!("\\u{:04x}", c as u32)),
+            c if c.is_control() => out.extend(format!("\\u{:04x}", c as u32).chars()),
             c => out.push(c),
         }
     }
@@ -125,10 +126,11 @@ fn clean_up(request: &LaunchRequest) {
 }
 
 fn launch(request: &LaunchRequest) -> Result<i32, SpawnError> {
-    let signals = match request.detach {
-        true => None,
+    let signals = if request.detach {
+        None
+    } else {
         // Before the process is there: no signal may be lost between.
-        false => Some(sys::all_signals_fd().map_err(failed("blocking signals"))?),
+        Some(sys::all_signals_fd().map_err(failed("blocking signals"))?)
     };
     let (launched, process) = start(request)?;
     let Launched { child, channel } = launched;
@@ -161,13 +163,12 @@ fn launch(request: &LaunchRequest) -> Result<i32, SpawnError> {
 fn start(request: &LaunchRequest) -> Result<(Launched, &Process), SpawnError> {
     if let Some(plan) = &request.plan {
         let rootfs = open_rootfs(&request.rootfs)?;
-        let gate = match request.run {
-            true => Gate::Open,
-            false => {
-                let state = File::open(&request.state)
-                    .map_err(|e| failed("opening the state directory")(e.into()))?;
-                Gate::Fifo(OwnedFd::from(state))
-            }
+        let gate = if request.run {
+            Gate::Open
+        } else {
+            let state =
+                File::open(&request.state).map_err(|e| failed("opening the state directory")(e.into()))?;
+            Gate::Fifo(OwnedFd::from(state))
         };
         return Ok((spawn_container(plan, rootfs, None, gate)?, &plan.process));
     }

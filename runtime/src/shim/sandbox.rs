@@ -48,9 +48,10 @@ pub(super) fn set_up(plan: &SandboxPlan) -> Result<Server, String> {
             .map_err(|e| format!("setting sysctl {file}={value}: {e}"))?;
     }
     let directory = CString::new(plan.directory.as_str()).map_err(|_| "NUL in a path".to_owned())?;
-    let init = match wanted(libc::CLONE_NEWPID) {
-        true => Some(init::start(&directory).map_err(failed("starting the pod's init"))?),
-        false => None,
+    let init = if wanted(libc::CLONE_NEWPID) {
+        Some(init::start(&directory).map_err(failed("starting the pod's init"))?)
+    } else {
+        None
     };
     for (kind, path) in &plan.pins {
         let Some((_, name)) = FILES.iter().find(|(k, _)| *k as u64 == *kind) else {

@@ -66,9 +66,10 @@ pub fn clone_process(request: &CloneRequest<'_>, child: impl FnOnce()) -> SysRes
         exit_now(127);
     }
     // SAFETY: the kernel stored a fresh descriptor in `pidfd`, owned by nobody else.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
     Ok(Child {
         pid: pid as i32,
-        pidfd: unsafe { OwnedFd::from_raw_fd(pidfd) },
+        pidfd,
     })
 }
 

@@ -92,9 +92,11 @@ pub fn receive_with_fds(
         while !header.is_null() {
             if (*header).cmsg_level == libc::SOL_SOCKET && (*header).cmsg_type == libc::SCM_RIGHTS {
                 let bytes = (*header).cmsg_len - libc::CMSG_LEN(0) as usize;
-                let data = libc::CMSG_DATA(header).cast::<libc::c_int>();
+                let data = libc::CMSG_DATA(header);
                 for index in 0..bytes / size_of::<libc::c_int>() {
-                    fds.push(OwnedFd::from_raw_fd(data.add(index).read_unaligned()));
+                    let mut raw = [0; size_of::<libc::c_int>()];
+                    std::ptr::copy_nonoverlapping(data.add(index * raw.len()), raw.as_mut_ptr(), raw.len());
+                    fds.push(OwnedFd::from_raw_fd(libc::c_int::from_ne_bytes(raw)));
                 }
             }
             header = libc::CMSG_NXTHDR(&raw const message, header);

@@ -55,6 +55,7 @@ fn a_killed_shim_is_noticed_and_cleaned_up_after() {
     let spec = node.container(&["sleep", "1000"]);
     node.runtime.create_container("pod", &spec).unwrap();
     let pid = node.runtime.start_container(&spec.id).unwrap().pid.unwrap();
+    let mut events = node.runtime.events().unwrap();
     let shim = shim_pid(&node, "pod");
     let handle = sys::pidfd_open(shim).unwrap();
     sys::kill_pid(shim, 9).unwrap();
@@ -63,6 +64,8 @@ fn a_killed_shim_is_noticed_and_cleaned_up_after() {
         node.runtime.container(&spec.id).unwrap().unwrap().phase,
         Phase::Unknown
     );
+    assert!(sys::poll_readable(events.fd(), 5000).unwrap());
+    assert_eq!(events.try_next().unwrap(), Some(Event::Exited(spec.id.clone())));
     assert!(!node.runtime.sandbox("pod").unwrap().unwrap().ready);
     // The same sandbox can be made again; what was in it is lost, and gone.
     assert!(node.runtime.create_sandbox(&node.sandbox("pod")).unwrap().ready);

@@ -200,11 +200,7 @@ fn aborted_sessions_leave_nothing() {
     };
     running(&node, &spec);
     let shim_fds = || {
-        let lock = File::options()
-            .read(true)
-            .write(true)
-            .open(node.config.run_dir.join("pods/pod/shim.lock"))
-            .unwrap();
+        let lock = File::open(node.config.run_dir.join("pods/pod/shim.lock")).unwrap();
         let pid = keelson_runtime::sys::lock_holder(std::os::fd::AsFd::as_fd(&lock))
             .unwrap()
             .unwrap();

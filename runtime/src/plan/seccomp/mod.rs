@@ -63,7 +63,9 @@ pub fn default_filter(capabilities: u64) -> Result<Vec<u64>, SeccompError> {
             rules.insert(number, Vec::new()); // no conditions: always
         }
     };
-    default::ALLOWED.iter().for_each(|name| allow(name));
+    for name in default::ALLOWED {
+        allow(name);
+    }
     for (capability, names) in default::WITH_CAPABILITY {
         if capabilities & (1 << capability) != 0 {
             names.iter().for_each(|name| allow(name));

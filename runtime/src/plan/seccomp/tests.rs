@@ -22,7 +22,9 @@ fn run_number(program: &[u64], number: u32, args: [u64; 6]) -> u32 {
         .to_le_bytes(),
     );
     data.extend(0u64.to_le_bytes());
-    args.iter().for_each(|a| data.extend(a.to_le_bytes()));
+    for argument in args {
+        data.extend(argument.to_le_bytes());
+    }
     let (mut pc, mut acc) = (0usize, 0u32);
     loop {
         let b = program[pc].to_le_bytes();
