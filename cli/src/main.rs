@@ -15,8 +15,14 @@ use std::process::ExitCode;
 
 use args::{Arguments, Command};
 use clap::Parser;
+use keelson_runtime::oci::oci_main;
 
 fn main() -> ExitCode {
+    // The OCI command line has its own parser, and starts without tokio or logging.
+    let mut arguments = std::env::args_os().skip(1);
+    if arguments.next().is_some_and(|first| first == "runtime") {
+        return ExitCode::from(u8::try_from(oci_main(arguments)).unwrap_or(u8::MAX));
+    }
     let result = match Arguments::parse().command {
         Command::Up(args) => commands::up::run(&args),
         Command::Down(args) => commands::down::down(&args),
@@ -26,7 +32,7 @@ fn main() -> ExitCode {
         Command::Control(args) => commands::daemon::control(&args),
         Command::Kubelet(args) => commands::daemon::kubelet(&args),
         Command::Netd(args) => commands::daemon::netd(&args),
-        Command::Runtime(_) => Err(anyhow::anyhow!("the OCI command line is not there yet")),
+        Command::Runtime(_) => unreachable!("handled above"),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -210,7 +210,7 @@ fn hairpin(c: &Context) -> Result<()> {
     c.apply(
         "apiVersion: v1\nkind: Pod\nmetadata: {name: self, labels: {app: self}}\nspec:\n  terminationGracePeriodSeconds: 1\n  containers:\n  \
          - {name: server, image: 'k8s.gcr.io/echoserver:1.4'}\n  - {name: client, image: 'busybox:1.36', command: [sleep, '3600']}\n---\n\
-         apiVersion: v1\nkind: Service\nmetadata: {name: self}\nspec: {selector: {app: self}, ports: [{port: 80, targetPort: 8080}]}\n",
+         apiVersion: v1\nkind: Service\nmetadata: {name: mirror}\nspec: {selector: {app: self}, ports: [{port: 80, targetPort: 8080}]}\n",
     )?;
     c.ready("self")?;
     eventually(PATIENCE, || {
@@ -222,7 +222,7 @@ fn hairpin(c: &Context) -> Result<()> {
             "--",
             "wget",
             "-qO-",
-            "http://self/",
+            "http://mirror/",
         ])?;
         contains(&text, &["Hostname: self"])
     })
