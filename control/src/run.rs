@@ -30,7 +30,8 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         &Options::new(server::selectable_fields),
     )?);
     let server = Server::new(&config, store)?;
-    server.bootstrap(bootstrap::objects(&config)).await?;
+    let objects = bootstrap::objects(&config);
+    server.bootstrap(objects.clone()).await?;
     server.ready("bootstrap");
     let stop = watch::Sender::new(false);
     let stopped = || {
@@ -63,7 +64,13 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         stop.send_replace(true);
         server.stop();
     };
-    tokio::join!(serve, controllers, scheduler, end);
+    let keep = async {
+        tokio::select! {
+            () = server.keep_kubernetes_service(objects) => {}
+            () = stopped() => {}
+        }
+    };
+    tokio::join!(serve, controllers, scheduler, keep, end);
     Ok(())
 }
 

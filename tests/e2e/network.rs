@@ -12,6 +12,7 @@ pub const TESTS: &[Test] = &[
     ("service_reached_every_way", every_way),
     ("service_without_endpoints_refuses", refuses),
     ("service_balances", balances),
+    ("kubernetes_service_comes_back", kubernetes_service),
     ("dns", dns),
     ("udp_service", udp),
     ("pod_reaches_itself_through_its_service", hairpin),
@@ -185,6 +186,17 @@ fn dns(c: &Context) -> Result<()> {
             "ndots:5",
         ],
     )
+}
+
+fn kubernetes_service(c: &Context) -> Result<()> {
+    let default = c.kubectl.namespace("default");
+    let ip = default.ok(&["get", "service", "kubernetes", "-o", "jsonpath={.spec.clusterIP}"])?;
+    default.ok(&["delete", "service", "kubernetes"])?;
+    eventually(PATIENCE, || {
+        let now = default.ok(&["get", "service", "kubernetes", "-o", "jsonpath={.spec.clusterIP}"])?;
+        ensure!(now == ip, "{now}");
+        Ok(())
+    })
 }
 
 fn udp(c: &Context) -> Result<()> {

@@ -1,5 +1,7 @@
 //! Creating what every cluster has, through the handlers like any client, before anybody else is served.
 
+use std::sync::Arc;
+
 use http::header::CONTENT_TYPE;
 use http::{HeaderValue, Method, Request};
 use http_body_util::BodyExt;
@@ -10,6 +12,7 @@ use super::registry::api_version;
 use super::{Server, body};
 use crate::Error;
 use crate::auth::UserInfo;
+use crate::object::GroupResource;
 use crate::store::key_of;
 
 /// Objects that follow the configuration: they are replaced when they differ.
@@ -27,6 +30,25 @@ impl Server {
             futures::future::try_join_all(work).await?;
         }
         Ok(())
+    }
+
+    /// Brings the `kubernetes` Service and its endpoints back whenever somebody deletes it, as upstream's API server
+    /// does. Runs until the store is closed.
+    pub async fn keep_kubernetes_service(&self, objects: Vec<Value>) {
+        let ours = |object: &Value| {
+            let meta = &object["metadata"];
+            meta["namespace"] == "default" && meta["name"] == "kubernetes"
+        };
+        let objects: Vec<_> = objects.into_iter().filter(ours).collect();
+        let services = Arc::new(GroupResource::new("", "services"));
+        let mut changes = self.api.store.subscribe(&services);
+        while changes.changed().await.is_ok() {
+            if self.api.store.get(&services, &key_of("default", "kubernetes")).is_none()
+                && let Err(error) = self.bootstrap(objects.clone()).await
+            {
+                tracing::warn!(%error, "the kubernetes Service was deleted and cannot be made again");
+            }
+        }
     }
 
     async fn ensure(&self, object: &Value) -> Result<(), Error> {

@@ -82,14 +82,11 @@ pub fn files(cluster: &Cluster) -> Result<()> {
 /// Ranges are chosen under a machine-wide lock and registered before it is released, so that two clusters that start
 /// at once do not take the same.
 fn choose_ranges(dir: &Path) -> Result<Ranges> {
-    let lock = std::fs::File::options()
-        .create(true)
-        .append(true)
-        .open("/run/keelson.lock")
-        .context("opening /run/keelson.lock")?;
-    let _lock = nix::fcntl::Flock::lock(lock, nix::fcntl::FlockArg::LockExclusive)
+    // The directory itself is locked, so that no lock file is left behind.
+    let run = std::fs::File::open("/run").context("opening /run")?;
+    let _lock = nix::fcntl::Flock::lock(run, nix::fcntl::FlockArg::LockExclusive)
         .map_err(|(_, errno)| errno)
-        .context("locking /run/keelson.lock")?;
+        .context("locking /run")?;
     let id = id_of(dir);
     let Some(ranges) = Ranges::choose(Path::new("/run"), &id) else {
         bail!(
