@@ -14,6 +14,8 @@ use keelson_runtime::image::ImageStore;
 use keelson_runtime::node::NodeRuntime;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use tokio::sync::watch;
+use tower::BoxError;
+use tower::util::MapFutureLayer;
 
 use crate::cache::{ObjectCache, ServiceCache};
 use crate::event::Recorder;
@@ -151,7 +153,20 @@ async fn client(path: &Path) -> Result<kube::Client, Error> {
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await
         .map_err(|e| wrong(&e))?;
-    Ok(kube::Client::try_from(config)?)
+    let timely = MapFutureLayer::new(|answer| within(answer));
+    Ok(kube::client::ClientBuilder::try_from(config)?
+        .with_layer(&timely)
+        .build())
+}
+
+/// An answer, or an error if none begins in time: a server that hangs, or a network that swallows packets, must not
+/// hold up a worker for ever. Watches are not cut short: their answer begins at once.
+async fn within<T>(answer: impl Future<Output = Result<T, BoxError>>) -> Result<T, BoxError> {
+    const PATIENCE: Duration = Duration::from_secs(30);
+    match tokio::time::timeout(PATIENCE, answer).await {
+        Ok(answer) => answer,
+        Err(elapsed) => Err(elapsed.into()),
+    }
 }
 
 fn server_config(config: &Config) -> ServerConfig {

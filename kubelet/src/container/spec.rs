@@ -97,7 +97,11 @@ pub fn build(parts: Parts<'_>) -> Result<ContainerSpec, ConfigError> {
             container.termination_message_policy.clone(),
         ),
     ];
-    let c = parts.confinement;
+    let mut c = parts.confinement;
+    if bundle {
+        // The bundle's own user, with its groups, is the default.
+        c.user.image_user.clear();
+    }
     Ok(ContainerSpec {
         id: parts.id,
         name: container.name.clone(),

@@ -22,6 +22,8 @@ const FULL_STATUS: Duration = Duration::from_mins(5);
 /// Time between attempts while the API or netd is not there yet: both start together with us, within a second, and
 /// neither can announce itself before it is reachable.
 const STARTING: Duration = Duration::from_millis(100);
+/// How long netd is given to say that it is well.
+const NETD: Duration = Duration::from_secs(5);
 /// How long after the start a node that is not ready yet says nothing about it.
 const SETTLING: Duration = Duration::from_secs(3);
 /// How long start-up is given before attempts become rarer.
@@ -186,7 +188,11 @@ impl Heartbeat {
     }
 
     async fn health(&self) -> Health {
-        let network = self.netd.ready().await.err().map(|error| error.to_string());
+        // A netd that hangs must not stop the lease.
+        let network = match tokio::time::timeout(NETD, self.netd.ready()).await {
+            Ok(answer) => answer.err().map(|error| error.to_string()),
+            Err(_) => Some("netd does not answer".to_owned()),
+        };
         Health {
             pressure: pressure(&self.root_dir),
             listening: self.port.borrow().is_some(),

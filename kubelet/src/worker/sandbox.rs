@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use k8s_openapi::api::core::v1::{Pod, PodSpec};
 use keelson_netd::client::{AttachRequest, HostPort};
@@ -14,6 +15,9 @@ use crate::container::fields::Surroundings;
 use crate::container::hosts::kernel_hostname;
 use crate::pod::state::Sandbox;
 use crate::spec::{containers, pod_resources, qos_class};
+
+/// How long netd is given to connect or disconnect a pod.
+pub(super) const NETD: Duration = Duration::from_secs(30);
 
 impl Worker {
     pub(super) fn create_sandbox(&self) {
@@ -59,10 +63,9 @@ async fn create(context: &Arc<Context>, pod: &Pod, stale: bool) -> Result<Vec<Ip
                 netns,
                 host_ports: pod.spec.as_ref().map(host_ports).unwrap_or_default(),
             };
-            context
-                .netd
-                .attach(&request)
-                .await
+            let attached = tokio::time::timeout(NETD, context.netd.attach(&request)).await;
+            attached
+                .map_err(|_| "netd does not answer".to_owned())?
                 .map_err(|error| error.to_string())?
                 .ips
         }

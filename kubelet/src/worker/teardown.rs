@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::message::Done;
+use super::sandbox::NETD;
 use super::{Context, Worker};
 use crate::volume::{self, PodDir};
 
@@ -62,8 +63,10 @@ fn remove_numbered(logs: &std::path::Path, number: u32) {
 /// Goes on after an error and reports all of them; safe to repeat.
 pub(super) async fn tear_down(context: &Arc<Context>, uid: &str, dir: PodDir) -> Result<(), String> {
     let mut errors = Vec::new();
-    if let Err(error) = context.netd.detach(uid).await {
-        errors.push(error.to_string());
+    match tokio::time::timeout(NETD, context.netd.detach(uid)).await {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => errors.push(error.to_string()),
+        Err(_) => errors.push("netd does not answer".to_owned()),
     }
     let (runtime, id) = (context.runtime.clone(), uid.to_owned());
     let removed = tokio::task::spawn_blocking(move || {

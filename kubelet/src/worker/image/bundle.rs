@@ -21,7 +21,9 @@ pub(super) fn facts(path: &str) -> Result<ImageFacts, String> {
     let text = std::fs::read(&config).map_err(|error| format!("read {}: {error}", config.display()))?;
     let parsed: serde_json::Value =
         serde_json::from_slice(&text).map_err(|error| format!("parse {}: {error}", config.display()))?;
-    let args = parsed.pointer("/process/args").and_then(serde_json::Value::as_array);
+    let args = parsed
+        .pointer("/process/args")
+        .and_then(serde_json::Value::as_array);
     let args = args.into_iter().flatten().filter_map(serde_json::Value::as_str);
     let mut args = args.map(str::to_owned);
     Ok(ImageFacts {
@@ -31,7 +33,18 @@ pub(super) fn facts(path: &str) -> Result<ImageFacts, String> {
         cmd: args.collect(),
         env: Vec::new(),
         working_dir: String::new(),
-        user: String::new(),
+        user: user(&parsed),
         stop_signal: None,
     })
+}
+
+/// `process.user` as an image would name it. Only `runAsNonRoot` asks; the runtime takes the user from the bundle itself,
+/// with its groups.
+fn user(config: &serde_json::Value) -> String {
+    let id = |name: &str| {
+        config
+            .pointer(&format!("/process/user/{name}"))
+            .and_then(serde_json::Value::as_u64)
+    };
+    format!("{}:{}", id("uid").unwrap_or(0), id("gid").unwrap_or(0))
 }
