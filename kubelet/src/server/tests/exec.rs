@@ -200,6 +200,44 @@ async fn a_client_that_goes_away_leaves_no_process() {
 }
 
 #[tokio::test]
+async fn hundreds_of_aborts_leave_nothing() {
+    let descriptors = || std::fs::read_dir("/proc/self/fd").unwrap().count();
+    let host = Host::new().await;
+    host.start("while read line; do echo $line; done; sleep 1000", |spec| {
+        spec.stdin = true;
+    });
+    let exec = path("input=1&output=1&error=1", &["sh", "-c", "yes; sleep 24680"]);
+    let paths = [
+        exec.as_str(),
+        "/attach/default/pod/main?input=1&output=1",
+        "/containerLogs/default/pod/main?follow=1",
+    ];
+    let abort = async |n: usize| match n % 3 {
+        2 => {
+            let mut stream = host.connect().await;
+            let head = format!("GET {} HTTP/1.1\r\nHost: x\r\n\r\n", paths[2]);
+            tokio::io::AsyncWriteExt::write_all(&mut stream, head.as_bytes())
+                .await
+                .unwrap();
+            tokio::time::sleep(Duration::from_millis(n as u64 % 7)).await;
+        }
+        kind => {
+            let mut socket = host.websocket(paths[kind], V5).await.unwrap();
+            // At different moments, in the middle of what is going on.
+            let _ = tokio::time::timeout(Duration::from_millis(n as u64 % 7), socket.next()).await;
+        }
+    };
+    abort(0).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    let before = descriptors();
+    for n in 0..300 {
+        abort(n).await;
+    }
+    until("closed", || descriptors() <= before).await;
+    until("killed", || !exists("sleep 24680")).await;
+}
+
+#[tokio::test]
 async fn endless_output_to_a_client_that_does_not_read_is_held_back() {
     let resident = || {
         let status = std::fs::read_to_string("/proc/self/status").unwrap();
