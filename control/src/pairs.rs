@@ -15,7 +15,9 @@ pub struct Pairs(Box<[u8]>);
 impl Pairs {
     /// The value of a key.
     pub fn get(&self, key: &str) -> Option<&str> {
-        self.iter().find(|(found, _)| *found == key).map(|(_, value)| value)
+        self.iter()
+            .find(|(found, _)| *found == key)
+            .map(|(_, value)| value)
     }
 
     /// All pairs.

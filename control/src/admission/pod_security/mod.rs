@@ -70,9 +70,7 @@ pub fn validate(context: &Context, request: &Request<'_>) -> Result<Vec<String>,
     let Some(namespace) = context.reader.get(&NAMESPACES, "", request.namespace) else {
         return Ok(Vec::new());
     };
-    let level = |mode: &str| {
-        level(namespace.labels.get(&format!("{PREFIX}{mode}")), mode)
-    };
+    let level = |mode: &str| level(namespace.labels.get(&format!("{PREFIX}{mode}")), mode);
     let version = |mode: &str| {
         let label = namespace.labels.get(&format!("{PREFIX}{mode}-version"));
         label.unwrap_or("latest").to_owned()

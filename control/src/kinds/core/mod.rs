@@ -1,5 +1,6 @@
 //! The core group: pods, services, nodes, namespaces, configuration, events.
 
+mod claim;
 mod config_map;
 mod endpoints;
 mod event;
@@ -32,8 +33,8 @@ pub(super) fn kinds() -> Vec<Kind> {
         secret::kind(),
         service::kind(),
         service_account::kind(),
-        volume::volume(),
-        volume::claim(),
+        volume::kind(),
+        claim::kind(),
     ]
 }
 

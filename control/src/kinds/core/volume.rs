@@ -1,6 +1,5 @@
-//! PersistentVolumes and the claims on them.
+//! PersistentVolumes, and what they share with claims.
 
-use keelson_api::quantity::Quantity;
 use keelson_api::status::FieldError;
 use serde_json::{Value, json};
 
@@ -62,48 +61,6 @@ const VOLUME: &[ColumnDef] = &[
     ),
 ];
 
-const CLAIM: &[ColumnDef] = &[
-    NAME,
-    (
-        "Status",
-        "string",
-        0,
-        "status represents the current information/status of a persistent volume claim.",
-    ),
-    (
-        "Volume",
-        "string",
-        0,
-        "volumeName is the binding reference to the PersistentVolume backing this claim.",
-    ),
-    (
-        "Capacity",
-        "string",
-        0,
-        "capacity represents the actual resources of the underlying volume.",
-    ),
-    (
-        "Access Modes",
-        "string",
-        0,
-        "accessModes contains the actual access modes the volume backing the PVC has.",
-    ),
-    ("StorageClass", "string", 0, "StorageClass of the pvc"),
-    (
-        "VolumeAttributesClass",
-        "string",
-        0,
-        "VolumeAttributesClass of the pvc",
-    ),
-    AGE,
-    (
-        "VolumeMode",
-        "string",
-        1,
-        "volumeMode defines what type of volume is required by the claim.",
-    ),
-];
-
 const MODES: &[&str] = &[
     "ReadOnlyMany",
     "ReadWriteMany",
@@ -111,7 +68,7 @@ const MODES: &[&str] = &[
     "ReadWriteOncePod",
 ];
 
-pub(super) fn volume() -> Kind {
+pub(super) fn kind() -> Kind {
     describe::kind("v1", "PersistentVolume", "persistentvolumes", VOLUME, Volume)
         .cluster()
         .short(&["pv"])
@@ -119,24 +76,8 @@ pub(super) fn volume() -> Kind {
         .done()
 }
 
-pub(super) fn claim() -> Kind {
-    describe::kind(
-        "v1",
-        "PersistentVolumeClaim",
-        "persistentvolumeclaims",
-        CLAIM,
-        Claim,
-    )
-    .short(&["pvc"])
-    .status()
-    .done()
-}
-
 #[derive(Debug)]
 struct Volume;
-
-#[derive(Debug)]
-struct Claim;
 
 impl Strategy for Volume {
     fn default(&self, object: &mut Value) {
@@ -247,114 +188,8 @@ impl Strategy for Volume {
     }
 }
 
-impl Strategy for Claim {
-    fn default(&self, object: &mut Value) {
-        let Some(map) = object.as_object_mut() else { return };
-        if let Some(status) = object_or_new(map, "status") {
-            set_zero(status, "phase", "Pending");
-        }
-        if let Some(spec) = object_or_new(map, "spec") {
-            set_default(spec, "volumeMode", "Filesystem");
-            object_or_new(spec, "resources");
-        }
-    }
-
-    fn prepare_create(&self, new: &mut Value) {
-        new["status"] = json!({"phase": "Pending"});
-    }
-
-    fn prepare_update(&self, subresource: Option<&str>, old: &Value, new: &mut Value) {
-        update::without_generation(subresource, old, new);
-    }
-
-    fn validate_create(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Vec::new();
-        access_modes(&mut errors, object);
-        match object
-            .pointer("/spec/resources/requests/storage")
-            .map(Quantity::from_json)
-        {
-            None => errors.push(FieldError::required("spec.resources[storage]", "")),
-            Some(Ok(amount)) if amount.is_zero() || amount.is_negative() => {
-                let path = "spec.resources[storage]";
-                errors.push(FieldError::invalid(
-                    path,
-                    amount.to_string(),
-                    "must be greater than zero",
-                ));
-            }
-            Some(_) => {}
-        }
-        errors
-    }
-
-    fn validate_update(&self, subresource: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {
-        if subresource.is_some() {
-            return Vec::new();
-        }
-        let mut errors = self.validate_create(new);
-        // Binding sets the volume once; growing is allowed; nothing else is.
-        let mut comparable = new.get("spec").cloned().unwrap_or_default();
-        let unbound = text(old, "/spec/volumeName").is_empty();
-        if let Some(map) = comparable.as_object_mut() {
-            let was = |field: &str| old.pointer("/spec").and_then(|spec| spec.get(field)).cloned();
-            for field in ["resources", "volumeAttributesClassName"]
-                .into_iter()
-                .chain(unbound.then_some("volumeName"))
-            {
-                match was(field) {
-                    Some(value) => drop(map.insert(field.to_owned(), value)),
-                    None => drop(map.remove(field)),
-                }
-            }
-            if was("storageClassName").is_none() {
-                // A default class may be set afterwards.
-                map.remove("storageClassName");
-            }
-        }
-        if old.get("spec") != Some(&comparable) {
-            let detail = "spec is immutable after creation except resources.requests and volumeAttributesClassName \
-                          for bound claims\n";
-            errors.push(FieldError::forbidden("spec", detail));
-        }
-        let amount = |object: &Value| {
-            let request = object.pointer("/spec/resources/requests/storage");
-            request
-                .and_then(|amount| Quantity::from_json(amount).ok())
-                .unwrap_or_default()
-        };
-        if amount(new) < amount(old) {
-            let detail = "field can not be less than status.capacity";
-            errors.push(FieldError::forbidden("spec.resources.requests.storage", detail));
-        }
-        errors
-    }
-
-    fn row(&self, object: &Value, now: i64) -> Vec<Value> {
-        let bound = !text(object, "/spec/volumeName").is_empty();
-        let (capacity, modes) = if bound {
-            (
-                text(object, "/status/capacity/storage"),
-                short_modes(items(object, "/status/accessModes")),
-            )
-        } else {
-            ("", String::new())
-        };
-        vec![
-            cells::name(object),
-            Value::from(phase(object)),
-            Value::from(text(object, "/spec/volumeName")),
-            Value::from(capacity),
-            Value::from(modes),
-            Value::from(text(object, "/spec/storageClassName")),
-            cells::text_or(object, "/spec/volumeAttributesClassName", "<unset>"),
-            cells::age(object, now),
-            cells::text_or(object, "/spec/volumeMode", "<unset>"),
-        ]
-    }
-}
-
-fn phase(object: &Value) -> &str {
+/// The phase, `Terminating` once deleted.
+pub(super) fn phase(object: &Value) -> &str {
     if object
         .pointer("/metadata/deletionTimestamp")
         .is_some_and(Value::is_string)
@@ -366,7 +201,7 @@ fn phase(object: &Value) -> &str {
 }
 
 /// `RWO,ROX`, in upstream's fixed order.
-fn short_modes(modes: &[Value]) -> String {
+pub(super) fn short_modes(modes: &[Value]) -> String {
     let short: Vec<&str> = [
         ("ReadWriteOnce", "RWO"),
         ("ReadOnlyMany", "ROX"),
@@ -380,7 +215,8 @@ fn short_modes(modes: &[Value]) -> String {
     short.join(",")
 }
 
-fn access_modes(errors: &mut Vec<FieldError>, object: &Value) {
+/// Checks `spec.accessModes`.
+pub(super) fn access_modes(errors: &mut Vec<FieldError>, object: &Value) {
     let modes = items(object, "/spec/accessModes");
     if modes.is_empty() {
         errors.push(FieldError::required(

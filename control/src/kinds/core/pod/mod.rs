@@ -11,7 +11,7 @@ use keelson_api::status::FieldError;
 use serde_json::{Value, json};
 
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
-use crate::kinds::json::{int, is_true, items, object_or_new, set_zero, text};
+use crate::kinds::json::{int, is_true, items, object, object_or_new, set_zero, text};
 use crate::kinds::{Kind, Strategy, podspec, update};
 
 const COLUMNS: &[ColumnDef] = &[
@@ -116,6 +116,14 @@ impl Strategy for Pod {
     }
 
     fn prepare_update(&self, subresource: Option<&str>, old: &Value, new: &mut Value) {
+        if subresource == Some("ephemeralcontainers") {
+            // This endpoint changes nothing but its list.
+            let added = new.pointer("/spec/ephemeralContainers").cloned();
+            update::keep(old, new, "spec");
+            if let (Some(added), Some(spec)) = (added, object(new, "spec")) {
+                spec.insert("ephemeralContainers".to_owned(), added);
+            }
+        }
         update::update(subresource, old, new);
         if subresource == Some("status") {
             let owners = old.pointer("/metadata/ownerReferences").cloned();

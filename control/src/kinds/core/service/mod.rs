@@ -101,10 +101,8 @@ impl Strategy for Service {
     }
 
     fn prepare_update(&self, subresource: Option<&str>, old: &Value, new: &mut Value) {
+        // Addresses and node ports that the client left out are carried over by admission.
         update::without_generation(subresource, old, new);
-        if subresource.is_none() {
-            keep_addresses(old, new);
-        }
     }
 
     fn validate_create(&self, object: &Value) -> Vec<FieldError> {
@@ -138,49 +136,5 @@ impl Strategy for Service {
 
     fn row(&self, object: &Value, now: i64) -> Vec<Value> {
         row::row(object, now)
-    }
-}
-
-/// A client that replaces a Service without naming its addresses and node ports keeps them
-/// (`patchAllocatedValues`).
-fn keep_addresses(old: &Value, new: &mut Value) {
-    let allocates = |kind: &str| matches!(kind, "ClusterIP" | "NodePort" | "LoadBalancer");
-    let (was, is) = (
-        text(old, "/spec/type").to_owned(),
-        text(new, "/spec/type").to_owned(),
-    );
-    let Some(spec) = new.get_mut("spec").and_then(Value::as_object_mut) else {
-        return;
-    };
-    if allocates(&was) && allocates(&is) {
-        for field in ["clusterIP", "clusterIPs"] {
-            if is_unset(spec.get(field))
-                && let Some(value) = old.pointer("/spec").and_then(|spec| spec.get(field))
-            {
-                spec.insert(field.to_owned(), value.clone());
-            }
-        }
-    }
-    if was == "ExternalName" || is != was && is == "ClusterIP" {
-        return;
-    }
-    let old_ports = old.pointer("/spec/ports").and_then(Value::as_array);
-    for port in list(spec, "ports") {
-        let same = |other: &&Value| {
-            ["port", "protocol", "name"]
-                .iter()
-                .all(|key| other.get(*key) == port.get(*key))
-        };
-        let number = old_ports
-            .into_iter()
-            .flatten()
-            .find(same)
-            .and_then(|old| old.get("nodePort"))
-            .cloned();
-        if let Some(number) = number
-            && is != "ClusterIP"
-        {
-            set_zero(port, "nodePort", number);
-        }
     }
 }

@@ -51,6 +51,7 @@ pub(super) fn service(service: &Value) -> Vec<FieldError> {
         );
     }
     unique_ports(&mut errors, ports);
+    node_ports(&mut errors, ports, kind);
     crate::kinds::metadata::check_labels(&mut errors, service.pointer("/spec/selector"), "spec.selector");
     let affinity = text(service, "/spec/sessionAffinity");
     if !matches!(affinity, "None" | "ClientIP") {
@@ -80,6 +81,13 @@ fn addresses(errors: &mut Vec<FieldError>, service: &Value) {
                 &complaint,
             ));
         }
+    }
+    let external = matches!(text(service, "/spec/type"), "NodePort" | "LoadBalancer")
+        || !is_unset(service.pointer("/spec/externalIPs"));
+    let policy = text(service, "/spec/externalTrafficPolicy");
+    if !external && !policy.is_empty() {
+        let detail = "may only be set for externally-accessible services";
+        errors.push(FieldError::invalid("spec.externalTrafficPolicy", policy, detail));
     }
     for field in ["externalTrafficPolicy", "internalTrafficPolicy"] {
         let policy = text(service, &format!("/spec/{field}"));
@@ -133,6 +141,28 @@ fn unique_ports(errors: &mut Vec<FieldError>, ports: &[Value]) {
             errors.push(FieldError::duplicate(format!("spec.ports[{index}]"), shown));
         }
         numbers.push(key);
+    }
+}
+
+fn node_ports(errors: &mut Vec<FieldError>, ports: &[Value], kind: &str) {
+    let mut seen = Vec::new();
+    for (index, port) in ports.iter().enumerate() {
+        let number = int(port, "/nodePort").unwrap_or(0);
+        if number == 0 {
+            continue;
+        }
+        let path = format!("spec.ports[{index}].nodePort");
+        if kind == "ClusterIP" {
+            errors.push(FieldError::forbidden(
+                path.as_str(),
+                "may not be used when `type` is 'ClusterIP'",
+            ));
+        }
+        let key = (number, text(port, "/protocol"));
+        if seen.contains(&key) {
+            errors.push(FieldError::duplicate(path, number));
+        }
+        seen.push(key);
     }
 }
 
