@@ -68,7 +68,8 @@ impl Daemon {
             proxy::table_settings(&settings),
             Arc::clone(&cluster),
             loaded_sender,
-        )?;
+        )?
+        .quieting(monitor.membership());
         std::thread::Builder::new()
             .name("proxy".into())
             .spawn(move || worker.run(queue))

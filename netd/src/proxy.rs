@@ -10,6 +10,7 @@ use tokio::sync::{mpsc, watch};
 use tracing::{error, info};
 
 use crate::conntrack;
+use crate::netlink::Membership;
 use crate::nft::services::{Proxy, Settings};
 use crate::service::{Change, Cluster, Key, Ruleset, Scope, Service, Slice, compile};
 
@@ -42,6 +43,8 @@ pub(crate) struct Worker {
     touched: BTreeSet<Key>,
     /// The last transaction was refused: the kernel's state is unknown.
     failed: bool,
+    /// Of the socket that hears of every change; left while everything is loaded.
+    monitor: Option<Membership>,
 }
 
 impl Worker {
@@ -61,7 +64,14 @@ impl Worker {
             loaded,
             touched: BTreeSet::new(),
             failed: false,
+            monitor: None,
         })
+    }
+
+    /// Has the worker leave `monitor` while it loads everything.
+    pub(crate) fn quieting(mut self, monitor: Membership) -> Self {
+        self.monitor = Some(monitor);
+        self
     }
 
     /// Works until all senders are gone.
@@ -151,7 +161,11 @@ impl Worker {
 
     fn load(&mut self) -> Result<(), crate::nft::Error> {
         let start = std::time::Instant::now();
-        self.proxy.load(&self.ruleset)?;
+        let (proxy, ruleset) = (&mut self.proxy, &self.ruleset);
+        match &self.monitor {
+            Some(monitor) => monitor.without(|| proxy.load(ruleset))?,
+            None => proxy.load(ruleset)?,
+        }
         info!(frontends = self.ruleset.iter().count(), elapsed = ?start.elapsed(), "Service tables loaded");
         Ok(())
     }

@@ -11,4 +11,4 @@ mod socket;
 
 pub(crate) use attribute::{Attributes, Writer, find};
 pub(crate) use readiness::readiness;
-pub(crate) use socket::{Answer, Error, Socket};
+pub(crate) use socket::{Answer, Error, Membership, Socket};

@@ -4,6 +4,7 @@
 
 use std::io;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
+use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv, setsockopt, sockopt};
@@ -81,7 +82,7 @@ pub(crate) enum Answer {
 /// A connected netlink socket.
 #[derive(Debug)]
 pub(crate) struct Socket {
-    inner: netlink_sys::Socket,
+    inner: Arc<netlink_sys::Socket>,
     buffer: Vec<u8>,
 }
 
@@ -94,7 +95,7 @@ impl Socket {
         socket.set_ext_ack(true).map_err(at("extended ack"))?;
         socket.set_cap_ack(true).map_err(at("capped ack"))?;
         Ok(Self {
-            inner: socket,
+            inner: Arc::new(socket),
             buffer: vec![0; RECEIVE_BUFFER],
         })
     }
@@ -105,8 +106,12 @@ impl Socket {
     }
 
     /// Joins a multicast group: its notifications are received from now on.
-    pub(crate) fn join(&self, group: u32) -> Result<(), Error> {
-        self.inner.add_membership(group).map_err(at("join group"))
+    pub(crate) fn join(&self, group: u32) -> Result<Membership, Error> {
+        self.inner.add_membership(group).map_err(at("join group"))?;
+        Ok(Membership {
+            socket: Arc::clone(&self.inner),
+            group,
+        })
     }
 
     /// Sends `bytes` (one or more messages) in one datagram.
@@ -178,6 +183,27 @@ impl Socket {
                 }
             }
         }
+    }
+}
+
+/// A socket's membership in a multicast group.
+#[derive(Debug, Clone)]
+pub(crate) struct Membership {
+    socket: Arc<netlink_sys::Socket>,
+    group: u32,
+}
+
+impl Membership {
+    /// Runs `work` outside the group.
+    pub(crate) fn without<T>(&self, work: impl FnOnce() -> T) -> T {
+        let left = self.socket.drop_membership(self.group);
+        let outcome = work();
+        if left.is_ok()
+            && let Err(error) = self.socket.add_membership(self.group)
+        {
+            tracing::warn!(%error, group = self.group, "could not join a netlink group again");
+        }
+        outcome
     }
 }
 

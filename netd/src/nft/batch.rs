@@ -76,8 +76,9 @@ pub(crate) struct Batch {
     family: Family,
     sequence: u32,
     sets: u32,
-    /// Elements being collected into one message.
-    open: Option<OpenElements>,
+    /// Elements being collected into messages, one for each set: what is done to one set stays in order, what is done
+    /// to different ones need not.
+    open: Vec<OpenElements>,
 }
 
 #[derive(Debug)]
@@ -96,7 +97,7 @@ impl Batch {
             family,
             sequence: 1,
             sets: 0,
-            open: None,
+            open: Vec::new(),
         };
         batch.boundary(BATCH_BEGIN);
         batch
@@ -104,7 +105,7 @@ impl Batch {
 
     /// Whether anything was asked for.
     pub(crate) fn is_empty(&self) -> bool {
-        self.sequence == 1 && self.open.is_none()
+        self.sequence == 1 && self.open.is_empty()
     }
 
     /// The family of the table.
@@ -218,15 +219,22 @@ impl Batch {
     }
 
     fn element(&mut self, delete: bool, set: &'static str, key: &[u8], value: &ElementValue<'_>) {
-        let fits = |o: &OpenElements| o.delete == delete && o.set == set && o.body.len() < MAX_ELEMENT_BYTES;
-        if !self.open.as_ref().is_some_and(fits) {
-            self.flush();
-        }
-        let open = self.open.get_or_insert_with(|| OpenElements {
-            delete,
-            set,
-            body: Writer::new(),
-        });
+        let at = match self.open.iter().position(|o| o.set == set) {
+            Some(at) if self.open[at].delete == delete && self.open[at].body.len() < MAX_ELEMENT_BYTES => at,
+            other => {
+                if let Some(at) = other {
+                    let full = self.open.swap_remove(at);
+                    self.close(full);
+                }
+                self.open.push(OpenElements {
+                    delete,
+                    set,
+                    body: Writer::new(),
+                });
+                self.open.len() - 1
+            }
+        };
+        let open = &mut self.open[at];
         open.body.nest(1, |w| {
             w.nest(1, |w| w.bytes(1, key));
             match value {
@@ -238,14 +246,18 @@ impl Batch {
     }
 
     fn flush(&mut self) {
-        if let Some(open) = self.open.take() {
-            let kind = if open.delete { DELETE_ELEMENT } else { NEW_ELEMENT };
-            let body = open.body.into_bytes();
-            self.append(kind, CREATE, |w| {
-                w.string(2, open.set);
-                w.nest(3, |w| w.raw(&body));
-            });
+        for open in std::mem::take(&mut self.open) {
+            self.close(open);
         }
+    }
+
+    fn close(&mut self, open: OpenElements) {
+        let kind = if open.delete { DELETE_ELEMENT } else { NEW_ELEMENT };
+        let body = open.body.into_bytes();
+        self.append(kind, CREATE, |w| {
+            w.string(2, open.set);
+            w.nest(3, |w| w.raw(&body));
+        });
     }
 
     /// Commits. Either everything is in force afterwards, or nothing was changed.

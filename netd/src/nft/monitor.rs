@@ -3,7 +3,7 @@
 use std::os::fd::OwnedFd;
 
 use super::batch::{Error, open};
-use crate::netlink::{Answer, Socket, find};
+use crate::netlink::{Answer, Membership, Socket, find};
 
 /// `NFNLGRP_NFTABLES`.
 const GROUP: u32 = 7;
@@ -13,6 +13,7 @@ const DELETE_TABLE: u16 = 10 << 8 | 2;
 #[derive(Debug)]
 pub(crate) struct Monitor {
     socket: Socket,
+    membership: Membership,
     tables: Vec<String>,
 }
 
@@ -20,11 +21,15 @@ impl Monitor {
     /// Listens for the deletion of any of `tables`.
     pub(crate) fn new(tables: Vec<String>) -> Result<Self, Error> {
         let socket = open()?;
-        socket.join(GROUP).map_err(|source| Error {
+        let membership = socket.join(GROUP).map_err(|source| Error {
             table: "-".into(),
             source,
         })?;
-        Ok(Self { socket, tables })
+        Ok(Self {
+            socket,
+            membership,
+            tables,
+        })
     }
 
     /// Reads what is queued; whether one of the tables was deleted. Losing notifications (an overrun) counts as one.
@@ -42,6 +47,12 @@ impl Monitor {
                 Err(_) => deleted = true,
             }
         }
+    }
+
+    /// To be left while thousands of elements are loaded: as long as any socket of the host listens, the kernel makes a
+    /// notification of every one, which takes it longer than all the rest.
+    pub(crate) fn membership(&self) -> Membership {
+        self.membership.clone()
     }
 
     /// Another descriptor of the same socket, to wait on.

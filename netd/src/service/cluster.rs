@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use super::{Key, Service, Slice};
 
@@ -15,10 +16,10 @@ pub(crate) struct Cluster {
     headless: BTreeSet<Key>,
     /// The API has told everything once: what is not here does not exist.
     pub(crate) complete: bool,
-    /// By Service, then by slice name.
-    slices: HashMap<Key, BTreeMap<Box<str>, Slice>>,
+    /// By Service, with names: most have one slice, few have many.
+    slices: HashMap<Key, Vec<(Arc<str>, Slice)>>,
     /// Which Service a slice counted for last: its label may have changed.
-    owners: HashMap<Key, Box<str>>,
+    owners: HashMap<Key, Arc<str>>,
 }
 
 impl Cluster {
@@ -57,7 +58,11 @@ impl Cluster {
 
     /// The slices of a Service.
     pub(crate) fn slices(&self, service: &Key) -> impl Iterator<Item = &Slice> + Clone {
-        self.slices.get(service).into_iter().flat_map(BTreeMap::values)
+        self.slices
+            .get(service)
+            .into_iter()
+            .flatten()
+            .map(|(_, slice)| slice)
     }
 
     /// Notes a Service, or with `None` its end. Whether anything changed.
@@ -95,7 +100,7 @@ impl Cluster {
                 name: previous,
             };
             if let Some(slices) = self.slices.get_mut(&service) {
-                slices.remove(&key.name);
+                slices.retain(|(name, _)| *name != key.name);
                 if slices.is_empty() {
                     self.slices.remove(&service);
                 }
@@ -108,12 +113,22 @@ impl Cluster {
                 namespace: key.namespace.clone(),
                 name: slice.service.clone(),
             };
+            // The Service's own spelling of its key is shared, where there is one.
+            let service = self
+                .services
+                .get_key_value(&service)
+                .map_or(service, |(k, _)| k.clone());
             let slices = self.slices.entry(service.clone()).or_default();
-            if slices.get(&key.name) != Some(&slice) {
-                self.owners.insert(key.clone(), slice.service.clone());
-                slices.insert(key.name, slice);
-                touched.push(service);
+            match slices.iter_mut().find(|(name, _)| *name == key.name) {
+                Some((_, known)) if *known == slice => return touched,
+                Some((_, known)) => *known = slice,
+                None => {
+                    self.owners.insert(key.clone(), service.name.clone());
+                    slices.reserve_exact(1);
+                    slices.push((key.name, slice));
+                }
             }
+            touched.push(service);
         }
         touched
     }

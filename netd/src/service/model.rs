@@ -1,6 +1,7 @@
 //! The little that netd keeps of a Service and an EndpointSlice.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use k8s_openapi::api::core::v1 as core;
 use k8s_openapi::api::discovery::v1 as discovery;
@@ -14,13 +15,13 @@ const OTHER_PROXY: &str = "service.kubernetes.io/service-proxy-name";
 /// How long a client stays with its endpoint when the Service does not say: three hours.
 const DEFAULT_AFFINITY: u32 = 10_800;
 
-/// Namespace and name.
+/// Namespace and name, shared by whatever is kept under them.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Key {
     /// Namespace.
-    pub(crate) namespace: Box<str>,
+    pub(crate) namespace: Arc<str>,
     /// Name.
-    pub(crate) name: Box<str>,
+    pub(crate) name: Arc<str>,
 }
 
 impl Key {
@@ -75,7 +76,7 @@ pub(crate) struct ServicePort {
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub(crate) struct Slice {
     /// Name of the Service, in the same namespace.
-    pub(crate) service: Box<str>,
+    pub(crate) service: Arc<str>,
     /// Ports.
     pub(crate) ports: Vec<SlicePort>,
     /// Endpoints.

@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::net::{IpAddr, SocketAddr};
-use std::sync::Arc;
 
 use super::Key;
 use crate::nft::Family;
@@ -72,14 +71,14 @@ pub(crate) struct Change {
     pub(crate) new: Option<Target>,
 }
 
-type Claimed = (Claim, Arc<Key>, Target);
+type Claimed = (Claim, Key, Target);
 
 /// Everything that the Service proxy does.
 #[derive(Debug, Default)]
 pub(crate) struct Ruleset {
     /// Claims of a frontend, sorted; the first is in force.
     frontends: HashMap<Frontend, Vec<Claimed>>,
-    services: HashMap<Arc<Key>, Vec<Frontend>>,
+    services: HashMap<Key, Vec<Frontend>>,
 }
 
 impl Ruleset {
@@ -99,7 +98,7 @@ impl Ruleset {
     pub(crate) fn update(&mut self, service: &Key, wanted: Vec<(Frontend, Claim, Target)>) -> Vec<Change> {
         let (key, previous) = match self.services.remove_entry(service) {
             Some((key, previous)) => (key, previous),
-            None => (Arc::new(service.clone()), Vec::new()),
+            None => (service.clone(), Vec::new()),
         };
         let mut changes = Vec::new();
         for frontend in previous {
@@ -121,13 +120,13 @@ impl Ruleset {
         changes
     }
 
-    fn claim(&mut self, frontend: Frontend, key: &Arc<Key>, new: Option<(Claim, Target)>) -> Option<Change> {
+    fn claim(&mut self, frontend: Frontend, key: &Key, new: Option<(Claim, Target)>) -> Option<Change> {
         let claims = self.frontends.entry(frontend).or_default();
         let old = claims.first().map(|c| c.2.clone());
         claims.retain(|c| c.1 != *key);
         if let Some((claim, target)) = new {
             let at = claims.partition_point(|c| (&c.0, &c.1) < (&claim, key));
-            claims.insert(at, (claim, Arc::clone(key), target));
+            claims.insert(at, (claim, key.clone(), target));
         }
         claims.shrink_to_fit();
         let new = claims.first().map(|c| c.2.clone());
