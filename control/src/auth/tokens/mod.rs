@@ -1,29 +1,27 @@
 //! Service-account tokens: issuing them (the `serviceaccounts/token` subresource, and legacy token secrets) and
 //! finding the caller behind one.
 
+mod request;
+
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use keelson_api::status::{FieldError, Status, go_quote};
+use keelson_api::status::{Status, go_quote};
 use keelson_api::time::format as timestamp;
 use rustls_pki_types::PrivateKeyDer;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use self::request::{BoundRef, Spec};
 use super::UserInfo;
 use super::jws::{JwsError, Key};
 use super::resources::{NODES, PODS, SECRETS, SERVICE_ACCOUNTS};
 use super::service_account::{self, Audiences, Bound, Claims, Reference, Refusal, user_name};
 use crate::object::{Object, Reader};
-
-/// Shortest and longest life that may be asked for, and the one of a request that asks for none; seconds.
-const MIN_LIFE: i64 = 600;
-const MAX_LIFE: i64 = 1 << 32;
-const DEFAULT_LIFE: i64 = 3600;
 
 /// Issuer of tokens in secrets, which never expire.
 const LEGACY_ISSUER: &str = "kubernetes/serviceaccount";
@@ -326,66 +324,6 @@ fn reference(object: &Object) -> Reference {
     Reference {
         name: object.name.clone(),
         uid: object.uid.clone(),
-    }
-}
-
-/// What a `TokenRequest` asks for, checked and with defaults.
-struct Spec {
-    audiences: Vec<String>,
-    life: i64,
-    bound: Option<BoundRef>,
-}
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-#[derive(Default)]
-struct BoundRef {
-    kind: String,
-    api_version: String,
-    name: String,
-    uid: String,
-}
-
-impl Spec {
-    fn read(request: &Value, account: &str, issuer: &str) -> Result<Self, Status> {
-        #[derive(Deserialize, Default)]
-        #[serde(rename_all = "camelCase", default)]
-        struct Wire {
-            audiences: Option<Vec<String>>,
-            expiration_seconds: Option<i64>,
-            bound_object_ref: Option<BoundRef>,
-        }
-        let spec = request.get("spec").filter(|spec| !spec.is_null());
-        let wire: Wire = match spec {
-            Some(spec) => Wire::deserialize(spec)
-                .map_err(|error| Status::bad_request(format!("TokenRequest spec: {error}")))?,
-            None => Wire::default(),
-        };
-        let life = wire.expiration_seconds.unwrap_or(DEFAULT_LIFE);
-        let wrong = |detail| {
-            let error = FieldError::invalid("spec.expirationSeconds", life, detail);
-            Err(Status::invalid(
-                "authentication.k8s.io",
-                "TokenRequest",
-                account,
-                &[error],
-            ))
-        };
-        if life < MIN_LIFE {
-            return wrong("may not specify a duration less than 10 minutes");
-        }
-        if life > MAX_LIFE {
-            return wrong("may not specify a duration larger than 2^32 seconds");
-        }
-        let audiences = wire
-            .audiences
-            .filter(|all| !all.is_empty())
-            .unwrap_or_else(|| vec![issuer.to_owned()]);
-        Ok(Self {
-            audiences,
-            life,
-            bound: wire.bound_object_ref,
-        })
     }
 }
 
