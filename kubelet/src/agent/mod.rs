@@ -153,7 +153,7 @@ async fn client(path: &Path) -> Result<kube::Client, Error> {
     let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await
         .map_err(|e| wrong(&e))?;
-    let timely = MapFutureLayer::new(|answer| within(answer));
+    let timely = MapFutureLayer::new(within);
     Ok(kube::client::ClientBuilder::try_from(config)?
         .with_layer(&timely)
         .build())

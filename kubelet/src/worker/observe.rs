@@ -27,7 +27,11 @@ impl Worker {
     pub(super) fn observe(&mut self, message: Message) {
         match message {
             Message::Pod(pod) => self.pod_changed(pod),
-            Message::Gone => self.state.gone = true,
+            Message::Gone => {
+                self.state.gone = true;
+                // The node may no longer read what only this pod referred to, and nothing new is started.
+                self.context.objects.release(&self.uid());
+            }
             Message::Exited(state, text) => self.exited(&state, text),
             Message::ObjectsChanged => self.objects_changed(),
             Message::Probe(outcome) => self.probed(outcome),
@@ -140,7 +144,7 @@ impl Worker {
                 container,
                 id,
                 result,
-            } => self.post_start_done(&container, &id, result),
+            } => self.post_start_done(&container, &id, &result),
             Done::PreStop {
                 container,
                 id,

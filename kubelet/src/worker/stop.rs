@@ -21,8 +21,8 @@ impl Worker {
         let Some(id) = self.record(name).current.as_ref().map(|c| c.id.clone()) else {
             return;
         };
-        let handler = find(self.pod.spec.as_ref().unwrap_or(&Default::default()), name)
-            .and_then(|(_, c)| c.lifecycle.clone()?.pre_stop);
+        let container = self.pod.spec.as_ref().and_then(|spec| find(spec, name));
+        let handler = container.and_then(|(_, c)| c.lifecycle.clone()?.pre_stop);
         let Some(handler) = handler else {
             self.record(name).stopping = Some(Stopping {
                 deadline: now.mono + grace,

@@ -91,7 +91,9 @@ mod tests {
             "hello\nx\n"
         );
         assert_eq!(tail("broken\n\n"), "");
-        let many: String = (0..200).map(|n| format!("t stdout F {n}\n")).collect();
+        let many: String = (0..200)
+            .flat_map(|n| ["t stdout F ".to_owned(), n.to_string(), "\n".to_owned()])
+            .collect();
         assert_eq!(tail(&many).lines().count(), 80);
         assert_eq!(tail(&many).lines().last(), Some("199"));
         let long = format!("t stdout F {}\n", "é".repeat(4000));

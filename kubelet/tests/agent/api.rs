@@ -147,7 +147,7 @@ impl Api {
         });
         match waited.await {
             Ok(pod) => pod,
-            Err(_) => panic!("pod {name} is not as expected: {:#?}", self.get(PODS, name)),
+            Err(_elapsed) => panic!("pod {name} is not as expected: {:#?}", self.get(PODS, name)),
         }
     }
 
@@ -159,7 +159,7 @@ impl Api {
             .into_body()
             .collect()
             .await
-            .map(|b| b.to_bytes())
+            .map(http_body_util::Collected::to_bytes)
             .unwrap_or_default();
         let body: Value = serde_json::from_slice(&body).unwrap_or_default();
         let (collection, name, _subresource) = split(&path);

@@ -78,6 +78,7 @@ impl Node {
         self.directory.path().join(name)
     }
 
+    #[allow(clippy::needless_pass_by_value)] // json!() literals are handed over whole
     /// Creates a pod of one container that runs a shell script.
     pub fn run(&self, name: &str, policy: &str, script: &str, more: Value) -> Value {
         let mut pod = json!({
@@ -112,10 +113,8 @@ impl Node {
                 .join(format!("{number}.log")),
         );
         let text = text.unwrap_or_default();
-        text.lines()
-            .filter_map(|line| line.splitn(4, ' ').nth(3))
-            .map(|line| format!("{line}\n"))
-            .collect()
+        let lines = text.lines().filter_map(|line| line.splitn(4, ' ').nth(3));
+        lines.flat_map(|line| [line, "\n"]).collect()
     }
 
     pub fn runtime(&self) -> NodeRuntime {

@@ -128,10 +128,10 @@ impl Worker {
     fn started(&mut self, container: &str, attempt: u32, state: &ContainerState, now: Now) {
         let id = state.spec.id.clone();
         let has_hook = self.has_post_start(container);
-        let has_startup = find(self.pod.spec.as_ref().unwrap_or(&Default::default()), container)
-            .is_some_and(|(_, c)| c.startup_probe.is_some());
-        let has_readiness = find(self.pod.spec.as_ref().unwrap_or(&Default::default()), container)
-            .is_some_and(|(_, c)| c.readiness_probe.is_some());
+        let spec = self.pod.spec.as_ref().and_then(|spec| find(spec, container));
+        let (has_startup, has_readiness) = spec.map_or((false, false), |(_, c)| {
+            (c.startup_probe.is_some(), c.readiness_probe.is_some())
+        });
         let early = self.early_exits.remove(&id);
         let record = self.record(container);
         record.restart_count = attempt;
@@ -160,12 +160,12 @@ impl Worker {
         }
     }
 
-    pub(super) fn post_start_done(&mut self, container: &str, id: &str, result: Result<(), String>) {
+    pub(super) fn post_start_done(&mut self, container: &str, id: &str, result: &Result<(), String>) {
         if !self.hooks_pending.remove(id) {
             return;
         }
         let startup_done = self.startup_done.contains(id);
-        if let Err(error) = &result {
+        if let Err(error) = result {
             self.event(Some(container), Kind::Warning, "FailedPostStartHook", error);
         }
         let record = self.record(container);
