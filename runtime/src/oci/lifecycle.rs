@@ -21,16 +21,30 @@ pub(super) fn start(global: &Global, id: &str) -> Result<(), Error> {
         )));
     }
     let path = container.directory.join("exec.fifo");
-    // The container's process opens the other end; should it die first, nobody ever would: O_RDWR-less, not blocking.
+    // Not blocking: a process that dies before it opens the other end never would.
     let mut fifo = nonblocking(&path)?;
-    let mut byte = [0];
+    let gone = || Error::Invalid("cannot start a container that has stopped".to_owned());
+    let (pid, started) = container.init.ok_or_else(gone)?;
+    let init = sys::pidfd_open(pid).map_err(|_| gone())?;
+    if crate::shim::launcher::start_time(pid) != Some(started) {
+        return Err(gone());
+    }
+    let epoll = sys::Epoll::new().map_err(Error::io("waiting for the container"))?;
+    for (fd, token) in [(fifo.as_fd(), 0), (init.as_fd(), 1)] {
+        epoll
+            .add(fd, libc::EPOLLIN, token)
+            .map_err(Error::io("waiting for the container"))?;
+    }
+    let mut ready = Vec::new();
     loop {
-        match fifo.read(&mut byte) {
-            Ok(1) => break,
-            // No writer yet, or it has opened but not written: wait for data or for its end.
-            Ok(_) => wait_for_writer(global, id, &fifo)?,
-            Err(e) if e.kind() == std::io::ErrorKind::WouldBlock => wait_for_writer(global, id, &fifo)?,
-            Err(e) => return Err(Error::io("reading exec.fifo")(e)),
+        epoll
+            .wait(&mut ready, -1)
+            .map_err(Error::io("waiting for the container"))?;
+        if fifo.read(&mut [0]).is_ok_and(|n| n == 1) {
+            break;
+        }
+        if ready.iter().any(|event| event.token == 1) {
+            return Err(gone());
         }
     }
     fs::remove_file(&path).map_err(Error::io("removing exec.fifo"))
@@ -43,19 +57,6 @@ fn nonblocking(path: &std::path::Path) -> Result<fs::File, Error> {
         .custom_flags(libc::O_NONBLOCK)
         .open(path)
         .map_err(Error::io(format!("opening {}", path.display())))
-}
-
-/// Waits until the created process writes. Its end would never show on a pipe that it has not opened: looked at once a
-/// while.
-fn wait_for_writer(global: &Global, id: &str, fifo: &fs::File) -> Result<(), Error> {
-    const LOOK_MS: i32 = 100;
-    if find(global, id)?.init.is_none() {
-        return Err(Error::Invalid(
-            "cannot start a container that has stopped".to_owned(),
-        ));
-    }
-    sys::poll_readable(fifo.as_fd(), LOOK_MS).map_err(Error::io("waiting for the container"))?;
-    Ok(())
 }
 
 fn signal_init(container: &Container, signal: i32) -> Result<(), Error> {
