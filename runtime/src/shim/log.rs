@@ -93,18 +93,22 @@ impl Log {
             self.rotate();
         }
         let Some(file) = &self.file else { return };
-        let mut rest = records;
-        while !rest.is_empty() {
-            match sys::write_fd(file.as_fd(), rest) {
-                Ok(n) if n > 0 => rest = &rest[n..],
-                // A full disk: drop these records, and take back a cut one so that the next begins on its own line.
+        let mut written = 0;
+        while written < records.len() {
+            match sys::write_fd(file.as_fd(), &records[written..]) {
+                Ok(n) if n > 0 => written += n,
+                // A full disk: drop what does not fit, and take back a cut record so that the next begins on its own line.
                 _ => {
-                    let _ = sys::truncate(file.as_fd(), self.size);
-                    return;
+                    written = records[..written]
+                        .iter()
+                        .rposition(|b| *b == b'\n')
+                        .map_or(0, |end| end + 1);
+                    let _ = sys::truncate(file.as_fd(), self.size + written as u64);
+                    break;
                 }
             }
         }
-        self.size += records.len() as u64;
+        self.size += written as u64;
     }
 
     /// Moves the file aside as `N.log.YYYYMMDD-HHMMSS` (as the kubelet names them) and opens a fresh one. At most once

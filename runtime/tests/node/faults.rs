@@ -135,6 +135,16 @@ fn callers_killed_at_any_moment_leave_nothing_uncleanable() {
         victim(std::path::Path::new(&directory));
     }
     let node = Node::new();
+    let write = |name: &str, json: Vec<u8>| std::fs::write(node.directory.path().join(name), json).unwrap();
+    write(
+        "victim-sandbox.json",
+        serde_json::to_vec(&node.sandbox("pod")).unwrap(),
+    );
+    let container = ContainerSpec {
+        log_path: None,
+        ..node.container(&["sleep", "1000"])
+    };
+    write("victim-container.json", serde_json::to_vec(&container).unwrap());
     for round in 0..25 {
         let mut child = std::process::Command::new(std::env::current_exe().unwrap())
             .args([
@@ -184,14 +194,16 @@ fn victim(directory: &std::path::Path) -> ! {
         cgroups: false,
     };
     let runtime = NodeRuntime::open(config.clone()).unwrap();
-    // Only a template for specifications; its own runtime is never used, and it never ends by itself.
-    let template = std::mem::ManuallyDrop::new(Node::new());
+    let read = |name: &str| std::fs::read(directory.join(name)).unwrap();
+    let sandbox: SandboxSpec = serde_json::from_slice(&read("victim-sandbox.json")).unwrap();
+    let container: ContainerSpec = serde_json::from_slice(&read("victim-container.json")).unwrap();
     loop {
-        let _ = runtime.create_sandbox(&template.sandbox("pod"));
+        let _ = runtime.create_sandbox(&sandbox);
         for _ in 0..3 {
-            let mut spec = template.container(&["sleep", "1000"]);
-            spec.rootfs = RootfsSource::Layers(vec![directory.join("image")]);
-            spec.log_path = None;
+            let spec = ContainerSpec {
+                id: runtime.new_container_id(),
+                ..container.clone()
+            };
             if runtime.create_container("pod", &spec).is_ok() {
                 let _ = runtime.start_container(&spec.id);
             }

@@ -73,11 +73,11 @@ fn a_full_disk_does_not_stop_the_container() {
     node.runtime.start_container(&spec.id).unwrap();
     assert_eq!(node.wait(&spec.id), 9);
     let log = fs::read_to_string(disk.join("0.log")).unwrap();
+    keelson_runtime::sys::unmount(&path).unwrap();
     assert!(
         log.ends_with('\n') && log.lines().all(|line| line.split(' ').count() == 4),
         "only whole records"
     );
-    keelson_runtime::sys::unmount(&path).unwrap();
 }
 
 #[test]
