@@ -140,7 +140,7 @@ impl Gate {
         let answer = api
             .create(&PostParams::default(), &review)
             .await
-            .map_err(failed)?;
+            .map_err(|error| failed(&error))?;
         let status = answer.status.unwrap_or_default();
         let user = status
             .user
@@ -180,12 +180,12 @@ impl Gate {
         let answer = api
             .create(&PostParams::default(), &review)
             .await
-            .map_err(failed)?;
+            .map_err(|error| failed(&error))?;
         Ok(answer.status.is_some_and(|status| status.allowed))
     }
 }
 
-fn failed(error: kube::Error) -> Denied {
+fn failed(error: &kube::Error) -> Denied {
     Denied::Failed(format!("Authorization error: {error}"))
 }
 

@@ -193,7 +193,7 @@ mod tests {
         );
         assert_eq!(
             options.since,
-            Some(SystemTime::UNIX_EPOCH + Duration::from_secs(900))
+            Some(SystemTime::UNIX_EPOCH + Duration::from_mins(15))
         );
         let time = parse("sinceTime=1970-01-01T00:00:01Z").unwrap();
         assert_eq!(time.since, Some(SystemTime::UNIX_EPOCH + Duration::from_secs(1)));

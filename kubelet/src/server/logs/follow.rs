@@ -67,14 +67,13 @@ async fn try_send(
     };
     loop {
         // Looked at before reading: what was written before the end is read after it.
-        let ended = match &watch {
-            None => true,
-            Some(_) => {
-                let source = source.clone();
-                blocking(move || source.is_ended())
-                    .await
-                    .map_err(io::Error::other)?
-            }
+        let ended = if watch.is_some() {
+            let source = source.clone();
+            blocking(move || source.is_ended())
+                .await
+                .map_err(io::Error::other)?
+        } else {
+            true
         };
         loop {
             let (back, chunk) = blocking(move || {

@@ -87,7 +87,7 @@ pub(super) async fn serve(
                 Err(words) => return failure(400, &words),
             };
             spawn(request, async move |io| {
-                channels::serve(io, protocol, ports, dialer).await
+                channels::serve(io, protocol, ports, dialer).await;
             });
             upgrade::accept_websocket(&key, name)
         }
@@ -96,7 +96,7 @@ pub(super) async fn serve(
                 return upgrade::refuse_spdy(&[PROTOCOL]);
             }
             spawn(request, async move |io| {
-                spdy::serve(Connection::new(io), dialer).await
+                spdy::serve(Connection::new(io), dialer).await;
             });
             upgrade::accept_spdy(PROTOCOL)
         }

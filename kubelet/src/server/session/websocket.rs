@@ -190,11 +190,12 @@ where
             let mut item = Some(item);
             while let Some(waiting) = item.take() {
                 tokio::select! {
-                    permit = input.reserve() => match permit {
-                        Ok(permit) => permit.send(waiting),
-                        // The session wants no more input; go on for pings and the goodbye.
-                        Err(_) => {}
-                    },
+                    permit = input.reserve() => {
+                        // Without a permit the session wants no more input; go on for pings and the goodbye.
+                        if let Ok(permit) = permit {
+                            permit.send(waiting);
+                        }
+                    }
                     // The process does not read its stdin, so the client's pings are not read, either. An unasked
                     // pong tells it that the connection lives (RFC 6455 5.5.3).
                     () = tokio::time::sleep(SIGN_OF_LIFE) => {

@@ -59,10 +59,13 @@ pub(super) struct Malformed(pub &'static str);
 
 impl Head {
     pub(super) fn parse(bytes: [u8; HEAD]) -> Result<Self, Malformed> {
-        let [a, b, c, d, flags, x, y, z] = bytes;
-        let length = u32::from_be_bytes([0, x, y, z]) as usize;
-        let word = u32::from_be_bytes([a, b, c, d]);
-        if a & 0x80 == 0 {
+        let (word, rest) = (
+            u32::from_be_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]),
+            &bytes[4..],
+        );
+        let flags = rest[0];
+        let length = u32::from_be_bytes([0, rest[1], rest[2], rest[3]]) as usize;
+        if word >> 31 == 0 {
             if word == 0 {
                 return Err(Malformed("data without a stream"));
             }

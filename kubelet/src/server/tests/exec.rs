@@ -24,7 +24,7 @@ async fn finish(socket: &mut Socket) -> (String, String, Value) {
             .expect("no end")
         {
             Some(Ok(Message::Binary(bytes))) => {
-                channels[usize::from(bytes[0])].extend_from_slice(&bytes[1..])
+                channels[usize::from(bytes[0])].extend_from_slice(&bytes[1..]);
             }
             Some(Ok(Message::Close(frame))) => {
                 assert_eq!(u16::from(frame.unwrap().code), 1000);
@@ -120,7 +120,7 @@ async fn stdin_ends_and_output_goes_on() {
         .websocket(&path("input=1&output=1&error=1", &["sh", "-c", script]), V5)
         .await
         .unwrap();
-    let piece = [&[0u8][..], &[b'x'; 30_000]].concat();
+    let piece = [&[0u8][..], &vec![b'x'; 30_000]].concat();
     for _ in 0..20 {
         socket.send(Message::Binary(piece.clone().into())).await.unwrap();
     }
@@ -141,7 +141,7 @@ async fn a_megabyte_through_cat_and_back() {
     let (mut sink, mut stream) = socket.split();
     let sending = tokio::spawn(async move {
         for n in 0..64u8 {
-            let piece = [&[0u8][..], &[n; 32 << 10]].concat();
+            let piece = [&[0u8][..], &vec![n; 32 << 10]].concat();
             sink.send(Message::Binary(piece.into())).await.unwrap();
         }
         sink.send(Message::Binary(vec![255, 0].into())).await.unwrap();
