@@ -69,7 +69,7 @@ impl Context {
         Api::new((self.clients)(name))
     }
 
-    fn recorder(&self, api: &Api, component: &'static str, tasks: &mut JoinSet<()>) -> Recorder {
+    fn recorder(api: &Api, component: &'static str, tasks: &mut JoinSet<()>) -> Recorder {
         let (recorder, writer) = Recorder::new(api.clone(), component);
         tasks.spawn(writer);
         recorder

@@ -9,7 +9,7 @@ use super::api::{Api, Error, EventType, Recorder, Reference, resources};
 use super::model::Pod;
 
 /// A pod from a template: its labels, annotations and finalizers, `naming` (name or generateName), and its owner.
-pub fn from_template(template: &Value, namespace: &str, naming: Value, owner: Value) -> Value {
+pub fn from_template(template: &Value, namespace: &str, naming: Value, owner: &Value) -> Value {
     let mut metadata = naming;
     for field in ["labels", "annotations", "finalizers"] {
         let value = &template["metadata"][field];

@@ -7,6 +7,8 @@ use serde::Deserialize;
 use crate::controllers::model::{Requirement, Selector, nullable};
 
 /// `spec.affinity`.
+// The names are the API's.
+#[allow(clippy::struct_field_names)]
 #[derive(Debug, Clone, Default, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Affinity {

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 /// Shortest and longest time between two attempts at a pod, whatever happens in between.
 const BACK_OFF: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(10));
 /// After this time a pod is tried again even if nothing has happened (upstream: 5 minutes).
-const STALE: Duration = Duration::from_secs(300);
+const STALE: Duration = Duration::from_mins(5);
 
 /// Order of attempts: higher priority first, then first come.
 type Rank = (std::cmp::Reverse<i64>, u64);
@@ -42,19 +42,17 @@ pub struct Queue {
 impl Queue {
     /// Adds a pod, or wakes it because it has changed.
     pub fn add(&mut self, uid: &str, priority: i64, now: Instant) {
-        match self.entries.get(uid) {
-            Some(_) => self.wake(uid, now),
-            None => {
-                let place = self.activate(uid, priority);
-                let entry = Entry {
-                    priority,
-                    attempts: 0,
-                    last: now,
-                    place,
-                };
-                self.entries.insert(uid.to_owned(), entry);
-            }
+        if self.entries.contains_key(uid) {
+            return self.wake(uid, now);
         }
+        let place = self.activate(uid, priority);
+        let entry = Entry {
+            priority,
+            attempts: 0,
+            last: now,
+            place,
+        };
+        self.entries.insert(uid.to_owned(), entry);
     }
 
     fn activate(&mut self, uid: &str, priority: i64) -> Place {

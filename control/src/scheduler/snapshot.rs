@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use keelson_api::quantity::Quantity;
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -59,7 +60,7 @@ impl From<Wire> for NodeView {
             meta,
             unschedulable: wire.spec.unschedulable,
             taints: wire.spec.taints,
-            pods: keelson_api::quantity::Quantity::from_json(pods).map_or(0, |quantity| quantity.value()),
+            pods: Quantity::from_json(pods).map_or(0, Quantity::value),
             allocatable: Amounts::parse(&wire.status.allocatable),
         }
     }

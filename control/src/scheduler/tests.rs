@@ -32,7 +32,9 @@ fn cpu(amount: &str) -> impl FnOnce(&mut Value) {
 
 fn cluster(nodes: &[Arc<NodeView>]) -> Snapshot {
     let mut snapshot = Snapshot::default();
-    nodes.iter().for_each(|node| snapshot.set_node(node));
+    for node in nodes {
+        snapshot.set_node(node);
+    }
     snapshot
 }
 
@@ -60,7 +62,7 @@ fn messages_are_upstreams() {
     );
     let tainted = cluster(&[
         node("n1", |n| {
-            n["spec"]["taints"] = json!([{"key": "k", "value": "v", "effect": "NoSchedule"}])
+            n["spec"]["taints"] = json!([{"key": "k", "value": "v", "effect": "NoSchedule"}]);
         }),
         node("n2", |n| n["spec"]["unschedulable"] = json!(true)),
     ]);
@@ -78,10 +80,10 @@ fn messages_are_upstreams() {
 #[test]
 fn tolerations_ports_and_affinity() {
     let tainted = cluster(&[node("n1", |n| {
-        n["spec"]["taints"] = json!([{"key": "k", "effect": "NoExecute"}])
+        n["spec"]["taints"] = json!([{"key": "k", "effect": "NoExecute"}]);
     })]);
     let tolerant = pod("p", |p| {
-        p["spec"]["tolerations"] = json!([{"key": "k", "operator": "Exists"}])
+        p["spec"]["tolerations"] = json!([{"key": "k", "operator": "Exists"}]);
     });
     assert_eq!(schedule(&tolerant, &tainted, 0).unwrap(), "n1");
 

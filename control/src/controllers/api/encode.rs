@@ -8,7 +8,7 @@ pub fn segment(text: &str) -> String {
     for byte in text.bytes() {
         match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b':' => {
-                out.push(byte as char)
+                out.push(byte as char);
             }
             // Writing to a String cannot fail.
             _ => drop(write!(out, "%{byte:02X}")),

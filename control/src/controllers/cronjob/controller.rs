@@ -28,7 +28,7 @@ struct Controller {
 pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
     let api = context.api(NAME);
     let controller = Arc::new(Controller {
-        recorder: context.recorder(&api, NAME, tasks),
+        recorder: Context::recorder(&api, NAME, tasks),
         api,
         crons: context.cron_jobs.clone(),
         jobs: context.jobs.clone(),

@@ -33,7 +33,7 @@ struct Controller {
 pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
     let api = context.api(NAME);
     let controller = Arc::new(Controller {
-        recorder: context.recorder(&api, COMPONENT, tasks),
+        recorder: Context::recorder(&api, COMPONENT, tasks),
         api,
         sets: context.daemon_sets.clone(),
         revisions: context.controller_revisions.clone(),
@@ -209,7 +209,7 @@ impl Controller {
             }
         }
         pods::delete(&self.api, &self.recorder, &reference, &delete, |uid| {
-            self.expectations.deleted(&key, uid)
+            self.expectations.deleted(&key, uid);
         })
         .await?;
         outcome

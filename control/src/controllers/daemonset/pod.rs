@@ -39,7 +39,7 @@ pub fn pod(set: &DaemonSet, template: &Value, hash: &str, node: &str) -> Value {
         template,
         &set.metadata.namespace,
         json!({"generateName": format!("{}-", set.metadata.name)}),
-        controller_reference(&set.metadata, resources::daemon_sets()),
+        &controller_reference(&set.metadata, resources::daemon_sets()),
     );
     body["metadata"]["labels"][revisions::HASH_LABEL] = hash.into();
     let term = json!({"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]});

@@ -47,7 +47,7 @@ fn one_pod_on_every_right_node() {
     let nodes = [
         node("a", |_| {}),
         node("b", |n| {
-            n["spec"] = json!({"taints": [{"key": "mine", "effect": "NoSchedule"}]})
+            n["spec"] = json!({"taints": [{"key": "mine", "effect": "NoSchedule"}]});
         }),
         node("c", |n| {
             n["spec"] = json!({"unschedulable": true,
@@ -95,13 +95,13 @@ fn surplus_misplaced_and_failed_pods_go() {
     let nodes = [
         node("a", |_| {}),
         node("b", |n| {
-            n["spec"] = json!({"taints": [{"key": "x", "effect": "NoExecute"}]})
+            n["spec"] = json!({"taints": [{"key": "x", "effect": "NoExecute"}]});
         }),
     ];
     let pods = [
         running("one", "a", "new", |_| {}),
         running("two", "a", "new", |p| {
-            p["metadata"]["creationTimestamp"] = json!("2024-01-01T00:00:00Z")
+            p["metadata"]["creationTimestamp"] = json!("2024-01-01T00:00:00Z");
         }),
         running("wrong", "b", "new", |_| {}),
     ];
@@ -112,7 +112,7 @@ fn surplus_misplaced_and_failed_pods_go() {
         (1, 1)
     );
     let failed = [running("bad", "a", "new", |p| {
-        p["status"]["phase"] = json!("Failed")
+        p["status"]["phase"] = json!("Failed");
     })];
     let (plan, _) = decide(&set(|_| {}), &nodes, &failed);
     assert_eq!((plan.failed.len(), plan.create.len()), (1, 0));

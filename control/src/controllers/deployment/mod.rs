@@ -41,7 +41,7 @@ struct Controller {
 pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
     let api = context.api(NAME);
     let controller = Arc::new(Controller {
-        recorder: context.recorder(&api, NAME, tasks),
+        recorder: Context::recorder(&api, NAME, tasks),
         api,
         deployments: context.deployments.clone(),
         sets: context.replica_sets.clone(),

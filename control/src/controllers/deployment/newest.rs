@@ -1,5 +1,7 @@
 //! Finds or creates the ReplicaSet of the current template and keeps the revisions (upstream `sync.go`).
 
+use std::collections::BTreeMap;
+
 use super::hash::template_hash;
 use super::progress::{self, set_condition};
 use super::revision;
@@ -60,7 +62,7 @@ fn create_set(state: &mut State<'_>, next: i64) {
     let hash = template_hash(&state.template, deployment.status.collision_count);
     let name = format!("{}-{hash}", deployment.metadata.name);
     let replicas = state.grown(0);
-    let mut annotations = revision::for_newest(&deployment.metadata.annotations, &Default::default(), next);
+    let mut annotations = revision::for_newest(&deployment.metadata.annotations, &BTreeMap::default(), next);
     let wanted = deployment.replicas();
     annotations.insert(revision::DESIRED.to_owned(), wanted.to_string());
     annotations.insert(revision::MAX.to_owned(), (wanted + state.max_surge()).to_string());

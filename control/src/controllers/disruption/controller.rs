@@ -31,7 +31,7 @@ struct Controller {
 pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
     let api = context.api(NAME);
     let controller = Arc::new(Controller {
-        recorder: context.recorder(&api, "controllermanager", tasks),
+        recorder: Context::recorder(&api, "controllermanager", tasks),
         api,
         budgets: Informer::new(resources::pod_disruption_budgets()),
         pods: context.pods.clone(),

@@ -7,7 +7,7 @@ use crate::controllers::model::{Budget, Pod, Time};
 
 const NOW: Time = Time(1_704_070_800);
 
-fn budget(spec: Value, status: Value) -> Budget {
+fn budget(spec: &Value, status: &Value) -> Budget {
     serde_json::from_value(
         json!({"metadata": {"name": "b", "generation": 2}, "spec": spec, "status": status}),
     )
@@ -41,7 +41,7 @@ fn allowances() {
         (json!({"minAvailable": 0}), pods(0, 0), Ok(0), (0, 0, 0, 0)),
     ];
     for (spec, pods, scale, (allowed, healthy, desired, expected)) in cases {
-        let status = compute(&budget(spec.clone(), json!({})), &pods, scale, NOW).status;
+        let status = compute(&budget(&spec, &json!({})), &pods, scale, NOW).status;
         assert_eq!(
             (
                 status.disruptions_allowed,
@@ -60,7 +60,7 @@ fn allowances() {
         assert_eq!(status.conditions[0].reason, reason, "{spec}");
     }
     let unknown = compute(
-        &budget(json!({"maxUnavailable": 1}), json!({})),
+        &budget(&json!({"maxUnavailable": 1}), &json!({})),
         &pods(3, 0),
         Err("why".into()),
         NOW,
@@ -79,7 +79,7 @@ fn evictions_under_way_count_until_they_time_out() {
     let status = json!({"disruptedPods": {
         "p0": Time(NOW.0 - 10), "p1": Time(NOW.0 - 500), "gone": Time(NOW.0 - 1)}});
     let computed = compute(
-        &budget(json!({"minAvailable": 1}), status),
+        &budget(&json!({"minAvailable": 1}), &status),
         &pods(3, 0),
         Ok(3),
         NOW,

@@ -84,9 +84,9 @@ fn subsets(service: &Service, backends: &[Backend]) -> (Vec<Value>, bool) {
         }
         let group = groups.entry(Value::from(ports(backend)).to_string()).or_default();
         if backend.is_ready(service) {
-            group.0.push(address)
+            group.0.push(address);
         } else {
-            group.1.push(address)
+            group.1.push(address);
         }
     }
     let subset = |(ports, (ready, waiting)): (String, (Vec<Value>, Vec<Value>))| {

@@ -33,6 +33,9 @@ pub struct Plan {
     pub delete: Vec<String>,
 }
 
+/// An existing slice, the endpoints of it that stay, and whether that or anything else changes it.
+type Kept<'a> = (&'a EndpointSlice, Vec<Value>, bool);
+
 /// Compares what there is with what there should be. `zones` maps nodes to zones.
 pub fn plan(
     service: &Service,
@@ -70,7 +73,7 @@ fn plan_family(
     for backend in backends {
         if let Some(address) = backend.address(family) {
             let endpoint = endpoint(service, backend, address, zones);
-            let ports = Value::from(backend.ports.clone()).to_string();
+            let ports = text(&backend.ports);
             wanted
                 .entry(ports)
                 .or_default()
@@ -78,9 +81,9 @@ fn plan_family(
         }
     }
     let labels = labels(service);
-    let mut kept: BTreeMap<String, Vec<(&EndpointSlice, Vec<Value>, bool)>> = BTreeMap::new();
+    let mut kept: BTreeMap<String, Vec<Kept<'_>>> = BTreeMap::new();
     for slice in existing {
-        let ports = Value::from(slice.ports.clone()).to_string();
+        let ports = text(&slice.ports);
         let Some(group) = wanted.get_mut(&ports) else {
             continue;
         };
@@ -117,7 +120,7 @@ fn plan_family(
                     family,
                     &labels,
                     Some(slice),
-                    endpoints,
+                    &endpoints,
                     &ports_value,
                 ));
             }
@@ -126,7 +129,7 @@ fn plan_family(
             remaining += 1;
             let some: Vec<_> = fresh.drain(..fresh.len().min(MAX_ENDPOINTS)).collect();
             plan.create
-                .push(body(service, family, &labels, None, some, &ports_value));
+                .push(body(service, family, &labels, None, &some, &ports_value));
         }
     }
     // Slices whose ports nobody has any more.
@@ -136,7 +139,7 @@ fn plan_family(
             .update
             .iter()
             .any(|body| body["metadata"]["name"].as_str() == Some(name));
-        let ports = Value::from(slice.ports.clone()).to_string();
+        let ports = text(&slice.ports);
         !updated && !plan.delete.contains(name) && !has_ports(backends, family, &ports)
     });
     let dropped: Vec<_> = dropped.map(|slice| slice.metadata.name.clone()).collect();
@@ -147,10 +150,15 @@ fn plan_family(
     }
 }
 
+/// Ports as text, which can be a key.
+fn text(ports: &[Value]) -> String {
+    Value::from(ports.to_vec()).to_string()
+}
+
 fn has_ports(backends: &[Backend], family: &str, ports: &str) -> bool {
-    backends.iter().any(|backend| {
-        backend.address(family).is_some() && Value::from(backend.ports.clone()).to_string() == ports
-    })
+    backends
+        .iter()
+        .any(|backend| backend.address(family).is_some() && text(&backend.ports) == ports)
 }
 
 /// A service without endpoints has one empty slice, so that it can be told from one that nobody has looked at.
@@ -191,7 +199,7 @@ fn keep_placeholder(
         family,
         labels,
         slice.map(|slice| &***slice),
-        Vec::new(),
+        &[],
         &json!([]),
     );
     if slice.is_some() {
@@ -252,7 +260,7 @@ fn body(
     family: &str,
     labels: &BTreeMap<String, String>,
     slice: Option<&EndpointSlice>,
-    endpoints: Vec<Value>,
+    endpoints: &[Value],
     ports: &Value,
 ) -> Value {
     let mut metadata = json!({

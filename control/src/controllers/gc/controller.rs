@@ -199,7 +199,9 @@ impl Controller {
             .dependents(&owner.uid)
             .map(|(uid, _)| Item::Object(uid.clone()))
             .collect();
-        dependents.into_iter().for_each(|item| self.sink.queue.add(item));
+        for item in dependents {
+            self.sink.queue.add(item);
+        }
         Ok(())
     }
 

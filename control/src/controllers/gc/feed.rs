@@ -56,7 +56,9 @@ impl Sink {
                 (Some(object), None) => sink.graph().remove(&object.meta().uid),
                 (None, None) => Vec::new(),
             };
-            items.into_iter().for_each(|item| sink.queue.add(item));
+            for item in items {
+                sink.queue.add(item);
+            }
         });
     }
 }

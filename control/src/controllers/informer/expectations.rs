@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use super::Key;
 
 /// After this time an expectation is given up: its event was lost.
-const LIFETIME: Duration = Duration::from_secs(300);
+const LIFETIME: Duration = Duration::from_mins(5);
 
 #[derive(Debug)]
 struct Expected {

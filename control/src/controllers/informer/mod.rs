@@ -123,7 +123,7 @@ impl<T: Object> Informer<T> {
 
     fn apply(&self, object: T, handlers: &[Handler<T>]) {
         let object = Arc::new(object);
-        let old = self.store.put(object.clone());
+        let old = self.store.put(&object);
         let (mut before, mut same) = (old.as_ref(), false);
         if let Some(old) = &old {
             same = old.meta().resource_version == object.meta().resource_version;

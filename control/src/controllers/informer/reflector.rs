@@ -115,15 +115,14 @@ async fn list<T: Object>(
                 informer.apply(object, handlers);
             }
         }
-        match list.metadata.next.filter(|next| !next.is_empty()) {
-            Some(token) => next = token,
-            None => {
-                for key in informer.store.keys_except(&present) {
-                    informer.remove(&key, handlers);
-                }
-                return Ok(list.metadata.resource_version);
-            }
+        if let Some(token) = list.metadata.next.filter(|next| !next.is_empty()) {
+            next = token;
+            continue;
         }
+        for key in informer.store.keys_except(&present) {
+            informer.remove(&key, handlers);
+        }
+        return Ok(list.metadata.resource_version);
     }
 }
 

@@ -59,6 +59,11 @@ impl<T: Object> Store<T> {
         self.read().objects.get(key).cloned()
     }
 
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.read().objects.is_empty()
+    }
+
     /// All objects in key order.
     pub fn all(&self) -> Vec<Arc<T>> {
         self.read().objects.values().cloned().collect()
@@ -87,7 +92,7 @@ impl<T: Object> Store<T> {
     }
 
     /// Stores an object and returns what it replaces.
-    pub(super) fn put(&self, object: Arc<T>) -> Option<Arc<T>> {
+    pub(super) fn put(&self, object: &Arc<T>) -> Option<Arc<T>> {
         let mut state = self.write();
         let key = object.meta().key();
         let old = state.objects.insert(key.clone(), object.clone());

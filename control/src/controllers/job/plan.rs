@@ -255,7 +255,7 @@ fn resume(plan: &mut Plan, now: Time) {
 fn adjust(
     job: &Job,
     counted: &JobStatus,
-    active: &mut Vec<Arc<Pod>>,
+    active: &mut [Arc<Pod>],
     pods: &[Arc<Pod>],
     now: Time,
     plan: &mut Plan,

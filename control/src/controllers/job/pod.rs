@@ -33,7 +33,7 @@ pub fn pod(job: &Job, index: Option<i64>) -> Value {
         &job.spec.template.value(),
         &job.metadata.namespace,
         naming,
-        controller_reference(&job.metadata, resources::jobs()),
+        &controller_reference(&job.metadata, resources::jobs()),
     );
     let mut finalizers = body["metadata"]["finalizers"]
         .as_array()

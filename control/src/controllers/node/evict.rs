@@ -63,7 +63,7 @@ struct Controller {
 pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
     let api = context.api(NAME);
     let controller = Arc::new(Controller {
-        recorder: context.recorder(&api, "taint-eviction-controller", tasks),
+        recorder: Context::recorder(&api, "taint-eviction-controller", tasks),
         api,
         nodes: context.nodes.clone(),
         pods: context.pods.clone(),
@@ -82,11 +82,11 @@ pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
         let Some(pod) = new.filter(|pod| !pod.spec.node_name.is_empty()) else {
             return;
         };
-        let same = |old: &&Arc<Pod>| {
-            old.spec.node_name == pod.spec.node_name && old.spec.tolerations == pod.spec.tolerations
+        let differs = |old: &Arc<Pod>| {
+            old.spec.node_name != pod.spec.node_name || old.spec.tolerations != pod.spec.tolerations
         };
         let node = nodes.store().get("", &pod.spec.node_name);
-        if old.filter(same).is_none() && node.is_some_and(|node| has_no_execute(&node)) {
+        if old.is_none_or(differs) && node.is_some_and(|node| has_no_execute(&node)) {
             queue.add(pod.spec.node_name.clone());
         }
     });

@@ -32,7 +32,7 @@ pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
         }
     });
     let api = context.api(NAME);
-    let recorder = context.recorder(&api, "cidrAllocator", tasks);
+    let recorder = Context::recorder(&api, "cidrAllocator", tasks);
     let nodes = context.nodes.clone();
     // One worker: ranges are handed out one after the other.
     tasks.spawn(async move {
@@ -74,7 +74,9 @@ async fn assign(
             if item["metadata"]["name"].as_str() == Some(&name) {
                 return Ok(Next::Wait);
             }
-            pools.iter_mut().for_each(|pool| pool.occupy(cidr));
+            for pool in &mut pools {
+                pool.occupy(cidr);
+            }
         }
     }
     let cidrs: Option<Vec<_>> = pools.iter_mut().map(Pool::take).collect();
@@ -82,7 +84,7 @@ async fn assign(
         let reference = node.metadata.reference(resources::nodes());
         let message = format!("Node {name} status is now: CIDRNotAvailable");
         recorder.record(&reference, EventType::Normal, "CIDRNotAvailable", message);
-        return Ok(Next::After(std::time::Duration::from_secs(60)));
+        return Ok(Next::After(std::time::Duration::from_mins(1)));
     };
     let patch = json!({
         "metadata": {"uid": node.metadata.uid},

@@ -57,7 +57,7 @@ fn start_one(
 ) {
     let api = context.api(name);
     let controller = Arc::new(Controller {
-        recorder: context.recorder(&api, name, tasks),
+        recorder: Context::recorder(&api, name, tasks),
         api,
         resource,
         sets: sets.clone(),
@@ -196,7 +196,7 @@ impl Controller {
             .map_err(|error| ("FailedCreate", error))?;
         }
         pods::delete(&self.api, &self.recorder, &owner, &plan.delete, |uid| {
-            self.expectations.deleted(&key, uid)
+            self.expectations.deleted(&key, uid);
         })
         .await
         .map_err(|error| ("FailedDelete", error))
@@ -260,7 +260,7 @@ fn pod_body(set: &ReplicaSet, resource: &Resource) -> Value {
         &set.spec.template.value(),
         &set.metadata.namespace,
         json!({"generateName": format!("{}-", set.metadata.name)}),
-        controller_reference(&set.metadata, resource),
+        &controller_reference(&set.metadata, resource),
     )
 }
 

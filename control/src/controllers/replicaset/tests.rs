@@ -43,10 +43,10 @@ fn victims_in_upstream_order() {
             p["status"]["conditions"][0]["lastTransitionTime"] = json!("2024-01-01T00:59:00Z");
         }),
         pod("restarted", |p| {
-            p["status"]["containerStatuses"] = json!([{"name": "a", "restartCount": 3}])
+            p["status"]["containerStatuses"] = json!([{"name": "a", "restartCount": 3}]);
         }),
         pod("young", |p| {
-            p["metadata"]["creationTimestamp"] = json!("2024-01-01T00:58:00Z")
+            p["metadata"]["creationTimestamp"] = json!("2024-01-01T00:58:00Z");
         }),
         pod("plain", |_| {}),
     ];
@@ -64,7 +64,7 @@ fn status_counts() {
         pod("a", |_| {}),
         pod("b", |p| p["status"]["conditions"] = json!([])),
         pod("c", |p| {
-            p["metadata"]["labels"] = json!({"app": "web", "extra": "1"})
+            p["metadata"]["labels"] = json!({"app": "web", "extra": "1"});
         }),
     ];
     let labels = BTreeMap::from([("extra".to_owned(), "1".to_owned())]);

@@ -11,7 +11,7 @@ use super::pod;
 use crate::controllers::api::{Api, Error, EventType, Recorder, Reference, resources};
 use crate::controllers::informer::{Expectations, Informer, Key, Next, Queue};
 use crate::controllers::model::{ControllerRevision, Pod, StatefulSet, StatefulSetStatus, Time, index_owned};
-use crate::controllers::{Context, claim, pods, revisions};
+use crate::controllers::{Context, claim, revisions};
 
 const NAME: &str = "statefulset-controller";
 
@@ -29,7 +29,7 @@ struct Controller {
 pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
     let api = context.api(NAME);
     let controller = Arc::new(Controller {
-        recorder: context.recorder(&api, NAME, tasks),
+        recorder: Context::recorder(&api, NAME, tasks),
         api,
         sets: context.stateful_sets.clone(),
         revisions: context.controller_revisions.clone(),

@@ -25,7 +25,7 @@ pub fn pod(set: &StatefulSet, template: &Value, revision: &str, ordinal: i64) ->
         template,
         &set.metadata.namespace,
         json!({"name": name}),
-        controller_reference(&set.metadata, resources::stateful_sets()),
+        &controller_reference(&set.metadata, resources::stateful_sets()),
     );
     let labels = &mut body["metadata"]["labels"];
     labels["statefulset.kubernetes.io/pod-name"] = name.clone().into();

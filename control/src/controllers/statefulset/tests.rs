@@ -90,7 +90,7 @@ fn updates_from_the_end() {
     ];
     assert!(decide(&set(3, |_| {}), &starting).1.is_empty());
     let partition = set(3, |s| {
-        s["spec"]["updateStrategy"]["rollingUpdate"]["partition"] = json!(2)
+        s["spec"]["updateStrategy"]["rollingUpdate"]["partition"] = json!(2);
     });
     assert!(decide(&partition, &half).1.is_empty());
     assert_eq!(
