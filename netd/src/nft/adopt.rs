@@ -9,14 +9,18 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::batch::{self, Batch, ElementValue, Error};
+use super::batch::{Batch, ElementValue, Error};
 use super::family::Family;
+use super::listing;
 
 /// Changes with every change of the rules in this crate.
 const VERSION: u32 = 1;
 
-/// Elements of several sets, by set and key.
-pub(super) type Elements = BTreeMap<(&'static str, Vec<u8>), Vec<u8>>;
+/// Where an element is: set and key.
+pub(super) type Place = (&'static str, Vec<u8>);
+
+/// Elements of several sets.
+pub(super) type Elements = BTreeMap<Place, Vec<u8>>;
 
 /// Name of the chain that says which rules a table has: those made from `settings`.
 pub(super) fn marker(settings: &impl Debug) -> String {
@@ -27,14 +31,14 @@ pub(super) fn marker(settings: &impl Debug) -> String {
 
 /// Whether a table is there with the rules that `marker` stands for.
 pub(super) fn has_rules(table: &str, family: Family, marker: &str) -> Result<bool, Error> {
-    Ok(batch::chains(table, family)?.iter().any(|c| c == marker))
+    Ok(listing::chains(table, family)?.iter().any(|c| c == marker))
 }
 
 /// The elements of `sets` as the kernel has them.
 pub(super) fn present(table: &str, family: Family, sets: &[&'static str]) -> Result<Elements, Error> {
     let mut all = Elements::new();
     for set in sets {
-        let listed = batch::elements(table, family, set)?;
+        let listed = listing::elements(table, family, set)?;
         all.extend(listed.into_iter().map(|e| ((*set, e.key), e.value)));
     }
     Ok(all)

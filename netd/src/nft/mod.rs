@@ -12,13 +12,15 @@ mod adopt;
 mod batch;
 mod expression;
 mod family;
+mod listing;
 mod monitor;
 pub(crate) mod pods;
 pub(crate) mod services;
 mod set;
 
-pub(crate) use batch::{Batch, Error, delete_table, open, tables};
+pub(crate) use batch::{Batch, Error, delete_table, open};
 pub(crate) use family::Family;
+pub(crate) use listing::tables;
 pub(crate) use monitor::Monitor;
 
 /// Name of the table of pods of cluster `id`.

@@ -10,7 +10,7 @@
 
 use std::net::IpAddr;
 
-use super::adopt::{self, Elements};
+use super::adopt::{self, Elements, Place};
 use super::batch::{Batch, Error, Hook};
 use super::expression::{Rule, Verdict};
 use super::family::{Family, octets};
@@ -221,7 +221,7 @@ fn elements(lease: &Lease, family: Family) -> Elements {
     out
 }
 
-fn host_port(port: &HostPort, pod: IpAddr) -> Option<((&'static str, Vec<u8>), Vec<u8>)> {
+fn host_port(port: &HostPort, pod: IpAddr) -> Option<(Place, Vec<u8>)> {
     let key = port_key(protocol(&port.protocol)?, port.host_port);
     let value = endpoint(pod, port.container_port);
     match port.host_ip.filter(|ip| !ip.is_unspecified()) {

@@ -290,3 +290,6 @@ impl Endpoint {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,6 +9,8 @@ use crate::lab_services::{Services, service, slice};
 use crate::proxy::Event;
 use crate::service::Key;
 
+const COUNT: u32 = 30_000;
+
 fn resident() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|l| l.starts_with("VmRSS")).unwrap();
@@ -39,7 +41,6 @@ fn bench_services() {
                 })
                 .collect()
         };
-        const COUNT: u32 = 30_000;
         let fill = |services: &mut Services| {
             let before = resident();
             let mut names = std::collections::HashSet::new();

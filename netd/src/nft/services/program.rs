@@ -8,6 +8,7 @@ use tracing::warn;
 use super::super::adopt::{self, Elements};
 use super::super::batch::{self, Batch, ElementValue, Error};
 use super::super::family::Family;
+use super::super::listing;
 use super::super::pods::endpoint;
 use super::super::{Marks, services_table};
 use super::class::{Class, Classes};
@@ -93,7 +94,7 @@ impl Proxy {
     fn adopt_family(&mut self, i: usize, ruleset: &Ruleset) -> Result<bool, Error> {
         let family = self.families[i].family;
         let table = services_table(&self.settings.id);
-        let dispatch = batch::elements(&table, family, layout::DISPATCH.name)?;
+        let dispatch = listing::elements(&table, family, layout::DISPATCH.name)?;
         let known = dispatch.iter().filter_map(|e| {
             let mark = u32::from_ne_bytes(e.key.as_slice().try_into().ok()?);
             Some((mark, e.chain.as_deref()?))
