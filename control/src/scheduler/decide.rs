@@ -1,4 +1,7 @@
 //! The decision: a node for a pod, or all the reasons why there is none.
+//!
+//! Not done: preemption. The message says which nodes it could help on, as upstream's does, but no victims are looked
+//! for: a pod of higher priority goes first in the queue and waits for room. Volumes do not restrict nodes either.
 
 use std::collections::BTreeMap;
 
