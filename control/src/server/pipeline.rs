@@ -17,7 +17,7 @@ use super::{Api, dispatch};
 use crate::auth::{self, Attributes, Decision, UserInfo};
 
 /// Longest time for a request that is not a watch or stream (upstream: 60 s).
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 
 /// Where a request came from.
 #[derive(Debug, Clone)]
@@ -91,7 +91,7 @@ async fn admit(
         }
     };
     authorize(api, &user, verb, path.as_ref(), &query, parts.uri.path())?;
-    let long = is_long_running(verb, path.as_ref(), &query);
+    let long = is_long_running(verb, path.as_ref());
     let incoming = Incoming {
         user,
         parts,
@@ -153,15 +153,13 @@ fn verb(method: &Method, path: Option<&ResourcePath>, query: &Query) -> &'static
     }
 }
 
-fn is_long_running(verb: &str, path: Option<&ResourcePath>, query: &Query) -> bool {
+fn is_long_running(verb: &str, path: Option<&ResourcePath>) -> bool {
     let Some(path) = path else { return false };
     verb == "watch"
         || matches!(
             path.subresource.as_str(),
-            "exec" | "attach" | "portforward" | "proxy"
+            "exec" | "attach" | "portforward" | "proxy" | "log"
         )
-        || path.subresource == "log" && query.flag("follow")
-        || path.subresource == "log"
 }
 
 /// A label for the counters; paths that nobody serves share one, so that clients cannot grow the table.

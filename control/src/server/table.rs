@@ -36,6 +36,12 @@ fn version(beta: bool) -> &'static str {
     }
 }
 
+/// An object of these members, which are moved: `json!` would copy them.
+fn members<const N: usize>(members: [(&str, Value); N]) -> Value {
+    let members = members.into_iter().map(|(name, value)| (name.to_owned(), value));
+    Value::Object(members.collect())
+}
+
 /// Only the metadata of an object.
 pub fn partial(object: &Value, beta: bool) -> Value {
     json!({"kind": "PartialObjectMetadata", "apiVersion": version(beta), "metadata": object["metadata"]})
@@ -64,15 +70,18 @@ pub fn row(kind: &Kind, object: &Object, include: Include, beta: bool) -> Value 
         Include::Metadata => partial(&value, beta),
         Include::Object => value,
     };
-    json!({"cells": cells, "object": carried})
+    members([("cells", cells.into()), ("object", carried)])
 }
 
 /// A whole table.
 pub fn table(columns: Value, rows: Vec<Value>, metadata: Value, beta: bool) -> Value {
-    json!({
-        "kind": "Table", "apiVersion": version(beta), "metadata": metadata,
-        "columnDefinitions": columns, "rows": rows,
-    })
+    members([
+        ("kind", "Table".into()),
+        ("apiVersion", version(beta).into()),
+        ("metadata", metadata),
+        ("columnDefinitions", columns),
+        ("rows", rows.into()),
+    ])
 }
 
 /// A table of one object.

@@ -172,14 +172,13 @@ impl Disk {
             let format = {
                 let mut meta = write.open_table(META)?;
                 let found = meta.get("format")?.map(|row| row.value());
-                match found {
-                    Some(found) => found,
-                    None => {
-                        meta.insert("format", FORMAT)?;
-                        write.open_table(OBJECTS)?;
-                        write.open_table(CHANGED)?;
-                        FORMAT
-                    }
+                if let Some(found) = found {
+                    found
+                } else {
+                    meta.insert("format", FORMAT)?;
+                    write.open_table(OBJECTS)?;
+                    write.open_table(CHANGED)?;
+                    FORMAT
                 }
             };
             write.commit()?;

@@ -47,7 +47,10 @@ pub fn choose<'a>(pod: &'a Value, asked: &'a str) -> Result<&'a str, Status> {
         (" or one of the ephemeral containers:", &ephemeral),
     ] {
         if !list.is_empty() {
-            message.push_str(&format!("{what} [{}]", list.join(" ")));
+            message.push_str(what);
+            message.push_str(" [");
+            message.push_str(&list.join(" "));
+            message.push(']');
         }
     }
     Err(Status::bad_request(message))

@@ -121,7 +121,8 @@ pub fn service(
     let port = match (reference.port, ports) {
         ("", [only]) => Some(only),
         (text, ports) => ports.iter().find(|port| {
-            port["name"].as_str().unwrap_or_default() == text || port["port"].to_string() == text
+            port["name"].as_str().unwrap_or_default() == text
+                || (!text.is_empty() && port["port"].as_u64() == text.parse().ok())
         }),
     };
     let port_name = port.ok_or_else(no_port)?["name"].as_str().unwrap_or_default();

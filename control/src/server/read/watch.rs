@@ -31,7 +31,7 @@ const BATCH: usize = 256;
 /// A chunk sent to the client is about this large at most.
 const CHUNK: usize = 64 << 10;
 /// Time between bookmarks (upstream: about a minute).
-const BOOKMARKS: Duration = Duration::from_secs(60);
+const BOOKMARKS: Duration = Duration::from_mins(1);
 /// Shortest life of a watch that names none (upstream: 30 minutes, doubled at random to spread reconnections).
 const LIFE: u64 = 1800;
 
@@ -259,7 +259,7 @@ impl Watcher {
     fn frame(&mut self, out: &mut BytesMut, event: &str, object: &Object) {
         match self.form {
             Form::Object if convert::is_version(self.kind(), &object.bytes) => {
-                wrap(out, event, &object.bytes)
+                wrap(out, event, &object.bytes);
             }
             Form::Object => wrap(out, event, &respond::view(self.kind(), object)),
             Form::Table { beta } => {

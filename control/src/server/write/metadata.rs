@@ -53,11 +53,9 @@ pub fn place(call: &Call, value: &mut Value) -> Result<(), Status> {
     let kind = call.kind();
     let metadata = of(value);
     if !kind.namespaced {
-        return match metadata.remove("namespace").as_ref().and_then(Value::as_str) {
-            None | Some("") => Ok(()),
-            // Upstream clears it on cluster-scoped objects.
-            Some(_) => Ok(()),
-        };
+        // Upstream clears it too.
+        metadata.remove("namespace");
+        return Ok(());
     }
     let wanted = call.path.namespace.as_str();
     match metadata.get("namespace").and_then(Value::as_str) {

@@ -53,8 +53,8 @@ pub fn decode(body: &[u8]) -> Result<Value, ProtobufError> {
                 let mut meta = Reader::new(meta);
                 while let Some((number, value)) = meta.next()? {
                     match (number, value) {
-                        (1, value) => version = value.text()?.to_owned(),
-                        (2, value) => kind = value.text()?.to_owned(),
+                        (1, value) => value.text()?.clone_into(&mut version),
+                        (2, value) => value.text()?.clone_into(&mut kind),
                         _ => {}
                     }
                 }

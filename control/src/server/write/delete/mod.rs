@@ -1,0 +1,186 @@
+//! DELETE of one object and of a collection: grace, finalizers and propagation.
+//!
+//! What a delete means for an object is decided by [`plan`], a pure function; here it is carried out.
+
+mod options;
+mod plan;
+
+use std::sync::Arc;
+
+use http::{Response, StatusCode};
+use keelson_api::status::Status;
+use keelson_api::time;
+use serde_json::json;
+
+use super::expires;
+use crate::admission::{Operation, Request};
+use crate::kinds::Kind;
+use crate::object::Object;
+use crate::server::body::Body;
+use crate::server::call::Call;
+use crate::server::registry::api_version;
+use crate::server::select::Selection;
+use crate::server::{encode, respond};
+use crate::store::{Change, Expect, Range, StoreError, Write, key_of};
+
+pub use options::Options;
+pub use plan::is_finished;
+use plan::{Outcome, plan};
+
+/// How often a delete without preconditions is tried again on a newer object.
+const TRIES: usize = 32;
+/// Kinds whose delete answers with the object instead of a Status (`ReturnDeletedObject` upstream).
+const RETURNED: [&str; 7] = [
+    "Pod",
+    "PodTemplate",
+    "Service",
+    "ServiceAccount",
+    "PersistentVolume",
+    "PersistentVolumeClaim",
+    "ResourceQuota",
+];
+
+/// What a delete came to.
+pub struct Deleted {
+    object: Arc<Object>,
+    removed: bool,
+}
+
+/// Deletes the named object.
+pub async fn delete(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status> {
+    let options = Options::parse(call, bytes)?;
+    let deleted = run(call, &call.path.name, call.namespace(), &options).await?;
+    let kind = call.kind();
+    if deleted.removed && !(kind.group.is_empty() && RETURNED.contains(&kind.kind.as_ref())) {
+        let status = Status::deleted(
+            &kind.group,
+            &kind.plural,
+            &deleted.object.name,
+            &deleted.object.uid,
+        );
+        return Ok(respond::status(&status, &[]));
+    }
+    let code = if !deleted.removed && options.cascade_asked {
+        StatusCode::ACCEPTED
+    } else {
+        StatusCode::OK
+    };
+    Ok(respond::object(call, code, &deleted.object, &[]))
+}
+
+/// Deletes what the query selects, one after the other, each with its own preconditions and finalizers.
+pub async fn collection(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status> {
+    let options = Options::parse(call, bytes)?;
+    let selection = Selection::parse(call.kind(), &call.query)?;
+    let matches = |object: &Object| selection.matches(object);
+    let range = Range {
+        filter: Some(&matches),
+        ..Range::all(call.scope())
+    };
+    let page = call
+        .api
+        .store
+        .range(call.storage(), &range)
+        .map_err(|error| call.store_error("", &error))?;
+    let mut items = Vec::with_capacity(page.objects.len());
+    for object in page.objects {
+        match run(call, &object.name, &object.namespace, &options).await {
+            Ok(deleted) => items.push(respond::value(call.kind(), &deleted.object)),
+            // Somebody else was faster.
+            Err(status) if status.code == 404 => {}
+            Err(status) => return Err(status),
+        }
+    }
+    let kind = call.kind();
+    let list = json!({
+        "kind": format!("{}List", kind.kind),
+        "apiVersion": api_version(&kind.group, &kind.version),
+        "metadata": {"resourceVersion": call.api.store.revision().to_string()},
+        "items": items,
+    });
+    Ok(respond::plain(call, StatusCode::OK, &list, &[]))
+}
+
+/// Deletes one object of the call's kind, trying again when it changes meanwhile.
+pub async fn run(call: &Call, name: &str, namespace: &str, options: &Options) -> Result<Deleted, Status> {
+    let (api, kind) = (&call.api, call.kind());
+    let key = key_of(namespace, name);
+    let mut admitted = false;
+    for _ in 0..TRIES {
+        let stored = api
+            .store
+            .get(call.storage(), &key)
+            .ok_or_else(|| Status::not_found(&kind.group, &kind.plural, name))?;
+        check_preconditions(kind, &stored, options)?;
+        let mut old = respond::value(kind, &stored);
+        kind.strategy.default(&mut old);
+        if !admitted {
+            let mut request = Request {
+                user: &call.user,
+                operation: Operation::Delete,
+                kind,
+                subresource: "",
+                namespace,
+                name,
+                old: Some(&old),
+                object: None,
+                dry_run: options.dry_run,
+            };
+            api.chain.mutate(&mut request).await?;
+            api.chain.validate(&request).await?;
+            admitted = true;
+        }
+        let grace = kind.strategy.default_grace(&old);
+        let (change, removed) = match plan(&kind.kind, &old, options, grace, time::now()) {
+            Outcome::Keep => {
+                return Ok(Deleted {
+                    object: stored,
+                    removed: false,
+                });
+            }
+            Outcome::Remove => (Change::Delete, true),
+            Outcome::Mark(new) => {
+                let object = encode::object(kind, &new);
+                let expires = expires(call.storage());
+                (Change::Put { object, expires }, false)
+            }
+        };
+        if options.dry_run {
+            return Ok(Deleted {
+                object: stored,
+                removed,
+            });
+        }
+        let write = Write {
+            resource: call.storage().clone(),
+            key: key.clone(),
+            expect: Expect::Revision(stored.resource_version),
+            change,
+        };
+        match api.store.write(write).await {
+            Ok(object) => return Ok(Deleted { object, removed }),
+            Err(StoreError::Conflict(_)) => {}
+            Err(error) => return Err(call.store_error(name, &error)),
+        }
+    }
+    Err(Status::conflict(&kind.group, &kind.plural, name))
+}
+
+fn check_preconditions(kind: &Kind, stored: &Object, options: &Options) -> Result<(), Status> {
+    let failed = |what: &str, wanted: &str, found: &str| {
+        Err(Status::conflict_because(
+            &kind.group,
+            &kind.plural,
+            &stored.name,
+            &format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}"),
+        ))
+    };
+    if let Some(uid) = options.uid.as_deref().filter(|uid| *uid != stored.uid) {
+        return failed("UID", uid, &stored.uid);
+    }
+    let found = stored.resource_version.to_string();
+    if let Some(wanted) = options.revision.as_deref().filter(|wanted| *wanted != found) {
+        return failed("ResourceVersion", wanted, &found);
+    }
+    Ok(())
+}
