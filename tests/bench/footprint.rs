@@ -76,15 +76,15 @@ fn pids(cluster: &Cluster) -> Result<BTreeMap<String, i32>> {
     Ok(pids)
 }
 
-/// Processes whose command line names this cluster's shim.
+/// Processes that run this cluster's shim: a sealed memory file, in the cluster's cgroup.
 fn shim_pids(id: &str) -> Vec<i32> {
     let entries = std::fs::read_dir("/proc").into_iter().flatten().flatten();
     entries
         .filter_map(|entry| entry.file_name().to_str()?.parse().ok())
-        .filter(|pid| {
-            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-            let line = String::from_utf8_lossy(&line).into_owned();
-            line.contains("shim") && line.contains(id)
+        .filter(|pid: &i32| {
+            let program = std::fs::read_link(format!("/proc/{pid}/exe")).unwrap_or_default();
+            let cgroups = std::fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+            program.to_string_lossy().contains("keelson-shim") && cgroups.contains(&format!("keelson-{id}"))
         })
         .collect()
 }

@@ -17,7 +17,7 @@ use crate::{logging, preflight};
 /// Runs the control plane.
 pub fn control(args: &DataDir) -> Result<()> {
     run("control", &args.data_dir, |cluster, stop| async move {
-        keelson_control::run(cluster.control(), stop)
+        Box::pin(keelson_control::run(cluster.control(), stop))
             .await
             .map_err(Into::into)
     })
@@ -27,7 +27,7 @@ pub fn control(args: &DataDir) -> Result<()> {
 pub fn kubelet(args: &DataDir) -> Result<()> {
     run("kubelet", &args.data_dir, |cluster, stop| async move {
         preflight::root()?;
-        keelson_kubelet::run(cluster.kubelet(), stop)
+        Box::pin(keelson_kubelet::run(cluster.kubelet(), stop))
             .await
             .map_err(Into::into)
     })
@@ -37,7 +37,7 @@ pub fn kubelet(args: &DataDir) -> Result<()> {
 pub fn netd(args: &DataDir) -> Result<()> {
     run("netd", &args.data_dir, |cluster, stop| async move {
         preflight::root()?;
-        keelson_netd::run(cluster.netd(), stop).await.map_err(Into::into)
+        Box::pin(keelson_netd::run(cluster.netd(), stop)).await.map_err(Into::into)
     })
 }
 

@@ -5,6 +5,7 @@ use std::path::Path;
 use anyhow::Result;
 use keelson_runtime::image::ImageStore;
 
+use super::output::print;
 use crate::args::{Image, ImageCommand};
 use crate::cluster::config::image_dir;
 use crate::cluster::create_dir;
@@ -32,18 +33,18 @@ fn open(data_dir: &Path) -> Result<ImageStore> {
 }
 
 fn list(store: &ImageStore) -> Result<()> {
-    println!("{:<56} {:<14} {:>10}", "IMAGE", "ID", "SIZE");
+    let mut text = format!("{:<56} {:<14} {:>10}\n", "IMAGE", "ID", "SIZE");
     for image in store.list()? {
         let id = image.id.trim_start_matches("sha256:");
         let id = id.get(..12).unwrap_or(id);
         let size = human_size(image.size);
-        if image.tags.is_empty() {
-            println!("{:<56} {id:<14} {size:>10}", "<none>");
-        }
-        for tag in &image.tags {
-            println!("{tag:<56} {id:<14} {size:>10}");
+        let nameless = ["<none>".to_owned()];
+        let tags = if image.tags.is_empty() { &nameless[..] } else { &image.tags };
+        for tag in tags {
+            text = format!("{text}{tag:<56} {id:<14} {size:>10}\n");
         }
     }
+    print(&text);
     Ok(())
 }
 

@@ -4,5 +4,6 @@ pub mod daemon;
 pub mod down;
 pub mod image;
 mod node;
+mod output;
 pub mod status;
 pub mod up;

@@ -8,6 +8,7 @@ use kube::api::Api;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use serde::Serialize;
 
+use super::output::print;
 use crate::args::{Output, Status as Arguments};
 use crate::cluster::Cluster;
 use crate::supervisor::{DaemonState, Process, StateFile};
@@ -50,8 +51,8 @@ pub fn run(args: &Arguments) -> Result<()> {
         .build()?;
     let report = runtime.block_on(report(&cluster));
     match args.output {
-        Output::Json => println!("{}", serde_json::to_string_pretty(&report)?),
-        Output::Table => print(&report),
+        Output::Json => print(&(serde_json::to_string_pretty(&report)? + "\n")),
+        Output::Table => print(&table(&report)),
     }
     if report.supervisor_pid.is_none() {
         bail!(
@@ -153,24 +154,17 @@ pub fn node_ready(node: &Node) -> Option<(bool, String)> {
     ))
 }
 
-fn print(report: &Report) {
-    println!(
-        "cluster {}  server {}  node {}  data {}",
-        report.id, report.server, report.node, report.data_dir
-    );
-    println!(
-        "{:<10} {:>8} {:>9} {:>9}  HEALTH",
-        "DAEMON", "PID", "MEMORY", "RESTARTS"
+fn table(report: &Report) -> String {
+    let mut text = format!(
+        "cluster {}  server {}  node {}  data {}\n{:<10} {:>8} {:>9} {:>9}  HEALTH\n",
+        report.id, report.server, report.node, report.data_dir, "DAEMON", "PID", "MEMORY", "RESTARTS"
     );
     for daemon in &report.daemons {
         let pid = daemon.pid.map_or_else(|| "-".to_owned(), |pid| pid.to_string());
-        let memory = daemon.memory_bytes.map_or_else(
-            || "-".to_owned(),
-            |bytes| format!("{:.1} MiB", bytes as f64 / 1_048_576.0),
-        );
-        println!(
-            "{:<10} {pid:>8} {memory:>9} {:>9}  {}",
-            daemon.name, daemon.restarts, daemon.message
-        );
+        let mib = |bytes| format!("{:.1} MiB", bytes as f64 / 1_048_576.0);
+        let memory = daemon.memory_bytes.map_or_else(|| "-".to_owned(), mib);
+        let (name, restarts, message) = (daemon.name, daemon.restarts, &daemon.message);
+        text = format!("{text}{name:<10} {pid:>8} {memory:>9} {restarts:>9}  {message}\n");
     }
+    text
 }
