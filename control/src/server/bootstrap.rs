@@ -43,7 +43,11 @@ impl Server {
         let services = Arc::new(GroupResource::new("", "services"));
         let mut changes = self.api.store.subscribe(&services);
         while changes.changed().await.is_ok() {
-            if self.api.store.get(&services, &key_of("default", "kubernetes")).is_none()
+            if self
+                .api
+                .store
+                .get(&services, &key_of("default", "kubernetes"))
+                .is_none()
                 && let Err(error) = self.bootstrap(objects.clone()).await
             {
                 tracing::warn!(%error, "the kubernetes Service was deleted and cannot be made again");

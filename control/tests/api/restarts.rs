@@ -1,14 +1,21 @@
 //! What survives a restart, and what keeps one from starting.
 
 use http::Method;
+use serde_json::json;
 
-use crate::cluster::{Cluster, MAPS, config_map};
+use crate::cluster::Cluster;
+
+/// Secrets, which no controller writes here, so that nothing happens to them but what the test does.
+const SECRETS: &str = "/api/v1/namespaces/default/secrets";
 
 #[test]
 fn everything_is_there_again_and_watches_resume() {
     let mut cluster = Cluster::start();
-    let (_, created) = cluster.post(MAPS, &config_map("a", "1"));
-    let (_, list) = cluster.get(MAPS);
+    let (_, created) = cluster.post(
+        SECRETS,
+        &json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "a"}}),
+    );
+    let (_, list) = cluster.get(SECRETS);
     let before: u64 = list["metadata"]["resourceVersion"]
         .as_str()
         .unwrap()
@@ -16,17 +23,17 @@ fn everything_is_there_again_and_watches_resume() {
         .unwrap();
     cluster.stop();
     cluster.resume();
-    assert_eq!(cluster.get(&format!("{MAPS}/a")).1, created);
-    let (_, list) = cluster.get(MAPS);
+    assert_eq!(cluster.get(&format!("{SECRETS}/a")).1, created);
+    let (_, list) = cluster.get(SECRETS);
     let after: u64 = list["metadata"]["resourceVersion"]
         .as_str()
         .unwrap()
         .parse()
         .unwrap();
     assert!(after >= before);
-    // Nothing has happened to ConfigMaps since, so the watch goes on where it was.
+    // Nothing has happened to Secrets since, so the watch goes on where it was.
     let revision = created["metadata"]["resourceVersion"].as_str().unwrap();
-    let resumed = format!("{MAPS}?watch=true&resourceVersion={before}&timeoutSeconds=1");
+    let resumed = format!("{SECRETS}?watch=true&resourceVersion={before}&timeoutSeconds=1");
     let (code, body) = cluster.raw(Method::GET, &resumed, &[], b"");
     assert_eq!(
         (code, String::from_utf8(body).unwrap().contains("ERROR")),
@@ -34,7 +41,7 @@ fn everything_is_there_again_and_watches_resume() {
     );
     // From before the last change, events would be missing: the client is told to list again.
     let early: u64 = revision.parse::<u64>().unwrap() - 1;
-    let path = format!("{MAPS}?watch=true&resourceVersion={early}&timeoutSeconds=1");
+    let path = format!("{SECRETS}?watch=true&resourceVersion={early}&timeoutSeconds=1");
     let (_, body) = cluster.raw(Method::GET, &path, &[], b"");
     let event: serde_json::Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(
