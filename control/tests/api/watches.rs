@@ -117,7 +117,7 @@ fn initial_events_end_with_a_bookmark() {
     let query =
         "labelSelector=app&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&allowWatchBookmarks=true";
     let seen = events(&cluster, query, 4, || {
-        drop(cluster.post(MAPS, &config_map("c", "1")))
+        cluster.post(MAPS, &config_map("c", "1"));
     });
     assert_eq!(
         short(&seen),
