@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
-use keelson_runtime::node::*;
+use keelson_runtime::node::{
+    ContainerSpec, ExecSpec, NodeConfig, NodeRuntime, QosClass, Resources, RootfsSource, SandboxSpec,
+    Seccomp, User,
+};
 
 fn sandbox(id: &str) -> SandboxSpec {
     SandboxSpec {

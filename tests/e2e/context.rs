@@ -65,7 +65,9 @@ impl Suite {
                 kubectl.ok(&["create", "namespace", &namespace])?;
                 let context = Context { cluster, kubectl };
                 let result = body(&context).map_err(|error| error.context(context.picture()));
-                let deleted = context.kubectl.ok(&["delete", "namespace", &namespace, "--wait=false"]);
+                let deleted = context
+                    .kubectl
+                    .ok(&["delete", "namespace", &namespace, "--wait=false"]);
                 result.and(deleted.map(drop))
             };
             run().map_err(|error| Failed::from(format!("{error:?}")))

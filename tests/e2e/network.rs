@@ -70,9 +70,7 @@ fn every_way(c: &Context) -> Result<()> {
         "http://hello-world:8080/".into(),
         format!("http://{node}:{node_port}/"),
     ] {
-        let text = c
-            .kubectl
-            .ok(&["exec", "client", "--", "wget", "-qO-", &url])?;
+        let text = c.kubectl.ok(&["exec", "client", "--", "wget", "-qO-", &url])?;
         contains(&text, &["command=GET", &format!("Hostname: {pod}")])?;
     }
     let mut forward = c

@@ -356,7 +356,7 @@ fn malformed(c: &Context) -> Result<()> {
     let cases = [
         (
             "apiVersion: v1\nkind: ConfigMap\nmetadata: {}\n",
-            "resource name may not be empty",
+            "name or generateName is required",
         ),
         (
             "apiVersion: v1\nkind: Nothing\nmetadata: {name: x}\n",

@@ -10,15 +10,33 @@ const MAY_USE: [(&str, &[&str]); 6] = [
     ("keelson-api", &[]),
     ("keelson-runtime", &[]),
     ("keelson-netd", &["keelson-api"]),
-    ("keelson-kubelet", &["keelson-api", "keelson-runtime", "keelson-netd"]),
+    (
+        "keelson-kubelet",
+        &["keelson-api", "keelson-runtime", "keelson-netd"],
+    ),
     ("keelson-control", &["keelson-api"]),
-    ("keelson-cli", &["keelson-api", "keelson-runtime", "keelson-netd", "keelson-kubelet", "keelson-control"]),
+    (
+        "keelson-cli",
+        &[
+            "keelson-api",
+            "keelson-runtime",
+            "keelson-netd",
+            "keelson-kubelet",
+            "keelson-control",
+        ],
+    ),
 ];
 
 #[test]
 fn dependencies_point_down_only() -> Result<()> {
-    let output = Command::new(env!("CARGO")).args(["metadata", "--format-version=1", "--no-deps", "--locked"]).output()?;
-    ensure!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version=1", "--no-deps", "--locked"])
+        .output()?;
+    ensure!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
     let metadata: serde_json::Value = serde_json::from_slice(&output.stdout)?;
     let mut used = BTreeMap::new();
     for package in metadata["packages"].as_array().context("packages")? {
@@ -33,7 +51,10 @@ fn dependencies_point_down_only() -> Result<()> {
     for (name, allowed) in MAY_USE {
         let ours = used.get(name).with_context(|| format!("no crate {name}"))?;
         for dependency in ours {
-            ensure!(allowed.contains(dependency), "{name} must not depend on {dependency}");
+            ensure!(
+                allowed.contains(dependency),
+                "{name} must not depend on {dependency}"
+            );
         }
     }
     Ok(())

@@ -37,7 +37,9 @@ pub fn kubelet(args: &DataDir) -> Result<()> {
 pub fn netd(args: &DataDir) -> Result<()> {
     run("netd", &args.data_dir, |cluster, stop| async move {
         preflight::root()?;
-        Box::pin(keelson_netd::run(cluster.netd(), stop)).await.map_err(Into::into)
+        Box::pin(keelson_netd::run(cluster.netd(), stop))
+            .await
+            .map_err(Into::into)
     })
 }
 

@@ -39,7 +39,11 @@ fn list(store: &ImageStore) -> Result<()> {
         let id = id.get(..12).unwrap_or(id);
         let size = human_size(image.size);
         let nameless = ["<none>".to_owned()];
-        let tags = if image.tags.is_empty() { &nameless[..] } else { &image.tags };
+        let tags = if image.tags.is_empty() {
+            &nameless[..]
+        } else {
+            &image.tags
+        };
         for tag in tags {
             text = format!("{text}{tag:<56} {id:<14} {size:>10}\n");
         }

@@ -147,7 +147,9 @@ impl Api {
         });
         match waited.await {
             Ok(pod) => pod,
-            Err(_elapsed) => panic!("pod {name} is not as expected: {:#?}", self.get(PODS, name)),
+            Err(tokio::time::error::Elapsed { .. }) => {
+                panic!("pod {name} is not as expected: {:#?}", self.get(PODS, name))
+            }
         }
     }
 

@@ -35,7 +35,7 @@ fn a_container_runs_and_is_logged() {
 #[test]
 fn signals_and_stopping() {
     let node = Node::new();
-    node.runtime.create_sandbox(&node.sandbox("pod")).unwrap();
+    node.runtime.create_sandbox(&Node::sandbox("pod")).unwrap();
     let deaf = node.shell("trap '' TERM; sleep 1000 & wait; wait");
     let good = node.shell("trap 'exit 3' TERM; echo ready; while :; do sleep 1000 & wait; done");
     for spec in [&deaf, &good] {
@@ -45,7 +45,7 @@ fn signals_and_stopping() {
             Phase::Running
         );
     }
-    while !node.log(&good).contains("ready") {
+    while !Node::log(&good).contains("ready") {
         std::thread::sleep(Duration::from_millis(5));
     }
     let state = node
@@ -86,7 +86,7 @@ fn signals_and_stopping() {
 #[test]
 fn programs_that_cannot_start() {
     let node = Node::new();
-    node.runtime.create_sandbox(&node.sandbox("pod")).unwrap();
+    node.runtime.create_sandbox(&Node::sandbox("pod")).unwrap();
     fs::write(node.rootfs.join("etc/plain"), "no program").unwrap();
     for (program, words, code) in [
         ("foo", r#"exec: "foo": executable file not found in $PATH"#, 127),
@@ -101,7 +101,7 @@ fn programs_that_cannot_start() {
         node.runtime.create_container("pod", &spec).unwrap();
         match node.runtime.start_container(&spec.id) {
             Err(Error::Start { message, exit_code }) => {
-                assert_eq!((message.as_str(), exit_code), (words, code))
+                assert_eq!((message.as_str(), exit_code), (words, code));
             }
             other => panic!("{other:?}"),
         }
@@ -112,7 +112,7 @@ fn programs_that_cannot_start() {
 #[test]
 fn sandboxes_are_idempotent_and_gone_after_removal() {
     let node = Node::new();
-    let spec = node.sandbox("pod");
+    let spec = Node::sandbox("pod");
     let first = node.runtime.create_sandbox(&spec).unwrap();
     assert!(first.ready && first.netns.as_ref().unwrap().exists());
     node.runtime.create_sandbox(&spec).unwrap();
@@ -141,7 +141,7 @@ fn sandboxes_are_idempotent_and_gone_after_removal() {
 #[test]
 fn a_new_caller_adopts_what_runs() {
     let node = Node::new();
-    node.runtime.create_sandbox(&node.sandbox("pod")).unwrap();
+    node.runtime.create_sandbox(&Node::sandbox("pod")).unwrap();
     let spec = node.shell("sleep 1000; exit 1");
     node.runtime.create_container("pod", &spec).unwrap();
     node.runtime.start_container(&spec.id).unwrap();

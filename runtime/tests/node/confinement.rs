@@ -80,7 +80,7 @@ fn same_cgroup_and_namespaces_for_exec() {
     let node = Node::new();
     let look = "cat /proc/self/cgroup; for n in cgroup ipc mnt net pid uts; do readlink /proc/self/ns/$n; done; readlink /proc/1/ns/mnt";
     let spec = node.shell(&format!("{look}; sleep 1000"));
-    node.runtime.create_sandbox(&node.sandbox("pod")).unwrap();
+    node.runtime.create_sandbox(&Node::sandbox("pod")).unwrap();
     node.runtime.create_container("pod", &spec).unwrap();
     node.runtime.start_container(&spec.id).unwrap();
     let exec = ExecSpec {
@@ -90,10 +90,10 @@ fn same_cgroup_and_namespaces_for_exec() {
     };
     let mut session = node.runtime.exec(&spec.id, &exec).unwrap();
     let joined = std::io::read_to_string(std::fs::File::from(session.stdout.take().unwrap())).unwrap();
-    while node.log(&spec).lines().count() < joined.lines().count() {
+    while Node::log(&spec).lines().count() < joined.lines().count() {
         std::thread::sleep(std::time::Duration::from_millis(5));
     }
-    assert_eq!(node.log(&spec), joined);
+    assert_eq!(Node::log(&spec), joined);
     assert!(
         joined.contains("0::/\n"),
         "the cgroup namespace begins at the container's own: {joined}"
@@ -209,7 +209,7 @@ fn no_new_privileges_and_user() {
 #[test]
 fn wrong_users_are_refused() {
     let node = Node::new();
-    node.runtime.create_sandbox(&node.sandbox("pod")).unwrap();
+    node.runtime.create_sandbox(&Node::sandbox("pod")).unwrap();
     for user in ["4294967296", "2147483648", "nobody", "bob:x", ":", "-1"] {
         let user = User {
             image_user: user.into(),
@@ -282,7 +282,7 @@ fn a_shared_process_namespace() {
     node.runtime
         .create_sandbox(&SandboxSpec {
             share_pid: true,
-            ..node.sandbox("pod")
+            ..Node::sandbox("pod")
         })
         .unwrap();
     let first = node.shell("sleep 1000; exit 4");
@@ -313,7 +313,7 @@ fn host_namespaces_on_request() {
         host_pid: true,
         host_ipc: true,
         hostname: "node".into(),
-        ..node.sandbox("pod")
+        ..Node::sandbox("pod")
     };
     let state = node.runtime.create_sandbox(&spec).unwrap();
     assert!(state.netns.is_none());

@@ -88,7 +88,7 @@ fn the_runtimes_executables_are_out_of_reach() {
     node.runtime
         .create_sandbox(&SandboxSpec {
             share_pid: true,
-            ..node.sandbox("pod")
+            ..Node::sandbox("pod")
         })
         .unwrap();
     node.runtime.create_container("pod", &lurker).unwrap();
@@ -106,7 +106,7 @@ fn the_runtimes_executables_are_out_of_reach() {
         }
         node.runtime.remove_container(&spec.id).unwrap();
     }
-    assert!(!node.log(&lurker).contains("WROTE"), "{}", node.log(&lurker));
+    assert!(!Node::log(&lurker).contains("WROTE"), "{}", Node::log(&lurker));
     assert!(fs::read(&own).unwrap() == before);
     assert_eq!(
         node.run_in("pod", &node.shell("exit 3")).0,
@@ -119,7 +119,7 @@ fn the_runtimes_executables_are_out_of_reach() {
 #[test]
 fn descriptors_as_working_directory() {
     let node = Node::new();
-    node.runtime.create_sandbox(&node.sandbox("pod")).unwrap();
+    node.runtime.create_sandbox(&Node::sandbox("pod")).unwrap();
     let main = node.container(&["sleep", "1000"]);
     node.runtime.create_container("pod", &main).unwrap();
     node.runtime.start_container(&main.id).unwrap();
@@ -156,7 +156,7 @@ fn symlinked_mount_targets() {
             match style {
                 "absolute" => symlink(&treasure, &path).unwrap(),
                 "relative" => {
-                    symlink(format!("../../../../../../../..{}", treasure.display()), &path).unwrap()
+                    symlink(format!("../../../../../../../..{}", treasure.display()), &path).unwrap();
                 }
                 _ => {
                     fs::create_dir(node.rootfs.join("elsewhere")).unwrap();
@@ -175,7 +175,7 @@ fn symlinked_mount_targets() {
                 log_path: None,
                 ..node.shell("cat /data/deep/file")
             };
-            node.runtime.create_sandbox(&node.sandbox("pod")).unwrap();
+            node.runtime.create_sandbox(&Node::sandbox("pod")).unwrap();
             match node.runtime.create_container("pod", &spec) {
                 Ok(_) => assert!(name != "proc" && name != "sys", "{name} {style} accepted"),
                 Err(error) => assert!(name == "proc" || name == "sys", "{name} {style}: {error}"),
@@ -193,7 +193,7 @@ fn nothing_is_mounted_over_procfs() {
     let node = Node::new();
     let decoy = treasure(&node);
     symlink("/proc/self", node.rootfs.join("alias")).unwrap();
-    node.runtime.create_sandbox(&node.sandbox("pod")).unwrap();
+    node.runtime.create_sandbox(&Node::sandbox("pod")).unwrap();
     for target in [
         "/proc",
         "/proc/",
@@ -222,7 +222,7 @@ fn sub_paths_stay_in_their_volume() {
     symlink(&treasure, source.join("absolute")).unwrap();
     symlink("../treasure", source.join("up")).unwrap();
     symlink("real", source.join("fine")).unwrap();
-    node.runtime.create_sandbox(&node.sandbox("pod")).unwrap();
+    node.runtime.create_sandbox(&Node::sandbox("pod")).unwrap();
     for (sub, good) in [
         ("absolute", false),
         ("up", false),
@@ -261,7 +261,7 @@ fn racing_swaps_of_mount_targets() {
     symlink(treasure.parent().unwrap(), shared.join("b")).unwrap();
     let before = census(&treasure);
     let stop = std::sync::atomic::AtomicBool::new(false);
-    node.runtime.create_sandbox(&node.sandbox("pod")).unwrap();
+    node.runtime.create_sandbox(&Node::sandbox("pod")).unwrap();
     std::thread::scope(|scope| {
         scope.spawn(|| {
             let c = |name: &str| std::ffi::CString::new(shared.join(name).to_str().unwrap()).unwrap();
@@ -319,7 +319,7 @@ fn account_files_are_read_confined() {
     fs::write(&outside, "evil:x:0:0::/:/bin/sh\n").unwrap();
     fs::remove_file(node.rootfs.join("etc/passwd")).unwrap();
     symlink(&outside, node.rootfs.join("etc/passwd")).unwrap();
-    node.runtime.create_sandbox(&node.sandbox("pod")).unwrap();
+    node.runtime.create_sandbox(&Node::sandbox("pod")).unwrap();
     let as_evil = || ContainerSpec {
         user: User {
             image_user: "evil".into(),
@@ -374,14 +374,14 @@ fn host_network_finds_no_abstract_sockets() {
     node.runtime
         .create_sandbox(&SandboxSpec {
             host_network: true,
-            ..node.sandbox("pod")
+            ..Node::sandbox("pod")
         })
         .unwrap();
     let sockets = fs::read_to_string("/proc/net/unix").unwrap();
     assert!(
         !sockets
             .lines()
-            .any(|line| line.contains("@") && line.contains("keelson")),
+            .any(|line| line.contains('@') && line.contains("keelson")),
         "{sockets}"
     );
     assert!(
@@ -394,7 +394,7 @@ fn host_network_finds_no_abstract_sockets() {
 #[test]
 fn malformed_specifications() {
     let node = Node::new();
-    node.runtime.create_sandbox(&node.sandbox("pod")).unwrap();
+    node.runtime.create_sandbox(&Node::sandbox("pod")).unwrap();
     let good = || node.container(&["true"]);
     let long = "x".repeat(5000);
     for (name, spec) in [
@@ -474,7 +474,7 @@ fn malformed_specifications() {
     assert!(node.runtime.containers().unwrap().is_empty());
     assert!(node.runtime.create_container("absent", &good()).is_err());
     for id in ["", "..", "a/b"] {
-        assert!(node.runtime.create_sandbox(&node.sandbox(id)).is_err());
+        assert!(node.runtime.create_sandbox(&Node::sandbox(id)).is_err());
         assert!(node.runtime.remove_sandbox(id).is_err());
     }
 }

@@ -34,7 +34,7 @@ fn children(pid: i32) -> usize {
 #[test]
 fn short_lives_end_right() {
     let node = Node::new();
-    node.runtime.create_sandbox(&node.sandbox("pod")).unwrap();
+    node.runtime.create_sandbox(&Node::sandbox("pod")).unwrap();
     for n in 0..150 {
         let spec = ContainerSpec {
             log_path: None,
@@ -51,7 +51,7 @@ fn short_lives_end_right() {
 #[test]
 fn a_killed_shim_is_noticed_and_cleaned_up_after() {
     let node = Node::new();
-    node.runtime.create_sandbox(&node.sandbox("pod")).unwrap();
+    node.runtime.create_sandbox(&Node::sandbox("pod")).unwrap();
     let spec = node.container(&["sleep", "1000"]);
     node.runtime.create_container("pod", &spec).unwrap();
     let pid = node.runtime.start_container(&spec.id).unwrap().pid.unwrap();
@@ -68,7 +68,7 @@ fn a_killed_shim_is_noticed_and_cleaned_up_after() {
     assert_eq!(events.try_next().unwrap(), Some(Event::Exited(spec.id.clone())));
     assert!(!node.runtime.sandbox("pod").unwrap().unwrap().ready);
     // The same sandbox can be made again; what was in it is lost, and gone.
-    assert!(node.runtime.create_sandbox(&node.sandbox("pod")).unwrap().ready);
+    assert!(node.runtime.create_sandbox(&Node::sandbox("pod")).unwrap().ready);
     assert_eq!(
         node.runtime.container(&spec.id).unwrap().unwrap().phase,
         Phase::Unknown
@@ -80,7 +80,7 @@ fn a_killed_shim_is_noticed_and_cleaned_up_after() {
 #[test]
 fn a_created_container_dies_with_its_shim() {
     let node = Node::new();
-    node.runtime.create_sandbox(&node.sandbox("pod")).unwrap();
+    node.runtime.create_sandbox(&Node::sandbox("pod")).unwrap();
     let spec = node.container(&["sleep", "1000"]);
     let pid = node.runtime.create_container("pod", &spec).unwrap().pid.unwrap();
     assert_eq!(
@@ -95,7 +95,7 @@ fn a_created_container_dies_with_its_shim() {
 #[test]
 fn a_created_container_can_be_removed() {
     let node = Node::new();
-    node.runtime.create_sandbox(&node.sandbox("pod")).unwrap();
+    node.runtime.create_sandbox(&Node::sandbox("pod")).unwrap();
     let spec = node.container(&["true"]);
     let pid = node.runtime.create_container("pod", &spec).unwrap().pid.unwrap();
     node.runtime.remove_container(&spec.id).unwrap();
@@ -112,7 +112,7 @@ fn two_callers_at_once() {
             .map(|_| {
                 scope.spawn(|| {
                     let runtime = NodeRuntime::open(node.config.clone()).unwrap();
-                    runtime.create_sandbox(&node.sandbox("pod")).unwrap();
+                    runtime.create_sandbox(&Node::sandbox("pod")).unwrap();
                     runtime.create_container("pod", &spec).map(drop)
                 })
             })
@@ -138,7 +138,7 @@ fn callers_killed_at_any_moment_leave_nothing_uncleanable() {
     let write = |name: &str, json: Vec<u8>| std::fs::write(node.directory.path().join(name), json).unwrap();
     write(
         "victim-sandbox.json",
-        serde_json::to_vec(&node.sandbox("pod")).unwrap(),
+        serde_json::to_vec(&Node::sandbox("pod")).unwrap(),
     );
     let container = ContainerSpec {
         log_path: None,

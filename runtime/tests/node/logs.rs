@@ -39,7 +39,7 @@ fn logs_rotate_by_size_and_the_oldest_go() {
 #[test]
 fn a_moved_log_is_reopened() {
     let node = Node::new();
-    node.runtime.create_sandbox(&node.sandbox("pod")).unwrap();
+    node.runtime.create_sandbox(&Node::sandbox("pod")).unwrap();
     let spec = ContainerSpec {
         stdin: true,
         ..node.shell("while read x; do echo $x; done")
@@ -54,7 +54,7 @@ fn a_moved_log_is_reopened() {
     std::io::Write::write_all(&mut stdin, b"fresh\n").unwrap();
     let mut stdout = fs::File::from(session.stdout.take().unwrap());
     std::io::Read::read_exact(&mut stdout, &mut [0; 6]).unwrap();
-    assert_eq!(node.log(&spec), "fresh\n");
+    assert_eq!(Node::log(&spec), "fresh\n");
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn a_full_disk_does_not_stop_the_container() {
         log_path: Some(disk.join("0.log")),
         ..node.shell("yes | head -c 1000000; echo last; exit 9")
     };
-    node.runtime.create_sandbox(&node.sandbox("pod")).unwrap();
+    node.runtime.create_sandbox(&Node::sandbox("pod")).unwrap();
     node.runtime.create_container("pod", &spec).unwrap();
     node.runtime.start_container(&spec.id).unwrap();
     assert_eq!(node.wait(&spec.id), 9);

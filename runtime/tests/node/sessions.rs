@@ -30,7 +30,7 @@ fn read_all(fd: Option<std::os::fd::OwnedFd>) -> String {
 }
 
 fn running(node: &Node, spec: &ContainerSpec) {
-    node.runtime.create_sandbox(&node.sandbox("pod")).unwrap();
+    node.runtime.create_sandbox(&Node::sandbox("pod")).unwrap();
     node.runtime.create_container("pod", spec).unwrap();
     node.runtime.start_container(&spec.id).unwrap();
 }
@@ -136,7 +136,7 @@ fn attach_sees_output_and_gives_input_once() {
     assert_eq!(first.wait().unwrap(), 0);
     assert_eq!(second.wait().unwrap(), 0);
     assert_eq!(node.wait(&spec.id), 0);
-    assert_eq!(node.log(&spec), output);
+    assert_eq!(Node::log(&spec), output);
 }
 
 #[test]
@@ -161,7 +161,7 @@ fn attach_to_a_terminal() {
         "{output}"
     );
     assert_eq!(session.wait().unwrap(), 5);
-    assert!(node.log(&spec).contains("console"));
+    assert!(Node::log(&spec).contains("console"));
 }
 
 #[test]
@@ -187,7 +187,7 @@ fn a_slow_attach_client_does_not_hold_up_the_container() {
     running(&node, &spec);
     let mut idle = node.runtime.attach(&spec.id).unwrap();
     assert_eq!(node.wait(&spec.id), 0);
-    assert!(node.log(&spec).ends_with("done\n") && node.log(&spec).len() == 5_000_006);
+    assert!(Node::log(&spec).ends_with("done\n") && Node::log(&spec).len() == 5_000_006);
     assert_eq!(idle.wait().unwrap(), 0);
 }
 

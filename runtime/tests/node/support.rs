@@ -42,7 +42,7 @@ impl Node {
         }
     }
 
-    pub fn sandbox(&self, id: &str) -> SandboxSpec {
+    pub fn sandbox(id: &str) -> SandboxSpec {
         SandboxSpec {
             id: id.into(),
             namespace: "default".into(),
@@ -98,7 +98,7 @@ impl Node {
 
     /// Makes a sandbox named `pod` if need be, runs the container to its end, and returns its exit code and output.
     pub fn run(&self, spec: &ContainerSpec) -> (i32, String) {
-        self.runtime.create_sandbox(&self.sandbox("pod")).unwrap();
+        self.runtime.create_sandbox(&Node::sandbox("pod")).unwrap();
         self.run_in("pod", spec)
     }
 
@@ -106,7 +106,7 @@ impl Node {
         self.runtime.create_container(sandbox, spec).unwrap();
         self.runtime.start_container(&spec.id).unwrap();
         let code = self.wait(&spec.id);
-        (code, self.log(spec))
+        (code, Node::log(spec))
     }
 
     pub fn wait(&self, id: &str) -> i32 {
@@ -123,7 +123,7 @@ impl Node {
     }
 
     /// The contents of a container's log, without times and tags.
-    pub fn log(&self, spec: &ContainerSpec) -> String {
+    pub fn log(spec: &ContainerSpec) -> String {
         let text = fs::read_to_string(spec.log_path.as_ref().unwrap()).unwrap();
         text.lines().fold(String::new(), |mut all, line| {
             let mut parts = line.splitn(4, ' ');
@@ -141,9 +141,7 @@ impl Drop for Node {
     fn drop(&mut self) {
         if let Err(errors) = self.runtime.reset() {
             eprintln!("reset: {errors:?}");
-            if !std::thread::panicking() {
-                panic!("reset failed");
-            }
+            assert!(std::thread::panicking(), "reset failed");
         }
     }
 }

@@ -315,7 +315,7 @@ fn what_is_not_supported_is_refused() {
             c["linux"]["namespaces"]
                 .as_array_mut()
                 .unwrap()
-                .push(json!({"type": "user"}))
+                .push(json!({"type": "user"}));
         },
         |c| c["linux"]["sysctl"] = json!({"kernel.panic": "1"}),
         |c| c["process"]["cwd"] = json!("tmp"),

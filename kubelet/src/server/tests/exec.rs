@@ -47,10 +47,10 @@ fn path(query: &str, command: &[&str]) -> String {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' => char::from(byte).to_string(),
         _ => format!("%{byte:02X}"),
     };
-    let command: String = command
-        .iter()
-        .map(|word| format!("&command={}", word.bytes().map(encode).collect::<String>()))
-        .collect();
+    let command = command.iter().fold(String::new(), |query, word| {
+        let word: String = word.bytes().map(encode).collect();
+        format!("{query}&command={word}")
+    });
     format!("/exec/default/pod/main?{query}{command}")
 }
 

@@ -100,7 +100,7 @@ async fn why_there_is_no_log() {
 async fn following_ends_with_the_container() {
     let host = Host::new().await;
     host.start("for n in $(seq 20); do echo line $n; sleep 0.05; done", |_| {});
-    let expected: String = (1..=20).map(|n| format!("line {n}\n")).collect();
+    let expected = (1..=20).fold(String::new(), |text, n| format!("{text}line {n}\n"));
     let answer = tokio::time::timeout(Duration::from_secs(20), host.get(&format!("{PATH}?follow=true")))
         .await
         .unwrap();

@@ -88,7 +88,9 @@ impl Server {
         let config = fixture::config(layers).to_string();
         self.blob(config.as_bytes());
         let packed: Vec<Vec<u8>> = layers.iter().map(|layer| gzip(layer)).collect();
-        packed.iter().for_each(|layer| self.blob(layer));
+        for layer in &packed {
+            self.blob(layer);
+        }
         let manifest = json!({
             "schemaVersion": 2, "mediaType": MANIFEST_TYPE,
             "config": fixture::descriptor(CONFIG_TYPE, config.as_bytes()),
