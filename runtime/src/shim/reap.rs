@@ -14,6 +14,9 @@ use crate::sys::{self, Exit};
 /// outside its process namespace keeps writing.
 const LAST_CHUNKS: usize = 1024;
 
+/// How long a killed process may take to end.
+const STUCK_MS: i32 = 5_000;
+
 impl Server {
     /// Reaps every child that has ended: ours, and orphans that came to us.
     pub(super) fn reap(&mut self) {
@@ -184,11 +187,16 @@ impl Server {
         if let Some(init) = &self.init {
             let _ = sys::pidfd_signal(init.pidfd.as_fd(), libc::SIGKILL);
         }
-        // Our children are ending; wait for each, blocking, since nothing else is left to do.
-        for container in self.containers.values().filter(|c| !c.ended) {
-            let _ = sys::poll_readable(container.child.pidfd.as_fd(), 5000);
+        // The first process of a PID namespace cannot end before the processes that `exec` put there, our children, have
+        // been reaped: so whoever ends is reaped, until nobody is left. The limit is for one stuck in the kernel.
+        loop {
+            self.reap();
+            let left = self.containers.values().any(|c| !c.ended) || !self.execs.is_empty();
+            if !left || !sys::poll_readable(self.signals.as_fd(), STUCK_MS).unwrap_or(false) {
+                break;
+            }
+            sys::drain_signal_fd(self.signals.as_fd());
         }
-        self.reap();
         self.done = true;
     }
 }

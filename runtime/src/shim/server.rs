@@ -76,7 +76,7 @@ pub(super) struct Server {
     pub(super) exits: String,
     pub(super) pod_cgroup: Option<String>,
     listener: UnixListener,
-    signals: OwnedFd,
+    pub(super) signals: OwnedFd,
     pub(super) epoll: Epoll,
     next: u64,
     pub(super) containers: BTreeMap<u64, Container>,
