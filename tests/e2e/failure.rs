@@ -15,6 +15,7 @@ pub const TESTS: &[Test] = &[
     ("acknowledged_writes_survive_kills", writes_survive),
     ("an_established_connection_survives_kills", connection_survives),
     ("exit_codes_survive_kills", exit_codes),
+    ("a_killed_supervisor_is_replaced", killed_supervisor),
     ("bad_starts", bad_starts),
     ("down_and_up_again", down_and_up),
     ("second_cluster_beside", second_cluster),
@@ -165,6 +166,21 @@ fn exit_codes(c: &Context) -> Result<()> {
     healthy(&c.cluster)?;
     ensure!(c.kubectl.ok(&["logs", "leaves"])? == "last words\n", "log");
     Ok(())
+}
+
+fn killed_supervisor(c: &Context) -> Result<()> {
+    c.shell("box")?;
+    let container = || {
+        let path = "jsonpath={.status.containerStatuses[0].containerID} {.status.containerStatuses[0].restartCount}";
+        c.kubectl.ok(&["get", "pod", "box", "-o", path])
+    };
+    let before = container()?;
+    let supervisor = c.cluster.status()?["supervisorPid"].as_i64().context("supervisorPid")?;
+    kill(Pid::from_raw(supervisor as i32), Signal::SIGKILL)?;
+    c.cluster.up()?;
+    healthy(&c.cluster)?;
+    ensure!(container()? == before, "{} is not {before}", container()?);
+    contains(&c.kubectl.ok(&["exec", "box", "--", "echo", "still here"])?, &["still here"])
 }
 
 fn bad_starts(c: &Context) -> Result<()> {

@@ -88,7 +88,7 @@ pub fn stop_node(cluster: &Cluster) -> Vec<String> {
 }
 
 /// Ends the supervisor, which ends its daemons; or the daemons, if the supervisor is gone.
-fn stop_daemons(run_dir: &Path) -> Vec<String> {
+pub fn stop_daemons(run_dir: &Path) -> Vec<String> {
     let Some(state) = StateFile::read(run_dir) else {
         return Vec::new();
     };

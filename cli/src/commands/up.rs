@@ -43,6 +43,10 @@ fn foreground(args: &Up) -> Result<()> {
     let _lock = lock(&dir)?;
     preflight::disk(&dir)?;
     let cluster = prepare::cluster(args, &dir)?;
+    // Daemons of a supervisor that was killed are ending (they asked for a signal on its death); their port is ours next.
+    if let Some(error) = down::stop_daemons(&cluster.run_dir()).first() {
+        bail!("{error}");
+    }
     preflight::port_free(cluster.listen)?;
     prepare::files(&cluster)?;
     logging::init();
