@@ -171,16 +171,22 @@ fn exit_codes(c: &Context) -> Result<()> {
 fn killed_supervisor(c: &Context) -> Result<()> {
     c.shell("box")?;
     let container = || {
-        let path = "jsonpath={.status.containerStatuses[0].containerID} {.status.containerStatuses[0].restartCount}";
+        let path =
+            "jsonpath={.status.containerStatuses[0].containerID} {.status.containerStatuses[0].restartCount}";
         c.kubectl.ok(&["get", "pod", "box", "-o", path])
     };
     let before = container()?;
-    let supervisor = c.cluster.status()?["supervisorPid"].as_i64().context("supervisorPid")?;
+    let supervisor = c.cluster.status()?["supervisorPid"]
+        .as_i64()
+        .context("supervisorPid")?;
     kill(Pid::from_raw(supervisor as i32), Signal::SIGKILL)?;
     c.cluster.up()?;
     healthy(&c.cluster)?;
     ensure!(container()? == before, "{} is not {before}", container()?);
-    contains(&c.kubectl.ok(&["exec", "box", "--", "echo", "still here"])?, &["still here"])
+    contains(
+        &c.kubectl.ok(&["exec", "box", "--", "echo", "still here"])?,
+        &["still here"],
+    )
 }
 
 fn bad_starts(c: &Context) -> Result<()> {

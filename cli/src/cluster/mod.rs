@@ -17,6 +17,9 @@ use sha2::{Digest, Sha256};
 
 pub use ranges::Ranges;
 
+/// The file that marks a data directory as ours.
+pub const MARKER: &str = ".keelson";
+
 /// What `DIR/cluster.json` holds.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -95,15 +98,51 @@ impl Cluster {
     }
 }
 
-/// Creates the data directory if needed (mode 0711: containers with user namespaces traverse it, nobody lists it) and
-/// returns its canonical path.
+/// Creates the data directory if needed (mode 0711: containers with user namespaces traverse it, nobody lists it), marks
+/// it as ours, and returns its canonical path. A directory that holds something else is refused, because `reset` removes
+/// what it finds under our names in a directory of ours.
 pub fn create_dir(dir: &Path) -> Result<PathBuf> {
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o711)
         .create(dir)
         .with_context(|| format!("creating the data directory {}", dir.display()))?;
-    canonical(dir)
+    let dir = canonical(dir)?;
+    if !is_ours(&dir) {
+        let entries = std::fs::read_dir(&dir).with_context(|| format!("reading {}", dir.display()))?;
+        // A fresh ext4 file system of its own has this one.
+        let foreign = entries.flatten().find(|entry| entry.file_name() != "lost+found");
+        if let Some(entry) = foreign {
+            bail!(
+                "{} holds no cluster but other files ({}); choose an empty directory with --data-dir",
+                dir.display(),
+                entry.file_name().display()
+            );
+        }
+        std::fs::write(
+            dir.join(MARKER),
+            "A data directory of keelson; `keelson reset` removes it.\n",
+        )
+        .with_context(|| format!("writing to {}", dir.display()))?;
+    }
+    Ok(dir)
+}
+
+/// Fails if the run directory belongs to another data directory, whose path has the same short hash.
+pub fn check_owner(run_dir: &Path, dir: &Path) -> Result<()> {
+    match std::fs::read(run_dir.join("data-dir")) {
+        Ok(owner) if owner != dir.as_os_str().as_encoded_bytes() => bail!(
+            "{} has the same id on this machine as the cluster in {}; choose another --data-dir",
+            dir.display(),
+            String::from_utf8_lossy(&owner)
+        ),
+        _ => Ok(()),
+    }
+}
+
+/// Whether the directory was made by us.
+pub fn is_ours(dir: &Path) -> bool {
+    dir.join(MARKER).exists() || dir.join("cluster.json").exists()
 }
 
 /// The id that belongs to a data directory, given as its canonical path.

@@ -12,6 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::DataDir;
 use crate::cluster::Cluster;
+use crate::supervisor::SUPERVISOR;
 use crate::{logging, preflight};
 
 /// Runs the control plane.
@@ -49,11 +50,12 @@ where
     F: FnOnce(Cluster, Stop) -> R,
     R: Future<Output = Result<()>>,
 {
-    let parent = getppid();
-    // Without its supervisor a daemon would go on unseen; the next `up` starts a new one that adopts the pods.
-    set_pdeathsig(Signal::SIGTERM).context("prctl(PR_SET_PDEATHSIG)")?;
-    if getppid() != parent {
-        return Ok(());
+    if let Ok(supervisor) = std::env::var(SUPERVISOR) {
+        // Without its supervisor a daemon would go on unseen; the next `up` starts a new one that adopts the pods.
+        set_pdeathsig(Signal::SIGTERM).context("prctl(PR_SET_PDEATHSIG)")?;
+        if getppid().to_string() != supervisor {
+            return Ok(()); // it died before we asked for the signal
+        }
     }
     logging::init();
     let cluster = Cluster::require(data_dir)?;

@@ -9,27 +9,30 @@ use nix::mount::{MntFlags, umount2};
 use nix::sys::signal::Signal;
 
 use super::node;
+use super::up::lock;
 use crate::args::DataDir;
-use crate::cluster::{Cluster, Ranges, canonical, id_of, run_dir_of};
+use crate::cluster::{Cluster, MARKER, Ranges, canonical, id_of, is_ours, run_dir_of};
 use crate::preflight;
 use crate::supervisor::{Process, StateFile};
 
-/// Everything that Keelson puts below a data directory. `reset` removes these and the directory when it is then empty,
-/// so that `--data-dir /home` by mistake costs nothing.
+/// Everything that Keelson puts below a data directory of its own. `reset` removes these, and the directory when it is
+/// then empty.
 const OWN: &[&str] = &[
-    "cluster.json",
     "admin.kubeconfig",
     "kubelet.kubeconfig",
     "netd.kubeconfig",
     "control",
     "images",
     "kubelet",
-    "lock",
     "logs",
     "netd",
     "pki",
     "pod-logs",
     "runtime",
+    "lock",
+    // Last, because they say that the directory is ours.
+    "cluster.json",
+    MARKER,
 ];
 
 /// Longest orderly end of a supervisor: three daemons at 20 s, then pods at 10 s.
@@ -40,7 +43,10 @@ pub fn down(args: &DataDir) -> Result<()> {
     preflight::root()?;
     let dir = canonical(&args.data_dir)?;
     let cluster = Cluster::require(&dir)?;
-    let mut errors = stop_daemons(&run_dir_of(&id_of(&dir)));
+    let run_dir = run_dir_of(&id_of(&dir));
+    crate::cluster::check_owner(&run_dir, &dir)?;
+    let mut errors = stop_daemons(&run_dir);
+    let _lock = lock(&dir)?;
     errors.extend(stop_node(&cluster));
     report("down", &errors)
 }
@@ -51,20 +57,23 @@ pub fn reset(args: &DataDir) -> Result<()> {
     let dir = canonical(&args.data_dir)?;
     let id = id_of(&dir);
     let run_dir = run_dir_of(&id);
+    crate::cluster::check_owner(&run_dir, &dir)?;
+    if !is_ours(&dir) && !run_dir.exists() {
+        println!("no cluster in {}: nothing to remove", dir.display());
+        return Ok(());
+    }
     // A damaged cluster.json must not stand in the way of removing the cluster.
     let cluster = Cluster::load(&dir).unwrap_or_default();
     let mut errors = stop_daemons(&run_dir);
-    let known = cluster.is_some() || run_dir.exists() || OWN.iter().any(|name| dir.join(name).exists());
+    let _lock = if dir.exists() { Some(lock(&dir)?) } else { None };
     let ranges = cluster
         .as_ref()
         .map_or(Ranges { network: 42 }, |cluster| cluster.ranges);
     let node_name = cluster.as_ref().map_or("", |cluster| &cluster.node_name);
-    if known {
-        errors.extend(node::stop_pods(&id, &dir));
-        errors.extend(node::reset_runtime(&id, &dir));
-    }
+    errors.extend(node::stop_pods(&id, &dir));
+    errors.extend(node::reset_runtime(&id, &dir));
     errors.extend(node::remove_network(&id, &dir, node_name, ranges));
-    errors.extend(unmount_below(&[&dir, &run_dir]));
+    errors.extend(unmount_ours(&dir, &run_dir));
     if errors.is_empty() {
         // Files go last and only when nothing is mounted or running: a second `reset` still finds its way.
         errors.extend(remove_files(&dir, &run_dir, cluster.as_ref()));
@@ -83,7 +92,7 @@ pub fn stop_node(cluster: &Cluster) -> Vec<String> {
         cluster.ranges,
     ));
     // Volumes in memory: the kubelet makes them again for pods that start again.
-    errors.extend(unmount_below(&[&cluster.dir, &cluster.run_dir()]));
+    errors.extend(unmount_ours(&cluster.dir, &cluster.run_dir()));
     errors
 }
 
@@ -116,14 +125,16 @@ pub fn stop_daemons(run_dir: &Path) -> Vec<String> {
     errors
 }
 
-/// Detaches every mount below these directories, deepest first.
-fn unmount_below(dirs: &[&Path]) -> Vec<String> {
+/// Detaches the mounts that daemons make below the data and run directories, deepest first. Never the data directory
+/// itself, which may be a file system of its own, nor anything that somebody else mounted beside our folders.
+fn unmount_ours(dir: &Path, run_dir: &Path) -> Vec<String> {
+    let ours = [dir.join("kubelet"), dir.join("runtime"), run_dir.to_owned()];
     let mounts = std::fs::read_to_string("/proc/self/mountinfo").unwrap_or_default();
     let mut points: Vec<_> = mounts
         .lines()
         .filter_map(|line| line.split(' ').nth(4))
         .map(unescape)
-        .filter(|point| dirs.iter().any(|dir| Path::new(point).starts_with(dir)))
+        .filter(|point| ours.iter().any(|folder| Path::new(point).starts_with(folder)))
         .collect();
     points.sort_by_key(|point| std::cmp::Reverse(point.len()));
     points
@@ -160,13 +171,17 @@ fn remove_files(dir: &Path, run_dir: &Path, cluster: Option<&Cluster>) -> Vec<St
             errors.push(format!("removing {}: {error}", path.display()));
         }
     };
-    for name in OWN {
-        remove(&dir.join(name));
-    }
-    remove(run_dir);
-    if let Some(cluster) = cluster {
+    if let Some(cluster) = cluster
+        && super::up::is_kubeconfig_of(cluster, &cluster.kubeconfig)
+    {
         remove(&cluster.kubeconfig);
     }
+    if is_ours(dir) {
+        for name in OWN {
+            remove(&dir.join(name));
+        }
+    }
+    remove(run_dir);
     // Stays when somebody else keeps files in it.
     let _ = std::fs::remove_dir(dir);
     errors
@@ -189,12 +204,18 @@ mod tests {
     #[test]
     fn foreign_files_survive_a_reset_of_the_wrong_directory() {
         let dir = tempfile::tempdir().unwrap();
-        std::fs::write(dir.path().join("thesis.txt"), "mine").unwrap();
-        std::fs::create_dir(dir.path().join("pki")).unwrap();
+        std::fs::create_dir(dir.path().join("images")).unwrap();
         let errors = remove_files(dir.path(), &dir.path().join("no-run-dir"), None);
         assert_eq!(errors, [""; 0]);
+        assert!(dir.path().join("images").exists(), "not a directory of ours");
+        std::fs::write(dir.path().join(MARKER), "").unwrap();
+        std::fs::write(dir.path().join("thesis.txt"), "mine").unwrap();
+        assert_eq!(
+            remove_files(dir.path(), &dir.path().join("no-run-dir"), None),
+            [""; 0]
+        );
         assert!(dir.path().join("thesis.txt").exists());
-        assert!(!dir.path().join("pki").exists());
+        assert!(!dir.path().join("images").exists());
     }
 
     #[test]

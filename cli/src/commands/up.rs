@@ -12,6 +12,8 @@ use anyhow::{Context, Result, anyhow, bail};
 use nix::fcntl::{Flock, FlockArg};
 use tokio::sync::watch;
 
+pub use prepare::is_kubeconfig_of;
+
 use super::{daemon, down};
 use crate::args::Up;
 use crate::cluster::Cluster;
@@ -74,7 +76,7 @@ fn foreground(args: &Up) -> Result<()> {
 }
 
 /// One supervisor per data directory; released by the kernel however the process ends.
-fn lock(dir: &std::path::Path) -> Result<Flock<std::fs::File>> {
+pub fn lock(dir: &std::path::Path) -> Result<Flock<std::fs::File>> {
     let path = dir.join("lock");
     let file = std::fs::File::options()
         .create(true)

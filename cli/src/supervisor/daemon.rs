@@ -12,6 +12,8 @@ use tokio::sync::watch;
 
 use super::{Process, StateFile};
 
+/// The variable that tells a daemon the pid of its supervisor.
+pub const SUPERVISOR: &str = "KEELSON_SUPERVISOR";
 /// A daemon that lived this long failed for a new reason: the pause before its restart starts small again.
 const SETTLED: Duration = Duration::from_secs(30);
 /// First and longest pause before a restart.
@@ -110,6 +112,7 @@ impl Daemon {
             // One heap for all threads (mallopt(3)): the daemons have one busy thread each, and every further arena keeps
             // megabytes that nobody uses.
             .env("MALLOC_ARENA_MAX", "1")
+            .env(SUPERVISOR, std::process::id().to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(stderr)

@@ -8,6 +8,6 @@ mod daemon;
 mod process;
 mod state;
 
-pub use daemon::{Daemon, Failure, supervise};
+pub use daemon::{Daemon, Failure, SUPERVISOR, supervise};
 pub use process::Process;
 pub use state::{DaemonState, StateFile};

@@ -69,7 +69,13 @@ async fn resource(api: Arc<Api>, incoming: Incoming, body: Body) -> Result<Respo
     if kind.namespaced && path.namespace.is_empty() && !path.name.is_empty() && path.subresource.is_empty() {
         return Err(Status::no_such_resource());
     }
-    if !kind.namespaced && !path.namespace.is_empty() && kind.plural != "namespaces" {
+    // A namespace is authorized inside itself: its path has it twice, or `a` would speak for `b`.
+    let of_itself = kind.plural == "namespaces" && path.namespace == path.name;
+    if !kind.namespaced && !path.namespace.is_empty() && !of_itself {
+        return Err(Status::no_such_resource());
+    }
+    // The old `watch` paths are for reading: a stream behind one would be authorized as a watch.
+    if path.watch && (!path.subresource.is_empty() || verb != "watch") {
         return Err(Status::no_such_resource());
     }
     if !path.subresource.is_empty()

@@ -1,6 +1,7 @@
 //! `keelson up --detach`: the same supervisor in a session of its own, which reports over its standard output once.
 
 use std::io::{BufRead, BufReader, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
 
@@ -17,7 +18,11 @@ pub fn start(args: &Up) -> Result<()> {
     preflight::root()?;
     let dir = crate::cluster::create_dir(&args.cluster.data_dir)?;
     let logs = dir.join("logs");
-    std::fs::create_dir_all(&logs).with_context(|| format!("creating {}", logs.display()))?;
+    let mut builder = std::fs::DirBuilder::new();
+    builder.recursive(true).mode(0o700);
+    builder
+        .create(&logs)
+        .with_context(|| format!("creating {}", logs.display()))?;
     let log = std::fs::File::options()
         .create(true)
         .append(true)

@@ -6,16 +6,19 @@ use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use base64::Engine;
 use keelson_control::pki;
 
 use crate::args::Up;
-use crate::cluster::{Cluster, Ranges, id_of, run_dir_of, write_atomically};
+use crate::cluster::{Cluster, Ranges, check_owner, id_of, run_dir_of, write_atomically};
 
 /// The cluster in `dir`: the one that is there with this call's options applied, or a new one.
 pub fn cluster(args: &Up, dir: &Path) -> Result<Cluster> {
     let existing = Cluster::load(dir)?;
     let run_dir = run_dir_of(&id_of(dir));
     create(&run_dir, 0o711)?;
+    check_owner(&run_dir, dir)?;
+    write_atomically(&run_dir.join("data-dir"), dir.as_os_str().as_encoded_bytes())?;
     let ranges = match &existing {
         Some(cluster) => cluster.ranges,
         None => choose_ranges(dir)?,
@@ -65,6 +68,12 @@ pub fn files(cluster: &Cluster) -> Result<()> {
     pki::ensure(&pki_dir, &cluster.pki())?;
     let url = cluster.server_url();
     let node = format!("kubelet-{}", cluster.node_name);
+    if cluster.kubeconfig.exists() && !is_kubeconfig_of(cluster, &cluster.kubeconfig) {
+        bail!(
+            "{} exists and is not a kubeconfig of this cluster; choose another file with --kubeconfig",
+            cluster.kubeconfig.display()
+        );
+    }
     if let Some(parent) = cluster.kubeconfig.parent() {
         std::fs::create_dir_all(parent).with_context(|| format!("creating {}", parent.display()))?;
     }
@@ -77,6 +86,15 @@ pub fn files(cluster: &Cluster) -> Result<()> {
         pki::write_kubeconfig(path, &url, &pki_dir, certificate, user)?;
     }
     Ok(())
+}
+
+/// Whether a file is a kubeconfig for this cluster: it names this cluster's authority.
+pub fn is_kubeconfig_of(cluster: &Cluster, path: &Path) -> bool {
+    let Ok(authority) = std::fs::read(cluster.pki_dir().join("ca.crt")) else {
+        return false;
+    };
+    let authority = base64::engine::general_purpose::STANDARD.encode(authority);
+    std::fs::read_to_string(path).is_ok_and(|text| text.contains(&authority))
 }
 
 /// Ranges are chosen under a machine-wide lock and registered before it is released, so that two clusters that start

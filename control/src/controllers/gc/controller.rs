@@ -152,8 +152,9 @@ impl Controller {
 
     async fn standing(&self, owner: &OwnerReference, namespace: &str) -> Result<Standing, Error> {
         if let Some(node) = self.node(&owner.uid) {
-            // A namespaced owner in another namespace does not count.
-            if node.namespace.is_empty() || node.namespace == namespace {
+            // A namespaced owner in another namespace does not count; nor may it count against a cluster-scoped object,
+            // which such an owner cannot have: upstream reports that and never deletes for it.
+            if node.namespace.is_empty() || namespace.is_empty() || node.namespace == namespace {
                 let waits = node.foreground && owner.block_owner_deletion;
                 return Ok(if waits { Standing::Waiting } else { Standing::Solid });
             }
@@ -171,6 +172,9 @@ impl Controller {
             // Of a kind that is not served (any more): upstream waits for it to come back, and so do we.
             return Ok(true);
         };
+        if resource.namespaced && namespace.is_empty() {
+            return Ok(true); // a cluster-scoped object with a namespaced owner is left alone
+        }
         let namespace = if resource.namespaced { namespace } else { "" };
         let live = self.api.get(&resource, namespace, &owner.name).await?;
         Ok(live.is_some_and(|live| live["metadata"]["uid"].as_str() == Some(&owner.uid)))
