@@ -1,14 +1,19 @@
 //! JSON patch, RFC 6902, with upstream's limits.
 
-use json_patch::{Patch, PatchOperation};
+use json_patch::jsonptr::Pointer;
+use json_patch::{CopyOperation, MoveOperation, Patch, PatchOperation};
 use serde_json::Value;
 
 use super::PatchError;
+use crate::depth::{MAX_DEPTH, measure};
 
 /// Operations in one patch.
 const MAX_OPERATIONS: usize = 10_000;
 /// Bytes that `copy` operations may add: without a limit, thirty of them double a document thirty times.
 const MAX_COPIED: usize = 3 * 1024 * 1024;
+/// Values that the operations may look at or shift along in lists: without a limit, ten thousand removals from the front
+/// of a list of a million shift ten thousand million.
+const MAX_WORK: usize = 20_000_000;
 
 /// The object after the operations of the patch.
 pub fn json_patch(object: &Value, patch: Value) -> Result<Value, PatchError> {
@@ -20,7 +25,7 @@ pub fn json_patch(object: &Value, patch: Value) -> Result<Value, PatchError> {
         });
     }
     let mut value = object.clone();
-    let mut copied = 0;
+    let (mut copied, mut work) = (0, 0);
     for operation in patch.0 {
         if let PatchOperation::Copy(copy) = &operation {
             copied += value
@@ -33,8 +38,49 @@ pub fn json_patch(object: &Value, patch: Value) -> Result<Value, PatchError> {
                 )));
             }
         }
+        let (depth, cost) = estimate(&value, &operation);
+        work += cost;
+        if depth > MAX_DEPTH || work > MAX_WORK {
+            return Err(PatchError::DoesNotApply(format!(
+                "the patch nests deeper than {MAX_DEPTH} levels or moves more than {MAX_WORK} values"
+            )));
+        }
         json_patch::patch(&mut value, &[operation])
             .map_err(|error| PatchError::DoesNotApply(error.to_string()))?;
     }
     Ok(value)
+}
+
+/// How deep what the operation adds will reach, and how many values it looks at or shifts along in lists.
+fn estimate(object: &Value, operation: &PatchOperation) -> (usize, usize) {
+    let (path, from, (depth, values), shifted) = match operation {
+        PatchOperation::Add(add) => (&add.path, None, measure(&add.value), true),
+        PatchOperation::Replace(replace) => (&replace.path, None, measure(&replace.value), false),
+        PatchOperation::Remove(remove) => return (0, tail(object, &remove.path)),
+        PatchOperation::Test(_) => return (0, 0),
+        PatchOperation::Copy(CopyOperation { from, path }) => (path, None, measured(object, from), true),
+        PatchOperation::Move(MoveOperation { from, path }) => {
+            (path, Some(from), measured(object, from), true)
+        }
+    };
+    let mut cost = values + from.map_or(0, |from| tail(object, from));
+    if shifted {
+        cost += tail(object, path);
+    }
+    (path.count() + depth, cost)
+}
+
+fn measured(object: &Value, from: &Pointer) -> (usize, usize) {
+    object.pointer(from.as_str()).map_or((0, 0), measure)
+}
+
+/// Items of the list from this place on, which an insertion or removal there shifts.
+fn tail(object: &Value, path: &Pointer) -> usize {
+    let Some((parent, last)) = path.split_back() else {
+        return 0;
+    };
+    let items = object.pointer(parent.as_str()).and_then(Value::as_array);
+    // "-" is the place after the last item.
+    let index = last.encoded().parse().unwrap_or(usize::MAX);
+    items.map_or(0, |items| items.len().saturating_sub(index))
 }

@@ -210,6 +210,64 @@ fn json_patches_and_their_errors() {
     assert_eq!(code(&format!("[{}]", copies.join(","))), 422);
 }
 
+/// Each copy puts the whole into its own deepest leaf, which doubles the depth.
+#[test]
+fn json_patches_cannot_nest_without_end() {
+    let object = json!({"a": {"a": 1}});
+    let run = |patch: &Value| apply(Format::Json, None, &object, patch.to_string().as_bytes());
+    let copies: Vec<Value> = (1..18)
+        .map(|i| json!({"op": "copy", "from": "", "path": "/a".repeat(1 << i)}))
+        .collect();
+    let refused = run(&json!(copies)).unwrap_err();
+    assert!(refused.to_string().contains("nests deeper"), "{refused}");
+    assert_eq!(Status::from(refused).code, 422);
+    let path = |levels| "/a".repeat(levels);
+    let deep = (0..60).fold(json!(1), |value, _| json!({ "a": value }));
+    let mut steps = vec![
+        json!({"op": "add", "path": "/x", "value": deep}),
+        json!({"op": "add", "path": "/y", "value": deep}),
+    ];
+    assert!(run(&json!(steps)).is_ok());
+    for op in ["add", "replace", "copy", "move"] {
+        steps.truncate(2);
+        steps.push(json!({"op": op, "from": "/y", "path": format!("/x{}", path(60)), "value": deep}));
+        assert_eq!(Status::from(run(&json!(steps)).unwrap_err()).code, 422, "{op}");
+    }
+}
+
+/// A body of the other formats reaches no deeper than the parser lets it.
+#[test]
+fn merged_patches_are_as_deep_as_their_body() {
+    let deep = |levels: usize| format!("{}1{}", "{\"a\":".repeat(levels), "}".repeat(levels));
+    let kind = Schema::builtin().kind("", "v1", "ConfigMap");
+    let object: Value = serde_json::from_str(&deep(100)).unwrap();
+    for format in [Format::Merge, Format::Strategic] {
+        let patched = apply(format, kind, &object, deep(127).as_bytes()).unwrap();
+        assert_eq!(crate::depth::measure(&patched.value).0, 127);
+        assert!(apply(format, kind, &object, deep(128).as_bytes()).is_err());
+    }
+}
+
+#[test]
+fn json_patches_cannot_shift_lists_for_minutes() {
+    let object = json!({ "x": vec![0; 1_000_000], "y": [] });
+    let began = std::time::Instant::now();
+    for operation in [
+        json!({"op": "remove", "path": "/x/0"}),
+        json!({"op": "add", "path": "/x/0", "value": 1}),
+        json!({"op": "copy", "from": "/x/0", "path": "/x/0"}),
+        json!({"op": "move", "from": "/x/0", "path": "/x/-"}),
+        json!({"op": "move", "from": "/x", "path": "/x"}),
+    ] {
+        let patch = json!(vec![operation; 10_000]).to_string();
+        let refused = apply(Format::Json, None, &object, patch.as_bytes()).unwrap_err();
+        assert_eq!(Status::from(refused).code, 422);
+    }
+    assert!(began.elapsed() < std::time::Duration::from_secs(60));
+    let appends = json!(vec![json!({"op": "add", "path": "/x/-", "value": 1}); 10_000]).to_string();
+    assert!(apply(Format::Json, None, &object, appends.as_bytes()).is_ok());
+}
+
 #[test]
 fn content_types() {
     let of = Format::from_content_type;

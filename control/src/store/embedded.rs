@@ -116,8 +116,14 @@ fn load(disk: &Disk, options: &Options) -> Result<Index, DiskError> {
                 Some(known) if **known == row.resource => Arc::clone(known),
                 _ => Arc::clone(last.insert(Arc::new(row.resource))),
             };
-            let value: serde_json::Value =
-                serde_json::from_slice(row.json).map_err(|error| error.to_string())?;
+            let value: serde_json::Value = match serde_json::from_slice(row.json) {
+                Ok(value) => value,
+                Err(error) => {
+                    // One object must not keep all others from being served; its row stays as it is.
+                    tracing::error!(resource = resource.resource, group = resource.group, key = row.key, %error, "an object cannot be read and is left out");
+                    return Ok(());
+                }
+            };
             let mut object = Object::describe(&value, Bytes::copy_from_slice(row.json));
             object.resource_version = row.revision;
             object.fields = (options.fields)(&resource, &value).into_iter().collect();

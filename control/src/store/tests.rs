@@ -323,6 +323,33 @@ fn a_full_disk_fails_writes_and_nothing_else() {
 }
 
 #[test]
+fn an_unreadable_object_is_left_out_and_stays_in_the_file() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Embedded::open(dir.path(), &options()).unwrap();
+    wait(store.write(put(("a", "x"), Expect::Absent, "1"))).unwrap();
+    let mut deep = put(("a", "deep"), Expect::Absent, "1");
+    if let Change::Put { object, .. } = &mut deep.change {
+        let text = String::from_utf8(object.bytes.to_vec()).unwrap();
+        let nested = format!("{}{}", "[".repeat(128), "]".repeat(128));
+        object.bytes = text.replace("\"1\"", &nested).into();
+    }
+    wait(store.write(deep)).unwrap();
+    let revision = store.revision();
+    drop(store);
+    for _ in 0..2 {
+        let again = Embedded::open(dir.path(), &options()).unwrap();
+        assert_eq!(again.revision(), revision);
+        assert_eq!(snapshot(&again, &Range::all(None)).unwrap().len(), 1);
+        assert!(Store::get(&again, &configmaps(), "a/deep").is_none());
+    }
+    let file = std::fs::read(super::disk::file_in(dir.path())).unwrap();
+    assert!(
+        file.windows(128).any(|bytes| bytes == [b'['; 128]),
+        "the row stays"
+    );
+}
+
+#[test]
 fn a_damaged_or_locked_file_is_one_clear_error() {
     let dir = tempfile::tempdir().unwrap();
     let store = Embedded::open(dir.path(), &options()).unwrap();

@@ -54,6 +54,46 @@ fn everything_is_there_again_and_watches_resume() {
     assert_eq!(event["object"]["reason"], "Expired");
 }
 
+/// A protobuf body's raw JSON is parsed on its own and then lies deeper than any parser would let it.
+#[test]
+fn objects_too_deep_to_be_read_back_are_refused() {
+    let field = |number: u8, content: &[u8]| {
+        let length = [content.len() as u8 & 0x7f | 0x80, (content.len() >> 7) as u8];
+        [&[number << 3 | 2][..], &length, content].concat()
+    };
+    let revision = |levels: usize| {
+        let data = format!("{{\"a\":{}{}}}", "[".repeat(levels), "]".repeat(levels));
+        let meta = [field(1, b"apps/v1"), field(2, b"ControllerRevision")].concat();
+        let object = [field(1, &field(1, b"deep")), field(2, &field(1, data.as_bytes()))].concat();
+        [&b"k8s\0"[..], &field(1, &meta), &field(2, &object)].concat()
+    };
+    let mut cluster = Cluster::start();
+    let path = "/apis/apps/v1/namespaces/default/controllerrevisions";
+    let headers = [("content-type", "application/vnd.kubernetes.protobuf")];
+    let (code, status) = cluster.request(Method::POST, path, &headers, &revision(126));
+    assert_eq!(code, 400, "{status}");
+    assert!(
+        status["message"].as_str().unwrap().contains("nested deeper"),
+        "{status}"
+    );
+    let (code, created) = cluster.request(Method::POST, path, &headers, &revision(98));
+    assert_eq!(code, 201, "{created}");
+    let one = format!("{path}/deep");
+    let deep = (0..100).fold(json!(1), |value, _| json!([value]));
+    let put = cluster.request(Method::PUT, &one, &headers, &revision(126)).0;
+    let patch = |kind: &str, body| cluster.patch(&one, kind, &body).0;
+    let merge = patch("merge-patch+json", json!({"data": {"b": deep}}));
+    let strategic = patch("strategic-merge-patch+json", json!({"data": {"b": deep}}));
+    let add = patch(
+        "json-patch+json",
+        json!([{"op": "add", "path": "/data/b", "value": deep}]),
+    );
+    assert_eq!((put, merge, strategic, add), (400, 400, 400, 422));
+    cluster.stop();
+    cluster.resume();
+    assert_eq!(cluster.get(&one).1, created);
+}
+
 #[test]
 fn a_second_one_on_the_same_port_or_data_fails_with_the_reason() {
     let cluster = Cluster::start();

@@ -4,7 +4,7 @@ use http::{Response, StatusCode};
 use keelson_api::status::Status;
 use serde_json::Value;
 
-use super::{decode, expires, metadata};
+use super::{check_depth, decode, expires, metadata};
 use crate::admission::{Operation, Request};
 use crate::kinds;
 use crate::server::body::Body;
@@ -103,6 +103,7 @@ async fn validate_and_store(
         return Err(Status::invalid(&kind.group, &kind.kind, name, &errors).into());
     }
     warnings.extend(api.chain.validate(&request(call, name, dry_run, value)).await?);
+    check_depth(value)?;
     let object = encode::object(kind, value);
     let key = key_of(call.namespace(), name);
     if dry_run {

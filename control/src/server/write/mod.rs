@@ -15,7 +15,21 @@ pub mod update;
 /// Seconds for which the store keeps Events.
 pub const EVENT_TTL: u64 = 3600;
 
+use keelson_api::depth::{MAX_DEPTH, is_too_deep};
+use keelson_api::status::Status;
+use serde_json::Value;
+
 use crate::object::GroupResource;
+
+/// Refuses an object that could not be read back from the store.
+pub fn check_depth(object: &Value) -> Result<(), Status> {
+    if is_too_deep(object) {
+        return Err(Status::bad_request(format!(
+            "the object is nested deeper than {MAX_DEPTH} levels"
+        )));
+    }
+    Ok(())
+}
 
 /// When a new version of an object of this resource expires, in Unix seconds.
 pub fn expires(resource: &GroupResource) -> Option<u64> {

@@ -6,7 +6,7 @@ use http::{Response, StatusCode};
 use keelson_api::status::Status;
 use serde_json::Value;
 
-use super::{decode, delete, expires, metadata};
+use super::{check_depth, decode, delete, expires, metadata};
 use crate::admission::{Operation, Request};
 use crate::kinds;
 use crate::object::Object;
@@ -157,6 +157,7 @@ async fn store(
     old: &Value,
     new: &Value,
 ) -> Result<Arc<Object>, Failure> {
+    check_depth(new)?;
     let object = encode::object(call.kind(), new);
     let finished = delete::is_finished(old, new);
     if edit.dry_run || (same(&stored.bytes, &object.bytes) && !finished) {
