@@ -120,7 +120,8 @@ fn load(disk: &Disk, options: &Options) -> Result<Index, DiskError> {
                 Ok(value) => value,
                 Err(error) => {
                     // One object must not keep all others from being served; its row stays as it is.
-                    tracing::error!(resource = resource.resource, group = resource.group, key = row.key, %error, "an object cannot be read and is left out");
+                    let (group, resource) = (&resource.group, &resource.resource);
+                    tracing::error!(group, resource, key = row.key, %error, "an object cannot be read and is left out");
                     return Ok(());
                 }
             };
