@@ -71,9 +71,13 @@ pub(super) fn pressure(root: &Path) -> Pressure {
     const MEMORY_AVAILABLE: u64 = 100 << 20;
     let table = fs::read_to_string("/proc/meminfo").unwrap_or_default();
     let memory = meminfo(&table, "MemAvailable").is_some_and(|bytes| bytes < MEMORY_AVAILABLE);
-    // `nodefs.available < 10 %` and `nodefs.inodesFree < 5 %`.
+    /// A tenth of a large disk is plenty, and nothing evicts pods yet: below this much it is pressure.
+    const DISK_AVAILABLE: u64 = 2 << 30;
+    // Upstream: `nodefs.available < 10 %` and `nodefs.inodesFree < 5 %`.
     let disk = nix::sys::statvfs::statvfs(root).is_ok_and(|fs| {
-        fs.blocks_available() * 10 < fs.blocks() || (fs.files() > 0 && fs.files_available() * 20 < fs.files())
+        let little = fs.blocks_available() * fs.fragment_size() < DISK_AVAILABLE;
+        (little && fs.blocks_available() * 10 < fs.blocks())
+            || (fs.files() > 0 && fs.files_available() * 20 < fs.files())
     });
     Pressure { memory, disk }
 }

@@ -49,7 +49,11 @@ pub fn adopt(
     known.sort_by_key(|c| (c.spec.attempt, c.created_at));
     let mut by_name: BTreeMap<String, Vec<ContainerState>> = BTreeMap::new();
     for container in known {
-        if container.phase == Phase::Created {
+        // With its sandbox alive since before it, a container that nobody knows of was never started: the kubelet was
+        // killed between the record and the request.
+        let unstarted = container.phase == Phase::Unknown
+            && sandbox.is_some_and(|sandbox| sandbox.ready && container.created_at >= sandbox.created_at);
+        if container.phase == Phase::Created || unstarted {
             adopted.discard.push(container.spec.id);
         } else {
             by_name

@@ -84,7 +84,12 @@ pub(super) fn all(inner: &Inner) -> Result<Vec<ContainerState>, Error> {
     for id in names(&inner.layout.containers())? {
         let container = match stored(inner, &id) {
             Err(Error::NotFound(_)) => continue, // removed meanwhile
-            other => other?,
+            Err(error) => {
+                // A record cut short by a power failure must not hide all the others.
+                tracing::warn!(container = id, %error, "the record of a container cannot be read; it is left out");
+                continue;
+            }
+            Ok(container) => container,
         };
         let pod = inner.layout.pod(&container.sandbox);
         let lives = *shims
@@ -314,7 +319,13 @@ pub(super) fn stop(inner: &Inner, id: &str, grace: Duration) -> Result<Container
         .stop_signal
         .as_deref()
         .map_or(Ok(libc::SIGTERM), signal_number)?;
-    let mut events = Events::new(&inner.layout)?;
+    let Ok(mut events) = Events::new(&inner.layout) else {
+        // Out of inotify instances: nothing announces the end, but the container must end all the same.
+        signal(inner, id, number)?;
+        std::thread::sleep(grace);
+        kill(inner, id)?;
+        return get(inner, id);
+    };
     let now = get(inner, id)?;
     if now.phase == Phase::Running && !grace.is_zero() {
         signal(inner, id, number)?;

@@ -85,8 +85,13 @@ pub(super) fn find(inner: &Inner, id: &str) -> Result<Option<SandboxState>, Erro
 pub(super) fn all(inner: &Inner) -> Result<Vec<SandboxState>, Error> {
     let mut found = Vec::new();
     for id in names(&inner.layout.sandboxes())? {
-        if let Some(state) = stored(&inner.layout, &id)? {
-            found.push(with_readiness(&inner.layout, state));
+        match stored(&inner.layout, &id) {
+            Ok(Some(state)) => found.push(with_readiness(&inner.layout, state)),
+            Ok(None) => {}
+            // A record cut short by a power failure must not hide all the others.
+            Err(error) => {
+                tracing::warn!(sandbox = id, %error, "the record of a sandbox cannot be read; it is left out");
+            }
         }
     }
     Ok(found)

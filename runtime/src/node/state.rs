@@ -45,6 +45,8 @@ pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
             .mode(0o600)
             .open(&temporary)?;
         file.write_all(bytes)?;
+        // Else a power failure could leave the new name with no content.
+        file.sync_data()?;
         fs::rename(&temporary, path)
     };
     write().map_err(|source| {
