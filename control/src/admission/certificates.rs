@@ -6,15 +6,42 @@ use base64::engine::general_purpose::STANDARD;
 use keelson_api::status::{Status, go_quote};
 use rustls_pki_types::CertificateSigningRequestDer;
 use rustls_pki_types::pem::PemObject;
-use serde_json::Value;
+use serde_json::{Value, json};
 use x509_parser::prelude::{FromDer, X509CertificationRequest};
 
-use super::fields::{items, text};
+use super::fields::{items, map, text};
 use super::{Context, Operation, Request};
 use crate::auth::{Attributes, MASTERS};
 
 const GROUP: &str = "certificates.k8s.io";
 const CLIENT_SIGNER: &str = "kubernetes.io/kube-apiserver-client";
+
+/// Who asks is what the server knows, never what the client says.
+pub fn mutate(request: &mut Request<'_>) {
+    if !request.creates(GROUP, "certificatesigningrequests") {
+        return;
+    }
+    let user = request.user;
+    let Some(spec) = request
+        .object
+        .as_deref_mut()
+        .and_then(|object| map(object, "spec"))
+    else {
+        return;
+    };
+    for (field, value, is_empty) in [
+        ("username", json!(user.name), user.name.is_empty()),
+        ("uid", json!(user.uid), user.uid.is_empty()),
+        ("groups", json!(user.groups), user.groups.is_empty()),
+        ("extra", json!(user.extra), user.extra.is_empty()),
+    ] {
+        if is_empty {
+            spec.remove(field);
+        } else {
+            spec.insert(field.to_owned(), value);
+        }
+    }
+}
 
 pub fn validate(context: &Context, request: &Request<'_>) -> Result<(), Status> {
     if request.kind.group != GROUP || request.kind.plural != "certificatesigningrequests" {

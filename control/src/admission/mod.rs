@@ -88,6 +88,7 @@ impl Chain {
         runtime_class::admit(context, request)?;
         self.token_secrets.admit(request)?;
         self.services.admit(request)?;
+        certificates::mutate(request);
         Ok(Vec::new())
     }
 

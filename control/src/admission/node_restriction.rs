@@ -8,8 +8,8 @@ use serde_json::Value;
 
 use super::fields::{items, text};
 use super::{Context, Operation, Request};
-use crate::auth::node_name;
 use crate::auth::resources::PODS;
+use crate::auth::{Target, node_name, targets};
 
 const MIRROR: &str = "kubernetes.io/config.mirror";
 const LEASE_NAMESPACE: &str = "kube-node-lease";
@@ -182,7 +182,17 @@ fn mirror_pod(request: &Request<'_>, node: &str) -> Result<(), Status> {
     if !items(pod, "/spec/imagePullSecrets").is_empty() {
         return refused("secrets");
     }
-    Ok(())
+    if !items(pod, "/spec/resourceClaims").is_empty() {
+        return refused("resourceclaims");
+    }
+    // Whatever else would open an object to the node, were this not a mirror pod.
+    match targets(pod).first() {
+        None => Ok(()),
+        Some((Target::ConfigMap, _)) => refused("configmaps"),
+        Some((Target::Claim | Target::Volume, _)) => refused("persistentvolumeclaims"),
+        Some((Target::ServiceAccount, _)) => refused("a service account"),
+        Some((Target::Secret | Target::Pod, _)) => refused("secrets"),
+    }
 }
 
 fn nodes(request: &Request<'_>, node: &str) -> Result<(), Status> {

@@ -31,7 +31,7 @@ use keelson_api::status::{Status, go_quote};
 pub use authenticator::Authenticator;
 pub use authorizer::Authorizer;
 pub use impersonation::impersonate;
-pub use node::node_name;
+pub use node::{Target, node_name, targets};
 
 /// Group of everybody who has proved who they are.
 pub const AUTHENTICATED: &str = "system:authenticated";

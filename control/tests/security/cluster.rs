@@ -114,9 +114,11 @@ impl Caller {
     async fn new(path: &Path, change: impl FnOnce(&mut Kubeconfig)) -> Self {
         let mut kubeconfig = Kubeconfig::read_from(path).unwrap();
         change(&mut kubeconfig);
-        let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+        let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
             .await
             .unwrap();
+        // A refusal is an answer.
+        config.default_retry = false;
         Self(Client::try_from(config).unwrap())
     }
 

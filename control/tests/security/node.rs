@@ -3,7 +3,108 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::cluster::{Caller, Cluster};
+use crate::cluster::{Caller, Cluster, message};
+
+/// A mirror pod names no secret, and cannot stop being one.
+async fn mirror_pods(one: &Caller, admin: &Caller) {
+    let pods = "/api/v1/namespaces/tenant/pods";
+    let pod = |name: &str| {
+        json!({
+            "metadata": {"name": name, "annotations": {"kubernetes.io/config.mirror": "h"}},
+            "spec": {"nodeName": "n1", "containers": [{"name": "c", "image": "busybox:1.36"}]},
+        })
+    };
+    let mut greedy = pod("greedy");
+    greedy["spec"]["volumes"] = json!([{
+        "name": "v", "csi": {"driver": "d", "nodePublishSecretRef": {"name": "theirs"}},
+    }]);
+    let answer = one.create(pods, greedy.clone()).await;
+    assert_eq!(answer.0, 403, "{answer:?}");
+    let answer = one.create(pods, pod("honest")).await;
+    assert_eq!(answer.0, 201, "{answer:?}");
+
+    // Even one that an administrator has let through stays what it is.
+    let answer = admin.create(pods, greedy).await;
+    assert_eq!(answer.0, 201, "{answer:?}");
+    for (caller, path) in [
+        (one, "greedy/status"),
+        (admin, "greedy"),
+        (admin, "greedy/status"),
+    ] {
+        for value in [Value::Null, "x".into()] {
+            let strip = json!({"metadata": {"annotations": {"kubernetes.io/config.mirror": value}}});
+            let answer = caller
+                .ask(Method::PATCH, &format!("{pods}/{path}"), Some(strip))
+                .await;
+            assert_eq!(answer.0, 422, "{path} {answer:?}");
+            assert!(message(&answer).contains(
+                "metadata.annotations[kubernetes.io/config.mirror]: Forbidden: may not remove or update mirror pod annotation"
+            ));
+        }
+    }
+    let secret = one.get("/api/v1/namespaces/tenant/secrets/theirs").await;
+    assert_eq!(secret.0, 403);
+    let add = json!({"metadata": {"annotations": {"kubernetes.io/config.mirror": "h"}}});
+    let answer = one
+        .ask(Method::PATCH, &format!("{pods}/p1/status"), Some(add))
+        .await;
+    assert_eq!(answer.0, 422, "{answer:?}");
+    for name in ["honest", "greedy"] {
+        let path = format!("{pods}/{name}?gracePeriodSeconds=0");
+        assert_eq!(admin.ask(Method::DELETE, &path, None).await.0, 200);
+    }
+}
+
+/// A pod that runs without being ready is in a budget's way only if the budget says so.
+async fn evictions(one: &Caller, two: &Caller, admin: &Caller) {
+    let (pods, budgets) = (
+        "/api/v1/namespaces/tenant/pods",
+        "/apis/policy/v1/namespaces/tenant/poddisruptionbudgets",
+    );
+    let labels = json!({"app": "sick"});
+    let budget = json!({
+        "metadata": {"name": "sick"}, "spec": {"minAvailable": 1, "selector": {"matchLabels": labels}},
+    });
+    let answer = admin.create(budgets, budget).await;
+    assert_eq!(answer.0, 201, "{answer:?}");
+    let pod = json!({
+        "metadata": {"name": "sick", "labels": labels},
+        "spec": {"nodeName": "n1", "containers": [{"name": "c", "image": "busybox:1.36"}]},
+    });
+    let answer = admin.create(pods, pod).await;
+    assert_eq!(answer.0, 201, "{answer:?}");
+    let running =
+        json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": "False"}]}});
+    let answer = one
+        .ask(Method::PATCH, &format!("{pods}/sick/status"), Some(running))
+        .await;
+    assert_eq!(answer.0, 200, "{answer:?}");
+    let evict = async |caller: &Caller, uid: Option<&str>| {
+        let eviction = json!({
+            "apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "sick"},
+            "deleteOptions": {"gracePeriodSeconds": 0, "preconditions": {"uid": uid}},
+        });
+        caller.create(&format!("{pods}/sick/eviction"), eviction).await
+    };
+    assert_eq!(evict(admin, None).await.0, 429);
+    assert_eq!(evict(two, None).await.0, 403, "before the budget is asked");
+    assert_eq!(evict(admin, Some("other")).await.0, 409);
+    let always = json!({"spec": {"unhealthyPodEvictionPolicy": "AlwaysAllow"}});
+    let answer = admin
+        .ask(Method::PATCH, &format!("{budgets}/sick"), Some(always))
+        .await;
+    assert_eq!(answer.0, 200, "{answer:?}");
+    let answer = evict(admin, None).await;
+    assert_eq!(answer.0, 201, "{answer:?}");
+    assert_eq!(admin.get(&format!("{pods}/sick")).await.0, 404);
+    assert_eq!(
+        admin
+            .ask(Method::DELETE, &format!("{budgets}/sick"), None)
+            .await
+            .0,
+        200
+    );
+}
 
 /// Its own pods and what they refer to; nothing of other nodes.
 pub async fn node(cluster: &Cluster, admin: &Caller) {
@@ -112,6 +213,9 @@ pub async fn node(cluster: &Cluster, admin: &Caller) {
         .0,
         200
     );
+
+    mirror_pods(&one, admin).await;
+    evictions(&one, &two, admin).await;
 
     let leases = "/apis/coordination.k8s.io/v1/namespaces/kube-node-lease/leases";
     assert_eq!(

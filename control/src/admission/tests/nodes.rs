@@ -173,6 +173,17 @@ fn only_mirror_pods_without_credentials() {
         json!({"volumes": [{"name": "v", "persistentVolumeClaim": {"claimName": "s"}}]}),
         json!({"containers": [{"env": [{"valueFrom": {"secretKeyRef": {"name": "s"}}}]}]}),
         json!({"initContainers": [{"envFrom": [{"configMapRef": {"name": "s"}}]}]}),
+        json!({"ephemeralContainers": [{"envFrom": [{"secretRef": {"name": "s"}}]}]}),
+        json!({"ephemeralContainers": [{"env": [{"valueFrom": {"configMapKeyRef": {"name": "s"}}}]}]}),
+        json!({"volumes": [{"name": "v", "csi": {"driver": "d", "nodePublishSecretRef": {"name": "s"}}}]}),
+        json!({"volumes": [{"name": "v", "azureFile": {"secretName": "s"}}]}),
+        json!({"volumes": [{"name": "v", "rbd": {"secretRef": {"name": "s"}}}]}),
+        json!({"volumes": [{"name": "v", "iscsi": {"secretRef": {"name": "s"}}}]}),
+        json!({"volumes": [{"name": "v", "cephfs": {"secretRef": {"name": "s"}}}]}),
+        json!({"volumes": [{"name": "v", "flexVolume": {"secretRef": {"name": "s"}}}]}),
+        json!({"volumes": [{"name": "v", "scaleIO": {"secretRef": {"name": "s"}}}]}),
+        json!({"volumes": [{"name": "v", "storageos": {"secretRef": {"name": "s"}}}]}),
+        json!({"resourceClaims": [{"name": "r", "resourceClaimName": "s"}]}),
     ] {
         refused(&fixture, question, Some(mirror(spec)));
     }

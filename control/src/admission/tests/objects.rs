@@ -238,4 +238,25 @@ fn certificate_requests() {
     let create = |object| fixture.create("certificates.k8s.io", "certificatesigningrequests", object);
     assert!(create(request("dev")).is_ok());
     assert_eq!(create(request("system:masters")).unwrap_err().code, 403);
+
+    let mut forged = request("dev");
+    for (field, value) in [
+        ("username", json!("system:node:n1")),
+        ("uid", json!("u")),
+        ("groups", json!(["system:nodes"])),
+        ("extra", json!({"a": ["b"]})),
+    ] {
+        forged["spec"][field] = value;
+    }
+    let question = ask(
+        &amy,
+        Operation::Create,
+        "certificates.k8s.io",
+        "certificatesigningrequests",
+    );
+    let stored = fixture.ask(question, Some(forged)).unwrap();
+    assert_eq!(stored["spec"]["username"], "amy", "the server knows who asks");
+    for field in ["uid", "groups", "extra"] {
+        assert!(stored["spec"][field].is_null(), "{field}");
+    }
 }

@@ -12,6 +12,7 @@ use std::sync::Arc;
 use keelson_api::selector::FieldSelector;
 
 use self::references::Graph;
+pub use self::references::targets;
 use super::rbac::Rule;
 use super::{Attributes, Decision, UserInfo};
 use crate::object::Reader;
@@ -41,11 +42,17 @@ pub struct NodeRules {
 /// What a pod can refer to, and what it leads to.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Target {
+    /// A Secret.
     Secret,
+    /// A ConfigMap.
     ConfigMap,
+    /// A PersistentVolumeClaim.
     Claim,
+    /// A PersistentVolume.
     Volume,
+    /// A ServiceAccount.
     ServiceAccount,
+    /// The pod itself.
     Pod,
 }
 

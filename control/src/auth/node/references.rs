@@ -90,17 +90,20 @@ fn items<'a>(value: &'a Value, field: &str) -> impl Iterator<Item = &'a Value> {
 /// What a pod refers to. A mirror pod refers to nothing: a node makes those itself, and could otherwise name any
 /// secret.
 pub fn references(pod: &Value) -> References {
-    let spec = &pod["spec"];
-    let mut found = References {
-        node: spec["nodeName"].as_str().unwrap_or_default().to_owned(),
-        targets: BTreeSet::new(),
-    };
-    if !pod["metadata"]["annotations"]["kubernetes.io/config.mirror"].is_null() {
-        return found;
+    let mirror = !pod["metadata"]["annotations"]["kubernetes.io/config.mirror"].is_null();
+    References {
+        node: pod["spec"]["nodeName"].as_str().unwrap_or_default().to_owned(),
+        targets: if mirror { BTreeSet::new() } else { targets(pod) },
     }
+}
+
+/// What the pod's spec names, whoever made it.
+pub fn targets(pod: &Value) -> BTreeSet<(Target, String)> {
+    let spec = &pod["spec"];
+    let mut found = BTreeSet::new();
     let mut add = |target: Target, name: &Value| {
         if let Some(name) = name.as_str().filter(|name| !name.is_empty()) {
-            found.targets.insert((target, name.to_owned()));
+            found.insert((target, name.to_owned()));
         }
     };
     add(Target::ServiceAccount, &spec["serviceAccountName"]);

@@ -29,10 +29,24 @@ pub async fn evict(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status> 
     let mut options = delete::Options::of(&eviction["deleteOptions"])?;
     options.dry_run |= call.query.dry_run()?;
     let pod = call.stored()?;
+    let mut unready_under = None;
     if !is_free_to_go(&pod.value()) {
-        take_from_budget(call, &pod, options.dry_run).await?;
+        // A delete that cannot be must not cost a disruption.
+        delete::check(call, &pod, &options).await?;
+        unready_under = take_from_budget(call, &pod, options.dry_run).await?;
     }
-    delete::run(call, &call.path.name, call.namespace(), &options).await?;
+    let asked = options.revision.is_some();
+    if unready_under.is_some() {
+        // It must not have become ready meanwhile.
+        options.revision = Some(pod.resource_version.to_string());
+    }
+    let deleted = delete::run(call, &call.path.name, call.namespace(), &options).await;
+    if let (Err(status), Some(budget), false) = (&deleted, &unready_under, asked)
+        && status.code == 409
+    {
+        return Err(being_processed(budget));
+    }
+    deleted?;
     let status =
         json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
     Ok(respond::plain(call, StatusCode::CREATED, &status, &[]))
@@ -44,20 +58,34 @@ fn is_free_to_go(pod: &Value) -> bool {
     matches!(phase, "Succeeded" | "Failed" | "Pending") || !pod["metadata"]["deletionTimestamp"].is_null()
 }
 
-/// Counts the disruption in the one budget that selects the pod, or refuses.
-async fn take_from_budget(call: &Call, pod: &Object, dry_run: bool) -> Result<(), Status> {
+/// Whether the budget's policy lets the pod go uncounted, because it is not ready.
+fn is_uncounted(budget: &Value, pod: &Value) -> bool {
+    let ready = pod["status"]["conditions"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .any(|condition| condition["type"] == "Ready" && condition["status"] == "True");
+    let number = |field: &str| budget["status"][field].as_i64().unwrap_or(0);
+    !ready
+        && (budget["spec"]["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+            || (number("desiredHealthy") > 0 && number("currentHealthy") >= number("desiredHealthy")))
+}
+
+/// Counts the disruption in the one budget that selects the pod, or refuses. The name of the budget if it need not be
+/// counted as long as the pod is not ready.
+async fn take_from_budget(call: &Call, pod: &Object, dry_run: bool) -> Result<Option<String>, Status> {
     let Some(served) = call
         .api
         .registry
         .find("policy", "v1", "poddisruptionbudgets")
         .cloned()
     else {
-        return Ok(());
+        return Ok(None);
     };
     for _ in 0..TRIES {
         let budgets = selecting(call, &served.storage, pod)?;
         let budget = match budgets.as_slice() {
-            [] => return Ok(()),
+            [] => return Ok(None),
             [budget] => budget,
             _ => {
                 return Err(Status::failure(
@@ -68,9 +96,13 @@ async fn take_from_budget(call: &Call, pod: &Object, dry_run: bool) -> Result<()
                 ));
             }
         };
-        let new = disrupted(&budget.value(), &pod.name)?;
+        let current = budget.value();
+        if is_uncounted(&current, &pod.value()) {
+            return Ok(Some(budget.name.clone()));
+        }
+        let new = disrupted(&current, &pod.name)?;
         if dry_run {
-            return Ok(());
+            return Ok(None);
         }
         let write = Write {
             resource: served.storage.clone(),
@@ -82,7 +114,7 @@ async fn take_from_budget(call: &Call, pod: &Object, dry_run: bool) -> Result<()
             },
         };
         match call.api.store.write(write).await {
-            Ok(_) => return Ok(()),
+            Ok(_) => return Ok(None),
             Err(StoreError::Conflict(_)) => {}
             Err(error) => return Err(call.store_error(&budget.name, &error)),
         }
@@ -113,29 +145,38 @@ fn selecting(
         .collect())
 }
 
+fn refused(message: String) -> Status {
+    let mut status = Status::too_many_requests(
+        "Cannot evict pod as it would violate the pod's disruption budget.",
+        0,
+    );
+    if let Some(details) = &mut status.details {
+        details.retry_after_seconds = None;
+        details.causes.push(Cause {
+            reason: "DisruptionBudget".to_owned(),
+            message,
+            field: String::new(),
+        });
+    }
+    status
+}
+
+fn being_processed(budget: &str) -> Status {
+    let mut status = refused(format!(
+        "The disruption budget {budget} is still being processed by the server."
+    ));
+    if let Some(details) = &mut status.details {
+        details.retry_after_seconds = Some(10);
+    }
+    status
+}
+
 /// The budget with one disruption less.
 fn disrupted(budget: &Value, pod: &str) -> Result<Value, Status> {
     let number = |field: &str| budget["status"][field].as_i64().unwrap_or(0);
-    let refused = |message: String| {
-        let mut status = Status::too_many_requests(
-            "Cannot evict pod as it would violate the pod's disruption budget.",
-            0,
-        );
-        if let Some(details) = &mut status.details {
-            details.retry_after_seconds = None;
-            details.causes.push(Cause {
-                reason: "DisruptionBudget".to_owned(),
-                message,
-                field: String::new(),
-            });
-        }
-        status
-    };
     let name = metadata::text(budget, "name");
     if number("observedGeneration") < budget["metadata"]["generation"].as_i64().unwrap_or(0) {
-        return Err(refused(format!(
-            "The disruption budget {name} is still being processed by the server."
-        )));
+        return Err(being_processed(name));
     }
     if number("disruptionsAllowed") <= 0 {
         return Err(refused(format!(
@@ -148,4 +189,38 @@ fn disrupted(budget: &Value, pod: &str) -> Result<Value, Status> {
     new["status"]["disruptionsAllowed"] = (number("disruptionsAllowed") - 1).into();
     new["status"]["disruptedPods"][pod] = time::now_rfc3339().into();
     Ok(new)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn budget(policy: Option<&str>, current: i64, desired: i64) -> Value {
+        json!({
+            "metadata": {"name": "b", "generation": 1},
+            "spec": {"unhealthyPodEvictionPolicy": policy},
+            "status": {"currentHealthy": current, "desiredHealthy": desired, "disruptionsAllowed": 0},
+        })
+    }
+
+    #[test]
+    fn pods_that_are_not_ready_need_no_disruption() {
+        let pod = |ready: &str| json!({"status": {"phase": "Running", "conditions": [{"type": "Ready", "status": ready}]}});
+        let always = Some("AlwaysAllow");
+        for (policy, current, desired, uncounted) in [
+            (None, 2, 2, true),
+            (Some("IfHealthyBudget"), 3, 2, true),
+            (Some("IfHealthyBudget"), 1, 2, false),
+            (None, 0, 0, false),
+            (always, 0, 2, true),
+            (always, 0, 0, true),
+        ] {
+            let budget = budget(policy, current, desired);
+            for ready in ["False", "Unknown"] {
+                assert_eq!(is_uncounted(&budget, &pod(ready)), uncounted, "{budget}");
+            }
+            assert_eq!(is_uncounted(&budget, &json!({})), uncounted, "{budget}");
+            assert!(!is_uncounted(&budget, &pod("True")), "{budget}");
+        }
+    }
 }

@@ -6,6 +6,7 @@ use serde_json::Value;
 use crate::kinds::json::{int, items, text};
 use crate::kinds::podspec;
 
+const MIRROR: &str = "kubernetes.io/config.mirror";
 const FIXED: &str = "pod updates may not change fields other than `spec.containers[*].image`,\
                      `spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions \
                      to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it \
@@ -13,7 +14,8 @@ const FIXED: &str = "pod updates may not change fields other than `spec.containe
 
 /// Complaints about an update of the pod, or through one of its subresources.
 pub(super) fn update(subresource: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {
-    match subresource {
+    let mut errors = mirror(old, new);
+    errors.extend(match subresource {
         None => spec_update(old, new),
         Some("status") => status_update(old, new),
         Some("resize") => {
@@ -27,7 +29,23 @@ pub(super) fn update(subresource: Option<&str>, old: &Value, new: &Value) -> Vec
         }
         Some("ephemeralcontainers") => ephemeral(old, new),
         Some(_) => Vec::new(),
-    }
+    });
+    errors
+}
+
+/// A pod stays a mirror pod, or none: what the node authorizer grants depends on it.
+fn mirror(old: &Value, new: &Value) -> Vec<FieldError> {
+    let annotation = |pod: &Value| pod["metadata"]["annotations"][MIRROR].clone();
+    let (was, is) = (annotation(old), annotation(new));
+    let detail = match was {
+        _ if was == is => return Vec::new(),
+        Value::Null => "may not add mirror pod annotation",
+        _ => "may not remove or update mirror pod annotation",
+    };
+    vec![FieldError::forbidden(
+        format!("metadata.annotations[{MIRROR}]"),
+        detail,
+    )]
 }
 
 fn spec_update(old: &Value, new: &Value) -> Vec<FieldError> {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use http::{Response, StatusCode};
 use keelson_api::status::Status;
 use keelson_api::time;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::expires;
 use crate::admission::{Operation, Request};
@@ -115,19 +115,7 @@ pub async fn run(call: &Call, name: &str, namespace: &str, options: &Options) ->
         let mut old = respond::value(kind, &stored);
         kind.strategy.default(&mut old);
         if !admitted {
-            let mut request = Request {
-                user: &call.user,
-                operation: Operation::Delete,
-                kind,
-                subresource: "",
-                namespace,
-                name,
-                old: Some(&old),
-                object: None,
-                dry_run: options.dry_run,
-            };
-            api.chain.mutate(&mut request).await?;
-            api.chain.validate(&request).await?;
+            admit(call, &stored, &old, options.dry_run).await?;
             admitted = true;
         }
         let grace = kind.strategy.default_grace(&old);
@@ -164,6 +152,33 @@ pub async fn run(call: &Call, name: &str, namespace: &str, options: &Options) ->
         }
     }
     Err(Status::conflict(&kind.group, &kind.plural, name))
+}
+
+/// Refuses what [`run`] would refuse of the object as it is stored now.
+pub async fn check(call: &Call, stored: &Object, options: &Options) -> Result<(), Status> {
+    let kind = call.kind();
+    check_preconditions(kind, stored, options)?;
+    let mut old = respond::value(kind, stored);
+    kind.strategy.default(&mut old);
+    admit(call, stored, &old, options.dry_run).await
+}
+
+async fn admit(call: &Call, stored: &Object, old: &Value, dry_run: bool) -> Result<(), Status> {
+    let chain = &call.api.chain;
+    let mut request = Request {
+        user: &call.user,
+        operation: Operation::Delete,
+        kind: call.kind(),
+        subresource: "",
+        namespace: &stored.namespace,
+        name: &stored.name,
+        old: Some(old),
+        object: None,
+        dry_run,
+    };
+    chain.mutate(&mut request).await?;
+    chain.validate(&request).await?;
+    Ok(())
 }
 
 fn check_preconditions(kind: &Kind, stored: &Object, options: &Options) -> Result<(), Status> {
