@@ -263,7 +263,7 @@ fn json_patches_cannot_shift_lists_for_minutes() {
         let refused = apply(Format::Json, None, &object, patch.as_bytes()).unwrap_err();
         assert_eq!(Status::from(refused).code, 422);
     }
-    assert!(began.elapsed() < std::time::Duration::from_secs(60));
+    assert!(began.elapsed() < std::time::Duration::from_mins(1));
     let appends = json!(vec![json!({"op": "add", "path": "/x/-", "value": 1}); 10_000]).to_string();
     assert!(apply(Format::Json, None, &object, appends.as_bytes()).is_ok());
 }

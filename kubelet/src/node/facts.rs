@@ -69,10 +69,10 @@ pub(super) struct Pressure {
 pub(super) fn pressure(root: &Path) -> Pressure {
     /// Upstream's hard eviction threshold of `memory.available`.
     const MEMORY_AVAILABLE: u64 = 100 << 20;
-    let table = fs::read_to_string("/proc/meminfo").unwrap_or_default();
-    let memory = meminfo(&table, "MemAvailable").is_some_and(|bytes| bytes < MEMORY_AVAILABLE);
     /// A tenth of a large disk is plenty, and nothing evicts pods yet: below this much it is pressure.
     const DISK_AVAILABLE: u64 = 2 << 30;
+    let table = fs::read_to_string("/proc/meminfo").unwrap_or_default();
+    let memory = meminfo(&table, "MemAvailable").is_some_and(|bytes| bytes < MEMORY_AVAILABLE);
     // Upstream: `nodefs.available < 10 %` and `nodefs.inodesFree < 5 %`.
     let disk = nix::sys::statvfs::statvfs(root).is_ok_and(|fs| {
         let little = fs.blocks_available() * fs.fragment_size() < DISK_AVAILABLE;
