@@ -15,7 +15,8 @@ fn main() {
         "src/sys",
         "src/wire.rs",
     ] {
-        println!("cargo::rerun-if-changed={}", manifest.join(path).display());
+        // Relative: another checkout that shares the target directory must not get the first one's shim.
+        println!("cargo::rerun-if-changed={path}");
     }
     let target = env::var("HOST").expect("cargo sets it");
     let mut cargo = Command::new(env::var_os("CARGO").expect("cargo sets it"));
