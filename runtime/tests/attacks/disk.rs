@@ -57,6 +57,7 @@ fn used(directory: &Path) -> u64 {
 }
 
 fn store(place: &Path, image_bytes: u64) -> ImageStore {
+    #[allow(clippy::needless_update)] // there may be other limits one day
     let limits = Limits {
         image_bytes,
         keep_free: 8 << 20,

@@ -25,6 +25,7 @@ impl Place {
     }
 
     fn store(&self) -> ImageStore {
+        #[allow(clippy::needless_update)] // there may be other limits one day
         let limits = Limits {
             image_bytes: 64 << 20,
             keep_free: 0,

@@ -105,7 +105,7 @@ fn of_binds_and_devices(runtime: &Runtime) {
             let mut bundle = Bundle::shell(runtime, LOOK);
             plant(&bundle.path("rootfs"), &bundle.treasure, name, style);
             let source = bundle.path("source");
-            if target.ends_with(".conf") {
+            if target == "/etc/resolv.conf" {
                 fs::write(&source, "x").unwrap();
             } else {
                 fs::create_dir(&source).unwrap();
