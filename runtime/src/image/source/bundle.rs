@@ -66,7 +66,7 @@ pub(super) fn read(bundle: &Path, staging: &Path, budget: &Budget) -> Result<Res
     }
     let bytes = limits::read_limited(file, limits::DOCUMENT, "config.json")?;
     let config: Config =
-        serde_json::from_slice(&bytes).map_err(|source| Error::Invalid(format!("config.json: {source}")))?;
+        serde_json::from_slice(&bytes).map_err(|source| Error::document("config.json", &source))?;
     let root = config
         .root
         .ok_or_else(|| Error::Invalid("config.json names no root".to_owned()))?
