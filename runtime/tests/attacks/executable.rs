@@ -70,6 +70,49 @@ fn through_proc_exe(runtime: &Runtime) {
 }
 attack!(through_proc_exe);
 
+/// CVE-2016-9962: what joins a container is, for a moment, a process in it that still has the host's files behind its
+/// root, directory or descriptors. A container with default capabilities cannot look there.
+fn through_proc_root(runtime: &Runtime) {
+    let Some(bundle) = reaching(runtime, &[]) else {
+        return;
+    };
+    for _ in 0..100 {
+        assert!(bundle.exec(&[], &["/bin/true"]).ok());
+    }
+    let printed = end(&bundle);
+    assert!(!printed.contains("REACHED"), "{printed}");
+}
+attack!(through_proc_root);
+
+/// A container that looks for the treasure behind every process that it sees.
+fn reaching(runtime: &Runtime, capabilities: &[&str]) -> Option<Bundle> {
+    let lurker = payload::compile("lurker")?;
+    let mut bundle = Bundle::new(runtime, &["/lurker", "25", ""]);
+    bundle.install(&lurker, "lurker");
+    bundle.config["process"]["args"][2] = bundle.treasure.file("witness").to_str().unwrap().into();
+    let mut all = crate::bundle::DEFAULT_CAPABILITIES.to_vec();
+    all.extend(capabilities);
+    bundle.capabilities(&all);
+    assert!(bundle.start().ok());
+    bundle.wait_for("LURKING");
+    Some(bundle)
+}
+
+/// It does find it behind a process of the host that is put into its process namespace, if it may look.
+#[test]
+fn control_of_proc_root() {
+    let Some(bundle) = reaching(&Runtime::keelson(), &["CAP_SYS_PTRACE"]) else {
+        return;
+    };
+    let pid = bundle.pid().to_string();
+    let status = Command::new("nsenter")
+        .args(["-t", &pid, "-p", "sleep", "0.5"])
+        .status();
+    assert!(status.unwrap().success());
+    let printed = end(&bundle);
+    assert!(printed.contains("REACHED by root"), "{printed}");
+}
+
 /// The same lurker overwrites a runtime that joins a container as itself.
 #[test]
 fn control() {

@@ -9,7 +9,8 @@ use crate::random::{self, WORDS};
 /// The highest id that may be given to anybody.
 const MAX: u32 = i32::MAX as u32;
 
-fn target(data: &[u8]) -> bool {
+/// Returns whether it was taken for good.
+pub fn target(data: &[u8]) -> bool {
     let text = String::from_utf8_lossy(data);
     let mut parts = text.splitn(3, "\n---\n").map(str::to_owned);
     let image_user = parts.next().unwrap_or_default();

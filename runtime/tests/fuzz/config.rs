@@ -85,19 +85,18 @@ fn check(spec: &Spec, plan: &Plan, size: usize) {
     }
 }
 
+/// Returns whether it is a configuration that can be carried out.
+pub fn target(data: &[u8]) -> bool {
+    match compile(data) {
+        Some((spec, plan)) => {
+            check(&spec, &plan, data.len());
+            true
+        }
+        None => false,
+    }
+}
+
 #[test]
 fn fuzz() {
-    driver::run(
-        "config",
-        Vec::new(),
-        json::parse,
-        json::text,
-        |data| match compile(data) {
-            Some((spec, plan)) => {
-                check(&spec, &plan, data.len());
-                true
-            }
-            None => false,
-        },
-    );
+    driver::run("config", Vec::new(), json::parse, json::text, target);
 }

@@ -3,7 +3,7 @@
 //! breaks something is written to the target's temporary directory, and belongs into the corpus with its fix.
 //!
 //! `KEELSON_FUZZ_SECONDS` (3 for each target) and `KEELSON_FUZZ_SEED` (the time) set how long and from where; the seed is
-//! printed. `runtime/fuzz` runs the same targets under libFuzzer.
+//! printed.
 
 mod driver;
 mod json;

@@ -114,7 +114,8 @@ const CALLS: [(&str, libc::c_long); 6] = [
     ("clone", libc::SYS_clone),
 ];
 
-fn target(data: &[u8]) -> bool {
+/// Returns whether it was taken for good.
+pub fn target(data: &[u8]) -> bool {
     let Ok(profile) = serde_json::from_slice::<LinuxSeccomp>(data) else {
         return false;
     };

@@ -44,7 +44,8 @@ fn stream(data: &[u8]) -> bool {
     taken
 }
 
-fn target(data: &[u8]) -> bool {
+/// Returns whether it was taken for good.
+pub fn target(data: &[u8]) -> bool {
     let Some((first, rest)) = data.split_first() else {
         return false;
     };

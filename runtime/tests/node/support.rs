@@ -150,6 +150,7 @@ impl Drop for Node {
 pub fn volume(source: &Path, target: &str) -> VolumeMount {
     VolumeMount {
         source: source.into(),
+        kind: None,
         sub_path: None,
         target: target.into(),
         read_only: false,

