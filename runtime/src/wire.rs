@@ -142,8 +142,8 @@ impl<T: Wire> Wire for Vec<T> {
     }
     fn get(input: &mut &[u8]) -> Result<Self, WireError> {
         let count = u32::get(input)? as usize;
-        // A count is believed only as far as the input could hold that many (each item is at least one byte).
-        let mut items = Vec::with_capacity(count.min(input.len()));
+        // A count is believed only so far: an item is at least one byte here, and may be hundreds in memory.
+        let mut items = Vec::with_capacity(count.min(input.len()).min(1024));
         for _ in 0..count {
             items.push(T::get(input)?);
         }

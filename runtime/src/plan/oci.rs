@@ -204,12 +204,19 @@ fn mount(mount: &oci_spec::runtime::Mount, bundle: &Path) -> Result<Mount, PlanE
         }
     };
     let access_time = options.set & Attributes::ATIME_MASK != 0;
+    // A bind mount that says nothing of propagation is a slave, as with runc: with the host's peer group, what is mounted
+    // inside would appear on the host.
+    let is_bind = matches!(source, MountSource::Bind { .. });
+    let propagation = match options.propagation {
+        0 if is_bind => libc::MS_SLAVE,
+        asked => asked,
+    };
     Ok(Mount {
         target,
         source,
         set: options.set,
         clear: options.clear | if access_time { Attributes::ATIME_MASK } else { 0 },
-        propagation: options.propagation,
+        propagation,
         recursive: options.recursive,
     })
 }

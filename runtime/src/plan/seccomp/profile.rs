@@ -36,6 +36,12 @@ fn condition(arg: &LinuxSeccompArg) -> Result<SeccompCondition, SeccompError> {
     let index =
         u8::try_from(arg.index()).map_err(|_| SeccompError::Unsupported("argument index".to_owned()))?;
     let (value, second) = (arg.value(), arg.value_two().unwrap_or(0));
+    // Our compiler masks both sides: bits outside the mask would be ignored, where the profile means that nothing matches.
+    if arg.op() == Operator::ScmpCmpMaskedEq && second & !value != 0 {
+        return Err(SeccompError::Unsupported(format!(
+            "{second:#x} is never what {value:#x} leaves of an argument"
+        )));
+    }
     let (op, value) = match arg.op() {
         Operator::ScmpCmpNe => (Op::Ne, value),
         Operator::ScmpCmpLt => (Op::Lt, value),
