@@ -5,6 +5,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::commands::image::args::Image;
+
 /// A Kubernetes cluster from one binary: node runtime, network and control plane.
 #[derive(Debug, Parser)]
 #[command(name = "keelson", version)]
@@ -99,44 +101,4 @@ pub enum Output {
     Table,
     /// For programs
     Json,
-}
-
-/// `keelson image`.
-#[derive(Debug, Args)]
-pub struct Image {
-    /// What to do
-    #[command(subcommand)]
-    pub command: ImageCommand,
-}
-
-/// The image subcommands.
-#[derive(Debug, Subcommand)]
-pub enum ImageCommand {
-    /// Import an OCI bundle directory, OCI layout directory, oci-archive or docker-archive tar
-    Import {
-        /// What to import
-        path: PathBuf,
-        /// Name to give it
-        #[arg(long, value_name = "NAME")]
-        tag: String,
-        /// The cluster
-        #[command(flatten)]
-        cluster: DataDir,
-    },
-    /// List images
-    #[command(alias = "list")]
-    Ls {
-        /// The cluster
-        #[command(flatten)]
-        cluster: DataDir,
-    },
-    /// Remove an image's name, and the image when it was its last
-    #[command(alias = "remove")]
-    Rm {
-        /// Name or id
-        image: String,
-        /// The cluster
-        #[command(flatten)]
-        cluster: DataDir,
-    },
 }

@@ -28,7 +28,7 @@ fn main() -> ExitCode {
         Command::Down(args) => commands::down::down(&args),
         Command::Reset(args) => commands::down::reset(&args),
         Command::Status(args) => commands::status::run(&args),
-        Command::Image(args) => commands::image::run(&args),
+        Command::Image(args) => return commands::image::run(&args),
         Command::Control(args) => commands::daemon::control(&args),
         Command::Kubelet(args) => commands::daemon::kubelet(&args),
         Command::Netd(args) => commands::daemon::netd(&args),

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{Container, Pod};
-use keelson_runtime::image::{Error as ImageError, Image, normalize_reference};
+use keelson_runtime::image::{Access, Error as ImageError, Image, PullOptions, normalize_reference};
 use keelson_runtime::node::RootfsSource;
 
 use super::message::Done;
@@ -171,10 +171,17 @@ async fn pull(
     event: &Report,
 ) -> Result<ImageFacts, ImageFailure> {
     event(Kind::Normal, "Pulling", &format!("Pulling image \"{image}\""));
-    let auth = credentials::find(context, pod, image).await;
+    let access = Access {
+        credentials: credentials::find(context, pod, image).await,
+        ..Access::default()
+    };
+    let options = PullOptions {
+        access,
+        platform: None,
+    };
     let started = Instant::now();
     let (store, reference) = (context.images.clone(), image.to_owned());
-    let result = tokio::task::spawn_blocking(move || store.pull(&reference, auth)).await;
+    let result = tokio::task::spawn_blocking(move || store.pull(&reference, &options)).await;
     let problem = match result {
         Ok(Ok(found)) => {
             let took = format!("{:.3}s", started.elapsed().as_secs_f64());

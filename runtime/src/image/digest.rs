@@ -87,6 +87,21 @@ impl<'de> Deserialize<'de> for Digest {
     }
 }
 
+/// A digest in the making.
+#[derive(Clone, Default)]
+pub(super) struct Running(Sha256);
+
+impl Running {
+    pub(super) fn update(&mut self, bytes: &[u8]) {
+        self.0.update(bytes);
+    }
+
+    /// Of the bytes so far.
+    pub(super) fn digest(&self) -> Digest {
+        Digest(self.0.clone().finalize().into())
+    }
+}
+
 /// Digest and length of what passes through, in either direction.
 pub(super) struct Hashing<T> {
     inner: T,

@@ -23,6 +23,30 @@ pub enum Error {
         /// The cause in words.
         reason: String,
     },
+    /// A registry refused an upload or could not be reached.
+    #[error("failed to push image {reference:?}: {reason}")]
+    Push {
+        /// The image.
+        reference: String,
+        /// The cause in words.
+        reason: String,
+    },
+    /// Something of the store is not what its digest says.
+    #[error("{digest} is damaged: {reason}")]
+    Damaged {
+        /// What it should be.
+        digest: super::Digest,
+        /// What is wrong, and what helps.
+        reason: String,
+    },
+    /// Containers use the image.
+    #[error("image {image:?} is in use by {} (--force takes its names away; its files stay until then)", containers(.by))]
+    InUse {
+        /// As it was asked for.
+        image: String,
+        /// Container ids.
+        by: Vec<String>,
+    },
     /// A system call failed.
     #[error("{what}: {source}")]
     Io {
@@ -32,6 +56,17 @@ pub enum Error {
         #[source]
         source: io::Error,
     },
+}
+
+/// Containers by the first digits of their ids.
+fn containers(ids: &[String]) -> String {
+    let short: Vec<&str> = ids.iter().take(5).map(|id| id.get(..12).unwrap_or(id)).collect();
+    let more = if ids.len() > short.len() {
+        " and others"
+    } else {
+        ""
+    };
+    format!("container {}{more}", short.join(", "))
 }
 
 impl Error {

@@ -110,10 +110,7 @@ impl Layout {
             super::manifest::CONFIG_TYPE,
             config(layers).to_string().as_bytes(),
         );
-        let layers: Vec<_> = layers
-            .iter()
-            .map(|layer| self.blob("layer", &pack(layer)))
-            .collect();
+        let layers: Vec<_> = layers.iter().map(|layer| self.blob("", &pack(layer))).collect();
         let manifest = json!({"schemaVersion": 2, "config": config, "layers": layers});
         self.blob(super::manifest::MANIFEST_TYPE, manifest.to_string().as_bytes())
     }

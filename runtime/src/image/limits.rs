@@ -2,7 +2,7 @@
 
 use std::io::{self, Read};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::Error;
 
@@ -21,6 +21,11 @@ pub(super) const MEMBERS: usize = 500_000;
 /// Most members of an image archive: each becomes a file in the staging directory, and the largest image has some
 /// hundreds.
 pub(super) const ARCHIVE_MEMBERS: usize = 10_000;
+/// Most memory for the paths that are kept until a layer's end, in bytes: directories, for their times.
+pub(super) const REMEMBERED: usize = 32 << 20;
+/// Most layers of one image that are unpacked at once. With the zstd window, twice [`REMEMBERED`] and buffers of under
+/// 1 MiB, an import takes at most 4 x 97 MiB whatever the image, and some 4 x 1 MiB with an ordinary one.
+pub(super) const WORKERS: usize = 4;
 /// Base 2 logarithm of the largest zstd window that is accepted: 32 MiB of memory.
 pub(super) const ZSTD_WINDOW_LOG: u32 = 25;
 
@@ -47,6 +52,9 @@ impl Default for Limits {
 pub(super) struct Budget {
     left: Arc<AtomicU64>,
     total: u64,
+    /// What this part of the import was charged.
+    used: Arc<AtomicU64>,
+    stopped: Arc<AtomicBool>,
 }
 
 impl Budget {
@@ -54,11 +62,41 @@ impl Budget {
         Self {
             left: Arc::new(AtomicU64::new(total)),
             total,
+            used: Arc::default(),
+            stopped: Arc::default(),
         }
+    }
+
+    /// The same account, with a count of its own of what is charged from here on.
+    pub(super) fn part(&self) -> Self {
+        Self {
+            used: Arc::default(),
+            ..self.clone()
+        }
+    }
+
+    /// What this part was charged.
+    pub(super) fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// Gives back what this part was charged: its files are gone.
+    pub(super) fn refund(&self) {
+        let used = self.used.swap(0, Ordering::Relaxed);
+        self.left.fetch_add(used, Ordering::Relaxed);
+    }
+
+    /// Ends all work on this import at its next step.
+    pub(super) fn stop(&self) {
+        self.stopped.store(true, Ordering::Relaxed);
     }
 
     /// Charges `bytes`, or fails for good.
     pub(super) fn charge(&self, bytes: u64) -> Result<(), Error> {
+        if self.stopped.load(Ordering::Relaxed) {
+            return Err(Error::Invalid("another of its layers failed".to_owned()));
+        }
+        self.used.fetch_add(bytes, Ordering::Relaxed);
         self.left
             .try_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
                 left.checked_sub(bytes)
@@ -70,11 +108,6 @@ impl Budget {
                     self.total >> 20
                 ))
             })
-    }
-
-    /// What has not been charged yet.
-    pub(super) fn left(&self) -> u64 {
-        self.left.load(Ordering::Relaxed)
     }
 
     /// A reader that charges what it reads.

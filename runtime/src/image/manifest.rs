@@ -7,6 +7,7 @@ use oci_spec::image::ImageConfiguration;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
+pub(super) use super::platform::Platform;
 use super::{Digest, Error, limits};
 
 /// Media type of a manifest that we write.
@@ -26,30 +27,6 @@ pub(super) struct Descriptor {
     pub platform: Option<Platform>,
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub annotations: BTreeMap<String, String>,
-}
-
-/// What an index entry runs on.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Platform {
-    pub os: String,
-    pub architecture: String,
-}
-
-impl Platform {
-    /// This machine, in Go's names.
-    pub(super) fn host() -> Self {
-        Self {
-            os: "linux".to_owned(),
-            architecture: match std::env::consts::ARCH {
-                "x86_64" => "amd64",
-                "aarch64" => "arm64",
-                "x86" => "386",
-                "powerpc64" => "ppc64le",
-                other => other,
-            }
-            .to_owned(),
-        }
-    }
 }
 
 /// What names an index entry in archives: containerd's and Docker's annotation, then the specification's.
@@ -125,10 +102,9 @@ impl Document {
                 if layers.len() > limits::LAYERS {
                     return Err(Error::Invalid(format!("it has {} layers", layers.len())));
                 }
-                Ok(Self::Manifest {
-                    config: serde_json::from_str(config.get()).map_err(invalid)?,
-                    layers,
-                })
+                let config: Descriptor = serde_json::from_str(config.get()).map_err(invalid)?;
+                check_types(&config, &layers)?;
+                Ok(Self::Manifest { config, layers })
             }
             _ => Err(Error::Invalid(
                 "manifest must have either config and layers, or manifests, as its media type says"
@@ -138,18 +114,10 @@ impl Document {
     }
 }
 
-/// Parses an image configuration and checks that it can run here and fits its layers. Returns the diffIDs.
-pub(super) fn check_config(bytes: &[u8], layers: usize) -> Result<(ImageConfiguration, Vec<Digest>), Error> {
+/// Parses an image configuration and checks that it fits its layers. Returns the diffIDs, too.
+pub(super) fn parse_config(bytes: &[u8], layers: usize) -> Result<(ImageConfiguration, Vec<Digest>), Error> {
     let config: ImageConfiguration =
         serde_json::from_slice(bytes).map_err(|source| Error::document("image configuration", &source))?;
-    let host = Platform::host();
-    let (os, architecture) = (config.os().to_string(), config.architecture().to_string());
-    if os != host.os || architecture != host.architecture {
-        return Err(Error::Invalid(format!(
-            "it is for {os:.40}/{architecture:.40}, this machine is {}/{}",
-            host.os, host.architecture
-        )));
-    }
     let diff_ids: Vec<Digest> = config
         .rootfs()
         .diff_ids()
@@ -165,25 +133,91 @@ pub(super) fn check_config(bytes: &[u8], layers: usize) -> Result<(ImageConfigur
     Ok((config, diff_ids))
 }
 
-/// Chooses the entry for this machine: an exact platform first, then one that names none.
-pub(super) fn choose_platform(entries: &[Descriptor]) -> Result<&Descriptor, Error> {
-    let host = Platform::host();
-    let exact = entries
-        .iter()
-        .find(|entry| entry.platform.as_ref() == Some(&host));
+/// As [`parse_config`], and checks that the image is for `platform`. Returns the diffIDs.
+pub(super) fn check_config(bytes: &[u8], layers: usize, platform: &Platform) -> Result<Vec<Digest>, Error> {
+    let (config, diff_ids) = parse_config(bytes, layers)?;
+    let own = Platform {
+        os: config.os().to_string(),
+        architecture: config.architecture().to_string(),
+        variant: config.variant().clone(),
+    };
+    if own.os != platform.os || own.architecture != platform.architecture {
+        return Err(Error::Invalid(format!("it is for {own}, wanted is {platform}")));
+    }
+    Ok(diff_ids)
+}
+
+/// Chooses the entry for a platform: the one that fits best, then one that names none.
+pub(super) fn choose_platform<'a>(
+    entries: &'a [Descriptor],
+    platform: &Platform,
+) -> Result<&'a Descriptor, Error> {
+    let ranked = entries.iter().filter_map(|entry| {
+        let rank = platform.rank(entry.platform.as_ref()?)?;
+        Some((rank, entry))
+    });
+    let best = ranked.min_by_key(|(rank, _)| *rank).map(|(_, entry)| entry);
     let unnamed = || entries.iter().find(|entry| entry.platform.is_none());
-    exact.or_else(unnamed).ok_or_else(|| {
+    best.or_else(unnamed).ok_or_else(|| {
         let offered: Vec<_> = entries
             .iter()
             .filter_map(|entry| entry.platform.as_ref())
             .take(20)
-            .map(|platform| format!("{:.40}/{:.40}", platform.os, platform.architecture))
+            .map(Platform::to_string)
             .collect();
         Error::Invalid(format!(
-            "no image for {}/{}; there is {offered:?}",
-            host.os, host.architecture
+            "no image for {platform}; there is one for {:.500}",
+            offered.join(", ")
         ))
     })
+}
+
+/// What the media type of a layer says (OCI layer.md, Docker's schema 2).
+const LAYER_TYPES: [&str; 7] = [
+    "", // Docker archives and hand-made manifests
+    "application/vnd.oci.image.layer.v1.tar",
+    "application/vnd.oci.image.layer.v1.tar+gzip",
+    "application/vnd.oci.image.layer.v1.tar+zstd",
+    "application/vnd.docker.image.rootfs.diff.tar",
+    "application/vnd.docker.image.rootfs.diff.tar.gzip",
+    "application/vnd.docker.image.rootfs.diff.tar.zstd",
+];
+
+/// Refuses what is no container image, by the types that its manifest names.
+pub(super) fn check_types(config: &Descriptor, layers: &[Descriptor]) -> Result<(), Error> {
+    let known = [
+        "",
+        CONFIG_TYPE,
+        "application/vnd.docker.container.image.v1+json",
+        "application/octet-stream", // written by old Docker registries
+    ];
+    if !known.contains(&config.media_type.as_str()) {
+        return Err(Error::Invalid(format!(
+            "it is no container image but an artifact of type {:.100?}",
+            config.media_type
+        )));
+    }
+    for layer in layers {
+        let kind = layer.media_type.as_str();
+        let digest = layer.digest;
+        if kind.contains(".foreign.") || kind.contains(".nondistributable.") {
+            return Err(Error::Invalid(format!(
+                "layer {digest} is a foreign layer ({kind:.100}), which its registry does not have: that is how \
+                 Windows images come, and they do not run here"
+            )));
+        }
+        if kind.ends_with("+encrypted") {
+            return Err(Error::Invalid(format!(
+                "layer {digest} is encrypted: decrypt the image first"
+            )));
+        }
+        if !LAYER_TYPES.contains(&kind) {
+            return Err(Error::Invalid(format!(
+                "layer {digest} has the unknown media type {kind:.100?}"
+            )));
+        }
+    }
+    Ok(())
 }
 
 /// One image of Docker's `manifest.json`.
@@ -201,7 +235,7 @@ mod tests {
     use super::*;
 
     fn descriptor() -> serde_json::Value {
-        serde_json::json!({"mediaType": "x", "digest": Digest::of(b""), "size": 0})
+        serde_json::json!({"mediaType": "", "digest": Digest::of(b""), "size": 0})
     }
 
     fn parse(value: &serde_json::Value, declared: &str) -> Result<Document, Error> {
@@ -237,24 +271,75 @@ mod tests {
     }
 
     #[test]
-    fn takes_the_platform_of_this_machine() {
-        let entry = |os: &str, architecture: &str| Descriptor {
-            media_type: architecture.to_owned(),
+    fn only_container_images() {
+        let manifest = |config: &str, layer: &str| {
+            let typed =
+                |kind: &str| serde_json::json!({"mediaType": kind, "digest": Digest::of(b""), "size": 0});
+            serde_json::json!({"schemaVersion": 2, "config": typed(config), "layers": [typed(layer)]})
+        };
+        for layer in LAYER_TYPES {
+            assert!(
+                parse(&manifest(CONFIG_TYPE, layer), MANIFEST_TYPE).is_ok(),
+                "{layer}"
+            );
+        }
+        for (config, layer, says) in [
+            (
+                CONFIG_TYPE,
+                "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip",
+                "foreign",
+            ),
+            (
+                CONFIG_TYPE,
+                "application/vnd.oci.image.layer.nondistributable.v1.tar+gzip",
+                "foreign",
+            ),
+            (
+                CONFIG_TYPE,
+                "application/vnd.oci.image.layer.v1.tar+gzip+encrypted",
+                "encrypted",
+            ),
+            (CONFIG_TYPE, "text/html", "unknown media type"),
+            (
+                "application/vnd.cncf.helm.config.v1+json",
+                LAYER_TYPES[2],
+                "artifact",
+            ),
+        ] {
+            let error = parse(&manifest(config, layer), MANIFEST_TYPE)
+                .unwrap_err()
+                .to_string();
+            assert!(error.contains(says), "{error}");
+        }
+    }
+
+    #[test]
+    fn takes_the_platform_that_fits_best() {
+        let entry = |platform: &str| Descriptor {
+            media_type: platform.to_owned(),
             digest: Digest::of(b""),
             size: 0,
-            platform: Some(Platform {
-                os: os.to_owned(),
-                architecture: architecture.to_owned(),
-            }),
+            platform: Some(platform.parse().unwrap()),
             annotations: BTreeMap::new(),
         };
-        let host = Platform::host().architecture;
         let entries = [
-            entry("windows", &host),
-            entry("linux", "s390x"),
-            entry("linux", &host),
-        ];
-        assert_eq!(choose_platform(&entries).unwrap().media_type, host);
-        assert!(choose_platform(&entries[..2]).is_err());
+            "windows/amd64",
+            "linux/s390x",
+            "linux/arm/v5",
+            "linux/arm/v6",
+            "linux/amd64",
+        ]
+        .map(entry);
+        let choose = |platform: &str| {
+            let platform = platform.parse().unwrap();
+            choose_platform(&entries, &platform).map(|entry| entry.media_type.as_str())
+        };
+        assert_eq!(choose("linux/amd64").unwrap(), "linux/amd64");
+        assert_eq!(choose("linux/arm/v7").unwrap(), "linux/arm/v6");
+        let error = choose("linux/riscv64").unwrap_err().to_string();
+        assert!(
+            error.contains("no image for linux/riscv64; there is one for windows/amd64"),
+            "{error}"
+        );
     }
 }

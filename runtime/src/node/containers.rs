@@ -167,7 +167,7 @@ fn make(
         (RootfsSource::Layers(layers), None) => layers.clone(),
         (RootfsSource::Bundle(_), None) => Vec::new(),
     };
-    let rootfs = rootfs::mount(&layers, &directory)?;
+    let rootfs = rootfs::mount(&layers, &directory, None)?;
     let accounts = rootfs::accounts(rootfs.as_fd())?;
     let user = plan::resolve_user(&effective_user(&spec.user, bundle.as_ref()), &accounts)?;
     let cgroup = match &inner.cgroups {

@@ -29,8 +29,8 @@ pub use fd::{
 };
 pub use lock::{lock_exclusive, lock_holder, lock_owned};
 pub use mount::{
-    Attributes, MountFs, fs_type, make_tree_private, mount_set_attributes, mount_tmpfs, move_mount,
-    open_tree, pivot_into, unmount,
+    Attributes, MountFs, fs_type, make_tree_private, mount_map_ids, mount_set_attributes, mount_tmpfs,
+    move_mount, open_tree, pivot_into, unmount,
 };
 pub use namespace::{enter, loopback_up, set_hostname, unshare};
 pub use path::{

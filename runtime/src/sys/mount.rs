@@ -108,6 +108,8 @@ impl Attributes {
     pub const ATIME_MASK: u64 = 0x70;
     /// `MOUNT_ATTR_NODIRATIME`.
     pub const NO_DIR_ATIME: u64 = 0x80;
+    /// `MOUNT_ATTR_IDMAP`.
+    const ID_MAP: u64 = 0x10_0000;
     /// `MOUNT_ATTR_NOSYMFOLLOW`.
     pub const NO_SYMLINK_FOLLOW: u64 = 0x20_0000;
 }
@@ -120,6 +122,29 @@ pub fn mount_set_attributes(mount: BorrowedFd<'_>, attributes: Attributes, recur
     let raw = [attributes.set, attributes.clear, attributes.propagation, 0u64];
     let flags = libc::AT_EMPTY_PATH as libc::c_uint | if recursive { AT_RECURSIVE } else { 0 };
     // SAFETY: `raw` has the layout of struct mount_attr (four u64); the path is an empty string.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            raw.as_ptr(),
+            size_of_val(&raw),
+        )
+    })?;
+    Ok(())
+}
+
+/// Shows a detached mount's files with the ids of a user namespace (an id-mapped mount), of the mounts below it as well
+/// when `recursive`.
+pub fn mount_map_ids(
+    mount: BorrowedFd<'_>,
+    user_namespace: BorrowedFd<'_>,
+    recursive: bool,
+) -> SysResult<()> {
+    let raw = [Attributes::ID_MAP, 0, 0, user_namespace.as_raw_fd() as u64];
+    let flags = libc::AT_EMPTY_PATH as libc::c_uint | if recursive { AT_RECURSIVE } else { 0 };
+    // SAFETY: as in `mount_set_attributes`.
     check(unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,

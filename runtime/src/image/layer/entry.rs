@@ -16,11 +16,12 @@ use nix::sys::stat::{
 use nix::sys::time::TimeSpec;
 use nix::unistd::{Gid, Uid, UnlinkatFlags, fchownat, linkat, symlinkat, unlinkat};
 
+use super::contents;
 use super::path::{self, Marker};
 use super::tree::{self, Tree};
-use crate::image::limits::Budget;
-use crate::image::tarball::{self, Kind, Member};
-use crate::image::{Error, limits::INODE};
+use crate::image::Error;
+use crate::image::limits::{self, Budget, INODE};
+use crate::image::tarball::{Kind, Member};
 
 /// One layer on its way to the disk.
 pub(super) struct Unpacker {
@@ -30,6 +31,9 @@ pub(super) struct Unpacker {
     parent: Option<(Vec<OsString>, PathBuf, OwnedFd)>,
     /// Times of directories, set at the end because making files in them changes them.
     times: Vec<(PathBuf, TimeSpec)>,
+    /// Bytes of the paths in `times`.
+    remembered: usize,
+    buffer: Vec<u8>,
 }
 
 impl Unpacker {
@@ -39,6 +43,8 @@ impl Unpacker {
             budget,
             parent: None,
             times: Vec::new(),
+            remembered: 0,
+            buffer: vec![0; contents::CHUNK],
         }
     }
 
@@ -80,19 +86,22 @@ impl Unpacker {
                 }
                 let directory = File::from(reopen(parent, Path::new(&name)).map_err(failed)?);
                 attributes(&directory, member)?;
+                if keeps && let Some(described) = self.tree.implicit.get_mut(&node) {
+                    *described = true;
+                }
                 // What it replaced hid the layers below; so must it.
                 if existing.is_some() && !keeps {
                     tree::set_opaque(directory.into())?;
                 }
-                self.times.push((node, mtime));
+                self.remember(node, mtime)?;
             }
             Kind::File => {
                 let flags =
                     OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
                 let file =
                     openat(parent, name.as_os_str(), flags, Mode::S_IRUSR | Mode::S_IWUSR).map_err(failed)?;
-                let mut file = File::from(file);
-                tarball::copy(contents, &mut file, member.size)?;
+                let file = File::from(file);
+                contents::write(&file, member, contents, &mut self.buffer)?;
                 attributes(&file, member)?;
                 futimens(&file, &mtime, &mtime).map_err(failed)?;
             }
@@ -111,6 +120,7 @@ impl Unpacker {
                     AtFlags::empty(),
                 ) {
                     Err(Errno::ENOENT | Errno::EPERM) => {
+                        self.tree.missed_lower = true;
                         return Err(Error::Invalid(
                             "a hard link's target is not a file in its layer".to_owned(),
                         ));
@@ -141,13 +151,27 @@ impl Unpacker {
     }
 
     /// Sets the times of the directories.
-    pub(super) fn finish(self) -> Result<(), Error> {
+    pub(super) fn finish(self) -> Result<Tree, Error> {
         for (path, mtime) in self.times.iter().rev() {
             let directory = reopen(self.tree.own(), path)
                 .map_err(|source| Error::io(format!("opening {} of a layer", path.display()), source))?;
             futimens(&directory, mtime, mtime)
                 .map_err(|source| Error::io(format!("setting the time of {}", path.display()), source))?;
         }
+        Ok(self.tree)
+    }
+
+    /// Whether unpacking stopped because a hard link's target may lie below a symlink of a lower layer.
+    pub(super) fn missed_lower(&self) -> bool {
+        self.tree.missed_lower
+    }
+
+    fn remember(&mut self, path: PathBuf, mtime: TimeSpec) -> Result<(), Error> {
+        self.remembered += path.as_os_str().len() + size_of::<(PathBuf, TimeSpec)>();
+        if self.remembered > limits::REMEMBERED {
+            return Err(Error::Invalid("the layer has too many directories".to_owned()));
+        }
+        self.times.push((path, mtime));
         Ok(())
     }
 
@@ -160,11 +184,10 @@ impl Unpacker {
         let root = reopen(self.tree.own(), Path::new(""))
             .map_err(|source| Error::io("opening the root of a layer", source))?;
         attributes(&File::from(root), member)?;
-        self.times.push((
+        self.remember(
             PathBuf::new(),
             TimeSpec::new(member.mtime.0, i64::from(member.mtime.1)),
-        ));
-        Ok(())
+        )
     }
 
     fn enter(&mut self, components: &[OsString]) -> Result<(), Error> {
@@ -267,6 +290,10 @@ fn attributes(file: &File, member: &Member) -> Result<(), Error> {
         match xattr::FileExt::set_xattr(file, name, value) {
             // A file system without them: containerd goes on as well.
             Err(error) if error.raw_os_error() == Some(Errno::ENOTSUP as i32) => {}
+            // What the kernel does not take for a file capability.
+            Err(error) if error.raw_os_error() == Some(Errno::EINVAL as i32) => {
+                return Err(Error::Invalid(format!("{name} has a bad value")));
+            }
             set => {
                 set.map_err(|source| {
                     Error::io(format!("setting {name} of {}", member_name(member)), source)
@@ -278,7 +305,8 @@ fn attributes(file: &File, member: &Member) -> Result<(), Error> {
 }
 
 /// File capabilities and what users may set themselves. Never `trusted.`: that is how overlayfs is told what to
-/// hide and where to look.
+/// hide and where to look (whiteouts, `redirect`, `metacopy`); nor its names for unprivileged mounts, which a nested
+/// engine might believe.
 fn is_kept(xattr: &str) -> bool {
-    xattr == "security.capability" || xattr.starts_with("user.")
+    xattr == "security.capability" || (xattr.starts_with("user.") && !xattr.starts_with("user.overlay."))
 }

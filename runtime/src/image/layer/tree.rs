@@ -1,6 +1,6 @@
 //! A layer being unpacked on top of the layers below, seen as overlayfs will show them.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::ffi::OsString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
@@ -12,7 +12,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fchmod, fstat, mkdirat};
 use nix::unistd::{Gid, Uid, fchownat};
 
 use super::path;
-use crate::image::Error;
+use crate::image::{Error, limits};
 
 /// As in the kernel's own path walk.
 const SYMLINK_LIMIT: usize = 40;
@@ -22,10 +22,17 @@ pub(super) const OPAQUE: &str = "trusted.overlay.opaque";
 /// The layers, the one being unpacked first, then downwards.
 pub(super) struct Tree {
     layers: Vec<OwnedFd>,
+    /// Directories that were made because a name leads through them, and whether a member described them later: only
+    /// kept when there are no layers below, for [`super::settle`].
+    pub(super) implicit: BTreeMap<PathBuf, bool>,
+    /// Bytes of these paths.
+    remembered: usize,
+    /// Whether a name led to something that only a layer below could have.
+    pub(super) missed_lower: bool,
 }
 
 /// What a path without symlinks names, seen from the top.
-enum Found {
+pub(super) enum Found {
     Nothing,
     Directory { own: bool, attributes: FileStat },
     Symlink(OsString),
@@ -36,7 +43,12 @@ impl Tree {
     pub(super) fn new(own: OwnedFd, lowers: Vec<OwnedFd>) -> Self {
         let mut layers = vec![own];
         layers.extend(lowers);
-        Self { layers }
+        Self {
+            layers,
+            implicit: BTreeMap::new(),
+            remembered: 0,
+            missed_lower: false,
+        }
     }
 
     /// The directory of the layer being unpacked.
@@ -48,7 +60,7 @@ impl Tree {
     /// image, in the layers below too; with `create`, directories that only lower layers have are made here with
     /// the same attributes, and missing ones with mode 0755. Returns its path without symlinks as well.
     pub(super) fn directory(
-        &self,
+        &mut self,
         components: &[OsString],
         create: bool,
     ) -> Result<(PathBuf, OwnedFd), Error> {
@@ -63,7 +75,7 @@ impl Tree {
         Ok((path, directory))
     }
 
-    fn resolve(&self, components: &[OsString], create: bool) -> Result<PathBuf, Error> {
+    fn resolve(&mut self, components: &[OsString], create: bool) -> Result<PathBuf, Error> {
         let mut todo: VecDeque<OsString> = components.iter().cloned().collect();
         let mut path = PathBuf::new();
         let mut links = 0;
@@ -81,6 +93,7 @@ impl Tree {
                 }
                 Found::Nothing if create => {
                     self.make_directory(&next, None)?;
+                    self.remember(&next)?;
                     path = next;
                 }
                 Found::Symlink(target) => {
@@ -101,6 +114,7 @@ impl Tree {
                     ));
                 }
                 Found::Directory { .. } | Found::Nothing => {
+                    self.missed_lower = true;
                     return Err(Error::Invalid(
                         "a hard link's target is not in its layer".to_owned(),
                     ));
@@ -110,9 +124,21 @@ impl Tree {
         Ok(path)
     }
 
+    fn remember(&mut self, path: &Path) -> Result<(), Error> {
+        if self.layers.len() > 1 {
+            return Ok(());
+        }
+        self.remembered += path.as_os_str().len() + 2 * size_of::<PathBuf>();
+        if self.remembered > limits::REMEMBERED {
+            return Err(Error::Invalid("the layer has too many directories".to_owned()));
+        }
+        self.implicit.insert(path.to_owned(), false);
+        Ok(())
+    }
+
     /// Looks a path up as overlayfs would: the first layer that has it decides, unless a layer above it has a
     /// whiteout, an opaque directory or something else than a directory on the way.
-    fn lookup(&self, path: &Path) -> Result<Found, Error> {
+    pub(super) fn lookup(&self, path: &Path) -> Result<Found, Error> {
         let failed = |source| Error::io(format!("looking up {} of a layer", path.display()), source);
         'layers: for (depth, layer) in self.layers.iter().enumerate() {
             let mut hides_below = false;
@@ -175,20 +201,19 @@ impl Tree {
         let (uid, gid, mode) = like.map_or((0, 0, 0o755), |like| {
             (like.st_uid, like.st_gid, like.st_mode & 0o7777)
         });
-        fchownat(
-            &directory,
-            "",
-            Some(Uid::from_raw(uid)),
-            Some(Gid::from_raw(gid)),
-            AtFlags::AT_EMPTY_PATH,
-        )
-        .map_err(failed)?;
-        fchmod(&directory, Mode::from_bits_truncate(mode)).map_err(failed)?;
+        own(&directory, uid, gid, mode).map_err(failed)?;
         if hides_below {
             set_opaque(directory)?;
         }
         Ok(())
     }
+}
+
+/// Gives a directory its owner and mode.
+pub(super) fn own(directory: &OwnedFd, uid: u32, gid: u32, mode: u32) -> nix::Result<()> {
+    let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+    fchownat(directory, "", Some(uid), Some(gid), AtFlags::AT_EMPTY_PATH)?;
+    fchmod(directory, Mode::from_bits_truncate(mode))
 }
 
 /// Opens a path below a directory: no symlinks, no `..` out of it, no other mount.
@@ -218,7 +243,8 @@ pub(super) fn set_opaque(directory: OwnedFd) -> Result<(), Error> {
         .map_err(|source| Error::io(format!("setting {OPAQUE}"), source))
 }
 
-fn is_opaque(layer: &OwnedFd, path: &Path) -> bool {
+/// Whether a directory hides what the layers below have in its place.
+pub(super) fn is_opaque(layer: &OwnedFd, path: &Path) -> bool {
     open(
         layer,
         path,

@@ -2,7 +2,7 @@
 
 /// What a registry wants.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Challenge {
+pub(in crate::image) enum Challenge {
     Basic,
     Bearer {
         realm: String,
@@ -13,7 +13,7 @@ pub(super) enum Challenge {
 
 impl Challenge {
     /// Parses a header value; `None` for schemes that are not spoken here.
-    pub(super) fn parse(value: &str) -> Option<Self> {
+    pub(in crate::image) fn parse(value: &str) -> Option<Self> {
         let (scheme, rest) = value.trim().split_once(' ').unwrap_or((value.trim(), ""));
         if scheme.eq_ignore_ascii_case("basic") {
             return Some(Self::Basic);

@@ -1,116 +1,198 @@
-//! HTTP towards one registry: authentication, redirects, limits.
+//! HTTP towards one registry: which scheme, redirects, authentication when asked for.
 
-use std::fmt::Write as _;
+use std::sync::Mutex;
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::Bytes;
-use http::header::{ACCEPT, AUTHORIZATION, LOCATION, USER_AGENT, WWW_AUTHENTICATE};
-use http::{HeaderValue, Request, Response, StatusCode, Uri};
-use http_body_util::{BodyExt, Empty, Limited};
+use http::header::{AUTHORIZATION, LOCATION, USER_AGENT, WWW_AUTHENTICATE};
+use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode, Uri};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::HttpsConnector;
 use hyper_util::client::legacy::Client as HyperClient;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use serde::Deserialize;
 
 use super::challenge::Challenge;
+use super::failure::Failure;
+use super::{Access, tls};
 use crate::image::Reference;
 
 /// Waits for a connection: a registry that is not there is an error soon.
-const CONNECT: Duration = Duration::from_secs(10);
+pub(super) const CONNECT: Duration = Duration::from_secs(10);
 /// Waits for an answer, and for each further piece of it.
 pub(super) const SILENCE: Duration = Duration::from_mins(1);
 /// Redirects of one request; registries send blobs to their storage.
 const REDIRECTS: usize = 5;
-/// Largest answer of a token service, and largest error text that is read.
-const SMALL: usize = 64 << 10;
 /// What we call ourselves.
 const AGENT: HeaderValue = HeaderValue::from_static(concat!("keelson/", env!("CARGO_PKG_VERSION")));
 
-/// A token service's answer.
-#[derive(Deserialize)]
-struct Token {
-    token: Option<String>,
-    access_token: Option<String>,
+/// What a request carries.
+pub(super) type Body = UnsyncBoxBody<Bytes, std::io::Error>;
+
+/// A body that is in memory.
+pub(super) fn full(bytes: Bytes) -> Body {
+    Full::new(bytes).map_err(|never| match never {}).boxed_unsync()
 }
 
 /// A registry and what it needs to know of us.
 pub(super) struct Registry {
-    http: HyperClient<HttpsConnector<HttpConnector>, Empty<Bytes>>,
-    base: String,
-    /// Plain HTTP: only on this machine.
+    http: HyperClient<HttpsConnector<HttpConnector>, Body>,
+    /// `https://HOST`
+    origin: String,
+    pub(super) repository: String,
+    /// Whether this registry is spoken to without encryption.
     plain: bool,
-    credentials: Option<(String, String)>,
-    authorization: Option<HeaderValue>,
+    pub(super) access: Access,
+    /// `pull` or `pull,push`.
+    pub(super) actions: &'static str,
+    authorization: Mutex<Option<HeaderValue>>,
 }
 
 impl Registry {
-    /// The registry of a reference. `credentials` are user and password.
-    pub(super) fn new(reference: &Reference, credentials: Option<(String, String)>) -> Result<Self, String> {
+    /// The registry of a reference; finds out whether it speaks TLS where it need not.
+    pub(super) async fn connect(
+        reference: &Reference,
+        access: &Access,
+        actions: &'static str,
+    ) -> Result<Self, Failure> {
         let host = match reference.domain.as_str() {
             "docker.io" => "registry-1.docker.io",
             host => host,
         };
-        let plain = is_this_machine(host);
-        let mut connector = HttpConnector::new();
-        connector.enforce_http(false);
-        connector.set_connect_timeout(Some(CONNECT));
-        let provider = rustls::crypto::ring::default_provider();
-        let tls = HttpsConnectorBuilder::new();
-        let tls = if plain {
-            // No authorities: a machine without their certificates can still pull from itself.
-            let config = rustls::ClientConfig::builder_with_provider(provider.into())
-                .with_safe_default_protocol_versions()
-                .map_err(|error| error.to_string())?
-                .with_root_certificates(rustls::RootCertStore::empty())
-                .with_no_client_auth();
-            tls.with_tls_config(config).https_or_http()
-        } else {
-            tls.with_provider_and_native_roots(provider)
-                .map_err(|error| format!("no certificates of public authorities on this machine: {error}"))?
-                .https_only()
+        let lenient = match access.tls_verify {
+            Some(verify) => !verify,
+            None => is_this_machine(host) && access.authorities.is_empty(),
         };
-        let http =
-            HyperClient::builder(TokioExecutor::new()).build(tls.enable_http1().wrap_connector(connector));
-        let scheme = if plain { "http" } else { "https" };
-        Ok(Self {
-            http,
-            base: format!("{scheme}://{host}/v2/{}", reference.path),
-            plain,
-            credentials,
-            authorization: None,
-        })
+        let connector = tls::connector(!lenient, &access.authorities).map_err(Failure::lasting)?;
+        let mut registry = Self {
+            http: HyperClient::builder(TokioExecutor::new()).build(connector),
+            origin: format!("https://{host}"),
+            repository: reference.path.clone(),
+            plain: false,
+            access: access.clone(),
+            actions,
+            authorization: Mutex::new(None),
+        };
+        if lenient {
+            // On this machine plain HTTP is the rule, elsewhere TLS.
+            let order = if is_this_machine(host) {
+                [true, false]
+            } else {
+                [false, true]
+            };
+            registry.choose_scheme(host, order).await?;
+        }
+        Ok(registry)
     }
 
-    /// Gets a path below the repository. Errors are in words.
-    pub(super) async fn get(&mut self, path: &str, accept: &str) -> Result<Response<Incoming>, String> {
-        let url = format!("{}/{path}", self.base);
-        let answer = self.follow(&url, accept).await?;
-        if answer.status() != StatusCode::UNAUTHORIZED || self.authorization.is_some() {
-            return Self::check(&url, answer);
+    async fn choose_scheme(&mut self, host: &str, order: [bool; 2]) -> Result<(), Failure> {
+        let mut first_failure = None;
+        for plain in order {
+            self.plain = plain;
+            self.origin = format!("{}://{host}", if plain { "http" } else { "https" });
+            let url: Uri = format!("{}/v2/", self.origin)
+                .parse()
+                .map_err(|error| Failure::lasting(format!("{host}: {error}")))?;
+            let none = HeaderMap::new();
+            match self.send(&Method::GET, &url, &none, full(Bytes::new())).await {
+                // What servers answer to plain HTTP on their TLS port.
+                Ok(answer) if plain && answer.status() == StatusCode::BAD_REQUEST => {}
+                Ok(_) => return Ok(()),
+                Err(failure) if failure.connecting && first_failure.is_none() => {
+                    // Nobody there; but a TLS handshake that fails counts as a connection that fails, too.
+                    if plain {
+                        return Err(failure);
+                    }
+                    first_failure = Some(failure);
+                }
+                Err(failure) => {
+                    first_failure.get_or_insert(failure);
+                }
+            }
         }
-        let challenges = answer.headers().get_all(WWW_AUTHENTICATE).iter();
-        let challenge = challenges
-            .filter_map(|value| value.to_str().ok())
-            .find_map(Challenge::parse);
-        self.authorization = Some(self.authorize(challenge).await?);
-        let answer = self.follow(&url, accept).await?;
-        Self::check(&url, answer)
+        Err(first_failure
+            .unwrap_or_else(|| Failure::lasting(format!("{host} speaks neither HTTP nor HTTPS"))))
+    }
+
+    /// The URL of something in the repository: `blobs/...`, `manifests/...`.
+    pub(super) fn url(&self, path: &str) -> String {
+        format!("{}/v2/{}/{path}", self.origin, self.repository)
+    }
+
+    /// Gets a path below the repository; answers other than success are failures.
+    pub(super) async fn get(&self, path: &str, headers: &HeaderMap) -> Result<Response<Incoming>, Failure> {
+        let url = self.url(path);
+        let answer = self
+            .call(&Method::GET, &url, headers, &|| Ok(full(Bytes::new())))
+            .await?;
+        if answer.status().is_success() {
+            Ok(answer)
+        } else {
+            Err(Failure::answer("GET", &url, answer.status(), answer.headers()))
+        }
+    }
+
+    /// Sends a request, once more with authorization if that is asked for. `body` is called for each sending.
+    pub(super) async fn call(
+        &self,
+        method: &Method,
+        url: &str,
+        headers: &HeaderMap,
+        body: &dyn Fn() -> Result<Body, Failure>,
+    ) -> Result<Response<Incoming>, Failure> {
+        let sent = self.authorization();
+        let answer = self.follow(method, url, headers, sent.as_ref(), body).await?;
+        if answer.status() != StatusCode::UNAUTHORIZED {
+            return Ok(answer);
+        }
+        // Another request may have got a token meanwhile.
+        let known = self.authorization().filter(|known| Some(known) != sent.as_ref());
+        let authorization = match known {
+            Some(known) => known,
+            None => {
+                let challenges = answer.headers().get_all(WWW_AUTHENTICATE).iter();
+                let challenge = challenges
+                    .filter_map(|value| value.to_str().ok())
+                    .find_map(Challenge::parse);
+                self.authorize(challenge).await?
+            }
+        };
+        *self.lock() = Some(authorization.clone());
+        self.follow(method, url, headers, Some(&authorization), body)
+            .await
+    }
+
+    fn authorization(&self) -> Option<HeaderValue> {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, Option<HeaderValue>> {
+        // What it guards is replaced in one step.
+        self.authorization
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Sends a request, and again to where it is redirected. Credentials stay with the registry.
-    async fn follow(&self, url: &str, accept: &str) -> Result<Response<Incoming>, String> {
-        let mut url: Uri = url.parse().map_err(|error| format!("{url}: {error}"))?;
-        let home = url.authority().cloned();
+    async fn follow(
+        &self,
+        method: &Method,
+        url: &str,
+        headers: &HeaderMap,
+        authorization: Option<&HeaderValue>,
+        body: &dyn Fn() -> Result<Body, Failure>,
+    ) -> Result<Response<Incoming>, Failure> {
+        let mut url: Uri = url
+            .parse()
+            .map_err(|error| Failure::lasting(format!("{url:.300}: {error}")))?;
         for _ in 0..=REDIRECTS {
-            let authorization = self
-                .authorization
-                .as_ref()
-                .filter(|_| url.authority() == home.as_ref());
-            let answer = self.send(&url, accept, authorization).await?;
+            let mut headers = headers.clone();
+            if let Some(authorization) = authorization.filter(|_| self.is_home(&url)) {
+                headers.insert(AUTHORIZATION, authorization.clone());
+            }
+            let answer = self.send(method, &url, &headers, body()?).await?;
             if !answer.status().is_redirection() {
                 return Ok(answer);
             }
@@ -118,106 +200,55 @@ impl Registry {
                 .headers()
                 .get(LOCATION)
                 .and_then(|location| location.to_str().ok());
-            url = target(&url, location.ok_or("a redirect without a location")?)?;
+            let location = location.ok_or_else(|| Failure::lasting("a redirect without a location"))?;
+            url = target(&url, location).map_err(Failure::lasting)?;
         }
-        Err("too many redirects".to_owned())
+        Err(Failure::lasting("too many redirects"))
     }
 
-    async fn send(
+    /// Whether a URL is of the registry itself.
+    fn is_home(&self, url: &Uri) -> bool {
+        let authority = url.authority().map_or("", http::uri::Authority::as_str);
+        self.origin == format!("{}://{authority}", url.scheme_str().unwrap_or_default())
+    }
+
+    pub(super) async fn send(
         &self,
+        method: &Method,
         url: &Uri,
-        accept: &str,
-        authorization: Option<&HeaderValue>,
-    ) -> Result<Response<Incoming>, String> {
-        if url.scheme_str() != Some("https") && !(self.plain && url.host().is_some_and(is_this_machine)) {
-            return Err(format!("refusing to go on without encryption to {url}"));
+        headers: &HeaderMap,
+        body: Body,
+    ) -> Result<Response<Incoming>, Failure> {
+        // Without encryption only to a registry that has none, or from there to this machine.
+        let allowed = self.plain && (self.is_home(url) || url.host().is_some_and(is_this_machine));
+        if url.scheme_str() != Some("https") && !allowed {
+            return Err(Failure::lasting(format!(
+                "refusing to go on without encryption to {url}"
+            )));
         }
-        let mut request = Request::get(url.clone())
+        let mut request = Request::builder()
+            .method(method)
+            .uri(url.clone())
             .header(USER_AGENT, AGENT)
-            .header(ACCEPT, accept);
-        if let Some(authorization) = authorization {
-            request = request.header(AUTHORIZATION, authorization);
-        }
-        let request = request.body(Empty::new()).map_err(|error| error.to_string())?;
+            .body(body)
+            .map_err(|error| Failure::lasting(error.to_string()))?;
+        request.headers_mut().extend(headers.clone());
         let answer = tokio::time::timeout(SILENCE, self.http.request(request)).await;
-        let answer = answer.map_err(|_| format!("{url}: no answer within {} s", SILENCE.as_secs()))?;
+        let answer = answer
+            .map_err(|_| Failure::passing(format!("{url}: no answer within {} s", SILENCE.as_secs())))?;
         answer.map_err(|error| {
-            format!(
-                "failed to do request: Get {:?}: {}",
-                url.to_string(),
-                chain(&error)
-            )
+            let reason = format!("failed to do request: {method} \"{url}\": {}", chain(&error));
+            if error.is_connect() {
+                Failure::connecting(reason)
+            } else {
+                Failure::passing(reason)
+            }
         })
     }
-
-    /// The header that answers a challenge.
-    async fn authorize(&self, challenge: Option<Challenge>) -> Result<HeaderValue, String> {
-        let denied =
-            || "pull access denied, repository does not exist or may require authorization".to_owned();
-        let basic = self.credentials.as_ref().map(|(user, password)| {
-            let mut value =
-                HeaderValue::from_str(&format!("Basic {}", BASE64.encode(format!("{user}:{password}"))))
-                    .map_err(|error| error.to_string())?;
-            value.set_sensitive(true);
-            Ok::<_, String>(value)
-        });
-        let basic = basic.transpose()?;
-        let (realm, service, scope) = match challenge {
-            Some(Challenge::Basic) => return basic.ok_or_else(denied),
-            Some(Challenge::Bearer {
-                realm,
-                service,
-                scope,
-            }) => (realm, service, scope),
-            None => return Err("the registry wants an unknown kind of authentication".to_owned()),
-        };
-        let parameters: Vec<String> = [("service", service), ("scope", scope)]
-            .into_iter()
-            .filter_map(|(name, value)| Some(format!("{name}={}", encode(&value?))))
-            .collect();
-        let separator = if realm.contains('?') { '&' } else { '?' };
-        let url = format!("{realm}{separator}{}", parameters.join("&"));
-        let url: Uri = url.parse().map_err(|error| format!("{realm}: {error}"))?;
-        let answer = self.send(&url, "application/json", basic.as_ref()).await?;
-        if !answer.status().is_success() {
-            return Err(denied());
-        }
-        let body = read_small(answer).await?;
-        let token: Token =
-            serde_json::from_slice(&body).map_err(|error| format!("token of {realm}: {error}"))?;
-        let token = token
-            .token
-            .or(token.access_token)
-            .ok_or_else(|| format!("{realm} gave no token"))?;
-        let mut value =
-            HeaderValue::from_str(&format!("Bearer {token}")).map_err(|error| error.to_string())?;
-        value.set_sensitive(true);
-        Ok(value)
-    }
-
-    fn check(url: &str, answer: Response<Incoming>) -> Result<Response<Incoming>, String> {
-        match answer.status() {
-            status if status.is_success() => Ok(answer),
-            StatusCode::NOT_FOUND => Err("not found".to_owned()),
-            StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Err(
-                "pull access denied, repository does not exist or may require authorization: authorization failed"
-                    .to_owned(),
-            ),
-            StatusCode::TOO_MANY_REQUESTS => Err(format!("{url}: too many requests; the registry limits pulls")),
-            status => Err(format!("unexpected status from GET request to {url}: {status}")),
-        }
-    }
 }
 
-async fn read_small(answer: Response<Incoming>) -> Result<Bytes, String> {
-    let body = tokio::time::timeout(SILENCE, Limited::new(answer.into_body(), SMALL).collect()).await;
-    let body = body.map_err(|_| "the token service stalls".to_owned())?;
-    body.map(http_body_util::Collected::to_bytes)
-        .map_err(|error| error.to_string())
-}
-
-/// Where a redirect leads: a whole URL, or a path on the same host.
-fn target(from: &Uri, location: &str) -> Result<Uri, String> {
+/// Where a redirect or an upload leads: a whole URL, or a path on the same host.
+pub(super) fn target(from: &Uri, location: &str) -> Result<Uri, String> {
     let bad = || format!("redirect to {location:.200?}");
     let location = if location.starts_with('/') {
         let authority = from.authority().ok_or_else(bad)?;
@@ -229,7 +260,7 @@ fn target(from: &Uri, location: &str) -> Result<Uri, String> {
 }
 
 /// `localhost` and loopback addresses, with or without a port.
-fn is_this_machine(host: &str) -> bool {
+pub(super) fn is_this_machine(host: &str) -> bool {
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => host.split(':').next().unwrap_or_default(),
@@ -238,18 +269,6 @@ fn is_this_machine(host: &str) -> bool {
         || name
             .parse::<std::net::IpAddr>()
             .is_ok_and(|address| address.is_loopback())
-}
-
-fn encode(text: &str) -> String {
-    text.bytes().fold(String::new(), |mut out, byte| {
-        if byte.is_ascii_alphanumeric() || b"-._~".contains(&byte) {
-            out.push(char::from(byte));
-        } else {
-            // Writing to a String cannot fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-        out
-    })
 }
 
 /// An error with its causes: hyper hides the interesting one.

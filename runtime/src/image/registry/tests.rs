@@ -1,5 +1,5 @@
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::image::fixture::{self, Tar, gzip};
 use crate::image::manifest::{CONFIG_TYPE, MANIFEST_TYPE, Platform};
-use crate::image::{ImageStore, Limits};
+use crate::image::{Digest, ImageStore, Limits, PullOptions};
 
 const INDEX_TYPE: &str = "application/vnd.oci.image.index.v1+json";
 
@@ -94,7 +94,7 @@ impl Server {
         let manifest = json!({
             "schemaVersion": 2, "mediaType": MANIFEST_TYPE,
             "config": fixture::descriptor(CONFIG_TYPE, config.as_bytes()),
-            "layers": packed.iter().map(|layer| fixture::descriptor("layer", layer)).collect::<Vec<_>>(),
+            "layers": packed.iter().map(|layer| fixture::descriptor("", layer)).collect::<Vec<_>>(),
         });
         self.manifest(tag, MANIFEST_TYPE, &manifest);
         manifest
@@ -188,8 +188,19 @@ fn store() -> Place {
     Place { directory, store }
 }
 
-fn secret() -> (String, String) {
-    ("user".to_owned(), "secret".to_owned())
+fn secret() -> PullOptions {
+    password("secret")
+}
+
+fn password(password: &str) -> PullOptions {
+    let credentials = Credentials::Password("user".to_owned(), password.to_owned());
+    PullOptions {
+        access: Access {
+            credentials,
+            ..Access::default()
+        },
+        platform: None,
+    }
 }
 
 fn base() -> Vec<u8> {
@@ -201,17 +212,14 @@ fn by_tag_by_digest_and_through_an_index() {
     let (server, place) = (Server::new(), store());
     let top = Tar::default().file("etc/motd", b"hello").end();
     let manifest = server.image("one", &[&base()]);
-    let image = place
-        .store
-        .pull(&server.reference(":one"), Some(secret()))
-        .unwrap();
+    let image = place.store.pull(&server.reference(":one"), &secret()).unwrap();
     assert_eq!(std::fs::read(image.layers[0].join("bin/sh")).unwrap(), b"shell");
     assert_eq!(image.tags, [server.reference(":one")]);
 
     let digest = Digest::of(manifest.to_string().as_bytes());
     server.manifest(&digest.to_string(), MANIFEST_TYPE, &manifest);
     let by_digest = server.reference(&format!("@{digest}"));
-    assert_eq!(place.store.pull(&by_digest, Some(secret())).unwrap().id, image.id);
+    assert_eq!(place.store.pull(&by_digest, &secret()).unwrap().id, image.id);
     assert_eq!(place.store.get(&by_digest).unwrap().unwrap().id, image.id);
 
     // The second image shares a layer, which is not fetched again; its blobs are behind redirects.
@@ -230,10 +238,7 @@ fn by_tag_by_digest_and_through_an_index() {
     server.page("/storage", 200, "", &gzip(&top));
     server.page(&blob, 307, "Location: /storage\r\n", b"");
     server.asked.lock().unwrap().clear();
-    let image = place
-        .store
-        .pull(&server.reference(":two"), Some(secret()))
-        .unwrap();
+    let image = place.store.pull(&server.reference(":two"), &secret()).unwrap();
     assert_eq!(image.layers.len(), 2);
     assert_eq!(
         image.digests,
@@ -251,7 +256,7 @@ fn by_tag_by_digest_and_through_an_index() {
 fn refusals_have_words() {
     let (server, place) = (Server::new(), store());
     server.image("one", &[&base()]);
-    let words = |tag: &str, auth| {
+    let words = |tag: &str, auth: &PullOptions| {
         place
             .store
             .pull(&server.reference(tag), auth)
@@ -259,19 +264,18 @@ fn refusals_have_words() {
             .to_string()
     };
     assert!(
-        words(":absent", Some(secret())).ends_with(":absent\": not found"),
+        words(":absent", &secret()).ends_with(":absent\": not found"),
         "{}",
-        words(":absent", Some(secret()))
+        words(":absent", &secret())
     );
-    let wrong = Some(("user".to_owned(), "wrong".to_owned()));
-    for auth in [None, wrong] {
+    for auth in [PullOptions::default(), password("wrong")] {
         assert!(
-            words(":one", auth)
+            words(":one", &auth)
                 .contains("pull access denied, repository does not exist or may require authorization")
         );
     }
     assert!(matches!(
-        place.store.pull("UPPER CASE", None),
+        place.store.pull("UPPER CASE", &PullOptions::default()),
         Err(Error::InvalidReference(_))
     ));
 }
@@ -287,7 +291,7 @@ fn an_absent_registry_is_known_soon() {
     let start = Instant::now();
     let error = place
         .store
-        .pull(&format!("127.0.0.1:{port}/a:b"), None)
+        .pull(&format!("127.0.0.1:{port}/a:b"), &PullOptions::default())
         .unwrap_err();
     assert!(error.to_string().contains("Connection refused"), "{error}");
     assert!(start.elapsed() < Duration::from_secs(2));
@@ -353,10 +357,7 @@ fn lies_are_refused_and_leave_nothing() {
         server.image("one", &[&base()]);
         lie(&server);
         assert!(
-            place
-                .store
-                .pull(&server.reference(":one"), Some(secret()))
-                .is_err(),
+            place.store.pull(&server.reference(":one"), &secret()).is_err(),
             "{what}"
         );
         assert!(place.store.list().unwrap().is_empty(), "{what}");
@@ -376,13 +377,13 @@ fn lies_are_refused_and_leave_nothing() {
     assert!(
         place
             .store
-            .pull(&server.reference(&format!("@{asked_for}")), Some(secret()))
+            .pull(&server.reference(&format!("@{asked_for}")), &secret())
             .is_err()
     );
 }
 
 impl Place {
-    fn store_root(&self) -> &Path {
+    fn store_root(&self) -> &std::path::Path {
         self.directory.path()
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -49,7 +49,12 @@ impl Files {
     /// Takes a tar apart, in one pass, so that it may be compressed.
     pub(super) fn archive(path: &Path, staging: &Path, budget: &Budget) -> Result<Self, Error> {
         let file = File::open(path).map_err(|source| Error::path("opening", path, source))?;
-        let (_, plain) = compression::decompress(BufReader::with_capacity(64 << 10, file))?;
+        Self::stream(file, staging, budget)
+    }
+
+    /// As [`Files::archive`], from a stream.
+    pub(super) fn stream(archive: impl Read, staging: &Path, budget: &Budget) -> Result<Self, Error> {
+        let (_, plain) = compression::decompress(BufReader::with_capacity(256 << 10, archive))?;
         let (mut members, mut count) = (HashMap::new(), 0);
         tarball::for_each(plain, |member, contents| {
             count += 1;
@@ -64,6 +69,11 @@ impl Files {
             };
             budget.charge(limits::INODE)?;
             let inside = match member.kind {
+                Kind::File if member.sparse.is_some() => {
+                    return Err(Error::Invalid(format!(
+                        "{name:.200?} of the archive is a sparse file"
+                    )));
+                }
                 Kind::File => {
                     let blob = stage(contents, staging, budget)?;
                     if blob.size != member.size {

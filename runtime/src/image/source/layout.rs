@@ -1,11 +1,11 @@
 //! OCI image layout (image-layout.md).
 
-use super::{Blob, Files, Resolved};
+use super::{Blob, Files, Resolved, Wanted};
 use crate::image::manifest::{Descriptor, Document, choose_platform};
 use crate::image::{Error, Reference, limits};
 
 /// Follows index.json down to one manifest and collects its blobs.
-pub(super) fn read(index: &[u8], files: &mut Files, wanted: Option<&Reference>) -> Result<Resolved, Error> {
+pub(super) fn read(index: &[u8], files: &mut Files, wanted: &Wanted<'_>) -> Result<Resolved, Error> {
     let Document::Index(entries) = Document::parse(index, "")? else {
         return Err(Error::Invalid("index.json is not an index".to_owned()));
     };
@@ -16,7 +16,7 @@ pub(super) fn read(index: &[u8], files: &mut Files, wanted: Option<&Reference>) 
     for _ in 0..=limits::INDEX_DEPTH {
         let bytes = document(files, &descriptor)?;
         match Document::parse(&bytes, &descriptor.media_type)? {
-            Document::Index(entries) => descriptor = choose_platform(&entries)?.clone(),
+            Document::Index(entries) => descriptor = choose_platform(&entries, wanted.platform)?.clone(),
             Document::Manifest { config, layers } => {
                 return Ok(Resolved {
                     digest: entry.digest,
@@ -27,6 +27,7 @@ pub(super) fn read(index: &[u8], files: &mut Files, wanted: Option<&Reference>) 
                         .map(|layer| blob(files, layer))
                         .collect::<Result<_, _>>()?,
                     names,
+                    origin: None,
                 });
             }
         }
@@ -35,9 +36,9 @@ pub(super) fn read(index: &[u8], files: &mut Files, wanted: Option<&Reference>) 
 }
 
 /// The entry with the wanted name, or the only one, or the only one for this platform.
-fn choose<'a>(entries: &'a [Descriptor], wanted: Option<&Reference>) -> Result<&'a Descriptor, Error> {
+fn choose<'a>(entries: &'a [Descriptor], wanted: &Wanted<'_>) -> Result<&'a Descriptor, Error> {
     let is_wanted = |name: &str| {
-        wanted.is_some_and(|wanted| {
+        wanted.name.is_some_and(|wanted| {
             wanted.tag.as_deref() == Some(name) || name.parse::<Reference>().is_ok_and(|name| name == *wanted)
         })
     };
@@ -51,7 +52,7 @@ fn choose<'a>(entries: &'a [Descriptor], wanted: Option<&Reference>) -> Result<&
         [entry] => Ok(entry),
         // Several platforms of one image.
         entries if names.len() <= 1 && entries.iter().any(|entry| entry.platform.is_some()) => {
-            choose_platform(entries)
+            choose_platform(entries, wanted.platform)
         }
         _ => Err(Error::Invalid(format!(
             "it holds several images; choose one of {names:.500?}"

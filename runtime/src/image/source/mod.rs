@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 
 use super::digest::Hashing;
 use super::limits::Budget;
+use super::manifest::Platform;
 use super::{Digest, Error, Reference, compression, manifest};
 use files::Files;
 
@@ -40,20 +41,36 @@ pub(super) struct Resolved {
     pub layers: Vec<Blob>,
     /// Names that the source gives to the image.
     pub names: Vec<String>,
+    /// `registry/repository` that all of this came from.
+    pub origin: Option<String>,
+}
+
+/// Which of several images is wanted.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Wanted<'a> {
+    pub name: Option<&'a Reference>,
+    pub platform: &'a Platform,
 }
 
 /// Reads what is at `path`, whatever it is. `wanted` chooses among several images by name.
 pub(super) fn open(
     path: &Path,
-    wanted: Option<&Reference>,
+    wanted: &Wanted<'_>,
     staging: &Path,
     budget: &Budget,
 ) -> Result<Resolved, Error> {
+    if path == Path::new("-") {
+        return named_files(
+            Files::stream(std::io::stdin().lock(), staging, budget)?,
+            path,
+            wanted,
+        );
+    }
     let metadata = std::fs::metadata(path).map_err(|source| Error::path("opening", path, source))?;
     if metadata.is_dir() && path.join("config.json").exists() && !path.join("oci-layout").exists() {
         return bundle::read(path, staging, budget);
     }
-    let mut files = if metadata.is_dir() {
+    let files = if metadata.is_dir() {
         Files::directory(path, staging, budget)?
     } else if metadata.is_file() {
         Files::archive(path, staging, budget)?
@@ -63,10 +80,14 @@ pub(super) fn open(
             path.display()
         )));
     };
+    named_files(files, path, wanted)
+}
+
+fn named_files(mut files: Files, path: &Path, wanted: &Wanted<'_>) -> Result<Resolved, Error> {
     if let Some(index) = files.document("index.json")? {
         layout::read(&index, &mut files, wanted)
     } else if let Some(manifest) = files.document("manifest.json")? {
-        docker::read(&manifest, &mut files, wanted)
+        docker::read(&manifest, &mut files, wanted.name)
     } else {
         Err(Error::Invalid(format!(
             "{} is no OCI bundle (config.json), OCI layout (index.json) or docker archive (manifest.json)",
@@ -103,6 +124,7 @@ fn assemble(config: Vec<u8>, layers: Vec<Blob>, names: Vec<String>) -> Result<Re
         config,
         layers,
         names,
+        origin: None,
     })
 }
 
@@ -115,7 +137,7 @@ pub(super) fn stage(stream: impl std::io::Read, staging: &Path, budget: &Budget)
     let temporary = tempfile::NamedTempFile::new_in(staging)
         .map_err(|source| Error::path("making a file in", staging, source))?;
     let mut hashing = Hashing::new(temporary);
-    std::io::copy(&mut budget.reader(stream), &mut hashing)
+    copy(&mut budget.reader(stream), &mut hashing)
         .map_err(|source| Error::stream("copying a blob", source))?;
     keep(hashing, staging)
 }
@@ -128,4 +150,20 @@ pub(super) fn keep(written: Hashing<tempfile::NamedTempFile>, staging: &Path) ->
         .persist(&path)
         .map_err(|failed| Error::path("renaming to", &path, failed.error))?;
     Ok(Blob { digest, size, path })
+}
+
+/// As [`std::io::copy`], in pieces that are worth a system call.
+pub(super) fn copy(from: &mut impl std::io::Read, to: &mut impl std::io::Write) -> std::io::Result<u64> {
+    let mut buffer = vec![0; 256 << 10];
+    let mut copied = 0;
+    loop {
+        let count = match from.read(&mut buffer) {
+            Ok(0) => return Ok(copied),
+            Ok(count) => count,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
+            Err(error) => return Err(error),
+        };
+        to.write_all(&buffer[..count])?;
+        copied += count as u64;
+    }
 }

@@ -21,7 +21,11 @@ pub(super) struct Record {
     pub names: BTreeSet<String>,
     /// `repository@digest` of its manifests.
     pub digests: BTreeSet<String>,
+    /// The manifest that `layers` are from. (Stores of the first version may have others, without their blobs.)
     pub manifests: BTreeSet<Digest>,
+    /// `registry/repository` of every registry that was seen to have its blobs.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub origins: BTreeSet<String>,
     /// Lowest first.
     pub layers: Vec<Layer>,
 }
@@ -35,6 +39,24 @@ pub(super) struct Layer {
     pub chain_id: Digest,
     /// Bytes of its files.
     pub size: u64,
+}
+
+impl Record {
+    /// The manifest that the layers are from.
+    pub(super) fn manifest(&self) -> Option<Digest> {
+        self.manifests.iter().next_back().copied()
+    }
+
+    /// All blobs of the image with this id.
+    pub(super) fn blobs(&self, id: Digest) -> Vec<Digest> {
+        let unique: BTreeSet<Digest> = self
+            .manifest()
+            .into_iter()
+            .chain([id])
+            .chain(self.layers.iter().map(|layer| layer.blob))
+            .collect();
+        unique.into_iter().collect()
+    }
 }
 
 impl Index {
@@ -73,14 +95,27 @@ impl Index {
         if let Some(id) = image_id(reference) {
             return Ok(self.images.get_key_value(&id));
         }
-        let reference: Reference = reference.parse()?;
-        Ok(self.images.iter().find(|(_, record)| match &reference.digest {
-            // A digest decides; a tag beside it is only a note, as in Docker.
-            Some(digest) => record
-                .digests
-                .contains(&format!("{}@{digest}", reference.repository())),
-            None => record.names.contains(&reference.to_string()),
-        }))
+        let parsed = reference.parse::<Reference>();
+        if let Ok(name) = &parsed {
+            let found = self.images.iter().find(|(_, record)| match &name.digest {
+                // A digest decides; a tag beside it is only a note, as in Docker.
+                Some(digest) => record
+                    .digests
+                    .contains(&format!("{}@{digest}", name.repository())),
+                None => record.names.contains(&name.to_string()),
+            });
+            if found.is_some() {
+                return Ok(found);
+            }
+        }
+        let mut short = self.images.iter().filter(|(id, _)| is_short_id(reference, **id));
+        match (short.next(), short.next()) {
+            (Some(_), Some(_)) => Err(Error::InvalidReference(format!(
+                "{reference:?} is the beginning of several image ids"
+            ))),
+            (Some(found), None) => Ok(Some(found)),
+            (None, _) => parsed.map(|_| None),
+        }
     }
 
     /// Gives a name to an image, taking it from any other. Images without a name stay until they are removed.
@@ -100,33 +135,36 @@ impl Index {
         self.images.entry(id).or_default().digests.insert(digest);
     }
 
-    /// Removes a name (and the image with its last name), or an image by id or digest. False if absent.
-    pub(super) fn remove(&mut self, reference: &str) -> Result<bool, Error> {
-        let Some(id) = self.find(reference)?.map(|(id, _)| *id) else {
-            return Ok(false);
+    /// Removes a name (and the image with its last name), or an image by id or digest. `None` if absent.
+    pub(super) fn remove(&mut self, reference: &str) -> Result<Option<Removed>, Error> {
+        let Some((id, record)) = self.find(reference)?.map(|(id, record)| (*id, record.clone())) else {
+            return Ok(None);
         };
-        let by_name = image_id(reference).is_none() && !reference.contains('@');
+        let by_name =
+            image_id(reference).is_none() && !reference.contains('@') && !is_short_id(reference, id);
         if by_name && let Some(record) = self.images.get_mut(&id) {
-            record.names.remove(&reference.parse::<Reference>()?.to_string());
+            let name = reference.parse::<Reference>()?.to_string();
+            record.names.remove(&name);
             if !record.names.is_empty() {
-                return Ok(true);
+                return Ok(Some(Removed {
+                    names: vec![name],
+                    image: None,
+                }));
             }
         }
         self.images.remove(&id);
-        Ok(true)
+        Ok(Some(Removed {
+            names: record.names.iter().cloned().collect(),
+            image: Some((id, record)),
+        }))
     }
 
     /// All blobs that are needed.
     pub(super) fn blobs(&self) -> BTreeSet<Digest> {
-        let of = |(id, record): (&Digest, &Record)| {
-            let layers = record.layers.iter().map(|layer| layer.blob);
-            let all: Vec<_> = layers
-                .chain(record.manifests.iter().copied())
-                .chain([*id])
-                .collect();
-            all
-        };
-        self.images.iter().flat_map(of).collect()
+        self.images
+            .iter()
+            .flat_map(|(id, record)| record.blobs(*id))
+            .collect()
     }
 
     /// All unpacked layers that are needed.
@@ -140,6 +178,23 @@ impl Index {
         };
         self.images.values().flat_map(of).collect()
     }
+}
+
+/// What [`Index::remove`] took away.
+pub(super) struct Removed {
+    /// Names.
+    pub names: Vec<String>,
+    /// The image, if it went with them.
+    pub image: Option<(Digest, Record)>,
+}
+
+/// Fewest digits that stand for an image id.
+const SHORT_ID: usize = 4;
+
+/// Whether a text is the beginning of an image id, as lists show it. Checked after names: `cafe` may be a repository.
+fn is_short_id(text: &str, id: Digest) -> bool {
+    let text = text.strip_prefix("sha256:").unwrap_or(text);
+    text.len() >= SHORT_ID && id.hex().starts_with(text)
 }
 
 /// `sha256:HEX` or just the 64 digits.

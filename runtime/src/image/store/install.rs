@@ -1,25 +1,23 @@
 //! Unpacking a resolved image and making it visible.
 
+use std::collections::BTreeSet;
 use std::fs;
-use std::io::{BufReader, Write};
-use std::os::unix::fs::DirBuilderExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use super::index::{Index, Layer};
+use super::index::Index;
+use super::lease::Lease;
 use super::staging::Staging;
+use super::unpack::Unpacked;
 use super::{Image, ImageStore};
 use crate::image::limits::Budget;
-use crate::image::source::{Blob, Resolved};
-use crate::image::{Digest, Error, Reference, layer, manifest};
+use crate::image::manifest::{self, Platform};
+use crate::image::source::Resolved;
+use crate::image::{Digest, Error, Reference};
 
 /// How often an import starts again because another process removed a layer that it counted on.
 const ATTEMPTS: usize = 3;
-
-/// A layer that is unpacked, in the store already or still in the staging directory.
-struct Unpacked {
-    layer: Layer,
-    path: PathBuf,
-}
+/// So many files are synchronized one by one.
+const FEW: usize = 4;
 
 impl ImageStore {
     /// Unpacks what is not unpacked yet and publishes the image under `names`.
@@ -29,8 +27,9 @@ impl ImageStore {
         names: &[Reference],
         staging: &Staging,
         budget: &Budget,
+        platform: &Platform,
     ) -> Result<Image, Error> {
-        let (_, diff_ids) = manifest::check_config(&resolved.config, resolved.layers.len())?;
+        let diff_ids = manifest::check_config(&resolved.config, resolved.layers.len(), platform)?;
         for name in names {
             if name.digest.is_some_and(|digest| digest != resolved.digest) {
                 return Err(Error::Invalid(format!(
@@ -39,12 +38,13 @@ impl ImageStore {
                 )));
             }
         }
-        for attempt in 1.. {
+        for _ in 0..ATTEMPTS {
+            if !self.hold(resolved, &diff_ids, staging)? {
+                continue;
+            }
             let unpacked = self.unpack(&resolved.layers, &diff_ids, staging, budget)?;
-            match self.publish(resolved, names, &unpacked, staging)? {
-                Some(image) => return Ok(image),
-                None if attempt < ATTEMPTS => {}
-                None => break,
+            if let Some(image) = self.publish(resolved, names, &unpacked, staging)? {
+                return Ok(image);
             }
         }
         Err(Error::Invalid(
@@ -52,39 +52,36 @@ impl ImageStore {
         ))
     }
 
-    fn unpack(
-        &self,
-        blobs: &[Blob],
-        diff_ids: &[Digest],
-        staging: &Staging,
-        budget: &Budget,
-    ) -> Result<Vec<Unpacked>, Error> {
-        let mut unpacked: Vec<Unpacked> = Vec::with_capacity(blobs.len());
-        for (blob, diff_id) in blobs.iter().zip(diff_ids) {
-            let chain_id = Digest::chain(unpacked.last().map(|below| below.layer.chain_id), *diff_id);
-            let published = self.layer(chain_id);
-            let staged = staging.path().join(format!("layer-{}", chain_id.hex()));
-            let path = if published.is_dir() {
-                published
-            } else {
-                let path = staged.join("diff");
-                if !path.is_dir() {
-                    let lowers: Vec<&Path> = unpacked.iter().map(|layer| layer.path.as_path()).collect();
-                    unpack_layer(blob, *diff_id, &path, &lowers, budget)?;
-                }
-                path
-            };
-            let size = read_size(&path)?;
-            unpacked.push(Unpacked {
-                layer: Layer {
-                    blob: blob.digest,
-                    chain_id,
-                    size,
-                },
-                path,
-            });
+    /// Takes a lease on what is in the store already, so that no removal takes it away while the rest is unpacked.
+    /// False if something went just now.
+    fn hold(&self, resolved: &Resolved, diff_ids: &[Digest], staging: &Staging) -> Result<bool, Error> {
+        let mut layers = Vec::new();
+        let mut chain_id = None;
+        for diff_id in diff_ids {
+            let next = Digest::chain(chain_id, *diff_id);
+            chain_id = Some(next);
+            if self.layer(next).is_dir() {
+                layers.push(next);
+            }
         }
-        Ok(unpacked)
+        let blobs = resolved
+            .layers
+            .iter()
+            .filter(|blob| blob.path == self.blob(blob.digest));
+        let lease = Lease {
+            holder: staging.path().to_owned(),
+            container: false,
+            layers,
+            blobs: blobs.map(|blob| blob.digest).collect(),
+        };
+        if lease.layers.is_empty() && lease.blobs.is_empty() {
+            return Ok(true);
+        }
+        match self.grant(&lease) {
+            Ok(()) => Ok(true),
+            Err(Error::NotFound(_)) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     /// Moves everything to its place and writes the index, under the lock. `None` if a layer that was in the store
@@ -101,7 +98,7 @@ impl ImageStore {
             let path = staging.path().join(Digest::of(document).hex());
             fs::write(&path, document).map_err(|source| Error::path("writing", &path, source))?;
         }
-        self.synchronize()?;
+        self.synchronize(unpacked, staging)?;
 
         let _lock = self.lock()?;
         for layer in unpacked {
@@ -123,9 +120,10 @@ impl ImageStore {
             .map(|blob| blob.digest)
             .chain([id, manifest])
         {
-            let target = self.blob(digest);
-            if !target.exists() {
-                rename(&staging.path().join(digest.hex()), &target)?;
+            // What was fetched again replaces what is there, which may be damaged.
+            let (staged, target) = (staging.path().join(digest.hex()), self.blob(digest));
+            if staged.exists() || !target.exists() {
+                rename(&staged, &target)?;
             }
         }
         // Then the names in the directories, before the index names them.
@@ -137,7 +135,8 @@ impl ImageStore {
         let mut index = Index::load(&self.root)?;
         let record = index.images.entry(id).or_default();
         record.layers = unpacked.iter().map(|layer| layer.layer.clone()).collect();
-        record.manifests.insert(manifest);
+        record.manifests = BTreeSet::from([manifest]);
+        record.origins.extend(resolved.origin.clone());
         for name in names {
             index.name(id, name, resolved.digest);
         }
@@ -148,56 +147,24 @@ impl ImageStore {
         }
     }
 
-    fn synchronize(&self) -> Result<(), Error> {
+    /// Brings everything in the staging directory to the disk.
+    fn synchronize(&self, unpacked: &[Unpacked], staging: &Staging) -> Result<(), Error> {
         let failed = |source: std::io::Error| Error::path("synchronizing", &self.root, source);
+        let new_layers = unpacked
+            .iter()
+            .any(|layer| layer.path.starts_with(staging.path()));
+        let files = super::staging::list(staging.path())?;
+        // The image was here before: no reason to wait for all that others have written to this disk.
+        if !new_layers && files.len() <= FEW {
+            return files.iter().try_for_each(|path| {
+                fs::File::open(path)
+                    .and_then(|file| file.sync_all())
+                    .map_err(failed)
+            });
+        }
         let root = fs::File::open(&self.root).map_err(failed)?;
         nix::unistd::syncfs(root).map_err(|errno| failed(errno.into()))
     }
-}
-
-fn unpack_layer(
-    blob: &Blob,
-    diff_id: Digest,
-    into: &Path,
-    lowers: &[&Path],
-    budget: &Budget,
-) -> Result<(), Error> {
-    // The mode of a layer's root, should it not have one of its own, is what `/` gets in the container.
-    fs::DirBuilder::new()
-        .recursive(true)
-        .mode(0o755)
-        .create(into)
-        .map_err(|source| Error::path("creating", into, source))?;
-    let file = fs::File::open(&blob.path).map_err(|source| Error::path("opening", &blob.path, source))?;
-    let before = budget.left();
-    let found = layer::unpack(BufReader::with_capacity(64 << 10, file), into, lowers, budget)?;
-    if found != diff_id {
-        return Err(Error::Invalid(format!(
-            "layer {} unpacks to {found}, but the configuration says {diff_id}",
-            blob.digest
-        )));
-    }
-    write_size(into, before - budget.left())
-}
-
-/// The size of a layer stands beside its `diff` directory.
-fn size_file(diff: &Path) -> PathBuf {
-    diff.with_file_name("size")
-}
-
-fn write_size(diff: &Path, size: u64) -> Result<(), Error> {
-    let path = size_file(diff);
-    fs::File::create(&path)
-        .and_then(|mut file| file.write_all(size.to_string().as_bytes()))
-        .map_err(|source| Error::path("writing", &path, source))
-}
-
-fn read_size(diff: &Path) -> Result<u64, Error> {
-    let path = size_file(diff);
-    let text = fs::read_to_string(&path).map_err(|source| Error::path("reading", &path, source))?;
-    text.trim()
-        .parse()
-        .map_err(|_| Error::Invalid(format!("{} holds no number", path.display())))
 }
 
 fn rename(from: &Path, to: &Path) -> Result<(), Error> {

@@ -5,25 +5,42 @@
 //! index.json              names, images, their layers; replaced atomically
 //! blobs/sha256/HEX        manifests, configurations, layers as they came
 //! layers/HEX/diff         unpacked layers, HEX the chain id: shared by all images with the same lower part
+//! leases/*                what containers and work in progress need, see [`lease`]; leases.lock guards them
+//! partial/HEX             blobs being downloaded, each locked by who does it; a broken download goes on here
+//! pulling/HEX             flock: held while the image with that manifest is pulled, so that it is pulled once
 //! tmp/*                   work in progress, each directory locked by the process that makes it
 //! ```
 //!
-//! A blob or layer gets its name by `rename`, complete and synchronized; what the index does not name is rubbish
-//! and is removed by the next process that opens the store or removes an image. So a kill at any moment leaves
+//! A blob or layer gets its name by `rename`, complete and synchronized; what neither the index nor a lease names is
+//! rubbish and is removed by the next process that opens the store or removes an image. So a kill at any moment leaves
 //! either the old state or the new one.
 
+mod check;
+mod export;
 mod index;
+mod inspect;
 mod install;
+mod lease;
+mod remove;
 mod staging;
+mod transfer;
+mod unpack;
 
 use std::fs;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
-use super::limits::Budget;
-use super::{Digest, Error, Limits, Reference, manifest, registry, source};
+use super::limits::{self, Budget};
+use super::manifest::Platform;
+use super::{Digest, Error, Limits, Reference, manifest, source};
+pub use check::{Fault, FaultKind, Repair};
+pub use export::Archive;
 use index::{Index, Record};
+pub use inspect::{Details, LayerDetails};
+pub use lease::hold_layers;
+pub use remove::{Collect, Collected};
 use staging::Lock;
+pub use transfer::PullOptions;
 
 /// An image that is present and unpacked.
 #[derive(Debug, Clone)]
@@ -40,6 +57,15 @@ pub struct Image {
     pub config: oci_spec::image::ImageConfiguration,
     /// Unpacked layer directories, lowest first.
     pub layers: Vec<PathBuf>,
+}
+
+/// What [`ImageStore::remove`] took away.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Removed {
+    /// Names.
+    pub names: Vec<String>,
+    /// Id of the image, if it went with them.
+    pub image: Option<String>,
 }
 
 /// The store below one directory. Safe to open from several processes at once.
@@ -67,6 +93,8 @@ impl ImageStore {
             store.blobs(),
             store.layers(),
             store.temporary(),
+            store.partial(),
+            store.pulling(),
         ] {
             fs::DirBuilder::new()
                 .recursive(true)
@@ -84,7 +112,13 @@ impl ImageStore {
 
     /// Imports an OCI bundle directory, OCI layout directory, oci-archive or docker-archive tar under a name. With
     /// an empty name, under the names that the archive itself gives.
+    /// `-` is an archive on standard input.
     pub fn import(&self, path: &Path, tag: &str) -> Result<Image, Error> {
+        self.import_for(path, tag, &Platform::host())
+    }
+
+    /// As [`ImageStore::import`], for another platform than this machine's.
+    pub fn import_for(&self, path: &Path, tag: &str, platform: &Platform) -> Result<Image, Error> {
         let name = if tag.is_empty() {
             None
         } else {
@@ -92,7 +126,11 @@ impl ImageStore {
         };
         let staging = self.staging()?;
         let budget = self.budget()?;
-        let resolved = source::open(path, name.as_ref(), staging.path(), &budget)?;
+        let wanted = source::Wanted {
+            name: name.as_ref(),
+            platform,
+        };
+        let resolved = source::open(path, &wanted, staging.path(), &budget)?;
         let names = match name {
             Some(name) => vec![name],
             None => resolved
@@ -107,7 +145,23 @@ impl ImageStore {
                 path.display()
             )));
         }
-        self.install(&resolved, &names, &staging, &budget)
+        self.install(&resolved, &names, &staging, &budget, platform)
+    }
+
+    /// Gives an image one more name. The name is taken from any other image that has it.
+    pub fn tag(&self, reference: &str, name: &str) -> Result<(), Error> {
+        let name: Reference = name.parse()?;
+        if name.digest.is_some() {
+            return Err(Error::InvalidReference(format!("{name}: a name has no digest")));
+        }
+        let _lock = self.lock()?;
+        let mut index = Index::load(&self.root)?;
+        let found = index
+            .find(reference)?
+            .map(|(id, record)| (*id, record.manifest()));
+        let (id, manifest) = found.ok_or_else(|| Error::NotFound(reference.to_owned()))?;
+        index.name(id, &name, manifest.unwrap_or(id));
+        index.save(&self.root)
     }
 
     /// Finds an image by name (normalized first), `name@digest` or id.
@@ -129,50 +183,46 @@ impl ImageStore {
             .collect()
     }
 
-    /// Removes a name, and the image with its unshared layers when it was the last name. An id or digest removes
-    /// the image with all its names.
-    pub fn remove(&self, reference: &str) -> Result<(), Error> {
-        let lock = self.lock()?;
-        let mut index = Index::load(&self.root)?;
-        if !index.remove(reference)? {
-            return Err(Error::NotFound(reference.to_owned()));
+    /// A small blob, verified.
+    ///
+    /// # Errors
+    /// [`Error::Damaged`] if it is missing or is not what its digest says.
+    fn document(&self, digest: Digest) -> Result<Vec<u8>, Error> {
+        let path = self.blob(digest);
+        let damaged = |reason: &str| Error::Damaged {
+            digest,
+            reason: reason.to_owned(),
+        };
+        let file = match fs::File::open(&path) {
+            Ok(file) => file,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                return Err(damaged("it is missing"));
+            }
+            Err(source) => return Err(Error::path("opening", &path, source)),
+        };
+        let bytes = limits::read_limited(file, limits::DOCUMENT, "a document of the image store")?;
+        if Digest::of(&bytes) == digest {
+            Ok(bytes)
+        } else {
+            Err(damaged("its contents have changed"))
         }
-        index.save(&self.root)?;
-        let rubbish = self.sweep(&index, &lock)?;
-        drop(lock);
-        rubbish.remove();
-        Ok(())
     }
 
-    /// Fetches an image from its registry. `auth` is user and password from imagePullSecrets. Blocks until the image
-    /// is unpacked; not to be called on a thread that runs async tasks. Registries on this machine (`localhost`,
-    /// loopback addresses) are spoken to without encryption, all others over TLS.
-    pub fn pull(&self, reference: &str, auth: Option<(String, String)>) -> Result<Image, Error> {
-        let reference: Reference = reference.parse()?;
-        let staging = self.staging()?;
-        let budget = self.budget()?;
-        let present = |digest| Some(self.blob(digest)).filter(|path| path.exists());
-        let resolved = registry::pull(&reference, auth, staging.path(), &budget, present)?;
-        self.install(&resolved, &[reference], &staging, &budget)
-    }
-
-    /// The image of a record; `None` if its files have been removed behind our back.
+    /// The image of a record; `None` if its files have been removed or damaged behind our back.
     fn image(&self, id: Digest, record: &Record) -> Result<Option<Image>, Error> {
         let layers: Vec<PathBuf> = record
             .layers
             .iter()
             .map(|layer| self.layer(layer.chain_id))
             .collect();
-        let path = self.blob(id);
-        let bytes = match fs::read(&path) {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
-            Err(source) => return Err(Error::path("reading", &path, source)),
+        // A configuration that is missing or damaged is one that must be fetched again, like a missing layer.
+        let Ok(bytes) = self.document(id) else {
+            return Ok(None);
         };
         if !layers.iter().all(|layer| layer.is_dir()) {
             return Ok(None);
         }
-        let (config, _) = manifest::check_config(&bytes, layers.len())?;
+        let (config, _) = manifest::parse_config(&bytes, layers.len())?;
         Ok(Some(Image {
             id: id.to_string(),
             tags: record.names.iter().cloned().collect(),
@@ -214,6 +264,14 @@ impl ImageStore {
 
     fn temporary(&self) -> PathBuf {
         self.root.join("tmp")
+    }
+
+    fn partial(&self) -> PathBuf {
+        self.root.join("partial")
+    }
+
+    fn pulling(&self) -> PathBuf {
+        self.root.join("pulling")
     }
 }
 

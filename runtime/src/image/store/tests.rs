@@ -198,14 +198,17 @@ fn names_move_and_shared_layers_stay() {
     assert!(place.store.get(&one.id).unwrap().unwrap().tags.is_empty());
     place.store.import(&layout.0, "second").unwrap();
 
-    place.store.remove("shell").unwrap();
+    place.store.remove("shell", false).unwrap();
     assert!(place.store.get("shell").unwrap().is_none());
     assert!(place.store.get("second").unwrap().is_some());
-    place.store.remove("second").unwrap();
+    place.store.remove("second", false).unwrap();
     assert!(one.layers[0].is_dir() && !two.layers[1].exists());
-    place.store.remove(&one.id).unwrap();
+    place.store.remove(&one.id, false).unwrap();
     assert!(place.files().is_empty(), "{:?}", place.files());
-    assert!(matches!(place.store.remove("shell"), Err(Error::NotFound(_))));
+    assert!(matches!(
+        place.store.remove("shell", false),
+        Err(Error::NotFound(_))
+    ));
 }
 
 #[test]
@@ -234,7 +237,7 @@ fn several_at_once() {
                     let name = format!("image:{thread}-{round}");
                     let image = store.import(&layout.0, &name).unwrap();
                     assert!(image.layers.iter().all(|layer| layer.is_dir()));
-                    store.remove(&name).unwrap();
+                    store.remove(&name, false).unwrap();
                 }
             });
         }
@@ -434,7 +437,7 @@ fn child_that_is_killed() {
         store
             .import(&directory.join("layout"), &format!("image:{}", round % 3))
             .unwrap();
-        store.remove(&format!("image:{}", round % 3)).unwrap();
+        store.remove(&format!("image:{}", round % 3), false).unwrap();
     }
 }
 
@@ -476,6 +479,6 @@ fn a_kill_at_any_moment_leaves_a_whole_store() {
         };
         assert_eq!(place.files().len(), needed, "{:?}", place.files());
         store.import(&layout.0, "after").unwrap();
-        store.remove("after").unwrap();
+        store.remove("after", false).unwrap();
     }
 }
