@@ -232,6 +232,8 @@ pub(super) struct DockerEntry {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     fn descriptor() -> serde_json::Value {
@@ -341,5 +343,42 @@ mod tests {
             error.contains("no image for linux/riscv64; there is one for windows/amd64"),
             "{error}"
         );
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(bytes in proptest::collection::vec(any::<u8>(), 0..300)) {
+            let _ = Document::parse(&bytes, "");
+            let _ = parse_config(&bytes, 1);
+        }
+
+        /// Good documents with damaged bytes, cut short, or with members that stand twice.
+        #[test]
+        fn damaged_documents_are_read_or_refused(
+            changes in proptest::collection::vec((0..2000usize, any::<u8>()), 0..6),
+            cut in 0..2000usize,
+            which in 0..3usize,
+        ) {
+            let d = descriptor();
+            let documents = [
+                serde_json::json!({"schemaVersion": 2, "config": d, "layers": [d, d]}),
+                serde_json::json!({"schemaVersion": 2, "manifests": [d, d]}),
+                serde_json::json!({"architecture": "amd64", "os": "linux", "rootfs": {"type": "layers", "diff_ids": [Digest::of(b"")]}}),
+            ];
+            let mut bytes = documents[which].to_string().into_bytes();
+            let length = bytes.len();
+            for (at, byte) in changes {
+                bytes[at % length] = byte;
+            }
+            bytes.truncate(cut.max(1));
+            let _ = Document::parse(&bytes, "");
+            let _ = parse_config(&bytes, 1);
+        }
+
+        #[test]
+        fn any_nesting_is_refused_without_overflow(depth in 1..100_000usize) {
+            let bytes = [b"{\"schemaVersion\":2,\"manifests\":".to_vec(), vec![b'['; depth]].concat();
+            prop_assert!(Document::parse(&bytes, "").is_err());
+        }
     }
 }

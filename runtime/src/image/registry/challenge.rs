@@ -94,8 +94,10 @@ mod tests {
 
     proptest! {
         #[test]
-        fn anything_is_read(text in "(Bearer )?[a-z=\", é]{0,40}") {
+        fn anything_is_read(text in "(Bearer )?[a-z=\", é]{0,40}", any in ".{0,60}") {
             let _ = Challenge::parse(&text);
+            let _ = Challenge::parse(&any);
+            let _ = Challenge::parse(&format!("Bearer realm={any}"));
         }
     }
 }

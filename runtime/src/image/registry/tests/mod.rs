@@ -1,3 +1,7 @@
+//! A registry of our own that lies, breaks and damages. (A real one: runtime/tests/registry.)
+
+mod breaks;
+
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
