@@ -33,6 +33,12 @@ pub(super) struct Descriptor {
 const NAME_ANNOTATIONS: [&str; 2] = ["io.containerd.image.name", "org.opencontainers.image.ref.name"];
 
 impl Descriptor {
+    /// The full name that annotations give to this entry: containerd's, else the specification's unless that is only a
+    /// tag.
+    pub(super) fn full_name(&self) -> Option<&str> {
+        self.names().find(|name| name.contains(['/', ':']))
+    }
+
     /// The names that annotations give to this entry; the specification's may be a bare tag.
     pub(super) fn names(&self) -> impl Iterator<Item = &str> {
         NAME_ANNOTATIONS

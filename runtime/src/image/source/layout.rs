@@ -10,7 +10,12 @@ pub(super) fn read(index: &[u8], files: &mut Files, wanted: &Wanted<'_>) -> Resu
         return Err(Error::Invalid("index.json is not an index".to_owned()));
     };
     let entry = choose(&entries, wanted)?;
-    let names = entry.names().map(str::to_owned).collect();
+    // An image with several names has an entry for each.
+    let same = entries.iter().filter(|other| other.digest == entry.digest);
+    let names = same
+        .filter_map(Descriptor::full_name)
+        .map(str::to_owned)
+        .collect();
 
     let mut descriptor = entry.clone();
     for _ in 0..=limits::INDEX_DEPTH {
@@ -35,21 +40,33 @@ pub(super) fn read(index: &[u8], files: &mut Files, wanted: &Wanted<'_>) -> Resu
     Err(Error::Invalid("its indexes are nested too deep".to_owned()))
 }
 
-/// The entry with the wanted name, or the only one, or the only one for this platform.
+/// The entry with the wanted name, or with the wanted tag if one image only has it; else the only image, or the only one
+/// for this platform.
 fn choose<'a>(entries: &'a [Descriptor], wanted: &Wanted<'_>) -> Result<&'a Descriptor, Error> {
     let is_wanted = |name: &str| {
-        wanted.name.is_some_and(|wanted| {
-            wanted.tag.as_deref() == Some(name) || name.parse::<Reference>().is_ok_and(|name| name == *wanted)
-        })
+        wanted
+            .name
+            .is_some_and(|wanted| name.parse::<Reference>().is_ok_and(|name| name == *wanted))
     };
     if let Some(entry) = entries.iter().find(|entry| entry.names().any(is_wanted)) {
+        return Ok(entry);
+    }
+    let tag = wanted.name.and_then(|name| name.tag.as_deref());
+    let tagged: Vec<&Descriptor> = entries
+        .iter()
+        .filter(|entry| tag.is_some() && entry.names().any(|name| Some(name) == tag))
+        .collect();
+    if let Some(entry) = only(&tagged) {
+        return Ok(entry);
+    }
+    let all: Vec<&Descriptor> = entries.iter().collect();
+    if let Some(entry) = only(&all) {
         return Ok(entry);
     }
     let mut names: Vec<&str> = entries.iter().flat_map(Descriptor::names).collect();
     names.dedup();
     match entries {
         [] => Err(Error::Invalid("it holds no image".to_owned())),
-        [entry] => Ok(entry),
         // Several platforms of one image.
         entries if names.len() <= 1 && entries.iter().any(|entry| entry.platform.is_some()) => {
             choose_platform(entries, wanted.platform)
@@ -58,6 +75,15 @@ fn choose<'a>(entries: &'a [Descriptor], wanted: &Wanted<'_>) -> Result<&'a Desc
             "it holds several images; choose one of {names:.500?}"
         ))),
     }
+}
+
+/// The one image that entries name, once or several times.
+fn only<'a>(entries: &[&'a Descriptor]) -> Option<&'a Descriptor> {
+    let first = entries.first()?;
+    entries
+        .iter()
+        .all(|entry| entry.digest == first.digest)
+        .then_some(first)
 }
 
 fn path(descriptor: &Descriptor) -> String {

@@ -118,13 +118,13 @@ fn nothing_that_is_held_goes_while_others_remove() {
     let place = Place::new();
     let layout = place.layout();
     layout.index(&json!([layout.image(&[&base(), &top()], gzip)]));
-    let rounds = 40;
+    let working = std::sync::atomic::AtomicUsize::new(2);
     std::thread::scope(|scope| {
-        let (place, layout) = (&place, &layout);
+        let (place, layout, working) = (&place, &layout, &working);
         for _ in 0..2 {
             scope.spawn(move || {
                 let store = ImageStore::open(&place.store.root).unwrap();
-                for _ in 0..rounds {
+                for _ in 0..40 {
                     store.import(&layout.0, "shell").unwrap();
                     match store.remove("shell", true) {
                         Ok(_) | Err(Error::NotFound(_)) => {}
@@ -132,11 +132,13 @@ fn nothing_that_is_held_goes_while_others_remove() {
                     }
                     store.collect(Collect::Unused, false).unwrap();
                 }
+                working.fetch_sub(1, std::sync::atomic::Ordering::Relaxed);
             });
         }
         scope.spawn(move || {
-            let mut held = 0;
-            for round in 0..rounds * 10 {
+            let (mut held, mut round) = (0, 0);
+            while working.load(std::sync::atomic::Ordering::Relaxed) > 0 {
+                round += 1;
                 let Some(image) = place.store.get("shell").unwrap() else {
                     continue;
                 };
@@ -155,7 +157,8 @@ fn nothing_that_is_held_goes_while_others_remove() {
                 }
                 fs::remove_dir(&container).unwrap();
             }
-            eprintln!("held {held} of {} times", rounds * 10);
+            eprintln!("held {held} of {round} times");
+            assert!(held > 0);
         });
     });
     place.store.collect(Collect::Unused, false).unwrap();
