@@ -75,6 +75,12 @@ impl Budget {
         }
     }
 
+    /// An account of its own for reading an archive through: what it holds may be there twice, say for two platforms,
+    /// but a stream that goes on for ever ends here.
+    pub(super) fn twice(&self) -> Self {
+        Self::new(self.total.saturating_mul(2))
+    }
+
     /// What this part was charged.
     pub(super) fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)

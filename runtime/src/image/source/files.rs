@@ -35,6 +35,8 @@ enum Inside {
     Link(String),
 }
 
+/// Longest target of a link that may name a file of an image.
+const LINK_LENGTH: usize = 256;
 /// How many links are followed to a file in an archive.
 const LINK_LIMIT: usize = 8;
 
@@ -55,8 +57,8 @@ impl Files {
     /// As [`Files::archive`], from a stream.
     pub(super) fn stream(archive: impl Read, staging: &Path, budget: &Budget) -> Result<Self, Error> {
         let (_, plain) = compression::decompress(BufReader::with_capacity(256 << 10, archive))?;
-        let (mut members, mut count) = (HashMap::new(), 0);
-        tarball::for_each(plain, |member, contents| {
+        let (mut members, mut count, mut remembered) = (HashMap::new(), 0, 0);
+        tarball::for_each(budget.twice().reader(plain), |member, contents| {
             count += 1;
             if count > limits::ARCHIVE_MEMBERS {
                 return Err(Error::Invalid(format!(
@@ -68,6 +70,10 @@ impl Files {
                 return Ok(());
             };
             budget.charge(limits::INODE)?;
+            remembered += name.len();
+            if remembered > limits::REMEMBERED {
+                return Err(Error::Invalid("the names in the archive are too long".to_owned()));
+            }
             let inside = match member.kind {
                 Kind::File if member.sparse.is_some() => {
                     return Err(Error::Invalid(format!(
@@ -81,14 +87,16 @@ impl Files {
                     }
                     Inside::File(blob)
                 }
-                Kind::HardLink(target) => match clean(&target) {
+                Kind::HardLink(target) => match clean(&target).filter(|target| target.len() <= LINK_LENGTH) {
                     Some(target) => Inside::Link(target),
                     None => return Ok(()),
                 },
-                Kind::Symlink(target) => match relative_link(&name, &target) {
-                    Some(target) => Inside::Link(target),
-                    None => return Ok(()),
-                },
+                Kind::Symlink(target) => {
+                    match relative_link(&name, &target).filter(|t| t.len() <= LINK_LENGTH) {
+                        Some(target) => Inside::Link(target),
+                        None => return Ok(()),
+                    }
+                }
                 _ => return Ok(()),
             };
             members.insert(name, inside);
