@@ -86,8 +86,8 @@ impl Unpacker {
                 }
                 let directory = File::from(reopen(parent, Path::new(&name)).map_err(failed)?);
                 attributes(&directory, member)?;
-                if keeps && let Some(described) = self.tree.implicit.get_mut(&node) {
-                    *described = true;
+                if keeps && let Some(implicit) = self.tree.implicit.get_mut(&node) {
+                    implicit.described = true;
                 }
                 // What it replaced hid the layers below; so must it.
                 if existing.is_some() && !keeps {

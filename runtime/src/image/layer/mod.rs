@@ -28,14 +28,15 @@ use super::digest::Hashing;
 use super::limits::Budget;
 use super::{Digest, Error, compression, tarball};
 pub(super) use settle::{Settled, settle};
+pub(super) use tree::Implicit;
 
 /// A layer that was unpacked without looking at those below.
 #[derive(Debug)]
 pub(super) struct Alone {
     /// DiffID of what was read; `None` if unpacking stopped because it needs the layers below.
     pub diff_id: Option<Digest>,
-    /// Directories that names lead through, and whether a member described them as well.
-    pub implicit: BTreeMap<PathBuf, bool>,
+    /// Directories that names lead through.
+    pub implicit: BTreeMap<PathBuf, Implicit>,
 }
 
 /// Unpacks the layer in `stream`, packed or not, into the empty directory `into`. `lowers` are the unpacked layers

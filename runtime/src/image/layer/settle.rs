@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use nix::fcntl::OFlag;
 
 use super::open;
-use super::tree::{self, Found, Tree};
+use super::tree::{self, Found, Implicit, Tree};
 use crate::image::Error;
 
 /// Whether a layer fits.
@@ -24,7 +24,7 @@ pub(in crate::image) enum Settled {
 pub(in crate::image) fn settle(
     own: impl AsFd,
     lowers: &[&Path],
-    implicit: &BTreeMap<PathBuf, bool>,
+    implicit: &BTreeMap<PathBuf, Implicit>,
 ) -> Result<Settled, Error> {
     let mut below = lowers
         .iter()
@@ -41,7 +41,16 @@ pub(in crate::image) fn settle(
         .try_clone_to_owned()
         .map_err(|source| Error::io("opening a layer", source))?;
     // Parents come before their children, so the first that does not fit is found before anything below it.
-    for (path, described) in implicit {
+    for (path, made) in implicit {
+        if made.replaced {
+            continue;
+        }
+        // Also where an opaque directory of this layer hides it, or a later member took its place: the name that led
+        // here may have come before.
+        let found = below.lookup(path)?;
+        if matches!(found, Found::Symlink(_) | Found::Other) {
+            return Ok(Settled::Again);
+        }
         let failed = |source| Error::io(format!("opening {} of a layer", path.display()), source);
         let directory = match tree::open(
             &own,
@@ -49,26 +58,25 @@ pub(in crate::image) fn settle(
             OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW,
         ) {
             Ok(directory) => directory,
-            // A later member took its place.
             Err(nix::errno::Errno::ENOENT | nix::errno::Errno::ENOTDIR | nix::errno::Errno::ELOOP) => {
                 continue;
             }
             Err(source) => return Err(failed(source)),
         };
-        if path.ancestors().any(|directory| tree::is_opaque(&own, directory)) {
-            continue;
-        }
-        match below.lookup(path)? {
-            Found::Nothing => {}
-            Found::Directory { .. } if *described => {}
-            Found::Directory { attributes, .. } => tree::own(
+        let hidden = || {
+            path.ancestors()
+                .skip(1)
+                .any(|directory| tree::is_opaque(&own, directory))
+        };
+        match found {
+            Found::Directory { attributes, .. } if !made.described && !hidden() => tree::own(
                 &directory,
                 attributes.st_uid,
                 attributes.st_gid,
                 attributes.st_mode & 0o7777,
             )
             .map_err(failed)?,
-            Found::Symlink(_) | Found::Other => return Ok(Settled::Again),
+            _ => {}
         }
     }
     Ok(Settled::Done)

@@ -582,7 +582,7 @@ proptest! {
             // Whiteouts first: they concern the layers below, wherever they stand. Seen in passing, one that comes
             // later would let attributes of a hidden directory through.
             let mut layer = layer.clone();
-            layer.sort_by_key(|(kind, ..)| *kind > 1);
+            layer.sort_by_key(|(kind, name, ..)| (*kind > 1, if *kind > 1 { 0 } else { name.len() }));
             let mut tar = Tar::default();
             for (kind, name, link, attributes) in &layer {
                 let mut directory = Tar::header(EntryType::Directory, name, "", 0);

@@ -22,13 +22,22 @@ pub(super) const OPAQUE: &str = "trusted.overlay.opaque";
 /// The layers, the one being unpacked first, then downwards.
 pub(super) struct Tree {
     layers: Vec<OwnedFd>,
-    /// Directories that were made because a name leads through them, and whether a member described them later: only
-    /// kept when there are no layers below, for [`super::settle`].
-    pub(super) implicit: BTreeMap<PathBuf, bool>,
+    /// Directories that were made because a name leads through them: only kept when there are no layers below, for
+    /// [`super::settle`].
+    pub(super) implicit: BTreeMap<PathBuf, Implicit>,
     /// Bytes of these paths.
     remembered: usize,
     /// Whether a name led to something that only a layer below could have.
     pub(super) missed_lower: bool,
+}
+
+/// A directory that was made because a name leads through it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(in crate::image) struct Implicit {
+    /// A later member gave it attributes.
+    pub described: bool,
+    /// It took the place of a whiteout: what is below does not matter.
+    pub replaced: bool,
 }
 
 /// What a path without symlinks names, seen from the top.
@@ -92,8 +101,8 @@ impl Tree {
                     path = next;
                 }
                 Found::Nothing if create => {
-                    self.make_directory(&next, None)?;
-                    self.remember(&next)?;
+                    let replaced = self.make_directory(&next, None)?;
+                    self.remember(&next, replaced)?;
                     path = next;
                 }
                 Found::Symlink(target) => {
@@ -124,7 +133,7 @@ impl Tree {
         Ok(path)
     }
 
-    fn remember(&mut self, path: &Path) -> Result<(), Error> {
+    fn remember(&mut self, path: &Path, replaced: bool) -> Result<(), Error> {
         if self.layers.len() > 1 {
             return Ok(());
         }
@@ -132,7 +141,11 @@ impl Tree {
         if self.remembered > limits::REMEMBERED {
             return Err(Error::Invalid("the layer has too many directories".to_owned()));
         }
-        self.implicit.insert(path.to_owned(), false);
+        let implicit = Implicit {
+            described: false,
+            replaced,
+        };
+        self.implicit.insert(path.to_owned(), implicit);
         Ok(())
     }
 
@@ -175,10 +188,11 @@ impl Tree {
         Ok(Found::Nothing)
     }
 
-    fn make_directory(&self, path: &Path, like: Option<&FileStat>) -> Result<(), Error> {
+    /// True if it took the place of a whiteout.
+    fn make_directory(&self, path: &Path, like: Option<&FileStat>) -> Result<bool, Error> {
         let failed = |source| Error::io(format!("making {} of a layer", path.display()), source);
         let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-            return Ok(());
+            return Ok(false);
         };
         let parent = open(self.own(), parent, OFlag::O_PATH | OFlag::O_DIRECTORY).map_err(failed)?;
         let mut hides_below = false;
@@ -205,7 +219,7 @@ impl Tree {
         if hides_below {
             set_opaque(directory)?;
         }
-        Ok(())
+        Ok(hides_below)
     }
 }
 

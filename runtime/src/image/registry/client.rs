@@ -149,15 +149,14 @@ impl Registry {
         }
         // Another request may have got a token meanwhile.
         let known = self.authorization().filter(|known| Some(known) != sent.as_ref());
-        let authorization = match known {
-            Some(known) => known,
-            None => {
-                let challenges = answer.headers().get_all(WWW_AUTHENTICATE).iter();
-                let challenge = challenges
-                    .filter_map(|value| value.to_str().ok())
-                    .find_map(Challenge::parse);
-                self.authorize(challenge).await?
-            }
+        let authorization = if let Some(known) = known {
+            known
+        } else {
+            let challenges = answer.headers().get_all(WWW_AUTHENTICATE).iter();
+            let challenge = challenges
+                .filter_map(|value| value.to_str().ok())
+                .find_map(Challenge::parse);
+            self.authorize(challenge).await?
         };
         *self.lock() = Some(authorization.clone());
         self.follow(method, url, headers, Some(&authorization), body)

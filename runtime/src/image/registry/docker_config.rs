@@ -219,8 +219,8 @@ mod tests {
 
     use super::*;
 
-    fn password(user: &str, password: &str) -> Option<Credentials> {
-        Some(Credentials::Password(user.to_owned(), password.to_owned()))
+    fn password(user: &str, password: &str) -> Credentials {
+        Credentials::Password(user.to_owned(), password.to_owned())
     }
 
     #[test]
@@ -229,12 +229,12 @@ mod tests {
         let hub =
             DockerConfig::parse(br#"{"auths":{"https://index.docker.io/v1/":{"auth":"dTpwOnE="}}}"#).unwrap();
         for image in ["busybox", "docker.io/team/app:1", "index.docker.io/library/x"] {
-            assert_eq!(hub.credentials(image), password("u", "p:q"), "{image}");
+            assert_eq!(hub.credentials(image), Some(password("u", "p:q")), "{image}");
         }
         assert_eq!(hub.credentials("ghcr.io/x"), None);
         let legacy =
             DockerConfig::parse_legacy(br#"{"r.example:5000":{"username":"a","password":"b"}}"#).unwrap();
-        assert_eq!(legacy.credentials("r.example:5000/x"), password("a", "b"));
+        assert_eq!(legacy.credentials("r.example:5000/x"), Some(password("a", "b")));
         assert_eq!(legacy.credentials("r.example/x"), None);
         let tokens = DockerConfig::parse(
             br#"{"auths":{"a.io":{"auth":"dTpwOnE=","identitytoken":"t"},"b.io":{"registrytoken":"r"}}}"#,
@@ -282,7 +282,7 @@ mod tests {
             ("evil-r.io/x", None),
         ] {
             let found = config.credentials(image);
-            assert_eq!(found, user.and_then(|user| password(user, "p")), "{image}");
+            assert_eq!(found, user.map(|user| password(user, "p")), "{image}");
         }
     }
 
@@ -294,7 +294,7 @@ mod tests {
             b"{\"auths\":3}",
             b"{\"auths\":{\"r\":{\"auth\":5}}}",
             b"{\"auths\":{\"r\":{\"password\":\"hunter2\", oops}}}",
-            &[b' '; 5 << 20],
+            &vec![b' '; 5 << 20],
         ] {
             let error = DockerConfig::parse(bad).unwrap_err().to_string();
             assert!(

@@ -58,7 +58,7 @@ impl Downloads {
             let failure = match result {
                 Ok(()) if partial.have == wanted.size => {
                     match document::verify(wanted, partial.hash.digest(), partial.have) {
-                        Ok(()) => return self.keep(partial, wanted).map_err(local),
+                        Ok(()) => return self.keep(&partial, wanted).map_err(local),
                         Err(failure) => {
                             partial.restart().map_err(local)?;
                             damaged += 1;
@@ -139,7 +139,7 @@ impl Downloads {
         })
     }
 
-    fn keep(&self, partial: Partial, wanted: &Descriptor) -> std::io::Result<Blob> {
+    fn keep(&self, partial: &Partial, wanted: &Descriptor) -> std::io::Result<Blob> {
         let path = self.staging.join(wanted.digest.hex());
         std::fs::rename(&partial.path, &path)?;
         Ok(Blob {
@@ -233,6 +233,7 @@ fn is_same(file: &File, path: &Path) -> bool {
 }
 
 /// A failure of this machine, not of the registry.
+#[expect(clippy::needless_pass_by_value, reason = "for map_err")]
 fn local(error: std::io::Error) -> Failure {
     Failure::lasting(format!("writing a blob: {error}"))
 }

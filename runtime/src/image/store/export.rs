@@ -218,6 +218,8 @@ impl<W: Write> Writer<'_, W> {
         header.set_mode(0o755);
         header.set_size(0);
         header.set_mtime(0);
+        header.set_uid(0);
+        header.set_gid(0);
         self.tar
             .append_data(&mut header, name, std::io::empty())
             .map_err(failed)

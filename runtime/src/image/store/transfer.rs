@@ -244,11 +244,6 @@ impl ImageStore {
         let Document::Manifest { config, layers } = Document::parse(&bytes, "")? else {
             return Err(Error::Invalid(format!("{digest} is no manifest")));
         };
-        #[derive(serde::Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Typed {
-            media_type: Option<String>,
-        }
         let typed: Option<Typed> = serde_json::from_slice(&bytes).ok();
         let media_type = typed.and_then(|typed| typed.media_type);
         Ok(StoredManifest {
@@ -258,6 +253,13 @@ impl ImageStore {
             layers,
         })
     }
+}
+
+/// The one field of a manifest that its parser does not keep.
+#[derive(serde::Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Typed {
+    media_type: Option<String>,
 }
 
 /// A manifest that is in the store.

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use super::ImageStore;
 use super::index::Layer;
 use super::staging::Staging;
-use crate::image::layer::{self, Settled};
+use crate::image::layer::{self, Implicit, Settled};
 use crate::image::limits::{self, Budget};
 use crate::image::source::Blob;
 use crate::image::{Digest, Error};
@@ -97,10 +97,10 @@ impl ImageStore {
 }
 
 /// Directories that a layer only passes through; `None` for one that must be unpacked again.
-type Implicit = Option<BTreeMap<PathBuf, bool>>;
+type Directories = Option<BTreeMap<PathBuf, Implicit>>;
 
 /// Unpacks all layers that are not there yet, each without looking at those below.
-fn alone(jobs: &[Job<'_>], budget: &Budget) -> Result<BTreeMap<usize, Implicit>, Error> {
+fn alone(jobs: &[Job<'_>], budget: &Budget) -> Result<BTreeMap<usize, Directories>, Error> {
     let todo: Vec<usize> = (0..jobs.len())
         // A layer that an earlier attempt left in the staging directory is whole as well.
         .filter(|index| !jobs[*index].present && !size_file(&jobs[*index].path).exists())
@@ -143,7 +143,7 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-fn one(job: &Job<'_>, budget: &Budget) -> Result<Implicit, Error> {
+fn one(job: &Job<'_>, budget: &Budget) -> Result<Directories, Error> {
     let part = budget.part();
     let unpacked = layer::alone(open(job)?, make(&job.path)?, &part)?;
     let Some(diff_id) = unpacked.diff_id else {

@@ -58,9 +58,7 @@ pub(super) fn for_each(
     let mut members = 0;
     while let Some(header) = blocks.next()? {
         let kind = header.entry_type();
-        let size = header
-            .entry_size()
-            .map_err(|source| Error::stream("a tar header", source))?;
+        let size = number(&header.as_old().size, || header.entry_size())?;
         let describes = matches!(
             kind,
             EntryType::GNULongName | EntryType::GNULongLink | EntryType::XHeader | EntryType::XGlobalHeader
@@ -97,7 +95,6 @@ fn member(
     size: u64,
     blocks: &mut Blocks<impl Read>,
 ) -> Result<Member, Error> {
-    let damaged = |source| Error::stream("a tar header", source);
     // A size that does not fit the header is in a record, and the header has 0. Other readers' sizes must not differ
     // from ours: they would see another archive in the same bytes (CVE-2025-62518).
     if size != 0 && said.size.is_some_and(|pax| pax != size) {
@@ -116,9 +113,19 @@ fn member(
             .ok_or_else(|| Error::Invalid("a tar link has no target".to_owned()))
     };
     let device = || -> Result<(u32, u32), Error> {
-        let number =
-            |part: std::io::Result<Option<u32>>| part.map_err(damaged).map(Option::unwrap_or_default);
-        Ok((number(header.device_major())?, number(header.device_minor())?))
+        let both = (header.as_ustar().map(|h| (h.dev_major, h.dev_minor)))
+            .or_else(|| header.as_gnu().map(|h| (h.dev_major, h.dev_minor)));
+        let Some((major, minor)) = both else {
+            return Ok((0, 0)); // before POSIX, there was no place for them
+        };
+        let part = |field: &[u8], value: &dyn Fn() -> std::io::Result<Option<u32>>| {
+            number(field, || value().map(|number| number.unwrap_or_default().into()))
+        };
+        let (major, minor) = (
+            part(&major, &|| header.device_major())?,
+            part(&minor, &|| header.device_minor())?,
+        );
+        Ok((major as u32, minor as u32)) // from u32
     };
     let mut sparse = None;
     let kind = match header.entry_type() {
@@ -155,20 +162,24 @@ fn member(
         sparse = Some(map);
         size = stored;
     }
-    let id = |pax: Option<u64>, own: std::io::Result<u64>| -> Result<u32, Error> {
-        let id = pax.map_or_else(|| own.map_err(damaged), Ok)?;
+    let old = header.as_old();
+    let id = |pax: Option<u64>, field: &[u8], own: &dyn Fn() -> std::io::Result<u64>| -> Result<u32, Error> {
+        let id = pax.map_or_else(|| number(field, own), Ok)?;
         u32::try_from(id)
             .ok()
             .filter(|id| *id != u32::MAX)
             .ok_or_else(|| Error::Invalid(format!("a tar member is owned by {id}")))
     };
     Ok(Member {
-        mode: header.mode().map_err(damaged)? & 0o7777,
-        uid: id(said.uid, header.uid())?,
-        gid: id(said.gid, header.gid())?,
+        mode: number(&old.mode, || header.mode().map(u64::from))? as u32 & 0o7777,
+        uid: id(said.uid, &old.uid, &|| header.uid())?,
+        gid: id(said.gid, &old.gid, &|| header.gid())?,
         mtime: match said.mtime {
             Some(mtime) => mtime,
-            None => (header.mtime().map_err(damaged)?.try_into().unwrap_or(0), 0),
+            None => {
+                let mtime = number(&old.mtime, || header.mtime())?;
+                (mtime.try_into().unwrap_or(0), 0)
+            }
         },
         size,
         sparse,
@@ -176,6 +187,14 @@ fn member(
         name,
         kind,
     })
+}
+
+/// A numeric field of a header. One without digits is 0, as for every other reader.
+fn number(field: &[u8], value: impl Fn() -> std::io::Result<u64>) -> Result<u64, Error> {
+    if field.iter().all(|byte| matches!(byte, 0 | b' ')) {
+        return Ok(0);
+    }
+    value().map_err(|source| Error::stream("a tar header", source))
 }
 
 #[cfg(test)]

@@ -187,7 +187,7 @@ fn leading_map(contents: &mut impl Read) -> Result<(Vec<(u64, u64)>, u64), Error
 }
 
 fn pairs(numbers: &[u64]) -> Result<Vec<(u64, u64)>, Error> {
-    if numbers.len() % 2 != 0 {
+    if !numbers.len().is_multiple_of(2) {
         return Err(damaged());
     }
     Ok(numbers.chunks_exact(2).map(|pair| (pair[0], pair[1])).collect())

@@ -3,8 +3,10 @@ use proptest::prelude::*;
 use super::*;
 use crate::image::fixture::Tar;
 
+type Found = (String, Vec<u8>, Option<Sparse>);
+
 /// Name, contents and map of every member.
-fn members(tar: &[u8]) -> Result<Vec<(String, Vec<u8>, Option<Sparse>)>, Error> {
+fn members(tar: &[u8]) -> Result<Vec<Found>, Error> {
     let mut found = Vec::new();
     for_each(tar, |member, contents| {
         let mut bytes = Vec::new();
@@ -235,6 +237,23 @@ fn sizes_that_readers_could_read_differently() {
     let link = Tar::header(EntryType::Symlink, "l", "target", 512);
     let tar = Tar::default().push(link, b"").file("next", b"n").end();
     assert_eq!(members(&tar).unwrap()[1].0, "next");
+}
+
+#[test]
+fn fields_without_digits_are_zero() {
+    let mut header = Tar::header(EntryType::Regular, "f", "", 1);
+    for field in [100..108, 108..116, 116..124, 136..148] {
+        header.as_mut_bytes()[field].fill(0);
+    }
+    let tar = Tar::default().push(header, b"x").end();
+    for_each(&tar[..], |member, _| {
+        assert_eq!(
+            (member.mode, member.uid, member.gid, member.mtime),
+            (0, 0, 0, (0, 0))
+        );
+        Ok(())
+    })
+    .unwrap();
 }
 
 #[test]

@@ -73,8 +73,14 @@ struct Breaking {
 impl Breaking {
     fn new(script: impl Fn(Ask, &[u8]) -> Answer + Send + Sync + 'static) -> Self {
         // Enough that one answer is many packets; noise, so that it does not shrink.
-        let noise: Vec<u8> = (0..3_000_000u64)
-            .map(|n| (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 56) as u8)
+        let mut state = 1u64;
+        let noise: Vec<u8> = (0..3_000_000)
+            .map(|_| {
+                state = state
+                    .wrapping_mul(6_364_136_223_846_793_005)
+                    .wrapping_add(1_442_695_040_888_963_407);
+                (state >> 56) as u8
+            })
             .collect();
         let plain = Tar::default().file("noise", &noise).end();
         let layer = gzip(&plain);
@@ -294,9 +300,11 @@ fn a_left_over_that_is_damaged_is_thrown_away() {
     }
 }
 
+type PartOf = fn(usize, &[u8]) -> Answer;
+
 #[test]
 fn servers_with_ideas_of_their_own_about_ranges() {
-    let lies: [(&str, fn(usize, &[u8]) -> Answer); 6] = [
+    let lies: [(&str, PartOf); 6] = [
         ("all of it", |_, layer| Answer::whole(layer)),
         ("not satisfiable", |_, _| {
             Answer::status("416 Range Not Satisfiable")
@@ -416,7 +424,9 @@ fn a_damaged_blob_is_fetched_again_from_where_it_came() {
     }
     // All at once, the unpacked layer too; a pull does it as well.
     for round in 0..2 {
-        blobs.iter().for_each(|path| std::fs::write(path, "x").unwrap());
+        for path in &blobs {
+            std::fs::write(path, "x").unwrap();
+        }
         std::fs::remove_dir_all(image.layers[0].parent().unwrap()).unwrap();
         if round == 0 {
             let faults = place.store.check(Some(&access)).unwrap();

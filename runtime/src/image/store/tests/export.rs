@@ -70,7 +70,7 @@ fn several_images_share_their_layers_in_one_archive() {
                 if form == Archive::Oci {
                     name.len() > 60
                 } else {
-                    name.ends_with(".tar")
+                    name.rsplit_once('.').is_some_and(|(_, end)| end == "tar")
                 }
             })
             .collect();

@@ -7,8 +7,10 @@ use std::time::Duration;
 use super::*;
 use crate::image::Collect;
 
+type Work = fn(&ImageStore, &Path, u64);
+
 /// Work that is killed: a name for the child, and what it does over and over.
-const WORK: [(&str, fn(&ImageStore, &Path, u64)); 4] = [
+const WORK: [(&str, Work); 4] = [
     ("import and remove", |store, layout, round| {
         store.import(layout, &format!("image:{}", round % 3)).unwrap();
         store.remove(&format!("image:{}", round % 3), false).unwrap();
@@ -78,11 +80,11 @@ fn a_kill_at_any_moment_leaves_a_whole_store() {
         .end();
     layout.index(&json!([layout.image(&[&base(), &many, &top()], gzip)]));
     let mut images_seen = 0;
-    for round in 0..24u64 {
+    for round in 0..20u64 {
         let (what, _) = WORK[(round % 4) as usize];
         let mut child = start(&place, what);
         // Anywhere in a cycle of some tens of milliseconds, a different place each time.
-        std::thread::sleep(Duration::from_micros(2_000 + round * 7_919 % 90_000));
+        std::thread::sleep(Duration::from_micros(2_000 + round * 37_919 % 300_000));
         child.kill().unwrap();
         child.wait().unwrap();
         // What is visible is whole, before and after the next process cleans up.
@@ -107,10 +109,11 @@ fn a_kill_at_any_moment_leaves_a_whole_store() {
         store.import(&layout.0, "after").unwrap();
         store.remove("after", false).unwrap();
     }
-    eprintln!("{images_seen} images seen after 24 kills");
+    eprintln!("{images_seen} images seen after 20 kills");
+    assert!(images_seen > 0);
     // A new process drops the leases of the dead.
     place.store.collect(Collect::Unused, false).unwrap();
     assert!(place.files().is_empty(), "{:?}", place.files());
-    let leases = fs::read_dir(place.store.root.join("leases")).unwrap().count();
+    let leases = fs::read_dir(place.store.root.join("leases")).map_or(0, Iterator::count);
     assert_eq!(leases, 0);
 }
