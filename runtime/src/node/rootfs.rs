@@ -67,13 +67,10 @@ pub(super) fn mount(
     if let Some(mapping) = mapping {
         return private::mapped(&stack, directory, mapping);
     }
-    match overlay::one_by_one(&stack, &upper, &work) {
-        // Before Linux 6.5 overlayfs takes its layers only in one option.
-        Err(Error::Io { ref source, .. }) if source.raw_os_error() == Some(libc::EINVAL) => {
-            private::joined(&stack, directory)
-        }
-        other => other,
-    }
+    overlay::either(
+        || overlay::one_by_one(&stack, &upper, &work),
+        || private::joined(&stack, directory),
+    )
 }
 
 /// The root filesystem's account files, read without leaving it; only regular files of sane size.

@@ -4,6 +4,7 @@ use std::ffi::{CStr, CString};
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::node::Error;
 use crate::sys::{self, Attributes, MountFs};
@@ -54,6 +55,26 @@ pub(super) fn open(layer: &Path) -> Result<OwnedFd, Error> {
 /// A short name of an open directory.
 pub(super) fn name(directory: &OwnedFd) -> PathBuf {
     PathBuf::from(format!("/proc/self/fd/{}", directory.as_raw_fd()))
+}
+
+/// Whether this kernel was seen to take layers only in one option. Asking again each time would fill its log.
+static ONLY_JOINED: AtomicBool = AtomicBool::new(false);
+
+/// Mounts with an option for each layer, or with all layers in one where the kernel (before 6.5) knows only that.
+pub(super) fn either(
+    one_by_one: impl FnOnce() -> Result<OwnedFd, Error>,
+    joined: impl FnOnce() -> Result<OwnedFd, Error>,
+) -> Result<OwnedFd, Error> {
+    if ONLY_JOINED.load(Ordering::Relaxed) {
+        return joined();
+    }
+    match one_by_one() {
+        Err(Error::Io { ref source, .. }) if source.raw_os_error() == Some(libc::EINVAL) => {
+            // It may as well be something else that is invalid: then this fails, too.
+            joined().inspect(|_| ONLY_JOINED.store(true, Ordering::Relaxed))
+        }
+        other => other,
+    }
 }
 
 /// Mounts with an option `lowerdir+` for each layer, highest first (Linux 6.5).

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use nix::mount::MsFlags;
 
 use super::IdMapping;
-use super::overlay::{c_path, joined as options, name, one_by_one, open};
+use super::overlay::{c_path, either, joined as options, name, one_by_one, open};
 use crate::node::Error;
 use crate::sys::{self, Attributes, MountFs};
 
@@ -88,14 +88,14 @@ pub(super) fn mapped(stack: &[&Path], directory: &Path, mapping: &IdMapping<'_>)
         }
         let names: Vec<PathBuf> = layers.iter().map(name).collect();
         let names: Vec<&Path> = names.iter().map(PathBuf::as_path).collect();
-        match one_by_one(&names, &name(&upper), &name(&work)) {
-            Err(Error::Io { ref source, .. }) if source.raw_os_error() == Some(libc::EINVAL) => {
+        either(
+            || one_by_one(&names, &name(&upper), &name(&work)),
+            || {
                 let target = directory.join("root");
                 std::fs::create_dir(&target).map_err(Error::io("making a mount point"))?;
                 attached(&layers, &upper, &work, &target)
-            }
-            other => other,
-        }
+            },
+        )
     })
 }
 
