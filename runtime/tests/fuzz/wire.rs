@@ -8,13 +8,18 @@ use keelson_runtime::wire::Wire;
 use crate::driver;
 use crate::random;
 
-/// What was read is written as it was, and read again as itself.
+/// What was read is read again as itself. (Its bytes may differ: what a newer version wrote is left out.)
 fn whole<T: Wire + PartialEq + std::fmt::Debug>(data: &[u8]) -> bool {
     let Ok(value) = T::from_bytes(data) else {
         return false;
     };
     let bytes = value.to_bytes();
-    assert_eq!(bytes, data, "two forms of the same value");
+    assert!(
+        bytes.len() <= 64 + 16 * data.len(),
+        "{} bytes became {}",
+        data.len(),
+        bytes.len()
+    );
     assert_eq!(T::from_bytes(&bytes).as_ref(), Ok(&value));
     true
 }
@@ -29,12 +34,10 @@ fn stream(data: &[u8]) -> bool {
             match protocol::unframe::<Request>(&mut buffer) {
                 Ok(Some(request)) => {
                     taken = true;
-                    let frame = protocol::frame(&request);
-                    assert_eq!(
-                        before - buffer.len(),
-                        frame.len(),
-                        "a message of another length than its frame"
-                    );
+                    assert!(buffer.len() + 4 <= before, "a message of nothing");
+                    let mut frame = protocol::frame(&request);
+                    assert_eq!(protocol::unframe(&mut frame), Ok(Some(request)));
+                    assert!(frame.is_empty());
                 }
                 Ok(None) => break,
                 Err(_) => return taken,
