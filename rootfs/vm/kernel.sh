@@ -55,11 +55,12 @@ load_order() {
         }' "$directory/modules.dep"
 }
 
-# make_kernel SERIES SUITES... makes $cache/kernel-SERIES/{vmlinux,modules.cpio,release} from the newest cloud kernel there.
+# make_kernel SERIES SUITES... makes $cache/kernel-SERIES/{vmlinux,modules.cpio,release,key} from the newest cloud kernel there.
 make_kernel() {
     series=$1
     shift
-    [ ! -e "$cache/kernel-$series/release" ] || [ -n "${KEELSON_VM_REFRESH:-}" ] || return 0
+    key=$(cat "$here/modules.list" "$here/kernel.sh" | sha256sum | cut -c 1-16)
+    [ "$(cat "$cache/kernel-$series/key" 2>/dev/null)" != "$key" ] || [ -n "${KEELSON_VM_REFRESH:-}" ] || return 0
     private_apt "kernel-$series" "$@"
     package=$(private apt-cache depends linux-image-cloud-amd64 | sed -n 's/^ *Depends: \(linux-image-[^ ]*\)$/\1/p' | head -n 1)
     case $package in
@@ -94,6 +95,7 @@ make_kernel() {
     mkdir "$work/tree/dev" "$work/tree/proc" "$work/tree/sys"
     (cd "$work/tree" && find . | LC_ALL=C sort | cpio --quiet -o -H newc --reproducible) >"$work/modules.cpio"
     echo "$release" >"$work/release"
+    echo "$key" >"$work/key"
     rm -rf "$work/package" "$work/tree" "$work"/*.deb "$work/order" "${cache:?}/kernel-$series"
     mv "$work" "$cache/kernel-$series"
 }

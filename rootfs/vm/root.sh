@@ -19,6 +19,9 @@ make_root() {
     printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n' >"$tree/etc/passwd"
     printf 'root:x:0:\nnogroup:x:65534:\n' >"$tree/etc/group"
     printf '127.0.0.1 localhost\n' >"$tree/etc/hosts"
+    # mmdebstrap copies the host's.
+    : >"$tree/etc/resolv.conf"
+    echo machine >"$tree/etc/hostname"
     [ -e "$tree/bin/sh" ] || ln -s dash "$tree/usr/bin/sh"
     cat "$tree"/usr/share/ca-certificates/mozilla/*.crt >"$tree/etc/ssl/certs/ca-certificates.crt"
     rm -f "$cache/root.erofs.new"

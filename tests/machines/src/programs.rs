@@ -12,12 +12,25 @@ use crate::Error;
 pub fn build(arguments: &[&str]) -> Result<Vec<(String, PathBuf)>, Error> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let what = format!("cargo {}", arguments.join(" "));
-    let output = Command::new(cargo)
+    let mut command = Command::new(cargo);
+    // What cargo set for this process is not meant for another build: build scripts that look at it would run again.
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        let ours = [
+            "CARGO_PKG_",
+            "CARGO_MANIFEST_",
+            "CARGO_BIN_",
+            "CARGO_CRATE_",
+            "CARGO_PRIMARY_",
+        ];
+        if ours.iter().any(|prefix| text.starts_with(prefix)) || text == "LD_LIBRARY_PATH" {
+            command.env_remove(&name);
+        }
+    }
+    let output = command
         .args(arguments)
         .args(["--locked", "--message-format=json-render-diagnostics"])
         .current_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../.."))
-        // Its own variables are for programs that it runs itself.
-        .env_remove("CARGO_MANIFEST_DIR")
         .stderr(Stdio::inherit())
         .output()
         .map_err(Error::io(what.as_str()))?;

@@ -5,9 +5,9 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use keelson_machines::{Kernel, Lab, Setup};
 
-use crate::Test;
+use crate::{ALL, Test};
 
-pub const TESTS: &[Test] = &[("boot::a_machine", a_machine)];
+pub const TESTS: &[Test] = &[("boot::a_machine", ALL, a_machine)];
 
 fn a_machine(lab: &Lab, kernel: Kernel) -> Result<()> {
     let mut machine = Setup::new(kernel).text("hello\n", "/opt/greeting").boot(lab)?;

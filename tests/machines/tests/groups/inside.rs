@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Result, bail};
-use keelson_machines::{Kernel, Lab, Setup, programs};
+use keelson_machines::{Disk, Kernel, Lab, Setup, programs};
 
 /// A test target of a crate, with the crate's own programs at the paths under which it was built to find them.
 pub struct TestProgram {
@@ -19,7 +19,8 @@ impl TestProgram {
     /// Runs the program in a machine of its own; its output is shown if it fails.
     pub fn run(&self, lab: &Lab, kernel: Kernel) -> Result<()> {
         let built = programs::build(&["test", "--no-run", "-p", self.package, "--test", self.target])?;
-        let mut setup = Setup::new(kernel).memory(1536);
+        let disk = Disk::new(64)?;
+        let mut setup = Setup::new(kernel).memory(1536).disk(&disk);
         for (name, file) in &built {
             setup = if name == self.target {
                 setup.file(file, "/opt/test")

@@ -3,7 +3,10 @@
 //! `KEELSON_TEST_VM=1 cargo test -p keelson-machines --test groups [FILTER]`; without the variable every test is ignored.
 
 mod boot;
+mod cluster;
 mod inside;
+mod link;
+mod power;
 mod runtime;
 
 use std::sync::Arc;
@@ -11,8 +14,17 @@ use std::sync::Arc;
 use keelson_machines::{Accelerator, Kernel, Lab, Machine};
 use libtest_mimic::{Arguments, Trial};
 
-/// A test: its name, and what it does on a kernel.
-type Test = (&'static str, fn(&Lab, Kernel) -> anyhow::Result<()>);
+/// A test: its name, the kernels that it is for, and what it does on one.
+type Test = (
+    &'static str,
+    &'static [Kernel],
+    fn(&Lab, Kernel) -> anyhow::Result<()>,
+);
+
+/// For what the kernel has no part in.
+const DEFAULT: &[Kernel] = &[Kernel::Linux6_1];
+/// For what kernels do differently.
+const ALL: &[Kernel] = &Kernel::ALL;
 
 fn main() -> anyhow::Result<()> {
     let mut arguments = Arguments::from_args();
@@ -37,10 +49,17 @@ fn main() -> anyhow::Result<()> {
 }
 
 fn trials(lab: Option<&Arc<Lab>>, ignored: bool) -> Vec<Trial> {
-    let tests = [boot::TESTS, runtime::TESTS].concat();
+    let tests = [
+        boot::TESTS,
+        link::TESTS,
+        runtime::TESTS,
+        cluster::TESTS,
+        power::TESTS,
+    ]
+    .concat();
     let mut trials = Vec::new();
     for kernel in Kernel::ALL {
-        for (name, test) in &tests {
+        for (name, _, test) in tests.iter().filter(|(_, kernels, _)| kernels.contains(&kernel)) {
             let (test, lab) = (*test, lab.cloned());
             let run = move || match lab {
                 Some(lab) => test(&lab, kernel).map_err(|error| format!("{error:?}").into()),
