@@ -10,6 +10,12 @@ use keelson_runtime::node::*;
 
 static COUNTER: AtomicU32 = AtomicU32::new(0);
 
+/// Whether the host's cgroup v2 hierarchy has the controllers of limits: then they are used.
+fn controllers() -> bool {
+    fs::read_to_string("/sys/fs/cgroup/cgroup.controllers")
+        .is_ok_and(|text| ["cpu", "memory", "pids"].iter().all(|name| text.contains(name)))
+}
+
 /// A runtime that removes every trace of itself when dropped.
 pub struct Node {
     pub runtime: NodeRuntime,
@@ -31,7 +37,7 @@ impl Node {
             root: directory.path().join("root"),
             run_dir: directory.path().join("run"),
             cgroup_root: format!("keelson-test-{}-{n}", std::process::id()),
-            cgroups: false,
+            cgroups: controllers(),
         };
         let runtime = NodeRuntime::open(config.clone()).unwrap();
         Self {

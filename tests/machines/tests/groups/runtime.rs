@@ -1,0 +1,60 @@
+//! The runtime's own integration tests, with the controllers that hosts of developers may lack.
+
+use anyhow::Result;
+use keelson_machines::{Kernel, Lab};
+
+use crate::inside::TestProgram;
+use crate::{ALL, Test};
+
+pub const TESTS: &[Test] = &[
+    ("runtime::node", ALL, node),
+    ("runtime::oci", ALL, oci),
+    ("runtime::limits", ALL, limits),
+    ("runtime::limits_of_crun", ALL, limits_of_crun),
+];
+
+fn run(
+    (target, arguments, environment): (&'static str, &'static str, &'static str),
+    lab: &Lab,
+    kernel: Kernel,
+) -> Result<()> {
+    TestProgram {
+        package: "keelson-runtime",
+        target,
+        arguments,
+        environment,
+    }
+    .run(lab, kernel)
+}
+
+fn node(lab: &Lab, kernel: Kernel) -> Result<()> {
+    // Many starts and large logs show nothing here that the host has not shown, and take minutes under emulation.
+    let arguments = match kernel {
+        Kernel::Linux6_1 => "--test-threads=2 --skip short_lives --skip logs_rotate",
+        Kernel::Linux6_12 => {
+            "--test-threads=2 --skip short_lives --skip logs_rotate --skip racing_swaps --skip descriptors_as_working"
+        }
+    };
+    run(("node", arguments, ""), lab, kernel)
+}
+
+fn oci(lab: &Lab, kernel: Kernel) -> Result<()> {
+    run(("oci", "--test-threads=2", ""), lab, kernel)
+}
+
+fn limits(lab: &Lab, kernel: Kernel) -> Result<()> {
+    run(("limits", "--ignored --test-threads=1", ""), lab, kernel)
+}
+
+/// The command line's tests on a proven runtime: one that it fails would be a wrong test.
+fn limits_of_crun(lab: &Lab, kernel: Kernel) -> Result<()> {
+    run(
+        (
+            "limits",
+            "--ignored --test-threads=1 oci::",
+            "KEELSON_TEST_OCI_RUNTIME=/usr/bin/crun",
+        ),
+        lab,
+        kernel,
+    )
+}
