@@ -51,7 +51,6 @@ pub(crate) fn limit_files(resources: &Resources) -> Vec<(String, String)> {
     if let Some(limit) = resources.memory_limit.filter(|limit| *limit > 0) {
         files.push(("memory.max".to_owned(), limit.to_string()));
         files.push(("memory.swap.max".to_owned(), "0".to_owned()));
-        files.push(("memory.oom.group".to_owned(), "1".to_owned()));
     }
     if let Some(limit) = resources.pids_limit {
         files.push((
@@ -146,6 +145,9 @@ impl Cgroups {
         make_dir(&path)?;
         if self.limits {
             write_limits(&path, resources)?;
+            // As the kubelet has it: out of memory, a container ends whole. Not so a pod, whose other containers go on.
+            let group = path.join("memory.oom.group");
+            fs::write(&group, "1").map_err(Error::io(format!("writing 1 to {}", group.display())))?;
         }
         Ok(path)
     }

@@ -131,7 +131,8 @@ pub fn container(spec: &ContainerSpec, context: Context<'_>) -> Result<Plan, Pla
             no_new_privileges: spec.no_new_privileges,
             seccomp: context.seccomp,
             rlimits: Vec::new(),
-            oom_score_adj: spec.resources.oom_score_adj,
+            // Written in any case: what starts it is the shim, which the kernel shall spare (-998).
+            oom_score_adj: Some(spec.resources.oom_score_adj.unwrap_or(0)),
             umask: 0o022,
             terminal: spec.tty,
             size: None,

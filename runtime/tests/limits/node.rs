@@ -90,6 +90,16 @@ fn too_much_memory_ends_the_container_and_no_other() {
         told.contains(&Event::Oom(hungry.id.clone())) && told.contains(&Event::Exited(hungry.id.clone()))
     });
     assert!(!told.contains(&Event::Oom(neighbour.id.clone())));
+    let pid = node
+        .runtime
+        .container(&neighbour.id)
+        .unwrap()
+        .unwrap()
+        .pid
+        .unwrap();
+    // Not the shim's, whom the kernel spares.
+    let score = std::fs::read_to_string(format!("/proc/{pid}/oom_score_adj")).unwrap();
+    assert_eq!(score.trim(), "0");
     assert!(running(&node, &neighbour));
     // The pod goes on: its shim is no victim.
     let (code, output) = node.run_in("pod", &node.shell("echo fine"));

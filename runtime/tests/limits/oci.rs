@@ -79,9 +79,10 @@ impl Container {
     /// Runs in the background until the guard's end.
     fn start(&self) -> Running<'_> {
         let child = self.runs().stdout(Stdio::null()).spawn().unwrap();
+        // Not by its processes: a runtime may write limits after it has made them.
         eventually("the container runs", || {
-            fs::read_to_string(self.cgroup().join("cgroup.events"))
-                .is_ok_and(|text| text.contains("populated 1"))
+            let output = self.command(&["state", &self.id]).output().unwrap();
+            String::from_utf8_lossy(&output.stdout).contains("\"running\"")
         });
         Running {
             container: self,

@@ -3,11 +3,14 @@
 use std::time::Duration;
 
 use anyhow::{Result, ensure};
-use keelson_machines::{Kernel, Lab, Setup};
+use keelson_machines::{Disk, Kernel, Lab, Setup};
 
-use crate::{ALL, Test};
+use crate::{ALL, DEFAULT, Test};
 
-pub const TESTS: &[Test] = &[("boot::a_machine", ALL, a_machine)];
+pub const TESTS: &[Test] = &[
+    ("boot::a_machine", ALL, a_machine),
+    ("boot::power_is_cut", DEFAULT, power_is_cut),
+];
 
 fn a_machine(lab: &Lab, kernel: Kernel) -> Result<()> {
     let mut machine = Setup::new(kernel).text("hello\n", "/opt/greeting").boot(lab)?;
@@ -30,5 +33,26 @@ fn a_machine(lab: &Lab, kernel: Kernel) -> Result<()> {
         "three MiB of zeros"
     );
     machine.power_off()?;
+    Ok(())
+}
+
+/// What was written back is on the disk after a cut, and what was not is lost: else a test of power loss shows nothing.
+fn power_is_cut(lab: &Lab, kernel: Kernel) -> Result<()> {
+    let disk = Disk::new(64)?;
+    let setup = Setup::new(kernel).memory(512).disk(&disk);
+    let mut machine = setup.boot(lab)?;
+    machine.start("cd /disk0; echo kept >kept; sync; echo lost >lost; echo now; sleep 1000")?;
+    machine.wait_for("now\n", Duration::from_secs(30))?;
+    machine.cut();
+    let mut machine = setup.boot(lab)?;
+    let files = machine.ok("cd /disk0; cat kept; cat lost 2>&1; true")?;
+    ensure!(
+        files.starts_with("kept\n") && !files.contains("\nlost\n"),
+        "{files}"
+    );
+    machine.ok("echo later >/disk0/later")?;
+    machine.power_off()?;
+    let mut machine = setup.boot(lab)?;
+    ensure!(machine.ok("cat /disk0/later")? == "later\n");
     Ok(())
 }

@@ -51,7 +51,8 @@ fn cut_while_writing(lab: &Lab, kernel: Kernel) -> Result<()> {
     cluster.machine.start(&format!(
         "{prelude} api GET /version >/dev/null
         {{ n=0; while keelson image import /opt/busybox.tar --tag copy:$n --data-dir {DATA} >/dev/null; do echo imported copy:$n; n=$((n + 1)); done }} &
-        curl -K /opt/requests; echo '(all requests made)'; wait"
+        # curl writes its lines byte by byte, between the others'.
+        curl -K /opt/requests 2>&1 | sed -u ''; echo '(all requests made)'; wait"
     ))?;
     let mut output = cluster.machine.wait_for("object-100 ", Duration::from_mins(2))?;
     if !output.contains("imported copy:1\n") {
