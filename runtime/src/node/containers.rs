@@ -198,7 +198,7 @@ fn make(
         pid_namespace: shared_pid.then(|| text(&pod.join("pid"))).transpose()?,
         cgroup: container.cgroup.clone(),
         cgroup2: inner.cgroups.is_some(),
-        seccomp: seccomp::filters(&spec)?,
+        seccomp: seccomp::filter(&spec)?,
         devices: host_devices::wanted(&spec)?,
         bundle: bundle.map(|bundle| bundle.process),
     };

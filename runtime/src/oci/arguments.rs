@@ -36,6 +36,14 @@ pub(super) struct Global {
     pub systemd_cgroup: bool,
 }
 
+impl Global {
+    /// Tells the caller of something that went wrong, and does not stop us.
+    pub(super) fn warn(&self, message: &str) {
+        let log = self.log.as_ref().and_then(|path| path.to_str());
+        crate::shim::launcher::report(log, self.log_json, message);
+    }
+}
+
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum LogFormat {
     Text,

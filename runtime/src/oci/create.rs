@@ -33,12 +33,6 @@ fn read_spec(bundle: &Path) -> Result<Spec, Error> {
     }
     let text = fs::read(&path).map_err(Error::io(format!("reading {shown}")))?;
     let spec: Spec = serde_json::from_slice(&text).map_err(|e| Error::Invalid(format!("{shown}: {e}")))?;
-    if !spec.version().starts_with("1.") {
-        return Err(Error::Invalid(format!(
-            "{shown}: ociVersion {:?} is not 1.x",
-            spec.version()
-        )));
-    }
     Ok(spec)
 }
 
@@ -119,6 +113,7 @@ fn prepare(
     *made = make_cgroup(global, &args.id, spec)?;
     let cgroup = made.as_deref().map(text).transpose()?;
     let paths = OciPaths {
+        id: args.id.clone(),
         bundle: bundle.to_owned(),
         attach_point: text(&attach_point)?,
         cgroup: cgroup.clone(),
@@ -148,6 +143,8 @@ fn prepare(
         console_socket: absolute_text(args.console_socket.as_ref())?,
         log: absolute_text(global.log.as_ref())?,
         log_json: global.log_json,
+        preserve_fds: 0,
+        oci_state: String::new(),
     })
 }
 

@@ -8,7 +8,7 @@ use super::Error;
 use super::arguments::{ExecArgs, Global};
 use super::create::{absolute_text, become_launcher, text};
 use super::state::find;
-use crate::plan::{capability_bit, oci_process};
+use crate::plan::{capability_bit, oci_process, oci_state};
 use crate::shim::launcher::LaunchRequest;
 
 pub(super) fn exec(global: &Global, args: &ExecArgs) -> Result<(), Error> {
@@ -63,6 +63,8 @@ pub(super) fn exec(global: &Global, args: &ExecArgs) -> Result<(), Error> {
         console_socket: absolute_text(args.console_socket.as_ref())?,
         log: absolute_text(global.log.as_ref())?,
         log_json: global.log_json,
+        preserve_fds: 0,
+        oci_state: oci_state(spec, &container.stored.id, &container.stored.bundle),
     })
 }
 

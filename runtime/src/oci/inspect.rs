@@ -8,7 +8,6 @@ use serde_json::json;
 use super::Error;
 use super::arguments::{Format, Global, ListArgs, PsArgs};
 use super::state::{Container, find, ids};
-use crate::plan::CAPABILITY_NAMES;
 
 fn print(value: &serde_json::Value) {
     println!("{value:#}");
@@ -112,30 +111,5 @@ pub(super) fn list(global: &Global, args: &ListArgs) -> Result<(), Error> {
 
 /// OCI `features.md`.
 pub(super) fn features() {
-    let capabilities: Vec<String> = CAPABILITY_NAMES
-        .iter()
-        .map(|name| format!("CAP_{name}"))
-        .collect();
-    print(&json!({
-        "ociVersionMin": "1.0.0",
-        "ociVersionMax": "1.2.0",
-        "hooks": [],
-        "mountOptions": ["bind", "rbind", "ro", "rw", "rro", "nosuid", "suid", "nodev", "dev", "noexec", "exec",
-            "noatime", "atime", "relatime", "strictatime", "nodiratime", "diratime", "nosymfollow", "private",
-            "rprivate", "slave", "rslave", "shared", "rshared", "unbindable", "runbindable"],
-        "linux": {
-            "namespaces": ["cgroup", "ipc", "mount", "network", "pid", "uts"],
-            "capabilities": capabilities,
-            "cgroup": { "v1": false, "v2": true, "systemd": false, "systemdUser": false, "rdma": false },
-            "seccomp": {
-                "enabled": true,
-                "actions": ["SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS",
-                    "SCMP_ACT_KILL_THREAD", "SCMP_ACT_LOG", "SCMP_ACT_TRACE", "SCMP_ACT_TRAP"],
-                "operators": ["SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_LE", "SCMP_CMP_LT",
-                    "SCMP_CMP_MASKED_EQ", "SCMP_CMP_NE"],
-            },
-            "apparmor": { "enabled": false },
-            "selinux": { "enabled": false },
-        },
-    }));
+    print(&crate::plan::features(false));
 }

@@ -1,15 +1,19 @@
 //! `start`, `kill`, `delete`, `pause`, `resume`.
 
 use std::fs;
-use std::io::Read;
+use std::io::{Read, Write};
 use std::os::fd::AsFd;
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::Path;
 
 use oci_spec::runtime::ContainerState;
 
 use super::Error;
 use super::arguments::{Global, KillArgs};
 use super::state::{Container, find};
+use crate::launch::{HookPoint, Record, RecordKind, SpawnError, run_hooks};
 use crate::node::{cgroup, signal_number};
+use crate::plan::{self, OciPaths, oci_hooks};
 use crate::sys;
 
 pub(super) fn start(global: &Global, id: &str) -> Result<(), Error> {
@@ -21,42 +25,71 @@ pub(super) fn start(global: &Global, id: &str) -> Result<(), Error> {
         )));
     }
     let path = container.directory.join("exec.fifo");
-    // Not blocking: a process that dies before it opens the other end never would.
-    let mut fifo = nonblocking(&path)?;
     let gone = || Error::Invalid("cannot start a container that has stopped".to_owned());
     let (pid, started) = container.init.ok_or_else(gone)?;
     let init = sys::pidfd_open(pid).map_err(|_| gone())?;
     if crate::shim::launcher::start_time(pid) != Some(started) {
         return Err(gone());
     }
+    // Not blocking: without the process there is no reader, which is an error then.
+    let mut fifo = fs::File::options()
+        .write(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(&path)
+        .map_err(|_| gone())?;
+    fifo.write_all(b"0").map_err(|_| gone())?;
+    // The process closes its end when it execs, or ends.
     let epoll = sys::Epoll::new().map_err(Error::io("waiting for the container"))?;
-    for (fd, token) in [(fifo.as_fd(), 0), (init.as_fd(), 1)] {
-        epoll
-            .add(fd, libc::EPOLLIN, token)
-            .map_err(Error::io("waiting for the container"))?;
+    epoll
+        .add(fifo.as_fd(), libc::EPOLLERR, 0)
+        .and_then(|()| epoll.add(init.as_fd(), libc::EPOLLIN, 1))
+        .and_then(|()| epoll.wait(&mut Vec::new(), -1))
+        .map_err(Error::io("waiting for the container"))?;
+    let failed = start_failure(&container, &path)?;
+    fs::remove_file(&path).map_err(Error::io("removing exec.fifo"))?;
+    if let Some(error) = failed {
+        return Err(error);
     }
-    let mut ready = Vec::new();
-    loop {
-        epoll
-            .wait(&mut ready, -1)
-            .map_err(Error::io("waiting for the container"))?;
-        if fifo.read(&mut [0]).is_ok_and(|n| n == 1) {
-            break;
-        }
-        if ready.iter().any(|event| event.token == 1) {
-            return Err(gone());
-        }
+    let stored = &container.stored;
+    let hooks = oci_hooks(&stored.spec, &stored.id, &stored.bundle)?;
+    if let Err(error) = run_hooks(&hooks, HookPoint::Started, pid) {
+        global.warn(&error.message); // the container runs all the same
     }
-    fs::remove_file(&path).map_err(Error::io("removing exec.fifo"))
+    Ok(())
 }
 
-fn nonblocking(path: &std::path::Path) -> Result<fs::File, Error> {
-    use std::os::unix::fs::OpenOptionsExt;
-    fs::File::options()
+/// What the process left in the pipe, if it could not start the program: our own end keeps it there.
+fn start_failure(container: &Container, path: &Path) -> Result<Option<Error>, Error> {
+    let mut left = Vec::new();
+    let mut buffer = [0; 1024];
+    let mut fifo = fs::File::options()
         .read(true)
         .custom_flags(libc::O_NONBLOCK)
         .open(path)
-        .map_err(Error::io(format!("opening {}", path.display())))
+        .map_err(Error::io(format!("opening {}", path.display())))?;
+    while let Ok(n @ 1..) = fifo.read(&mut buffer) {
+        left.extend_from_slice(&buffer[..n]);
+    }
+    let Some(record) = Record::decode(&left) else {
+        return Ok(None);
+    };
+    let stored = &container.stored;
+    let paths = OciPaths {
+        id: stored.id.clone(),
+        bundle: stored.bundle.clone(),
+        attach_point: String::new(),
+        cgroup: None,
+    };
+    let plan = plan::oci(&stored.spec, paths)?;
+    let text = String::from_utf8_lossy(left.get(Record::SIZE..).unwrap_or_default()).into_owned();
+    let error = match record.kind {
+        RecordKind::Failed(failure) => {
+            SpawnError::from_failure(failure, Some(&plan), &plan.process).with_detail(&text)
+        }
+        RecordKind::HookFailed(failure) => SpawnError::from_hook(failure, &plan, &text),
+        _ => return Ok(None),
+    };
+    Ok(Some(Error::Invalid(error.message)))
 }
 
 fn signal_init(container: &Container, signal: i32) -> Result<(), Error> {
@@ -114,7 +147,13 @@ pub(super) fn delete(global: &Global, id: &str, force: bool) -> Result<(), Error
         cgroup::remove(path)?;
     }
     fs::remove_dir_all(&container.directory)
-        .map_err(Error::io(format!("removing {}", container.directory.display())))
+        .map_err(Error::io(format!("removing {}", container.directory.display())))?;
+    let stored = &container.stored;
+    let hooks = oci_hooks(&stored.spec, &stored.id, &stored.bundle)?;
+    if let Err(error) = run_hooks(&hooks, HookPoint::Stopped, 0) {
+        global.warn(&error.message); // it is gone all the same
+    }
+    Ok(())
 }
 
 pub(super) fn freeze(global: &Global, id: &str, frozen: bool) -> Result<(), Error> {

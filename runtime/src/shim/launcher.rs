@@ -11,7 +11,10 @@ use std::path::Path;
 
 use super::lines;
 use super::protocol::RunningRecord;
-use crate::launch::{Gate, Launched, Plan, Process, RecordKind, SpawnError, spawn_container, spawn_session};
+use crate::launch::{
+    Gate, HookPoint, Launched, Plan, Process, RecordKind, SeccompListener, SpawnError, run_hooks,
+    spawn_container, spawn_session,
+};
 use crate::sys::{self, Attributes, Errno};
 use crate::wire::{Wire, wire_struct};
 
@@ -48,6 +51,10 @@ wire_struct! {
         pub log: Option<String>,
         /// As JSON.
         pub log_json: bool,
+        /// How many descriptors from 3 on the process keeps.
+        pub preserve_fds: u32,
+        /// The container's state as [`crate::launch::Hooks::state`] has it, for a seccomp agent of an exec.
+        pub oci_state: String,
     }
 }
 
@@ -91,7 +98,15 @@ pub(super) fn main() -> i32 {
             .ok()?;
         LaunchRequest::from_bytes(&bytes).ok()
     };
-    let Some(request) = request() else { return 2 };
+    let Some(mut request) = request() else { return 2 };
+    // They must be there before anything else takes their numbers.
+    if let Some(fd) = (3..3 + request.preserve_fds as i32).find(|fd| !sys::is_open(*fd)) {
+        report(request.log.as_deref(), request.log_json, &format!("file descriptor {fd} to preserve is not open"));
+        return 1;
+    }
+    if let Some(process) = request.plan.as_mut().map(|plan| &mut plan.process).or(request.process.as_mut()) {
+        process.preserve_fds = request.preserve_fds;
+    }
     match launch(&request) {
         Ok(code) => code,
         Err(error) => {
@@ -116,11 +131,18 @@ fn failed(what: &str) -> impl Fn(Errno) -> SpawnError + '_ {
     }
 }
 
-/// Removes a container that came to nothing, or one that `run` has waited for.
+/// Removes a container that came to nothing, or one that `run` has waited for, and runs its poststop hooks: their failure
+/// is for the log only.
 fn clean_up(request: &LaunchRequest) {
-    let _ = fs::remove_dir_all(&request.state);
     if let Some(cgroup) = &request.cgroup {
         super::container::kill_cgroup(cgroup);
+    }
+    let hooks = request.plan.as_ref().map(|plan| &plan.hooks);
+    if let Some(Err(error)) = hooks.map(|hooks| run_hooks(hooks, HookPoint::Stopped, 0)) {
+        report(request.log.as_deref(), request.log_json, &error.message);
+    }
+    let _ = fs::remove_dir_all(&request.state);
+    if let Some(cgroup) = &request.cgroup {
         let _ = fs::remove_dir(cgroup);
     }
 }
@@ -134,7 +156,7 @@ fn launch(request: &LaunchRequest) -> Result<i32, SpawnError> {
     };
     let (launched, process) = start(request)?;
     let Launched { child, channel } = launched;
-    let outcome = watch(request, &channel, process);
+    let outcome = watch(request, &channel, process, child.pid);
     if let Err(error) = outcome {
         let _ = sys::pidfd_signal(child.pidfd.as_fd(), libc::SIGKILL);
         let _ = sys::wait_pidfd(child.pidfd.as_fd());
@@ -151,6 +173,12 @@ fn launch(request: &LaunchRequest) -> Result<i32, SpawnError> {
         let path = Path::new(&request.state).join("init");
         fs::write(&path, record.to_bytes()).map_err(|e| failed("writing the state")(e.into()))?;
     }
+    if let Some(plan) = request.plan.as_ref().filter(|_| request.run) {
+        // Their failure is for the log only.
+        if let Err(error) = run_hooks(&plan.hooks, HookPoint::Started, child.pid) {
+            report(request.log.as_deref(), request.log_json, &error.message);
+        }
+    }
     let Some(signals) = signals else { return Ok(0) };
     let code = wait(&signals, &child)?;
     if request.plan.is_some() {
@@ -162,13 +190,17 @@ fn launch(request: &LaunchRequest) -> Result<i32, SpawnError> {
 /// Clones the process.
 fn start(request: &LaunchRequest) -> Result<(Launched, &Process), SpawnError> {
     if let Some(plan) = &request.plan {
-        let rootfs = open_rootfs(&request.rootfs)?;
+        let rootfs = open_rootfs(&request.rootfs, plan.root_propagation)?;
         let gate = if request.run {
             Gate::Open
         } else {
-            let state =
-                File::open(&request.state).map_err(|e| failed("opening the state directory")(e.into()))?;
-            Gate::Fifo(OwnedFd::from(state))
+            // For both directions, so that neither end waits for the other to open it.
+            let fifo = File::options()
+                .read(true)
+                .write(true)
+                .open(Path::new(&request.state).join("exec.fifo"))
+                .map_err(|e| failed("opening exec.fifo")(e.into()))?;
+            Gate::Fifo(OwnedFd::from(fifo))
         };
         return Ok((spawn_container(plan, rootfs, None, gate)?, &plan.process));
     }
@@ -180,23 +212,27 @@ fn start(request: &LaunchRequest) -> Result<(Launched, &Process), SpawnError> {
     if start_time(request.init) != Some(request.init_started) {
         return Err(failed("the container is not running")(Errno(libc::ESRCH)));
     }
-    Ok((
-        spawn_session(process, init.as_fd(), request.cgroup.as_deref(), None)?,
-        process,
-    ))
+    if !process.initial_affinity.is_empty() {
+        sys::set_affinity(&process.initial_affinity).map_err(failed("setting the CPU affinity"))?;
+    }
+    let cgroup = request.cgroup.as_deref();
+    let launched = spawn_session(process, init.as_fd(), request.init, cgroup, None)?;
+    Ok((launched, process))
 }
 
-/// The root directory as a mount of its own, seen by nobody else.
-fn open_rootfs(path: &str) -> Result<OwnedFd, SpawnError> {
+/// The root directory as a mount of its own, seen by nobody else. What the host mounts below it later is seen in there
+/// only if the plan makes it a slave.
+fn open_rootfs(path: &str, propagation: u64) -> Result<OwnedFd, SpawnError> {
     let what = format!("opening root filesystem {path}");
     let c_path = CString::new(path).map_err(|_| failed(&what)(Errno(libc::EINVAL)))?;
     let root = sys::open_path(&c_path, libc::O_PATH | libc::O_DIRECTORY).map_err(failed(&what))?;
     let tree = sys::open_tree(root.as_fd(), true).map_err(failed(&what))?;
-    let private = Attributes {
-        propagation: libc::MS_PRIVATE,
+    let slave = propagation & libc::MS_SLAVE != 0;
+    let alone = Attributes {
+        propagation: if slave { libc::MS_SLAVE } else { libc::MS_PRIVATE },
         ..Attributes::default()
     };
-    sys::mount_set_attributes(tree.as_fd(), private, true).map_err(failed(&what))?;
+    sys::mount_set_attributes(tree.as_fd(), alone, true).map_err(failed(&what))?;
     Ok(tree)
 }
 
@@ -205,21 +241,67 @@ fn watch(
     request: &LaunchRequest,
     channel: &crate::launch::Channel,
     process: &Process,
+    pid: i32,
 ) -> Result<(), SpawnError> {
+    let talking = || failed("talking to the container's process");
     loop {
-        match channel
-            .receive()
-            .map_err(failed("talking to the container's process"))?
-        {
-            Some((RecordKind::Terminal, Some(master))) => send_terminal(request, &master)?,
-            Some((RecordKind::Ready, _)) if !request.run && request.plan.is_some() => return Ok(()),
-            Some((RecordKind::Failed(failure), _)) => {
-                return Err(SpawnError::from_failure(failure, request.plan.as_ref(), process));
+        let Some(message) = channel.receive_message().map_err(talking())? else {
+            return Ok(());
+        };
+        match (message.kind, message.fd) {
+            (RecordKind::Terminal, Some(master)) => send_terminal(request, &master)?,
+            (RecordKind::Ready, _) if !request.run && request.plan.is_some() => return Ok(()),
+            (RecordKind::Failed(failure), _) => {
+                let error = SpawnError::from_failure(failure, request.plan.as_ref(), process);
+                return Err(error.with_detail(&message.text));
             }
-            Some(_) => {}
-            None => return Ok(()),
+            (RecordKind::Hooks, _) => {
+                if let Some(plan) = &request.plan {
+                    run_hooks(&plan.hooks, HookPoint::Created, pid)?;
+                }
+                channel.open_gate().map_err(talking())?;
+            }
+            (RecordKind::HookFailed(failure), _) => {
+                return Err(match &request.plan {
+                    Some(plan) => SpawnError::from_hook(failure, plan, &message.text),
+                    None => failed("running a hook")(Errno(libc::ECANCELED)),
+                });
+            }
+            (RecordKind::Listener, Some(listener)) => {
+                let agent = process.seccomp.as_ref().and_then(|filter| filter.listener.as_ref());
+                let agent = agent.ok_or_else(|| failed("seccomp listener")(Errno(libc::EINVAL)))?;
+                send_listener(request, agent, &listener, pid)?;
+            }
+            _ => {}
         }
     }
+}
+
+/// Hands a seccomp listener to its agent, with the state that the specification wants (`config-linux.md`,
+/// containerprocessstate).
+fn send_listener(
+    request: &LaunchRequest,
+    agent: &SeccompListener,
+    listener: &OwnedFd,
+    pid: i32,
+) -> Result<(), SpawnError> {
+    let (state, status, init) = match &request.plan {
+        Some(plan) => (&plan.hooks.state, "creating", pid),
+        None => (&request.oci_state, "running", request.init),
+    };
+    let state = format!("{state},\"status\":\"{status}\",\"pid\":{init}}}");
+    let metadata = quote(&agent.metadata);
+    let message = format!(
+        "{{\"ociVersion\":\"1.2.0\",\"fds\":[\"seccompFd\"],\"pid\":{pid},\"metadata\":{metadata},\"state\":{state}}}"
+    );
+    let path = &agent.path;
+    let what = format!("sending the seccomp listener to {path}");
+    let socket = UnixStream::connect(path).map_err(|e| failed(&what)(e.into()))?;
+    let sent =
+        sys::send_with_fds(socket.as_fd(), message.as_bytes(), &[listener.as_fd()]).map_err(failed(&what))?;
+    (&socket)
+        .write_all(&message.as_bytes()[sent..])
+        .map_err(|e| failed(&what)(e.into()))
 }
 
 fn send_terminal(request: &LaunchRequest, master: &OwnedFd) -> Result<(), SpawnError> {

@@ -28,6 +28,29 @@ impl MountFs {
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd as i32) }))
     }
 
+    /// Picks up the filesystem that is mounted at a descriptor, to change its options.
+    pub fn pick(mounted: BorrowedFd<'_>) -> SysResult<Self> {
+        const FSPICK_CLOEXEC: libc::c_uint = 1;
+        const FSPICK_EMPTY_PATH: libc::c_uint = 8;
+        // SAFETY: the path is an empty string.
+        let fd = check(unsafe {
+            libc::syscall(
+                libc::SYS_fspick,
+                mounted.as_raw_fd(),
+                c"".as_ptr(),
+                FSPICK_CLOEXEC | FSPICK_EMPTY_PATH,
+            )
+        })?;
+        // SAFETY: a fresh descriptor that nobody else owns.
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd as i32) }))
+    }
+
+    /// Puts changed options into force.
+    pub fn reconfigure(&self) -> SysResult<()> {
+        const FSCONFIG_CMD_RECONFIGURE: libc::c_uint = 7;
+        self.config(FSCONFIG_CMD_RECONFIGURE, None, None)
+    }
+
     fn config(&self, command: libc::c_uint, key: Option<&CStr>, value: Option<&CStr>) -> SysResult<()> {
         let pointer = |s: Option<&CStr>| s.map_or(ptr::null(), CStr::as_ptr);
         // SAFETY: both strings are null or NUL-terminated, as these commands require; aux is 0.
@@ -77,6 +100,11 @@ impl MountFs {
         let n = super::read_fd(self.0.as_fd(), &mut buffer).ok()?;
         Some(String::from_utf8_lossy(&buffer[..n]).trim_end().to_owned())
     }
+
+    /// As [`MountFs::message`], into a buffer; its length, 0 where there is none.
+    pub fn read_message(&self, buffer: &mut [u8]) -> usize {
+        super::read_fd(self.0.as_fd(), buffer).unwrap_or(0)
+    }
 }
 
 /// What to change on a mount: `MOUNT_ATTR_*` bits to set and clear, and `MS_PRIVATE`, `MS_SLAVE` or `MS_SHARED` (0
@@ -108,6 +136,8 @@ impl Attributes {
     pub const ATIME_MASK: u64 = 0x70;
     /// `MOUNT_ATTR_NODIRATIME`.
     pub const NO_DIR_ATIME: u64 = 0x80;
+    /// `MOUNT_ATTR_IDMAP`.
+    const ID_MAP: u64 = 0x10_0000;
     /// `MOUNT_ATTR_NOSYMFOLLOW`.
     pub const NO_SYMLINK_FOLLOW: u64 = 0x20_0000;
 }
@@ -120,6 +150,29 @@ pub fn mount_set_attributes(mount: BorrowedFd<'_>, attributes: Attributes, recur
     let raw = [attributes.set, attributes.clear, attributes.propagation, 0u64];
     let flags = libc::AT_EMPTY_PATH as libc::c_uint | if recursive { AT_RECURSIVE } else { 0 };
     // SAFETY: `raw` has the layout of struct mount_attr (four u64); the path is an empty string.
+    check(unsafe {
+        libc::syscall(
+            libc::SYS_mount_setattr,
+            mount.as_raw_fd(),
+            c"".as_ptr(),
+            flags,
+            raw.as_ptr(),
+            size_of_val(&raw),
+        )
+    })?;
+    Ok(())
+}
+
+/// Shows a detached mount's files with the ids of a user namespace (an id-mapped mount), of the mounts below it as well
+/// when `recursive`.
+pub fn mount_map_ids(
+    mount: BorrowedFd<'_>,
+    user_namespace: BorrowedFd<'_>,
+    recursive: bool,
+) -> SysResult<()> {
+    let raw = [Attributes::ID_MAP, 0, 0, user_namespace.as_raw_fd() as u64];
+    let flags = libc::AT_EMPTY_PATH as libc::c_uint | if recursive { AT_RECURSIVE } else { 0 };
+    // SAFETY: as in `mount_set_attributes`.
     check(unsafe {
         libc::syscall(
             libc::SYS_mount_setattr,
@@ -184,6 +237,16 @@ pub fn pivot_into(root: BorrowedFd<'_>) -> SysResult<()> {
     check(unsafe { libc::syscall(libc::SYS_pivot_root, c".".as_ptr(), c".".as_ptr()) })?;
     // SAFETY: a valid string.
     check_int(unsafe { libc::umount2(c".".as_ptr(), libc::MNT_DETACH) })?;
+    // SAFETY: a valid string.
+    check_int(unsafe { libc::chdir(c"/".as_ptr()) })?;
+    Ok(())
+}
+
+/// Makes an open directory the root directory, in a mount namespace that others live in as well.
+pub fn change_root(root: BorrowedFd<'_>) -> SysResult<()> {
+    super::chdir_fd(root)?;
+    // SAFETY: a valid string.
+    check_int(unsafe { libc::chroot(c".".as_ptr()) })?;
     // SAFETY: a valid string.
     check_int(unsafe { libc::chdir(c"/".as_ptr()) })?;
     Ok(())
