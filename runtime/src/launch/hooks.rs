@@ -188,7 +188,10 @@ pub(super) fn describe(kind: &str, index: usize, hook: &Hook, end: HookEnd, outp
 /// [`HookPoint::Started`] all run, and the error is the first one's: such failures are for the log only.
 pub fn run_hooks(hooks: &Hooks, point: HookPoint, pid: i32) -> Result<(), SpawnError> {
     let lists: &[(&str, &[Hook])] = match point {
-        HookPoint::Created => &[("prestart", &hooks.prestart), ("createRuntime", &hooks.create_runtime)],
+        HookPoint::Created => &[
+            ("prestart", &hooks.prestart),
+            ("createRuntime", &hooks.create_runtime),
+        ],
         HookPoint::Started => &[("poststart", &hooks.poststart)],
         HookPoint::Stopped => &[("poststop", &hooks.poststop)],
     };

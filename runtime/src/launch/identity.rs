@@ -55,7 +55,11 @@ pub(super) struct Early {
 
 impl Early {
     /// `host` is a root directory whose procfs the caller trusts.
-    pub(super) fn new(process: &PreparedProcess, host: BorrowedFd<'_>, in_user: bool) -> Result<Self, Failure> {
+    pub(super) fn new(
+        process: &PreparedProcess,
+        host: BorrowedFd<'_>,
+        in_user: bool,
+    ) -> Result<Self, Failure> {
         set_oom_score(process, host).map_err(at(Step::OomScore, 0))?;
         let label = process.label.as_ref().map(|label| label.open(host)).transpose();
         Ok(Self {

@@ -84,7 +84,10 @@ fn helper(program: &str, pid: i32, ranges: &[IdRange]) -> Result<(), SpawnError>
         return Ok(());
     }
     let words = String::from_utf8_lossy(&output.stderr);
-    Err(SpawnError::new(format!("{program}: {}", words.trim()), Errno(libc::EPERM)))
+    Err(SpawnError::new(
+        format!("{program}: {}", words.trim()),
+        Errno(libc::EPERM),
+    ))
 }
 
 /// A user namespace with these ids, in which nobody lives.

@@ -69,7 +69,8 @@ fn open_target(root: BorrowedFd<'_>, mount: &PreparedMount) -> SysResult<OwnedFd
 
 fn configure(fs: &MountFs, options: &PreparedOptions, words: &mut Words) -> SysResult<()> {
     for (key, value) in options {
-        fs.set(key, value.as_deref()).inspect_err(|_| explain(fs, words))?;
+        fs.set(key, value.as_deref())
+            .inspect_err(|_| explain(fs, words))?;
     }
     Ok(())
 }

@@ -264,7 +264,11 @@ impl PreparedContainer {
             rootfs,
             namespaces: PreparedNamespaces::new(&plan.namespaces)?,
             mounts,
-            devices: plan.devices.iter().map(prepare_device).collect::<Result<_, _>>()?,
+            devices: plan
+                .devices
+                .iter()
+                .map(prepare_device)
+                .collect::<Result<_, _>>()?,
             links: pairs(&plan.links)?,
             masked: paths(&plan.masked)?,
             read_only: paths(&plan.read_only)?,

@@ -92,8 +92,9 @@ pub(super) fn prepare_mount(
             let (tree, kind) = open_bind(path, sub_path.as_deref(), *recursive)?;
             if let Some(ids) = &mount.ids {
                 let user = namespaces.get(ids, container)?;
-                sys::mount_map_ids(tree.as_fd(), user.as_fd(), ids.recursive)
-                    .map_err(|errno| SpawnError::new(format!("mapping the ids of mount {}", mount.target), errno))?;
+                sys::mount_map_ids(tree.as_fd(), user.as_fd(), ids.recursive).map_err(|errno| {
+                    SpawnError::new(format!("mapping the ids of mount {}", mount.target), errno)
+                })?;
             }
             (PreparedSource::Tree(tree), kind, false, false)
         }

@@ -229,7 +229,8 @@ impl Visit {
             _ => ("cgroup", "entering the cgroup namespace"),
         };
         let path = format!("/proc/self/ns/{name}");
-        let own = File::open(&path).map_err(|e| SpawnError::new(format!("opening {path}"), Errno::from(e)))?;
+        let own =
+            File::open(&path).map_err(|e| SpawnError::new(format!("opening {path}"), Errno::from(e)))?;
         sys::enter(target, kind).map_err(|errno| SpawnError::new(words.to_owned(), errno))?;
         self.0.push((kind, own));
         Ok(())

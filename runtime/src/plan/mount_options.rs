@@ -173,10 +173,16 @@ mod tests {
         assert!(options.bind && options.bind_recursive && options.set_all == 0);
         assert_eq!(options.propagation, Some(libc::MS_PRIVATE | libc::MS_REC));
         assert_eq!(of("private").propagation, Some(libc::MS_PRIVATE));
-        assert_eq!(of("runbindable").propagation, Some(libc::MS_UNBINDABLE | libc::MS_REC));
+        assert_eq!(
+            of("runbindable").propagation,
+            Some(libc::MS_UNBINDABLE | libc::MS_REC)
+        );
         assert!(of("bind,remount").remount);
         assert!(of("tmpcopyup").copy_up);
-        assert_eq!((of("idmap").id_map, of("ridmap").id_map), (Some(false), Some(true)));
+        assert_eq!(
+            (of("idmap").id_map, of("ridmap").id_map),
+            (Some(false), Some(true))
+        );
         assert!(parse(&["=x".to_owned()]).is_err());
     }
 
@@ -205,9 +211,21 @@ mod tests {
             Attributes::NO_SUID | Attributes::NO_ATIME | Attributes::NO_SYMLINK_FOLLOW
         );
         assert_eq!(options.clear_all, Attributes::READ_ONLY | Attributes::ATIME_MASK);
-        for name in ["ro", "nosuid", "nodev", "noexec", "relatime", "noatime", "nostrictatime", "nosymfollow"] {
+        for name in [
+            "ro",
+            "nosuid",
+            "nodev",
+            "noexec",
+            "relatime",
+            "noatime",
+            "nostrictatime",
+            "nosymfollow",
+        ] {
             let options = of(&format!("r{name}"));
-            assert!(options.data.is_empty() && options.set == 0 && options.clear == 0, "{name}");
+            assert!(
+                options.data.is_empty() && options.set == 0 && options.clear == 0,
+                "{name}"
+            );
             assert!(options.set_all | options.clear_all != 0, "{name}");
         }
     }

@@ -101,10 +101,19 @@ pub(super) fn main() -> i32 {
     let Some(mut request) = request() else { return 2 };
     // They must be there before anything else takes their numbers.
     if let Some(fd) = (3..3 + request.preserve_fds as i32).find(|fd| !sys::is_open(*fd)) {
-        report(request.log.as_deref(), request.log_json, &format!("file descriptor {fd} to preserve is not open"));
+        report(
+            request.log.as_deref(),
+            request.log_json,
+            &format!("file descriptor {fd} to preserve is not open"),
+        );
         return 1;
     }
-    if let Some(process) = request.plan.as_mut().map(|plan| &mut plan.process).or(request.process.as_mut()) {
+    if let Some(process) = request
+        .plan
+        .as_mut()
+        .map(|plan| &mut plan.process)
+        .or(request.process.as_mut())
+    {
         process.preserve_fds = request.preserve_fds;
     }
     match launch(&request) {
@@ -268,7 +277,10 @@ fn watch(
                 });
             }
             (RecordKind::Listener, Some(listener)) => {
-                let agent = process.seccomp.as_ref().and_then(|filter| filter.listener.as_ref());
+                let agent = process
+                    .seccomp
+                    .as_ref()
+                    .and_then(|filter| filter.listener.as_ref());
                 let agent = agent.ok_or_else(|| failed("seccomp listener")(Errno(libc::EINVAL)))?;
                 send_listener(request, agent, &listener, pid)?;
             }

@@ -318,14 +318,14 @@ impl Server {
                 stderr,
             });
         }
-        let Launched { child, channel } =
-            spawn_session(
-                &process,
-                container.child.pidfd.as_fd(),
-                container.child.pid,
-                cgroup,
-                theirs,
-            ).map_err(|e| failed(&e))?;
+        let Launched { child, channel } = spawn_session(
+            &process,
+            container.child.pidfd.as_fd(),
+            container.child.pid,
+            cgroup,
+            theirs,
+        )
+        .map_err(|e| failed(&e))?;
         let exec_number = self.number();
         let _ = sys::set_nonblocking(channel.as_fd(), true);
         let _ = self.epoll.add(

@@ -16,8 +16,8 @@ mod poll;
 mod process;
 mod scheduling;
 mod seccomp;
-mod tree;
 mod socket;
+mod tree;
 mod tty;
 
 pub use bpf::attach_device_filter;
@@ -26,34 +26,35 @@ pub use creds::{
     set_capabilities, set_groups, set_keep_caps, set_rlimit, set_uid_gid,
 };
 pub use fd::{
-    cloexec_from, close_from, close_in_child, duplicate, duplicate_to, is_open, keep_across_exec, memory_file,
-    pipe, pipe_size, random_bytes, read_fd, sealed_memory_file, set_nonblocking, write_fd,
+    cloexec_from, close_from, close_in_child, duplicate, duplicate_to, is_open, keep_across_exec,
+    memory_file, pipe, pipe_size, random_bytes, read_fd, sealed_memory_file, set_nonblocking, write_fd,
 };
 pub use lock::{lock_exclusive, lock_holder, lock_owned};
 pub use mount::{
-    Attributes, MountFs, change_root, fs_type, make_tree_private, mount_map_ids, mount_set_attributes, mount_tmpfs, move_mount,
-    open_tree, pivot_into, unmount,
+    Attributes, MountFs, change_root, fs_type, make_tree_private, mount_map_ids, mount_set_attributes,
+    mount_tmpfs, move_mount, open_tree, pivot_into, unmount,
 };
 pub use namespace::{enter, loopback_up, set_domainname, set_hostname, unshare};
 pub use path::{
-    FileKind, Stat, chdir_fd, check_executable, chmod_at, chmod_fd, chown_at, chown_fd, identity_of, mkdir_at, mknod_at, open_at,
-    open_at2, open_path, read_link_at, stat_fd, symlink_at, truncate,
+    FileKind, Stat, chdir_fd, check_executable, chmod_at, chmod_fd, chown_at, chown_fd, identity_of,
+    mkdir_at, mknod_at, open_at, open_at2, open_path, read_link_at, stat_fd, symlink_at, truncate,
 };
 pub use poll::{
-    Epoll, Ready, all_signals_fd, child_signal_fd, drain_signal_fd, poll_priority, poll_readable, poll_two, read_signal,
+    Epoll, Ready, all_signals_fd, child_signal_fd, drain_signal_fd, poll_priority, poll_readable, poll_two,
+    read_signal,
 };
 pub use process::{
-    Child, CloneRequest, Exit, become_session_leader, block_child_signal, clone_plainly, clone_process, execve, execve_fd,
-    exit_now, fork_process, ignore_child_signal, kill_pid, new_session_keyring, own_pid, pause, pidfd_open,
-    pidfd_signal, reset_signals, set_dumpable, set_parent_death_signal, set_subreaper, set_umask, wait_any,
-    wait_pidfd,
+    Child, CloneRequest, Exit, become_session_leader, block_child_signal, clone_plainly, clone_process,
+    execve, execve_fd, exit_now, fork_process, ignore_child_signal, kill_pid, new_session_keyring, own_pid,
+    pause, pidfd_open, pidfd_signal, reset_signals, set_dumpable, set_parent_death_signal, set_subreaper,
+    set_umask, wait_any, wait_pidfd,
 };
 pub use scheduling::{
     SchedulerAttributes, set_affinity, set_io_priority, set_memory_policy, set_personality, set_scheduler,
 };
 pub use seccomp::{install_filter, knows_action};
-pub use tree::{Entries, copy_data, copy_times, copy_xattrs};
 pub use socket::{receive_with_fds, send_with_fds, seq_pair};
+pub use tree::{Entries, copy_data, copy_times, copy_xattrs};
 pub use tty::{become_controlling_terminal, open_peer, set_size, unlock_terminal};
 
 /// A kernel error number, as a plain value that needs no allocation.

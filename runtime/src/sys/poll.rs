@@ -147,11 +147,7 @@ fn poll(fd: BorrowedFd<'_>, events: i16, timeout_ms: i32) -> SysResult<bool> {
 }
 
 /// Waits until one of two descriptors is readable or hung up, at most `timeout_ms`; which of them.
-pub fn poll_two(
-    first: BorrowedFd<'_>,
-    second: BorrowedFd<'_>,
-    timeout_ms: i32,
-) -> SysResult<(bool, bool)> {
+pub fn poll_two(first: BorrowedFd<'_>, second: BorrowedFd<'_>, timeout_ms: i32) -> SysResult<(bool, bool)> {
     let entry = |fd: BorrowedFd<'_>| libc::pollfd {
         fd: fd.as_raw_fd(),
         events: libc::POLLIN,

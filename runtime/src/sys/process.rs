@@ -101,7 +101,8 @@ pub fn clone_plainly(child: impl FnOnce()) -> SysResult<Child> {
     let flags = (libc::CLONE_PIDFD | libc::SIGCHLD) as libc::c_ulong;
     // SAFETY: no CLONE_VM and no new stack: the child goes on here on its own copy of all memory. The third argument is
     // where the kernel stores the pidfd on every architecture that this builds for.
-    let pid = check(unsafe { libc::syscall(libc::SYS_clone, flags, 0usize, &raw mut pidfd, 0usize, 0usize) })?;
+    let pid =
+        check(unsafe { libc::syscall(libc::SYS_clone, flags, 0usize, &raw mut pidfd, 0usize, 0usize) })?;
     if pid == 0 {
         child();
         exit_now(127);

@@ -108,8 +108,7 @@ pub fn copy_xattrs(from: BorrowedFd<'_>, to: BorrowedFd<'_>) -> SysResult<()> {
             )
         } as libc::c_long)? as usize;
         // SAFETY: as above.
-        let set =
-            unsafe { libc::fsetxattr(to.as_raw_fd(), name.as_ptr(), value.as_ptr().cast(), size, 0) };
+        let set = unsafe { libc::fsetxattr(to.as_raw_fd(), name.as_ptr(), value.as_ptr().cast(), size, 0) };
         match check_int(set) {
             Err(Errno(libc::EOPNOTSUPP | libc::EPERM | libc::EACCES)) => {}
             other => drop(other?),

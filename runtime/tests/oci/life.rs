@@ -172,15 +172,9 @@ fn what_is_not_supported_is_refused() {
     if !is_ours() {
         return;
     }
-    let change: [fn(&mut Value); 6] = [
-        |c| c["hooks"] = json!({"createRuntime": [{"path": "/bin/true"}]}),
+    let change: [fn(&mut Value); 5] = [
+        |c| c["linux"]["intelRdt"] = json!({"closID": "x"}),
         |c| c["process"]["apparmorProfile"] = json!("x"),
-        |c| {
-            c["linux"]["namespaces"]
-                .as_array_mut()
-                .unwrap()
-                .push(json!({"type": "user"}));
-        },
         |c| c["linux"]["sysctl"] = json!({"kernel.panic": "1"}),
         |c| c["process"]["cwd"] = json!("tmp"),
         |c| c["process"] = Value::Null,

@@ -3,5 +3,10 @@
 
 #[path = "../node/busybox.rs"]
 mod busybox;
+mod hooks;
 mod life;
+mod mounts;
+mod namespaces;
+mod process;
+mod seccomp;
 mod support;

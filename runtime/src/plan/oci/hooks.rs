@@ -22,7 +22,11 @@ pub fn oci_state(spec: &Spec, id: &str, bundle: &Path) -> String {
 }
 
 fn list(hooks: Option<&Vec<OciHook>>, kind: &str) -> Result<Vec<Hook>, PlanError> {
-    hooks.into_iter().flatten().map(|hook| compile(hook, kind)).collect()
+    hooks
+        .into_iter()
+        .flatten()
+        .map(|hook| compile(hook, kind))
+        .collect()
 }
 
 fn compile(hook: &OciHook, kind: &str) -> Result<Hook, PlanError> {

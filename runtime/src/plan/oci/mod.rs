@@ -79,7 +79,9 @@ fn check_version(version: &str) -> Result<(), PlanError> {
         return Err(PlanError(format!("ociVersion {version:?} is not a version")));
     }
     if parts[0] != "1" {
-        return Err(PlanError(format!("ociVersion {version:?} is not supported: it is not 1.x")));
+        return Err(PlanError(format!(
+            "ociVersion {version:?} is not supported: it is not 1.x"
+        )));
     }
     Ok(())
 }
@@ -134,7 +136,9 @@ pub fn oci(spec: &Spec, paths: OciPaths) -> Result<Plan, PlanError> {
     };
     let (hostname, domainname) = names(spec, &namespaces)?;
     let hooks = hooks::oci_hooks(spec, &paths.id, &paths.bundle)?;
-    let attach_point = if hooks.prestart.is_empty() && hooks.create_runtime.is_empty() && hooks.create_container.is_empty()
+    let attach_point = if hooks.prestart.is_empty()
+        && hooks.create_runtime.is_empty()
+        && hooks.create_container.is_empty()
     {
         paths.attach_point
     } else {
@@ -195,12 +199,17 @@ fn names(spec: &Spec, namespaces: &Namespaces) -> Result<(Option<String>, Option
             return Ok(None);
         };
         if !own {
-            return Err(PlanError(format!("{what} needs a UTS namespace of the container")));
+            return Err(PlanError(format!(
+                "{what} needs a UTS namespace of the container"
+            )));
         }
         checked(&name, 65, what)?; // __NEW_UTS_LEN and a NUL
         Ok(Some(name))
     };
-    Ok((name(spec.hostname(), "hostname")?, name(spec.domainname(), "domainname")?))
+    Ok((
+        name(spec.hostname(), "hostname")?,
+        name(spec.domainname(), "domainname")?,
+    ))
 }
 
 fn hidden(paths: Option<&[String]>, what: &str) -> Result<Vec<String>, PlanError> {

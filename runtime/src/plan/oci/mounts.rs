@@ -2,7 +2,9 @@
 
 use std::path::Path;
 
-use oci_spec::runtime::{Linux, LinuxDevice, LinuxDeviceType, LinuxNamespaceType as Kind, Mount as OciMount, Spec};
+use oci_spec::runtime::{
+    Linux, LinuxDevice, LinuxDeviceType, LinuxNamespaceType as Kind, Mount as OciMount, Spec,
+};
 
 use super::namespaces::{has, ranges};
 use super::{OciPaths, PlanError, checked, invalid, text};
@@ -34,7 +36,8 @@ pub(super) fn compile(
     if let Some(label) = label {
         checked(label, 4096, "mountLabel")?;
     }
-    let isolated = root_propagation.is_some_and(|flags| flags & (libc::MS_PRIVATE | libc::MS_UNBINDABLE) != 0);
+    let isolated =
+        root_propagation.is_some_and(|flags| flags & (libc::MS_PRIVATE | libc::MS_UNBINDABLE) != 0);
     let common = Common {
         bundle: &paths.bundle,
         cgroup: paths.cgroup.as_deref(),
@@ -42,10 +45,19 @@ pub(super) fn compile(
         own_user_namespace: has(namespaces, Kind::User),
         // As in runc, where bind mounts inherit it from a root that is a slave of the host's: what the host mounts is
         // seen, nothing comes back.
-        propagation: libc::MS_REC | if isolated { libc::MS_PRIVATE } else { libc::MS_SLAVE },
+        propagation: libc::MS_REC
+            | if isolated {
+                libc::MS_PRIVATE
+            } else {
+                libc::MS_SLAVE
+            },
         label,
     };
-    spec.mounts().iter().flatten().map(|m| mount(m, &common)).collect()
+    spec.mounts()
+        .iter()
+        .flatten()
+        .map(|m| mount(m, &common))
+        .collect()
 }
 
 fn mount(mount: &OciMount, common: &Common<'_>) -> Result<Mount, PlanError> {
@@ -61,7 +73,11 @@ fn mount(mount: &OciMount, common: &Common<'_>) -> Result<Mount, PlanError> {
     if target.split('/').all(|part| part.is_empty() || part == ".") {
         return Err(invalid("a mount cannot replace the root filesystem itself"));
     }
-    let kind = mount.typ().as_deref().filter(|kind| !kind.is_empty()).unwrap_or("none");
+    let kind = mount
+        .typ()
+        .as_deref()
+        .filter(|kind| !kind.is_empty())
+        .unwrap_or("none");
     let ids = id_map(mount, &options, common)?;
     let source = source(mount, kind, &options, &target, common)?;
     let bind = matches!(source, MountSource::Bind { .. });
@@ -73,7 +89,9 @@ fn mount(mount: &OciMount, common: &Common<'_>) -> Result<Mount, PlanError> {
         clear: options.clear,
         set_all: options.set_all,
         clear_all: options.clear_all,
-        propagation: options.propagation.unwrap_or(if bind { common.propagation } else { 0 }),
+        propagation: options
+            .propagation
+            .unwrap_or(if bind { common.propagation } else { 0 }),
         ids,
         copy_up: options.copy_up,
         ..Mount::new(target, source)
@@ -93,11 +111,18 @@ fn source(
     common: &Common<'_>,
 ) -> Result<MountSource, PlanError> {
     if options.remount {
-        let data = if options.bind { Vec::new() } else { options.data.clone() };
+        let data = if options.bind {
+            Vec::new()
+        } else {
+            options.data.clone()
+        };
         return Ok(MountSource::Remount { options: data });
     }
     if options.bind || kind == "bind" || kind == "rbind" {
-        let path = mount.source().as_ref().filter(|path| !path.as_os_str().is_empty());
+        let path = mount
+            .source()
+            .as_ref()
+            .filter(|path| !path.as_os_str().is_empty());
         let path = path.ok_or_else(|| PlanError(format!("bind mount {target} has no source")))?;
         // An option for the filesystem has no meaning on a bind mount; mount(2) leaves it out as well.
         return Ok(MountSource::Bind {
@@ -106,7 +131,8 @@ fn source(
             recursive: options.bind_recursive || !options.bind,
         });
     }
-    if kind == "cgroup" && !common.own_cgroup_namespace
+    if kind == "cgroup"
+        && !common.own_cgroup_namespace
         && let Some(cgroup) = common.cgroup
     {
         return Ok(MountSource::Bind {
@@ -136,8 +162,14 @@ fn source(
 
 /// The id mapping of a mount: mappings of its own, or `idmap` for the container's user namespace.
 fn id_map(mount: &OciMount, options: &MountOptions, common: &Common<'_>) -> Result<Option<IdMap>, PlanError> {
-    let uids = ranges(mount.uid_mappings().as_deref().unwrap_or_default(), "a mount's uidMappings")?;
-    let gids = ranges(mount.gid_mappings().as_deref().unwrap_or_default(), "a mount's gidMappings")?;
+    let uids = ranges(
+        mount.uid_mappings().as_deref().unwrap_or_default(),
+        "a mount's uidMappings",
+    )?;
+    let gids = ranges(
+        mount.gid_mappings().as_deref().unwrap_or_default(),
+        "a mount's gidMappings",
+    )?;
     let shown = mount.destination().display();
     if uids.is_empty() != gids.is_empty() {
         return Err(PlanError(format!(
@@ -149,7 +181,9 @@ fn id_map(mount: &OciMount, options: &MountOptions, common: &Common<'_>) -> Resu
     }
     let bind = options.bind || mount.typ().as_deref() == Some("bind");
     if !bind {
-        return Err(PlanError(format!("mount {shown}: only a bind mount can be id-mapped")));
+        return Err(PlanError(format!(
+            "mount {shown}: only a bind mount can be id-mapped"
+        )));
     }
     if uids.is_empty() && !common.own_user_namespace {
         return Err(PlanError(format!(
@@ -173,8 +207,13 @@ pub(super) fn device(device: &LinuxDevice) -> Result<Device, PlanError> {
     };
     let path = text(device.path())?;
     let plain = |part: &str| !part.is_empty() && part != "." && part != "..";
-    if !path.strip_prefix('/').is_some_and(|rest| rest.split('/').all(plain)) {
-        return Err(PlanError(format!("device path {path:?} is not an absolute path of a file")));
+    if !path
+        .strip_prefix('/')
+        .is_some_and(|rest| rest.split('/').all(plain))
+    {
+        return Err(PlanError(format!(
+            "device path {path:?} is not an absolute path of a file"
+        )));
     }
     // The kernel's device numbers have 12 and 20 bits.
     let number = |n: i64, bits: u32| {
@@ -187,7 +226,10 @@ pub(super) fn device(device: &LinuxDevice) -> Result<Device, PlanError> {
         libc::makedev(number(device.major(), 12)?, number(device.minor(), 20)?)
     };
     let owner = |id: Option<u32>| match id.unwrap_or(0) {
-        u32::MAX => Err(PlanError(format!("device {path}: owner {} is out of range", u32::MAX))),
+        u32::MAX => Err(PlanError(format!(
+            "device {path}: owner {} is out of range",
+            u32::MAX
+        ))),
         id => Ok(id),
     };
     Ok(Device {

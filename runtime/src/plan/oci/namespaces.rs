@@ -27,7 +27,10 @@ pub(super) fn compile(linux: &Linux) -> Result<Namespaces, PlanError> {
         if !seen.insert(kind as u64) {
             return Err(PlanError(format!("namespace {kind} is listed twice")));
         }
-        let path = namespace.path().as_ref().filter(|path| !path.as_os_str().is_empty());
+        let path = namespace
+            .path()
+            .as_ref()
+            .filter(|path| !path.as_os_str().is_empty());
         match (kind, path) {
             (kind, Some(path)) => {
                 if !path.is_absolute() {
@@ -88,7 +91,11 @@ pub(super) fn ranges(mappings: &[LinuxIdMapping], what: &str) -> Result<Vec<IdRa
         })
         .collect();
     for range in &ranges {
-        let IdRange { inside, outside, size } = *range;
+        let IdRange {
+            inside,
+            outside,
+            size,
+        } = *range;
         let ends = |first: u32| first.checked_add(size).is_some();
         if size == 0 || !ends(inside) || !ends(outside) {
             return Err(PlanError(format!(
@@ -119,7 +126,9 @@ fn time_offsets(linux: &Linux, fresh: bool) -> Result<String, PlanError> {
         }
         let nanoseconds = offset.nanosecs().unwrap_or(0);
         if nanoseconds >= 1_000_000_000 {
-            return Err(PlanError(format!("timeOffsets: {nanoseconds} nanoseconds are a second or more")));
+            return Err(PlanError(format!(
+                "timeOffsets: {nanoseconds} nanoseconds are a second or more"
+            )));
         }
         // Writing to a string does not fail.
         let _ = writeln!(lines, "{clock} {} {nanoseconds}", offset.secs().unwrap_or(0));

@@ -107,7 +107,9 @@ fn scheduler(scheduler: &OciScheduler) -> Result<Scheduler, PlanError> {
         .ok_or_else(|| PlanError(format!("scheduler: priority {priority} is not 0 to 99")))?;
     let times = [scheduler.runtime(), scheduler.deadline(), scheduler.period()];
     if policy != Policy::SchedDeadline && times.iter().any(|time| time.is_some_and(|t| t != 0)) {
-        return Err(PlanError(format!("scheduler: {policy} has no runtime, deadline or period")));
+        return Err(PlanError(format!(
+            "scheduler: {policy} has no runtime, deadline or period"
+        )));
     }
     // `SCHED_FLAG_*` of linux/sched.h.
     let flags = scheduler.flags().iter().flatten().fold(0, |flags, flag| {
@@ -138,8 +140,12 @@ fn io_priority(process: &OciProcess) -> Result<Option<u32>, PlanError> {
         return Ok(None);
     };
     let level = u32::try_from(wanted.priority()).ok().filter(|level| *level < 8);
-    let level = level
-        .ok_or_else(|| PlanError(format!("ioPriority: {} is not a level of 0 to 7", wanted.priority())))?;
+    let level = level.ok_or_else(|| {
+        PlanError(format!(
+            "ioPriority: {} is not a level of 0 to 7",
+            wanted.priority()
+        ))
+    })?;
     let class = match wanted.class() {
         IOPriorityClass::IoprioClassRt => 1,
         IOPriorityClass::IoprioClassBe => 2,
@@ -150,7 +156,11 @@ fn io_priority(process: &OciProcess) -> Result<Option<u32>, PlanError> {
 
 /// A list such as `0-3,7` as bits, lowest first.
 fn bits(list: &str, what: &str) -> Result<Vec<u64>, PlanError> {
-    let wrong = || PlanError(format!("{what}: {list:?} is not a list of numbers and ranges up to {MAX_NUMBER}"));
+    let wrong = || {
+        PlanError(format!(
+            "{what}: {list:?} is not a list of numbers and ranges up to {MAX_NUMBER}"
+        ))
+    };
     let number = |text: &str| {
         let digits = !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         text.parse::<u32>()
@@ -184,7 +194,11 @@ fn affinity(list: Option<&String>, what: &str) -> Result<Vec<u64>, PlanError> {
 }
 
 fn personality(personality: &LinuxPersonality) -> Result<u64, PlanError> {
-    if personality.flags().as_ref().is_some_and(|flags| !flags.is_empty()) {
+    if personality
+        .flags()
+        .as_ref()
+        .is_some_and(|flags| !flags.is_empty())
+    {
         return Err(invalid("linux.personality: no flags are defined"));
     }
     Ok(match personality.domain() {
@@ -310,7 +324,10 @@ pub fn oci_process(process: &OciProcess, linux: Option<&Linux>) -> Result<Proces
             .map(personality)
             .transpose()?,
         initial_affinity: affinity(pinned.and_then(|p| p.initial().as_ref()), "execCPUAffinity")?,
-        final_affinity: affinity(pinned.and_then(|p| p.cpu_affinity_final().as_ref()), "execCPUAffinity")?,
+        final_affinity: affinity(
+            pinned.and_then(|p| p.cpu_affinity_final().as_ref()),
+            "execCPUAffinity",
+        )?,
         memory_policy: linux
             .and_then(|linux| linux.memory_policy().as_ref())
             .map(memory_policy)

@@ -18,7 +18,9 @@ pub(super) fn compile(
         checked(value, 4096, "sysctl value")?;
         let owned = match file.as_str() {
             "kernel/domainname" => has(namespaces, Kind::Uts),
-            "kernel/hostname" => has(namespaces, Kind::Uts) && spec.hostname().as_ref().is_none_or(String::is_empty),
+            "kernel/hostname" => {
+                has(namespaces, Kind::Uts) && spec.hostname().as_ref().is_none_or(String::is_empty)
+            }
             file if file.starts_with("net/") => has(namespaces, Kind::Network),
             file => sysctl::of_ipc(file) && has(namespaces, Kind::Ipc),
         };

@@ -143,7 +143,12 @@ pub(super) fn abi(architecture: Arch) -> Option<Abi> {
 
 /// Names of the architectures that filters are made for (OCI `features.md`).
 pub const ARCHITECTURES: &[&str] = if cfg!(target_arch = "x86_64") {
-    &["SCMP_ARCH_NATIVE", "SCMP_ARCH_X32", "SCMP_ARCH_X86", "SCMP_ARCH_X86_64"]
+    &[
+        "SCMP_ARCH_NATIVE",
+        "SCMP_ARCH_X32",
+        "SCMP_ARCH_X86",
+        "SCMP_ARCH_X86_64",
+    ]
 } else {
     &["SCMP_ARCH_NATIVE", "SCMP_ARCH_AARCH64", "SCMP_ARCH_ARM"]
 };

@@ -83,8 +83,8 @@ fn action(action: Action, errno: Option<u32>) -> Result<u32, SeccompError> {
 
 fn check(arg: &LinuxSeccompArg) -> Result<Check, SeccompError> {
     let argument = u8::try_from(arg.index()).ok().filter(|index| *index < 6);
-    let argument =
-        argument.ok_or_else(|| SeccompError::Invalid(format!("argument index {} is not 0-5", arg.index())))?;
+    let argument = argument
+        .ok_or_else(|| SeccompError::Invalid(format!("argument index {} is not 0-5", arg.index())))?;
     let (value, second) = (arg.value(), arg.value_two().unwrap_or(0));
     let (compare, value) = match arg.op() {
         Operator::ScmpCmpNe => (Compare::NotEqual, value),
@@ -142,7 +142,13 @@ fn add(calls: &mut BTreeMap<u32, Vec<Rule>>, abi: Abi, name: &str, rules: &[Rule
                 value,
             };
             let checks = vec![which];
-            push(number, Rule { checks, ..rule.clone() });
+            push(
+                number,
+                Rule {
+                    checks,
+                    ..rule.clone()
+                },
+            );
         }
     }
 }
@@ -164,7 +170,11 @@ fn ranges(abi: Abi, calls: &BTreeMap<u32, Vec<Rule>>, default: u32) -> BTreeMap<
 }
 
 /// The sections of a program for these architectures.
-fn sections(abis: &BTreeSet<Abi>, default: u32, all: &BTreeMap<Abi, BTreeMap<u32, Vec<Rule>>>) -> Vec<Section> {
+fn sections(
+    abis: &BTreeSet<Abi>,
+    default: u32,
+    all: &BTreeMap<Abi, BTreeMap<u32, Vec<Rule>>>,
+) -> Vec<Section> {
     let none = BTreeMap::new();
     let calls = |abi| all.get(&abi).unwrap_or(&none);
     let mut sections = Vec::new();
@@ -215,7 +225,12 @@ fn listener(profile: &LinuxSeccomp, notifies: bool) -> Result<Option<SeccompList
     let invalid = |why: &str| Err(SeccompError::Invalid(why.to_owned()));
     let path = profile.listener_path().as_ref().map(|path| path.to_str());
     match path {
-        None | Some(Some("")) if profile.listener_metadata().as_ref().is_some_and(|m| !m.is_empty()) => {
+        None | Some(Some(""))
+            if profile
+                .listener_metadata()
+                .as_ref()
+                .is_some_and(|m| !m.is_empty()) =>
+        {
             invalid("listenerMetadata needs listenerPath")
         }
         None | Some(Some("")) if notifies => invalid("SCMP_ACT_NOTIFY needs listenerPath"),
@@ -237,8 +252,16 @@ pub fn profile_filter(profile: &LinuxSeccomp) -> Result<SeccompFilter, SeccompEr
     }
     let mut abis = BTreeSet::from([Abi::Native]);
     abis.extend(profile.architectures().iter().flatten().filter_map(|a| abi(*a)));
-    if profile.flags().iter().flatten().any(|f| *f == Flag::SeccompFilterFlagWaitKillableRecv)
-        && !profile.syscalls().iter().flatten().any(|entry| entry.action() == Action::ScmpActNotify)
+    if profile
+        .flags()
+        .iter()
+        .flatten()
+        .any(|f| *f == Flag::SeccompFilterFlagWaitKillableRecv)
+        && !profile
+            .syscalls()
+            .iter()
+            .flatten()
+            .any(|entry| entry.action() == Action::ScmpActNotify)
     {
         return invalid("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV needs SCMP_ACT_NOTIFY");
     }
@@ -255,7 +278,10 @@ pub fn profile_filter(profile: &LinuxSeccomp) -> Result<SeccompFilter, SeccompEr
         }
         for abi in &abis {
             let calls = all.entry(*abi).or_default();
-            entry.names().iter().for_each(|name| add(calls, *abi, name, &rules));
+            entry
+                .names()
+                .iter()
+                .for_each(|name| add(calls, *abi, name, &rules));
         }
     }
     Ok(SeccompFilter {

@@ -120,7 +120,12 @@ impl Section {
     fn intervals(&self) -> Vec<(u32, Vec<u64>)> {
         let default = |number: u32| {
             let range = self.ranges.range(..=number).next_back();
-            vec![word(RETURN, 0, 0, range.map_or(self.otherwise, |(_, action)| *action))]
+            vec![word(
+                RETURN,
+                0,
+                0,
+                range.map_or(self.otherwise, |(_, action)| *action),
+            )]
         };
         let mut starts: Vec<u32> = self.ranges.keys().copied().collect();
         for number in self.rules.keys() {
@@ -189,10 +194,7 @@ fn steps(check: &Check, wide: bool) -> Vec<Step> {
     steps.extend(match check.compare {
         Compare::Equal => vec![(JUMP_EQUAL, Holds, Fails, low)],
         Compare::NotEqual => vec![(JUMP_EQUAL, Fails, Holds, low)],
-        Compare::Masked(mask) => vec![
-            (AND, Next, Next, mask as u32),
-            (JUMP_EQUAL, Holds, Fails, low),
-        ],
+        Compare::Masked(mask) => vec![(AND, Next, Next, mask as u32), (JUMP_EQUAL, Holds, Fails, low)],
         Compare::Greater => vec![(JUMP_GREATER, Holds, Fails, low)],
         Compare::AtLeast => vec![(JUMP_AT_LEAST, Holds, Fails, low)],
         Compare::Less => vec![(JUMP_AT_LEAST, Fails, Holds, low)],

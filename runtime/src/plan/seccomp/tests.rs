@@ -147,8 +147,16 @@ fn profiles_with_several_actions() {
     assert_eq!(decide("dup3", [1, 2, 0, 0, 0, 0]), EPERM);
     assert_eq!(decide("dup3", [2, 3, 0, 0, 0, 0]), EPERM);
     assert_eq!(decide("clone", [0x1000_0000, 0, 0, 0, 0, 0]), EPERM);
-    assert_eq!(run_number(&filter, 9999, [0; 6]), ENOSYS, "newer than the profile");
-    assert_eq!(run_number(&filter, u32::MAX, [0; 6]), EPERM, "skipped by a tracer");
+    assert_eq!(
+        run_number(&filter, 9999, [0; 6]),
+        ENOSYS,
+        "newer than the profile"
+    );
+    assert_eq!(
+        run_number(&filter, u32::MAX, [0; 6]),
+        EPERM,
+        "skipped by a tracer"
+    );
     assert_eq!(run_as(&filter, 0x1234, 0, [0; 6]), 0x8000_0000, "foreign");
 }
 
@@ -171,10 +179,18 @@ fn several_architectures() {
     assert_eq!(run_as(&all, I386, 257, [0; 6]), EPERM);
     assert_eq!(run_as(&all, I386, 102, [6, 0, 0, 0, 0, 0]), ALLOW, "socketcall");
     assert_eq!(run_as(&all, I386, 102, [7, 0, 0, 0, 0, 0]), EPERM, "socketcall");
-    assert_eq!(run_as(&all, I386, 136, [0xffff_ffff, 0, 0, 0, 0, 0]), ALLOW, "half the width");
+    assert_eq!(
+        run_as(&all, I386, 136, [0xffff_ffff, 0, 0, 0, 0, 0]),
+        ALLOW,
+        "half the width"
+    );
     assert_eq!(run_number(&all, 0x4000_0000 | 257, [0; 6]), ALLOW);
     assert_eq!(run_number(&all, 0x4000_0000 | 514, [0; 6]), ALLOW, "x32's ioctl");
-    assert_eq!(run_number(&all, 0x4000_0000 | 16, [0; 6]), EPERM, "x86_64's ioctl");
+    assert_eq!(
+        run_number(&all, 0x4000_0000 | 16, [0; 6]),
+        EPERM,
+        "x86_64's ioctl"
+    );
     assert_eq!(run_as(&all, 0x4000_0028, 5, [0; 6]), 0x8000_0000, "ARM");
 }
 
@@ -199,7 +215,10 @@ fn rules_that_overlap() {
     )
     .unwrap();
     let decide = |first| run(&filter, "dup3", [first, 0, 0, 0, 0, 0]);
-    assert_eq!((decide(4), decide(5), decide(7)), (0x7ffc_0000, EPERM, 0x8000_0000));
+    assert_eq!(
+        (decide(4), decide(5), decide(7)),
+        (0x7ffc_0000, EPERM, 0x8000_0000)
+    );
 }
 
 #[test]
