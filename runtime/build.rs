@@ -1,6 +1,7 @@
 //! Builds the shim, a small static program from a few of our own source files, for the library to embed.
 
 use std::env;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -15,15 +16,20 @@ fn main() {
         "src/sys",
         "src/wire.rs",
     ] {
-        println!("cargo::rerun-if-changed={}", manifest.join(path).display());
+        println!("cargo::rerun-if-changed={path}");
     }
+    // Checkouts that share a target directory share OUT_DIR too, and cargo would take one's shim for another's: each gets
+    // a directory of its own.
+    let mut checkout = DefaultHasher::new();
+    manifest.hash(&mut checkout);
+    let directory = out.join(format!("shim-{:016x}", checkout.finish()));
     let target = env::var("HOST").expect("cargo sets it");
     let mut cargo = Command::new(env::var_os("CARGO").expect("cargo sets it"));
     cargo
         .args(["build", "--release", "--locked", "--quiet", "--manifest-path"])
         .arg(manifest.join("shim/Cargo.toml"))
         .arg("--target-dir")
-        .arg(out.join("shim"));
+        .arg(&directory);
     // What the outer build set for itself is not meant for this one.
     for (name, _) in env::vars_os() {
         let name_text = name.to_string_lossy();
@@ -53,6 +59,6 @@ fn main() {
     );
     let status = cargo.status().expect("running cargo for the shim");
     assert!(status.success(), "building the shim for {target} failed");
-    let program = out.join("shim/release/keelson-shim");
+    let program = directory.join("release/keelson-shim");
     println!("cargo::rustc-env=KEELSON_SHIM={}", program.display());
 }

@@ -1,6 +1,10 @@
 //! The byte format between the runtime and its shims, and of plans on disk: fixed-width little-endian numbers,
 //! length-prefixed strings and lists, fields in order. Written out by hand so that the shim, which lives as long as
 //! its pod, carries no serialisation framework.
+//!
+//! A shim outlives upgrades of the runtime, and records outlive both, so structs and messages may grow: their fields are
+//! behind a length, fields that the reader does not know are skipped, and those that the writer did not know are
+//! [`Wire::missing`]. Therefore: new fields go to the end, and a field is never removed or given another type.
 
 use std::fmt;
 
@@ -22,6 +26,12 @@ pub trait Wire: Sized {
     fn put(&self, out: &mut Vec<u8>);
     /// Takes a value off the front of `input`.
     fn get(input: &mut &[u8]) -> Result<Self, WireError>;
+
+    /// What a field has that the writer, an older version, did not know: nothing, zero, false. An error where there is
+    /// no such value.
+    fn missing() -> Result<Self, WireError> {
+        Err(WireError)
+    }
 
     /// The bytes of `self`.
     fn to_bytes(&self) -> Vec<u8> {
@@ -50,6 +60,30 @@ fn take<'a>(input: &mut &'a [u8], n: usize) -> Result<&'a [u8], WireError> {
     Ok(head)
 }
 
+/// Appends what `fields` writes, behind its length.
+pub(crate) fn put_block(out: &mut Vec<u8>, fields: impl FnOnce(&mut Vec<u8>)) {
+    let start = out.len();
+    out.extend_from_slice(&[0; 4]);
+    fields(out);
+    let length = (out.len() - start - 4) as u32;
+    out[start..start + 4].copy_from_slice(&length.to_le_bytes());
+}
+
+/// Takes a block of fields off the front of `input`.
+pub(crate) fn get_block<'a>(input: &mut &'a [u8]) -> Result<&'a [u8], WireError> {
+    let length = u32::get(input)? as usize;
+    take(input, length)
+}
+
+/// Takes the next field of a block, which may have been written before there was one.
+pub(crate) fn get_field<T: Wire>(block: &mut &[u8]) -> Result<T, WireError> {
+    if block.is_empty() {
+        T::missing()
+    } else {
+        T::get(block)
+    }
+}
+
 macro_rules! wire_number {
     ($($kind:ty),*) => {$(
         impl Wire for $kind {
@@ -59,6 +93,9 @@ macro_rules! wire_number {
             fn get(input: &mut &[u8]) -> Result<Self, WireError> {
                 let bytes = take(input, size_of::<$kind>())?;
                 Ok(Self::from_le_bytes(bytes.try_into().map_err(|_| WireError)?))
+            }
+            fn missing() -> Result<Self, WireError> {
+                Ok(0)
             }
         }
     )*};
@@ -76,6 +113,9 @@ impl Wire for bool {
             _ => Err(WireError),
         }
     }
+    fn missing() -> Result<Self, WireError> {
+        Ok(false)
+    }
 }
 
 impl Wire for String {
@@ -88,6 +128,9 @@ impl Wire for String {
         let bytes = take(input, length)?;
         String::from_utf8(bytes.to_vec()).map_err(|_| WireError)
     }
+    fn missing() -> Result<Self, WireError> {
+        Ok(Self::new())
+    }
 }
 
 impl<T: Wire> Wire for Vec<T> {
@@ -99,12 +142,15 @@ impl<T: Wire> Wire for Vec<T> {
     }
     fn get(input: &mut &[u8]) -> Result<Self, WireError> {
         let count = u32::get(input)? as usize;
-        // A count is believed only as far as the input could hold that many (each item is at least one byte).
-        let mut items = Vec::with_capacity(count.min(input.len()));
+        // A count is believed only so far: an item is at least one byte here, and may be hundreds in memory.
+        let mut items = Vec::with_capacity(count.min(input.len()).min(1024));
         for _ in 0..count {
             items.push(T::get(input)?);
         }
         Ok(items)
+    }
+    fn missing() -> Result<Self, WireError> {
+        Ok(Self::new())
     }
 }
 
@@ -122,6 +168,9 @@ impl<T: Wire> Wire for Option<T> {
             Ok(None)
         }
     }
+    fn missing() -> Result<Self, WireError> {
+        Ok(None)
+    }
 }
 
 impl<A: Wire, B: Wire> Wire for (A, B) {
@@ -132,26 +181,34 @@ impl<A: Wire, B: Wire> Wire for (A, B) {
     fn get(input: &mut &[u8]) -> Result<Self, WireError> {
         Ok((A::get(input)?, B::get(input)?))
     }
+    fn missing() -> Result<Self, WireError> {
+        Ok((A::missing()?, B::missing()?))
+    }
 }
 
-/// Declares a struct and its byte form, field by field in order.
+/// Declares a struct and its byte form: a block of its fields in order.
 macro_rules! wire_struct {
     ($(#[$meta:meta])* pub struct $name:ident { $($(#[$field_meta:meta])* pub $field:ident: $kind:ty,)* }) => {
         $(#[$meta])*
         pub struct $name { $($(#[$field_meta])* pub $field: $kind,)* }
         impl $crate::wire::Wire for $name {
             fn put(&self, out: &mut Vec<u8>) {
-                $($crate::wire::Wire::put(&self.$field, out);)*
+                $crate::wire::put_block(out, |out| { $($crate::wire::Wire::put(&self.$field, out);)* });
             }
             fn get(input: &mut &[u8]) -> Result<Self, $crate::wire::WireError> {
-                Ok(Self { $($field: $crate::wire::Wire::get(input)?,)* })
+                let mut block = $crate::wire::get_block(input)?;
+                Ok(Self { $($field: $crate::wire::get_field(&mut block)?,)* })
+            }
+            fn missing() -> Result<Self, $crate::wire::WireError> {
+                Self::get(&mut &[0; 4][..])
             }
         }
     };
 }
 pub(crate) use wire_struct;
 
-/// Declares an enum whose variants carry named fields, and its byte form: a tag byte, then the fields in order.
+/// Declares an enum whose variants carry named fields, and its byte form: a tag byte, then a block of
+/// the fields in order.
 macro_rules! wire_enum {
     ($(#[$meta:meta])* pub enum $name:ident {
         $($(#[$variant_meta:meta])* $variant:ident = $tag:literal { $($(#[$field_meta:meta])* $field:ident: $kind:ty,)* })*
@@ -164,13 +221,15 @@ macro_rules! wire_enum {
                 match self {
                     $(Self::$variant { $($field,)* } => {
                         out.push($tag);
-                        $($crate::wire::Wire::put($field, out);)*
+                        $crate::wire::put_block(out, |_out| { $($crate::wire::Wire::put($field, _out);)* });
                     })*
                 }
             }
             fn get(input: &mut &[u8]) -> Result<Self, $crate::wire::WireError> {
-                match <u8 as $crate::wire::Wire>::get(input)? {
-                    $($tag => Ok(Self::$variant { $($field: $crate::wire::Wire::get(input)?,)* }),)*
+                let tag = <u8 as $crate::wire::Wire>::get(input)?;
+                let mut _block = $crate::wire::get_block(input)?;
+                match tag {
+                    $($tag => Ok(Self::$variant { $($field: $crate::wire::get_field(&mut _block)?,)* }),)*
                     _ => Err($crate::wire::WireError),
                 }
             }
@@ -178,3 +237,120 @@ macro_rules! wire_enum {
     };
 }
 pub(crate) use wire_enum;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    wire_struct! {
+        /// As an older version has it.
+        #[derive(Debug, PartialEq)]
+        pub struct Old {
+            /// Known to both.
+            pub name: String,
+            /// Known to both.
+            pub inner: (u32, bool),
+        }
+    }
+    wire_struct! {
+        /// As a newer version has it.
+        #[derive(Debug, PartialEq)]
+        pub struct New {
+            /// Known to both.
+            pub name: String,
+            /// Known to both.
+            pub inner: (u32, bool),
+            /// New.
+            pub list: Vec<String>,
+            /// New.
+            pub nested: Old,
+        }
+    }
+    wire_enum! {
+        /// A message of an older version.
+        #[derive(Debug, PartialEq)]
+        pub enum OldMessage {
+            /// Known to both.
+            Say = 7 {
+                /// Known to both.
+                word: String,
+            }
+        }
+    }
+    wire_enum! {
+        /// A message of a newer version.
+        #[derive(Debug, PartialEq)]
+        pub enum NewMessage {
+            /// Known to both.
+            Say = 7 {
+                /// Known to both.
+                word: String,
+                /// New.
+                times: Option<u64>,
+            }
+            /// New.
+            Shout = 8 {}
+        }
+    }
+
+    fn old() -> Old {
+        Old {
+            name: "a".to_owned(),
+            inner: (1, true),
+        }
+    }
+
+    #[test]
+    fn versions_read_each_other() {
+        let nested = Old {
+            name: String::new(),
+            inner: (0, false),
+        };
+        let new = New {
+            name: "a".to_owned(),
+            inner: (1, true),
+            list: Vec::new(),
+            nested,
+        };
+        assert_eq!(New::from_bytes(&old().to_bytes()), Ok(new));
+        let new = New {
+            name: "a".to_owned(),
+            inner: (1, true),
+            list: vec!["x".to_owned()],
+            nested: old(),
+        };
+        assert_eq!(Old::from_bytes(&new.to_bytes()), Ok(old()));
+        let word = || "hi".to_owned();
+        assert_eq!(
+            NewMessage::from_bytes(&OldMessage::Say { word: word() }.to_bytes()),
+            Ok(NewMessage::Say {
+                word: word(),
+                times: None
+            })
+        );
+        assert_eq!(
+            OldMessage::from_bytes(
+                &NewMessage::Say {
+                    word: word(),
+                    times: Some(3)
+                }
+                .to_bytes()
+            ),
+            Ok(OldMessage::Say { word: word() })
+        );
+        assert!(OldMessage::from_bytes(&NewMessage::Shout {}.to_bytes()).is_err());
+    }
+
+    #[test]
+    fn damaged_bytes_are_refused() {
+        let bytes = old().to_bytes();
+        for cut in 1..bytes.len() {
+            assert!(Old::from_bytes(&bytes[..cut]).is_err(), "{cut}");
+        }
+        for (at, with) in [(0, 0xff), (3, 0xff), (4, 0xff), (12, 2)] {
+            let mut bad = bytes.clone();
+            bad[at] = with;
+            assert!(Old::from_bytes(&bad).is_err(), "{at}");
+        }
+    }
+}

@@ -45,6 +45,11 @@ fn image_errors(c: &Context) -> Result<()> {
     c.until("pod/never", WAITING, "ErrImageNeverPull")?;
     c.until("pod/invalid", WAITING, "InvalidImageName")?;
     c.until("pod/unknown", WAITING, "ImagePullBackOff")?;
+    let refused = c.kubectl.fails(&["logs", "never"])?;
+    contains(
+        &refused,
+        &["container \"c\" in pod \"never\" is waiting to start: ErrImageNeverPull"],
+    )?;
     contains(
         &c.kubectl.ok(&["describe", "pod", "unknown"])?,
         &["Failed", "ErrImagePull", "ImagePullBackOff", "BackOff"],

@@ -198,5 +198,28 @@ fn run_interactive(c: &Context) -> Result<()> {
     )?;
     ensure!(output.code == 0, "{output:?}");
     contains(&output.stdout, &["typed", "pod \"once\" deleted"])?;
-    contains(&c.kubectl.fails(&["get", "pod", "once"])?, &["NotFound"])
+    contains(&c.kubectl.fails(&["get", "pod", "once"])?, &["NotFound"])?;
+    // A command that has written, and perhaps ended, before kubectl has attached.
+    for (name, script) in [
+        ("quick", "echo early"),
+        ("lingering", "echo early; sleep 2; echo late"),
+    ] {
+        let image = "--image=busybox:1.36";
+        let args = [
+            "run",
+            name,
+            "-i",
+            "--rm",
+            "--restart=Never",
+            image,
+            "--",
+            "sh",
+            "-c",
+            script,
+        ];
+        let output = c.kubectl.run(&args)?;
+        ensure!(output.code == 0, "{output:?}");
+        contains(&output.stdout, &["early"])?;
+    }
+    Ok(())
 }

@@ -18,6 +18,7 @@ mod job;
 pub mod model;
 mod namespace;
 mod node;
+mod owners;
 mod pod_gc;
 mod pods;
 mod replicaset;

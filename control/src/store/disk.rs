@@ -29,6 +29,9 @@ pub trait Medium: Send + std::fmt::Debug {
     fn open(&self) -> Result<Database, redb::DatabaseError>;
     /// For messages.
     fn name(&self) -> String;
+    /// Makes the next reads come from the medium. A failed synchronization marks pages clean that were never written
+    /// (fsync(2)), so what the page cache says afterwards may be on no disk.
+    fn forget_cache(&self);
 }
 
 /// A file.
@@ -42,6 +45,15 @@ impl Medium for File {
 
     fn name(&self) -> String {
         self.0.display().to_string()
+    }
+
+    fn forget_cache(&self) {
+        let forgotten = std::fs::File::open(&self.0).map(|file| {
+            nix::fcntl::posix_fadvise(&file, 0, 0, nix::fcntl::PosixFadviseAdvice::POSIX_FADV_DONTNEED)
+        });
+        if let Err(error) | Ok(Err(error)) = forgotten.map(|done| done.map_err(std::io::Error::from)) {
+            tracing::error!(%error, "the cached pages of {} could not be dropped", self.0.display());
+        }
     }
 }
 
@@ -287,6 +299,7 @@ impl Disk {
     pub fn recover(&mut self) -> Result<u64, DiskError> {
         let name = self.medium.name();
         self.database = None;
+        self.medium.forget_cache();
         let database = self.reopen()?;
         (|| -> Result<u64, redb::Error> {
             let read = database.begin_read()?;

@@ -1,14 +1,12 @@
 //! The embedded store against a simple model, on a failing disk, and across restarts.
 
+mod failing_disk;
+
 use std::collections::BTreeMap;
-use std::io;
-use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use proptest::prelude::*;
-use redb::{Database, StorageBackend};
 
-use super::disk::{CACHE_BYTES, Medium};
 use super::*;
 
 fn options() -> Options {
@@ -251,75 +249,6 @@ fn objects_expire() {
     assert!(Store::get(&store, &configmaps(), "a/event").is_none());
     let changes = store.changes(&configmaps(), 1, 10).unwrap();
     assert!(changes.events.last().unwrap().deleted);
-}
-
-/// A disk in memory with room for so many bytes written beyond what is there.
-#[derive(Debug, Clone)]
-struct SmallDisk {
-    data: Arc<Mutex<Vec<u8>>>,
-    room: Arc<AtomicI64>,
-}
-
-impl StorageBackend for SmallDisk {
-    fn len(&self) -> io::Result<u64> {
-        Ok(self.data.lock().unwrap().len() as u64)
-    }
-    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
-        let start = offset as usize;
-        out.copy_from_slice(&self.data.lock().unwrap()[start..start + out.len()]);
-        Ok(())
-    }
-    fn set_len(&self, len: u64) -> io::Result<()> {
-        self.data.lock().unwrap().resize(len as usize, 0);
-        Ok(())
-    }
-    fn sync_data(&self) -> io::Result<()> {
-        Ok(())
-    }
-    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
-        if self.room.fetch_sub(data.len() as i64, Ordering::SeqCst) < data.len() as i64 {
-            return Err(io::Error::from(io::ErrorKind::StorageFull));
-        }
-        let start = offset as usize;
-        self.data.lock().unwrap()[start..start + data.len()].copy_from_slice(data);
-        Ok(())
-    }
-}
-
-impl Medium for SmallDisk {
-    fn open(&self) -> Result<Database, redb::DatabaseError> {
-        Database::builder()
-            .set_cache_size(CACHE_BYTES)
-            .create_with_backend(self.clone())
-    }
-    fn name(&self) -> String {
-        "a small disk".to_owned()
-    }
-}
-
-#[test]
-fn a_full_disk_fails_writes_and_nothing_else() {
-    let disk = SmallDisk {
-        data: Arc::default(),
-        room: Arc::new(AtomicI64::new(64 << 20)),
-    };
-    let store = Embedded::open_medium(Box::new(disk.clone()), &options()).unwrap();
-    wait(store.write(put(("a", "x"), Expect::Absent, "1"))).unwrap();
-    let before = store.revision();
-    disk.room.store(1000, Ordering::SeqCst);
-    for _ in 0..3 {
-        let refused = wait(store.write(put(("a", "y"), Expect::Absent, "1"))).unwrap_err();
-        assert!(matches!(refused, StoreError::Full(_)), "{refused}");
-    }
-    assert_eq!(store.revision(), before);
-    assert!(Store::get(&store, &configmaps(), "a/x").is_some(), "reads go on");
-    assert!(Store::get(&store, &configmaps(), "a/y").is_none());
-    disk.room.store(64 << 20, Ordering::SeqCst);
-    let stored = wait(store.write(put(("a", "y"), Expect::Absent, "1"))).unwrap();
-    assert!(stored.resource_version > before);
-    drop(store);
-    let again = Embedded::open_medium(Box::new(disk), &options()).unwrap();
-    assert_eq!(snapshot(&again, &Range::all(None)).unwrap().len(), 2);
 }
 
 #[test]

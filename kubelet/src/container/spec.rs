@@ -10,6 +10,7 @@ use super::ConfigError;
 use super::command::arguments;
 use super::security::Confinement;
 use crate::spec::expand;
+use crate::volume;
 
 /// Rotation of container logs: upstream's `containerLogMaxSize` and `containerLogMaxFiles`.
 const LOG_MAX_SIZE: u64 = 10 << 20;
@@ -119,6 +120,7 @@ pub fn build(parts: Parts<'_>) -> Result<ContainerSpec, ConfigError> {
         ),
         cwd: working_dir.unwrap_or_else(|| image.working_dir.clone()),
         mounts: mounts(
+            parts.pod,
             container,
             parts.volumes,
             parts.read_only_volumes,
@@ -197,6 +199,7 @@ fn merge_env(
 }
 
 fn mounts(
+    pod: &Pod,
     container: &Container,
     volumes: &BTreeMap<String, PathBuf>,
     read_only_volumes: &BTreeSet<String>,
@@ -219,6 +222,7 @@ fn mounts(
         let read_only = mount.read_only.unwrap_or(false) || read_only_volumes.contains(&mount.name);
         mounts.push(VolumeMount {
             source: source.clone(),
+            kind: volume::source_kind(pod, &mount.name),
             sub_path: sub_path.map(confined).transpose()?,
             target: Path::new("/").join(&mount.mount_path),
             read_only,
@@ -238,6 +242,7 @@ fn mounts(
         if mounts.iter().all(|mount| mount.target != target) {
             mounts.push(VolumeMount {
                 source,
+                kind: None,
                 sub_path: None,
                 target,
                 read_only: false,

@@ -8,6 +8,7 @@ use std::os::unix::fs::{DirBuilderExt, FileTypeExt, OpenOptionsExt};
 use std::path::Path;
 
 use k8s_openapi::api::core::v1::HostPathVolumeSource;
+use keelson_runtime::node::SourceKind;
 
 use super::Error;
 
@@ -38,6 +39,18 @@ pub(super) fn prepare(source: &HostPathVolumeSource) -> Result<(), Error> {
         _ => return Err(Error::Content(format!("{wanted:?} is an invalid volume type"))),
     };
     if fits { Ok(()) } else { Err(mismatch(path, wanted)) }
+}
+
+/// What the type asks for, to be checked again on what is mounted.
+pub(super) fn kind(source: &HostPathVolumeSource) -> Option<SourceKind> {
+    match source.type_.as_deref()? {
+        "Directory" | "DirectoryOrCreate" => Some(SourceKind::Directory),
+        "File" | "FileOrCreate" => Some(SourceKind::File),
+        "Socket" => Some(SourceKind::Socket),
+        "CharDevice" => Some(SourceKind::CharDevice),
+        "BlockDevice" => Some(SourceKind::BlockDevice),
+        _ => None,
+    }
 }
 
 fn mismatch(path: &Path, wanted: &str) -> Error {

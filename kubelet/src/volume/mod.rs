@@ -15,6 +15,7 @@ use std::path::PathBuf;
 use std::time::SystemTime;
 
 use k8s_openapi::api::core::v1::{Pod, Volume};
+use keelson_runtime::node::SourceKind;
 
 pub use dirs::{PodDir, create_private, unmount_all};
 pub use token::Tokens;
@@ -167,6 +168,13 @@ pub fn paths(pod: &Pod, dir: &PodDir) -> BTreeMap<String, PathBuf> {
             (volume.name.clone(), path)
         })
         .collect()
+}
+
+/// What the source of a volume must be: the type of a hostPath, of which the check before its mounting was only the first.
+pub fn source_kind(pod: &Pod, name: &str) -> Option<SourceKind> {
+    let mut volumes = pod.spec.iter().flat_map(|s| s.volumes.iter().flatten());
+    let volume = volumes.find(|volume| volume.name == name)?;
+    host_path::kind(volume.host_path.as_ref()?)
 }
 
 /// Volumes whose content the kubelet writes: containers may only read them.

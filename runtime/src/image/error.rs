@@ -48,6 +48,12 @@ impl Error {
         Self::io(format!("{doing} {}", path.display()), source)
     }
 
+    /// A document that does not parse. The parser quotes what it found, which may be megabytes.
+    pub(super) fn document(what: &str, source: &serde_json::Error) -> Self {
+        let words: String = source.to_string().chars().take(300).collect();
+        Self::Invalid(format!("{what}: {words}"))
+    }
+
     /// An error while reading a stream of the image: one of ours that travelled through `Read`, a failed system
     /// call, or damaged data, in that order.
     pub(super) fn stream(what: &str, source: io::Error) -> Self {

@@ -16,8 +16,11 @@ pub(super) const INDEX_DEPTH: usize = 3;
 pub(super) const EXTENSIONS: u64 = 1 << 20;
 /// What a file, directory or link costs besides its contents: one block of most file systems.
 pub(super) const INODE: u64 = 4096;
-/// Most members of an archive, and most directories of a layer (their times are kept until the end).
+/// Most members of a layer, and most directories of a layer (their times are kept until the end).
 pub(super) const MEMBERS: usize = 500_000;
+/// Most members of an image archive: each becomes a file in the staging directory, and the largest image has some
+/// hundreds.
+pub(super) const ARCHIVE_MEMBERS: usize = 10_000;
 /// Base 2 logarithm of the largest zstd window that is accepted: 32 MiB of memory.
 pub(super) const ZSTD_WINDOW_LOG: u32 = 25;
 

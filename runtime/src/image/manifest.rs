@@ -98,7 +98,7 @@ impl Document {
             manifests: Option<Box<RawValue>>,
             fs_layers: Option<Box<RawValue>>,
         }
-        let invalid = |source: serde_json::Error| Error::Invalid(format!("manifest: {source}"));
+        let invalid = |source: serde_json::Error| Error::document("manifest", &source);
         let either: Either = serde_json::from_slice(bytes).map_err(invalid)?;
         if either.schema_version != 2 || either.fs_layers.is_some() {
             return Err(Error::Invalid(format!(
@@ -140,13 +140,13 @@ impl Document {
 
 /// Parses an image configuration and checks that it can run here and fits its layers. Returns the diffIDs.
 pub(super) fn check_config(bytes: &[u8], layers: usize) -> Result<(ImageConfiguration, Vec<Digest>), Error> {
-    let config: ImageConfiguration = serde_json::from_slice(bytes)
-        .map_err(|source| Error::Invalid(format!("image configuration: {source}")))?;
+    let config: ImageConfiguration =
+        serde_json::from_slice(bytes).map_err(|source| Error::document("image configuration", &source))?;
     let host = Platform::host();
     let (os, architecture) = (config.os().to_string(), config.architecture().to_string());
     if os != host.os || architecture != host.architecture {
         return Err(Error::Invalid(format!(
-            "it is for {os}/{architecture}, this machine is {}/{}",
+            "it is for {os:.40}/{architecture:.40}, this machine is {}/{}",
             host.os, host.architecture
         )));
     }
@@ -177,7 +177,7 @@ pub(super) fn choose_platform(entries: &[Descriptor]) -> Result<&Descriptor, Err
             .iter()
             .filter_map(|entry| entry.platform.as_ref())
             .take(20)
-            .map(|platform| format!("{}/{}", platform.os, platform.architecture))
+            .map(|platform| format!("{:.40}/{:.40}", platform.os, platform.architecture))
             .collect();
         Error::Invalid(format!(
             "no image for {}/{}; there is {offered:?}",

@@ -15,7 +15,7 @@ use super::state::{
 };
 use super::{
     ContainerSpec, ContainerState, Error, Events, Phase, Resources, RootfsSource, SandboxState, User, bundle,
-    cgroup, host_devices, rootfs, sandboxes, seccomp, shim_client,
+    cgroup, host_devices, rootfs, sandboxes, seccomp, shim_client, sources,
 };
 use crate::launch::Plan;
 use crate::plan::{self, Context};
@@ -154,7 +154,8 @@ fn make(
     sandbox: &SandboxState,
     mut container: StoredContainer,
 ) -> Result<ContainerState, Error> {
-    let spec = container.spec.clone();
+    let mut spec = container.spec.clone();
+    let _sources = sources::pin(&mut spec)?; // open until the shim has mounted them
     let directory = inner.layout.container(&spec.id);
     let pod = inner.layout.pod(&sandbox.spec.id);
     let bundle = match &spec.rootfs {

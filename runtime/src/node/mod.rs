@@ -17,6 +17,7 @@ mod runtime;
 mod sandboxes;
 mod seccomp;
 pub(crate) mod shim_client;
+mod sources;
 mod state;
 mod stats;
 mod types;

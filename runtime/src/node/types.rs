@@ -109,11 +109,30 @@ pub enum Propagation {
     Bidirectional,
 }
 
+/// What the source of a mount must be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SourceKind {
+    /// A directory.
+    Directory,
+    /// A regular file.
+    File,
+    /// A unix socket.
+    Socket,
+    /// A character device.
+    CharDevice,
+    /// A block device.
+    BlockDevice,
+}
+
 /// One bind mount from the host into a container.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct VolumeMount {
     /// Directory or file on the host.
     pub source: PathBuf,
+    /// What `source` must be, symlinks followed; `None` for anything. What is checked is what is mounted, whoever changes
+    /// names meanwhile.
+    #[serde(default)]
+    pub kind: Option<SourceKind>,
     /// Path below `source`, resolved without leaving it (subPath); created if absent.
     pub sub_path: Option<PathBuf>,
     /// Path in the container.

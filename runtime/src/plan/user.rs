@@ -124,17 +124,18 @@ pub fn resolve(user: &User, accounts: &Accounts) -> Result<ResolvedUser, PlanErr
     } else if let Some(group) = group_part.filter(|_| user.uid.is_none()) {
         match number(group, "group id")? {
             Some(gid) => gid,
-            None => group_entries(&accounts.group)
-                .find(|entry| entry.name == group)
-                .map(|entry| entry.gid)
-                .ok_or_else(|| {
+            None => {
+                let entry = group_entries(&accounts.group).find(|entry| entry.name == group);
+                let entry = entry.ok_or_else(|| {
                     PlanError(format!(
                         "unable to find group {group}: no matching entries in group file"
                     ))
-                })?,
+                })?;
+                in_range(entry.gid, "group id")?
+            }
         }
     } else {
-        entry.as_ref().map_or(0, |entry| entry.gid)
+        in_range(entry.as_ref().map_or(0, |entry| entry.gid), "group id")?
     };
     if user.must_be_non_root && uid == 0 {
         let why = "container has runAsNonRoot and image will run as root";
@@ -143,7 +144,9 @@ pub fn resolve(user: &User, accounts: &Accounts) -> Result<ResolvedUser, PlanErr
     let mut groups: Vec<u32> = vec![gid];
     if let Some(entry) = &entry {
         let listed = group_entries(&accounts.group).filter(|g| g.members.split(',').any(|m| m == entry.name));
-        groups.extend(listed.map(|g| g.gid));
+        for group in listed {
+            groups.push(in_range(group.gid, "group id")?);
+        }
     }
     for gid in &user.additional_gids {
         groups.push(in_range(*gid, "supplementary group")?);
@@ -167,9 +170,9 @@ mod tests {
 
     fn accounts() -> Accounts {
         Accounts {
-            passwd: "root:x:0:0:root:/root:/bin/sh\nbad line\nbob:x:1000:100::/home/bob:/bin/sh\nhuge:x:4294967295:1::/:\n"
+            passwd: "root:x:0:0:root:/root:/bin/sh\nbad line\nbob:x:1000:100::/home/bob:/bin/sh\nhuge:x:4294967295:1::/:\ngroup:x:7:4294967295::/:\nlisted:x:8:8::/:\n"
                 .to_owned(),
-            group: "root:x:0:\nusers:x:100:\nwheel:x:10:root,bob\ndocker:x:999:alice,bob\n".to_owned(),
+            group: "root:x:0:\nusers:x:100:\nwheel:x:10:root,bob\ndocker:x:999:alice,bob\nhuge:x:4294967295:listed\n".to_owned(),
         }
     }
 
@@ -212,6 +215,9 @@ mod tests {
             "1e3",
             "18446744073709551616",
             "huge",
+            "group",
+            "listed",
+            "bob:huge",
             " ",
             "bob ",
             "+5",
@@ -266,7 +272,7 @@ mod tests {
         #[test]
         fn hostile_accounts(passwd in ".*", group in ".*", user in ".*") {
             let result = resolve(&image(&user), &Accounts { passwd, group });
-            if let Ok(found) = result { proptest::prop_assert!(found.uid <= MAX_ID); }
+            if let Ok(found) = result { proptest::prop_assert!(found.uid <= MAX_ID && found.gid <= MAX_ID); }
         }
     }
 }

@@ -4,6 +4,7 @@ use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::Path;
 
+use super::held::Held;
 use super::log::Log;
 use super::protocol::{ExitRecord, RunningRecord};
 use crate::launch::{Channel, Plan};
@@ -42,6 +43,8 @@ pub(super) struct Container {
     pub stdin: Option<OwnedFd>,
     pub terminal: bool,
     pub stdin_once: bool,
+    /// Output so far of a container that is made for one client, until that one attaches.
+    pub held: Option<Held>,
     /// Input that the container has not taken yet; while there is some, no more is read.
     pub pending_input: Vec<u8>,
     /// Close stdin once the pending input is written.

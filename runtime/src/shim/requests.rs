@@ -3,6 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 
 use super::container::{self, Container};
+use super::held::Held;
 use super::lines;
 use super::log::Log;
 use super::protocol::{LogPlan, Reply, Request};
@@ -184,6 +185,7 @@ impl Server {
             stderr: ours.2,
             terminal: plan.process.terminal,
             stdin_once,
+            held: stdin_once.then(Held::default),
             plan: Some(Box::new(plan)),
             pending_input: Vec::new(),
             close_input: false,

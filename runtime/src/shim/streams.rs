@@ -72,6 +72,9 @@ impl Server {
                     if let Some(log) = &mut container.log {
                         log.write(stderr, &chunk[..n]);
                     }
+                    if let Some(held) = &mut container.held {
+                        held.keep(stderr, &chunk[..n]);
+                    }
                     self.show(number, stderr, &chunk[..n]);
                 }
             }
@@ -103,7 +106,7 @@ impl Server {
 
     pub(super) fn attach(&mut self, from: u64, id: &str) -> Result<(), Reply> {
         let number = self.find(id).ok_or(Reply::NotFound {})?;
-        let container = self.containers.get(&number).ok_or(Reply::NotFound {})?;
+        let container = self.containers.get_mut(&number).ok_or(Reply::NotFound {})?;
         if container.ended {
             return Err(Reply::Failed {
                 message: format!("attach to container {id}: not running"),
@@ -137,11 +140,15 @@ impl Server {
                 let (read, write) = sys::pipe().map_err(failed)?;
                 sys::set_nonblocking(write.as_fd(), true).map_err(failed)?;
                 sys::pipe_size(write.as_fd(), ATTACH_BUFFER);
+                if let Some(held) = &container.held {
+                    sys::write_fd(write.as_fd(), held.of(bit == 4)).map_err(failed)?;
+                }
                 *slot = Some(write);
                 client.push(read);
                 streams |= bit;
             }
         }
+        container.held = None;
         if let Some(input) = attach
             .input
             .as_ref()

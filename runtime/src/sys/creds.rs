@@ -1,6 +1,6 @@
 //! Identity and privilege of the calling process.
 
-use super::{SysResult, check, check_int};
+use super::{Errno, SysResult, check, check_int};
 
 /// Four capability sets as bit masks (bit N is capability number N). The bounding set is dropped separately.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -114,8 +114,12 @@ pub fn set_groups(groups: &[u32]) -> SysResult<()> {
     Ok(())
 }
 
-/// Sets real, effective and saved group and user ids.
+/// Sets real, effective and saved group and user ids. The highest number is refused: to the kernel it means "as it is",
+/// and whoever asked for it would stay root.
 pub fn set_uid_gid(uid: u32, gid: u32) -> SysResult<()> {
+    if uid == u32::MAX || gid == u32::MAX {
+        return Err(Errno(libc::EINVAL));
+    }
     // SAFETY: integer arguments.
     check(unsafe { libc::syscall(libc::SYS_setresgid, gid, gid, gid) })?;
     // SAFETY: integer arguments.

@@ -5,7 +5,6 @@
 mod basics;
 mod busybox;
 mod confinement;
-mod escapes;
 mod faults;
 mod logs;
 mod sessions;

@@ -234,3 +234,28 @@ fn aborted_sessions_leave_nothing() {
         node.runtime.container_stats(&spec.id)
     );
 }
+
+#[test]
+fn the_first_to_attach_sees_what_came_before() {
+    let node = Node::new();
+    let spec = ContainerSpec {
+        stdin: true,
+        stdin_once: true,
+        ..node.shell("echo early; echo oops >&2; read x; echo got $x")
+    };
+    running(&node, &spec);
+    let deadline = std::time::Instant::now() + Duration::from_secs(20);
+    while Node::log(&spec).lines().count() < 2 {
+        assert!(std::time::Instant::now() < deadline);
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    let mut first = node.runtime.attach(&spec.id).unwrap();
+    let mut second = node.runtime.attach(&spec.id).unwrap();
+    File::from(first.stdin.take().unwrap())
+        .write_all(b"it\n")
+        .unwrap();
+    assert_eq!(read_all(first.stdout.take()), "early\ngot it\n");
+    assert_eq!(read_all(first.stderr.take()), "oops\n");
+    assert_eq!(read_all(second.stdout.take()), "got it\n");
+    assert_eq!(node.wait(&spec.id), 0);
+}

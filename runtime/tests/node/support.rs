@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -143,5 +143,18 @@ impl Drop for Node {
             eprintln!("reset: {errors:?}");
             assert!(std::thread::panicking(), "reset failed");
         }
+    }
+}
+
+/// A private, writable volume.
+pub fn volume(source: &Path, target: &str) -> VolumeMount {
+    VolumeMount {
+        source: source.into(),
+        kind: None,
+        sub_path: None,
+        target: target.into(),
+        read_only: false,
+        recursive_read_only: false,
+        propagation: Propagation::Private,
     }
 }

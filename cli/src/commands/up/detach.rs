@@ -60,6 +60,9 @@ pub fn start(args: &Up) -> Result<()> {
     }
     match report.trim_end() {
         READY => {
+            if let Err(missing) = preflight::cgroup_limits() {
+                eprintln!("warning: pods run without CPU and memory limits: {missing:#}");
+            }
             let cluster = crate::cluster::Cluster::require(&dir)?;
             println!(
                 "The cluster is ready: {}\n  export KUBECONFIG={}",

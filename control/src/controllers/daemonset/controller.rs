@@ -13,7 +13,7 @@ use crate::controllers::api::{Api, Error, EventType, Recorder, resources};
 use crate::controllers::informer::{Expectations, Informer, Key, Next, Queue};
 use crate::controllers::model::{ControllerRevision, DaemonSet, Node, Pod, Time};
 use crate::controllers::revisions::{self, HASH_LABEL, Revision};
-use crate::controllers::{Context, claim, pods};
+use crate::controllers::{Context, claim, owners, pods};
 
 const NAME: &str = "daemon-set-controller";
 const COMPONENT: &str = "daemonset-controller";
@@ -65,15 +65,7 @@ fn relevant(old: &Node, new: &Node) -> bool {
 
 impl Controller {
     fn listen(&self) {
-        let (queue, expectations) = (self.queue.clone(), self.expectations.clone());
-        self.sets.on_change(move |old, new| {
-            if let (Some(old), None) = (old, new) {
-                expectations.forget(&old.metadata.key());
-            }
-            if let Some(set) = new.or(old) {
-                queue.add(set.metadata.key());
-            }
-        });
+        owners::follow(&self.sets, &self.queue, &self.expectations);
         let (queue, sets) = (self.queue.clone(), self.sets.clone());
         self.nodes.on_change(move |old, new| {
             if let (Some(old), Some(new)) = (old, new)
@@ -85,24 +77,7 @@ impl Controller {
                 queue.add(set.metadata.key());
             }
         });
-        let (queue, expectations) = (self.queue.clone(), self.expectations.clone());
-        self.pods.on_change(move |old, new| {
-            for pod in [old, new].into_iter().flatten() {
-                if let Some(owner) = pod
-                    .metadata
-                    .controller()
-                    .filter(|owner| owner.kind == "DaemonSet")
-                {
-                    let key = Key::new(&pod.metadata.namespace, &owner.name);
-                    if old.is_none() && pod.metadata.deleted.is_none() {
-                        expectations.created(&key);
-                    } else if new.is_none() || pod.metadata.deleted.is_some() {
-                        expectations.deleted(&key, &pod.metadata.uid);
-                    }
-                    queue.add(key);
-                }
-            }
-        });
+        owners::follow_pods(&self.pods, "DaemonSet", &self.queue, &self.expectations);
     }
 
     async fn reconcile(&self, key: Key) -> Result<Next, Error> {
@@ -149,7 +124,7 @@ impl Controller {
         } else {
             Ok(())
         };
-        self.write_status(&set, &status).await?;
+        owners::write_status(&self.api, owner, &set.status, &status).await?;
         outcome?;
         let in_use = |old: &ControllerRevision| {
             let hash = Revision::of(old).hash;
@@ -213,29 +188,5 @@ impl Controller {
         })
         .await?;
         outcome
-    }
-
-    async fn write_status(
-        &self,
-        set: &DaemonSet,
-        status: &crate::controllers::model::DaemonSetStatus,
-    ) -> Result<(), Error> {
-        if *status == set.status {
-            return Ok(());
-        }
-        let target = (
-            set.metadata.namespace.as_str(),
-            set.metadata.name.as_str(),
-            set.metadata.uid.as_str(),
-        );
-        self.api
-            .edit(resources::daemon_sets(), target, "status", |object| {
-                let new = json!(status);
-                let changed = object["status"] != new;
-                object["status"] = new;
-                changed
-            })
-            .await?;
-        Ok(())
     }
 }

@@ -9,7 +9,8 @@ use super::plan::Plan;
 use super::revision;
 use super::state::Action;
 use crate::controllers::api::{Api, Error, EventType, Patch, Recorder, resources};
-use crate::controllers::model::{Deployment, DeploymentStatus, ReplicaSet, controller_reference};
+use crate::controllers::model::{Deployment, ReplicaSet, controller_reference};
+use crate::controllers::owners;
 
 /// Does what the plan says, in order, and writes the status.
 pub async fn execute(
@@ -97,26 +98,13 @@ pub async fn execute(
             Action::Event(kind, reason, message) => recorder.record(&reference, kind, reason, message),
         }
     }
-    write_status(api, deployment, &plan.status).await
+    let owner = (resources::deployments(), &deployment.metadata);
+    owners::write_status(api, owner, &deployment.status, &plan.status).await
 }
 
 fn target(deployment: &Deployment) -> (&str, &str, &str) {
     let meta = &deployment.metadata;
     (&meta.namespace, &meta.name, &meta.uid)
-}
-
-async fn write_status(api: &Api, deployment: &Deployment, status: &DeploymentStatus) -> Result<(), Error> {
-    if *status == deployment.status {
-        return Ok(());
-    }
-    api.edit(resources::deployments(), target(deployment), "status", |object| {
-        let new = json!(status);
-        let changed = object["status"] != new;
-        object["status"] = new;
-        changed
-    })
-    .await?;
-    Ok(())
 }
 
 /// The ReplicaSet for the Deployment's template: the hash goes into labels and selector.
@@ -188,7 +176,8 @@ async fn create_failed(api: &Api, deployment: &Deployment, name: &str, error: Er
             crate::controllers::model::Time::now(),
         );
     }
-    write_status(api, deployment, &status).await?;
+    let owner = (resources::deployments(), &deployment.metadata);
+    owners::write_status(api, owner, &deployment.status, &status).await?;
     Err(error)
 }
 

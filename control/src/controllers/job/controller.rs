@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use serde_json::{Value, json};
+use serde_json::json;
 use tokio::task::JoinSet;
 
 use super::plan::{count, plan};
@@ -12,7 +12,7 @@ use super::pod::{self, TRACKING};
 use crate::controllers::api::{Api, Error, Patch, Recorder, resources};
 use crate::controllers::informer::{Expectations, Informer, Key, Next, Queue};
 use crate::controllers::model::{Job, JobStatus, Pod, Time};
-use crate::controllers::{Context, claim, pods};
+use crate::controllers::{Context, claim, owners, pods};
 
 const NAME: &str = "job-controller";
 /// Who removes finished Jobs.
@@ -54,29 +54,8 @@ pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
 
 impl Controller {
     fn listen(&self) {
-        let (queue, expectations) = (self.queue.clone(), self.expectations.clone());
-        self.jobs.on_change(move |old, new| {
-            if let (Some(old), None) = (old, new) {
-                expectations.forget(&old.metadata.key());
-            }
-            if let Some(job) = new.or(old) {
-                queue.add(job.metadata.key());
-            }
-        });
-        let (queue, expectations) = (self.queue.clone(), self.expectations.clone());
-        self.pods.on_change(move |old, new| {
-            for pod in [old, new].into_iter().flatten() {
-                if let Some(owner) = pod.metadata.controller().filter(|owner| owner.kind == "Job") {
-                    let key = Key::new(&pod.metadata.namespace, &owner.name);
-                    if old.is_none() && pod.metadata.deleted.is_none() {
-                        expectations.created(&key);
-                    } else if new.is_none() || pod.metadata.deleted.is_some() {
-                        expectations.deleted(&key, &pod.metadata.uid);
-                    }
-                    queue.add(key);
-                }
-            }
-        });
+        owners::follow(&self.jobs, &self.queue, &self.expectations);
+        owners::follow_pods(&self.pods, "Job", &self.queue, &self.expectations);
     }
 
     async fn reconcile(&self, key: Key) -> Result<Next, Error> {
@@ -100,8 +79,8 @@ impl Controller {
         let ended = job.end().is_some() || job.metadata.deleted.is_some();
         if !ended {
             // Without the finished condition: that is written with the counts only.
-            self.write_status(&job, &before_counting(&job, &plan.status))
-                .await?;
+            let status = before_counting(&job, &plan.status);
+            owners::write_status(&self.api, owner, &job.status, &status).await?;
         }
         for pod in &plan.release {
             self.release(pod).await?;
@@ -109,7 +88,7 @@ impl Controller {
         if ended {
             return self.expire(&job, now).await;
         }
-        self.write_status(&job, &count(plan.status)).await?;
+        owners::write_status(&self.api, owner, &job.status, &count(plan.status)).await?;
         let reference = job.metadata.reference(resources::jobs());
         for (kind, reason, message) in plan.events {
             self.recorder.record(&reference, kind, reason, message);
@@ -192,23 +171,6 @@ impl Controller {
             )
             .await?;
         Ok(Next::Wait)
-    }
-
-    async fn write_status(&self, job: &Job, status: &JobStatus) -> Result<(), Error> {
-        let target = (
-            job.metadata.namespace.as_str(),
-            job.metadata.name.as_str(),
-            job.metadata.uid.as_str(),
-        );
-        self.api
-            .edit(resources::jobs(), target, "status", |object| {
-                let new: Value = json!(status);
-                let changed = object["status"] != new;
-                object["status"] = new;
-                changed
-            })
-            .await?;
-        Ok(())
     }
 }
 

@@ -15,7 +15,7 @@ use tokio::task::JoinSet;
 use super::api::{Api, Error, Recorder, Resource, resources};
 use super::informer::{Expectations, Informer, Key, Next, Queue};
 use super::model::{Pod, ReplicaSet, Time, controller_reference, index_owned};
-use super::{Context, claim, pods};
+use super::{Context, claim, owners, pods};
 
 /// Keys worked on at once.
 const WORKERS: usize = 5;
@@ -79,15 +79,7 @@ fn start_one(
 
 impl Controller {
     fn listen(&self) {
-        let (queue, expectations) = (self.queue.clone(), self.expectations.clone());
-        self.sets.on_change(move |old, new| {
-            if let (Some(old), None) = (old, new) {
-                expectations.forget(&old.metadata.key());
-            }
-            if let Some(set) = new.or(old) {
-                queue.add(set.metadata.key());
-            }
-        });
+        owners::follow(&self.sets, &self.queue, &self.expectations);
         let (queue, expectations) = (self.queue.clone(), self.expectations.clone());
         let (sets, resource) = (self.sets.clone(), self.resource);
         self.pods.on_change(move |old, new| {
@@ -234,23 +226,7 @@ impl Controller {
         let template = set.spec.template.value();
         let labels = serde_json::from_value(template["metadata"]["labels"].clone()).unwrap_or_default();
         let status = plan::status(set, active, &labels, failure, now);
-        if status == set.status {
-            return Ok(());
-        }
-        let target = (
-            set.metadata.namespace.as_str(),
-            set.metadata.name.as_str(),
-            set.metadata.uid.as_str(),
-        );
-        self.api
-            .edit(self.resource, target, "status", |object| {
-                let new = json!(status);
-                let changed = object["status"] != new;
-                object["status"] = new;
-                changed
-            })
-            .await?;
-        Ok(())
+        owners::write_status(&self.api, (self.resource, &set.metadata), &set.status, &status).await
     }
 }
 

@@ -10,8 +10,8 @@ use super::plan::{Plan, plan};
 use super::pod;
 use crate::controllers::api::{Api, Error, EventType, Recorder, Reference, resources};
 use crate::controllers::informer::{Expectations, Informer, Key, Next, Queue};
-use crate::controllers::model::{ControllerRevision, Pod, StatefulSet, StatefulSetStatus, Time, index_owned};
-use crate::controllers::{Context, claim, revisions};
+use crate::controllers::model::{ControllerRevision, Pod, StatefulSet, Time, index_owned};
+use crate::controllers::{Context, claim, owners, revisions};
 
 const NAME: &str = "statefulset-controller";
 
@@ -52,33 +52,8 @@ pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
 
 impl Controller {
     fn listen(&self) {
-        let (queue, expectations) = (self.queue.clone(), self.expectations.clone());
-        self.sets.on_change(move |old, new| {
-            if let (Some(old), None) = (old, new) {
-                expectations.forget(&old.metadata.key());
-            }
-            if let Some(set) = new.or(old) {
-                queue.add(set.metadata.key());
-            }
-        });
-        let (queue, expectations) = (self.queue.clone(), self.expectations.clone());
-        self.pods.on_change(move |old, new| {
-            for pod in [old, new].into_iter().flatten() {
-                if let Some(owner) = pod
-                    .metadata
-                    .controller()
-                    .filter(|owner| owner.kind == "StatefulSet")
-                {
-                    let key = Key::new(&pod.metadata.namespace, &owner.name);
-                    if old.is_none() && pod.metadata.deleted.is_none() {
-                        expectations.created(&key);
-                    } else if new.is_none() || pod.metadata.deleted.is_some() {
-                        expectations.deleted(&key, &pod.metadata.uid);
-                    }
-                    queue.add(key);
-                }
-            }
-        });
+        owners::follow(&self.sets, &self.queue, &self.expectations);
+        owners::follow_pods(&self.pods, "StatefulSet", &self.queue, &self.expectations);
     }
 
     async fn reconcile(&self, key: Key) -> Result<Next, Error> {
@@ -117,7 +92,7 @@ impl Controller {
         } else {
             Ok(())
         };
-        self.write_status(&set, &status).await?;
+        owners::write_status(&self.api, owner, &set.status, &status).await?;
         outcome?;
         let in_use = |revision: &ControllerRevision| {
             let name = &revision.metadata.name;
@@ -223,25 +198,5 @@ impl Controller {
         let message = format!("create Pod {name} in StatefulSet {} {verdict}", set.metadata.name);
         self.recorder.record(reference, kind, reason, message);
         result.map(drop)
-    }
-
-    async fn write_status(&self, set: &StatefulSet, status: &StatefulSetStatus) -> Result<(), Error> {
-        if *status == set.status {
-            return Ok(());
-        }
-        let target = (
-            set.metadata.namespace.as_str(),
-            set.metadata.name.as_str(),
-            set.metadata.uid.as_str(),
-        );
-        self.api
-            .edit(resources::stateful_sets(), target, "status", |object| {
-                let new = json!(status);
-                let changed = object["status"] != new;
-                object["status"] = new;
-                changed
-            })
-            .await?;
-        Ok(())
     }
 }

@@ -48,10 +48,10 @@ pub(super) async fn serve(
     let found = {
         let (pods, uid, name) = (pods.clone(), uid.clone(), name.clone());
         blocking(move || {
-            (
-                pods.log_path(&uid, &name, previous),
-                pods.container(&uid, &name, previous),
-            )
+            let state = pods.container(&uid, &name, previous);
+            // The log outlives its container; without either, nothing has started yet.
+            let path = pods.log_path(&uid, &name, previous);
+            (path.filter(|path| state.is_some() || path.exists()), state)
         })
         .await
     };
@@ -110,20 +110,13 @@ fn why_no_log(pod: &Pod, name: &str, previous: bool) -> String {
     let waiting = statuses(pod)
         .find(|status| status.name == name)
         .and_then(|status| status.state.as_ref()?.waiting.as_ref()?.reason.clone());
-    match waiting {
-        Some(reason)
-            if matches!(
-                reason.as_str(),
-                "ErrImagePull" | "ImagePullBackOff" | "InvalidImageName"
-            ) =>
-        {
-            format!(
-                "container {name:?} in pod {pod_name:?} is waiting to start: trying and failing to pull image"
-            )
-        }
-        Some(reason) => format!("container {name:?} in pod {pod_name:?} is waiting to start: {reason}"),
-        None => format!("container {name:?} in pod {pod_name:?} is not available"),
-    }
+    let because = match waiting.as_deref() {
+        Some("ErrImagePull") => ": image can't be pulled",
+        Some("ImagePullBackOff") => ": trying and failing to pull image",
+        Some(reason) => &format!(": {reason}"),
+        None => " - no logs yet",
+    };
+    format!("container {name:?} in pod {pod_name:?} is waiting to start{because}")
 }
 
 fn statuses(pod: &Pod) -> impl Iterator<Item = &ContainerStatus> {

@@ -3,9 +3,11 @@
 use std::collections::HashMap;
 use std::fs::{self, File, Metadata};
 use std::io::Write;
-use std::os::unix::fs::{FileTypeExt, MetadataExt};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+use nix::fcntl::{OFlag, OpenHow, ResolveFlag, openat2};
 use nix::sys::stat::{major, minor};
 use serde::Deserialize;
 use tar::{Builder, EntryType, Header};
@@ -50,16 +52,27 @@ struct User {
 
 /// Packs the bundle's root filesystem into a layer and translates its configuration.
 pub(super) fn read(bundle: &Path, staging: &Path, budget: &Budget) -> Result<Resolved, Error> {
-    let path = bundle.join("config.json");
-    let file = File::open(&path).map_err(|source| Error::path("opening", &path, source))?;
+    let directory = open_directory(bundle).map_err(|source| Error::path("opening", bundle, source))?;
+    let file = File::from(open(
+        &directory,
+        Path::new("config.json"),
+        OFlag::O_RDONLY | OFlag::O_NONBLOCK,
+    )?);
+    let metadata = file
+        .metadata()
+        .map_err(|source| Error::io("reading config.json", source))?;
+    if !metadata.is_file() {
+        return Err(Error::Invalid("config.json is not a regular file".to_owned()));
+    }
     let bytes = limits::read_limited(file, limits::DOCUMENT, "config.json")?;
     let config: Config =
-        serde_json::from_slice(&bytes).map_err(|source| Error::Invalid(format!("config.json: {source}")))?;
+        serde_json::from_slice(&bytes).map_err(|source| Error::document("config.json", &source))?;
     let root = config
         .root
         .ok_or_else(|| Error::Invalid("config.json names no root".to_owned()))?
         .path;
-    let layer = pack(&bundle.join(root), staging, budget)?;
+    let root = open(&directory, &root, OFlag::O_RDONLY | OFlag::O_DIRECTORY)?;
+    let layer = pack(&root, staging, budget)?;
     let config = to_json(&image_config(&config.process.unwrap_or_default(), layer.digest))?;
     assemble(config, vec![layer], Vec::new())
 }
@@ -83,8 +96,29 @@ fn image_config(process: &Process, diff_id: Digest) -> serde_json::Value {
     })
 }
 
+/// Opens what the bundle has under this name: never a symlink, which could lead to the host's files, nor out of it.
+fn open(bundle: &OwnedFd, path: &Path, flags: OFlag) -> Result<OwnedFd, Error> {
+    let how = OpenHow::new().flags(flags | OFlag::O_CLOEXEC).resolve(
+        ResolveFlag::RESOLVE_BENEATH | ResolveFlag::RESOLVE_NO_SYMLINKS | ResolveFlag::RESOLVE_NO_MAGICLINKS,
+    );
+    openat2(bundle, path, how)
+        .map_err(|source| Error::io(format!("opening {} of the bundle", path.display()), source))
+}
+
+fn open_directory(path: &Path) -> std::io::Result<OwnedFd> {
+    let mut options = File::options();
+    options.read(true).custom_flags(libc::O_DIRECTORY);
+    options.open(path).map(OwnedFd::from)
+}
+
+/// A name for an open directory, and with one more component for what is in it: no other name of the bundle is
+/// resolved on the way, whoever may be changing it.
+fn by_descriptor(directory: &OwnedFd) -> PathBuf {
+    format!("/proc/self/fd/{}", directory.as_raw_fd()).into()
+}
+
 /// Writes a tar of a directory: sorted, so that the same tree has the same digest.
-fn pack(root: &Path, staging: &Path, budget: &Budget) -> Result<Blob, Error> {
+fn pack(root: &OwnedFd, staging: &Path, budget: &Budget) -> Result<Blob, Error> {
     let temporary = tempfile::NamedTempFile::new_in(staging)
         .map_err(|source| Error::path("making a file in", staging, source))?;
     let mut packer = Packer {
@@ -92,8 +126,9 @@ fn pack(root: &Path, staging: &Path, budget: &Budget) -> Result<Blob, Error> {
         budget,
         links: HashMap::new(),
     };
-    let metadata = fs::metadata(root).map_err(|source| Error::path("opening", root, source))?;
-    packer.add(root, Path::new("./"), &metadata)?;
+    let path = by_descriptor(root);
+    let metadata = fs::metadata(&path).map_err(|source| Error::io("opening the root of a bundle", source))?;
+    packer.add(&path, Path::new("./"), &metadata)?;
     packer.walk(root, Path::new(""))?;
     let written = packer
         .tar
@@ -110,9 +145,10 @@ struct Packer<'a, W: Write> {
 }
 
 impl<W: Write> Packer<'_, W> {
-    fn walk(&mut self, directory: &Path, inside: &Path) -> Result<(), Error> {
-        let failed = |source| Error::path("reading", directory, source);
-        let mut names = fs::read_dir(directory)
+    fn walk(&mut self, directory: &OwnedFd, inside: &Path) -> Result<(), Error> {
+        let directory = by_descriptor(directory);
+        let failed = |source| Error::path("reading", inside, source);
+        let mut names = fs::read_dir(&directory)
             .map_err(failed)?
             .map(|entry| entry.map(|entry| entry.file_name()))
             .collect::<Result<Vec<_>, _>>()
@@ -124,14 +160,21 @@ impl<W: Write> Packer<'_, W> {
                 fs::symlink_metadata(&path).map_err(|source| Error::path("reading", &path, source))?;
             self.add(&path, &inside, &metadata)?;
             if metadata.is_dir() {
-                self.walk(&path, &inside)?;
+                let mut options = File::options();
+                options
+                    .read(true)
+                    .custom_flags(libc::O_DIRECTORY | libc::O_NOFOLLOW);
+                let below = options
+                    .open(&path)
+                    .map_err(|source| Error::path("reading", &inside, source))?;
+                self.walk(&below.into(), &inside)?;
             }
         }
         Ok(())
     }
 
     fn add(&mut self, path: &Path, inside: &Path, metadata: &Metadata) -> Result<(), Error> {
-        let failed = |source| Error::path("packing", path, source);
+        let failed = |source| Error::path("packing", inside, source);
         let kind = metadata.file_type();
         if kind.is_socket() {
             return Ok(());
@@ -164,7 +207,11 @@ impl<W: Write> Packer<'_, W> {
             }
             header.set_entry_type(EntryType::Regular);
             header.set_size(size);
-            let file = File::open(path).map_err(failed)?;
+            let mut options = File::options();
+            options
+                .read(true)
+                .custom_flags(libc::O_NOFOLLOW | libc::O_NONBLOCK);
+            let file = options.open(path).map_err(failed)?;
             return self
                 .tar
                 .append_data(&mut header, inside, std::io::Read::take(file, size))

@@ -9,8 +9,8 @@ pub(super) fn read(
     files: &mut Files,
     wanted: Option<&Reference>,
 ) -> Result<Resolved, Error> {
-    let entries: Vec<DockerEntry> = serde_json::from_slice(manifest)
-        .map_err(|source| Error::Invalid(format!("manifest.json: {source}")))?;
+    let entries: Vec<DockerEntry> =
+        serde_json::from_slice(manifest).map_err(|source| Error::document("manifest.json", &source))?;
     let entry = choose(&entries, wanted)?;
     if entry.layers.len() > limits::LAYERS {
         return Err(Error::Invalid(format!("it has {} layers", entry.layers.len())));

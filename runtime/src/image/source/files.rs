@@ -50,8 +50,15 @@ impl Files {
     pub(super) fn archive(path: &Path, staging: &Path, budget: &Budget) -> Result<Self, Error> {
         let file = File::open(path).map_err(|source| Error::path("opening", path, source))?;
         let (_, plain) = compression::decompress(BufReader::with_capacity(64 << 10, file))?;
-        let mut members = HashMap::new();
+        let (mut members, mut count) = (HashMap::new(), 0);
         tarball::for_each(plain, |member, contents| {
+            count += 1;
+            if count > limits::ARCHIVE_MEMBERS {
+                return Err(Error::Invalid(format!(
+                    "the archive has more than {} members",
+                    limits::ARCHIVE_MEMBERS
+                )));
+            }
             let Some(name) = clean(&member.name) else {
                 return Ok(());
             };

@@ -86,6 +86,11 @@ fn check(arg: &LinuxSeccompArg) -> Result<Check, SeccompError> {
     let argument = argument
         .ok_or_else(|| SeccompError::Invalid(format!("argument index {} is not 0-5", arg.index())))?;
     let (value, second) = (arg.value(), arg.value_two().unwrap_or(0));
+    if arg.op() == Operator::ScmpCmpMaskedEq && second & !value != 0 {
+        return Err(SeccompError::Invalid(format!(
+            "{second:#x} is never what {value:#x} leaves of an argument"
+        )));
+    }
     let (compare, value) = match arg.op() {
         Operator::ScmpCmpNe => (Compare::NotEqual, value),
         Operator::ScmpCmpLt => (Compare::Less, value),

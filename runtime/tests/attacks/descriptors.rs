@@ -1,0 +1,183 @@
+//! Descriptors that lead out: a working directory behind one (CVE-2024-21626), and those that arrive in the container.
+
+use std::os::unix::fs::symlink;
+use std::process::Command;
+
+use keelson_runtime::node::*;
+
+use crate::bundle::{Bundle, Outcome};
+use crate::payload;
+use crate::runtimes::{Runtime, attack};
+use crate::support::Node;
+use crate::witness::SECRET;
+
+/// Reads the witness from wherever the working directory is, and lists the descriptors.
+const LOOK: &str =
+    "cat witness ./treasure/witness ../treasure/witness ../witness 2>/dev/null; echo fds $(ls /proc/self/fd)";
+
+/// The runtime called by somebody with the treasure, its parent and `/` open on descriptors without close-on-exec.
+fn leaky(bundle: &Bundle, args: &[&str]) -> Outcome {
+    let mut command = Command::new("sh");
+    let script = format!(
+        "exec 4<'{0}' 5<'{0}/..' 7</ 9<'{0}/deep'; exec timeout -s KILL 30 \"$@\"",
+        bundle.treasure.path.display()
+    );
+    command.args(["-c", &script, "sh"]).args(bundle.runtime.words());
+    command.arg("--root").arg(bundle.path("state")).args(args);
+    command.stdin(std::process::Stdio::null());
+    Bundle::outcome(&mut command)
+}
+
+fn check(outcome: &Outcome, cwd: &str) {
+    assert!(
+        !outcome.text.contains(SECRET),
+        "cwd {cwd:?} reads the host: {}",
+        outcome.text
+    );
+    if let Some((_, fds)) = outcome.text.split_once("fds ") {
+        // 3 is the directory that `ls` itself reads.
+        assert_eq!(
+            fds.split_whitespace().take(5).collect::<Vec<_>>(),
+            ["0", "1", "2", "3"],
+            "{cwd:?}"
+        );
+    }
+}
+
+/// Why crun 1.8.1 falls.
+const CWD: &str =
+    "it enters the working directory while descriptors of its caller are open, as runc did in CVE-2024-21626";
+
+fn directories() -> impl Iterator<Item = String> {
+    let fixed = [
+        "/sneaky",
+        "/proc/1/cwd",
+        "/proc/self/root/..",
+        "/proc/thread-self/fd/7",
+    ];
+    let numbered = (3..24).flat_map(|n| {
+        [
+            format!("/proc/self/fd/{n}"),
+            format!("/proc/self/fd/{n}/../treasure"),
+        ]
+    });
+    fixed.into_iter().map(str::to_owned).chain(numbered)
+}
+
+/// In `run`.
+fn as_working_directory_of_start(runtime: &Runtime) {
+    let mut bundle = Bundle::shell(runtime, LOOK);
+    symlink("/proc/self/fd/7", bundle.rootfs("sneaky")).unwrap();
+    for cwd in directories() {
+        bundle.config["process"]["cwd"] = cwd.clone().into();
+        bundle.write_config();
+        check(
+            &leaky(&bundle, &["run", "-b", bundle.bundle_argument(), &bundle.id]),
+            &cwd,
+        );
+        bundle.delete();
+    }
+    bundle.treasure.check("cwd");
+}
+attack!(as_working_directory_of_start, CWD);
+
+/// In `exec`.
+fn as_working_directory_of_exec(runtime: &Runtime) {
+    let bundle = Bundle::new(runtime, &["sleep", "100"]);
+    symlink("/proc/self/fd/7", bundle.rootfs("sneaky")).unwrap();
+    assert!(bundle.start().ok());
+    for cwd in directories() {
+        let args = ["exec", "--cwd", &cwd, &bundle.id, "/bin/sh", "-c", LOOK];
+        check(&leaky(&bundle, &args), &cwd);
+    }
+    bundle.treasure.check("cwd");
+}
+attack!(as_working_directory_of_exec, CWD);
+
+/// Nothing of the caller's arrives but 0 to 2.
+fn only_the_declared_ones_arrive(runtime: &Runtime) {
+    let bundle = Bundle::new(runtime, &["/bin/sh", "-c", LOOK]);
+    bundle.write_config();
+    let outcome = leaky(&bundle, &["run", "-b", bundle.bundle_argument(), &bundle.id]);
+    assert!(outcome.text.contains("fds "), "{}", outcome.text);
+    check(&outcome, "/");
+    // One more by request: what came on 3 is there, what came on 4 and above is not.
+    let outcome = leaky(
+        &bundle,
+        &[
+            "run",
+            "--preserve-fds",
+            "2",
+            "-b",
+            bundle.bundle_argument(),
+            &bundle.id,
+        ],
+    );
+    if let Some((_, fds)) = outcome.text.split_once("fds ") {
+        let fds: Vec<&str> = fds
+            .split_whitespace()
+            .take_while(|word| word.parse::<u32>().is_ok())
+            .collect();
+        assert!(!fds.contains(&"7") && !fds.contains(&"9"), "{fds:?}");
+    } else {
+        println!("--preserve-fds is refused: {}", outcome.text);
+    }
+}
+attack!(only_the_declared_ones_arrive);
+
+/// The same call on a runtime that changes the root and enters the directory with the descriptors open.
+#[test]
+fn control() {
+    let Some(naive) = payload::compile("naive") else {
+        return;
+    };
+    let bundle = Bundle::shell(&Runtime::keelson(), LOOK);
+    symlink("/proc/self/fd/7", bundle.rootfs("escape")).unwrap();
+    std::fs::create_dir(bundle.rootfs("dev")).unwrap();
+    std::fs::write(bundle.rootfs("dev/null"), "").unwrap(); // for the shell
+    let script = format!(
+        "mount -t proc proc '{root}/proc' && exec 7<'{treasure}' && exec '{naive}' run '{root}' /escape /bin/sh -c \"$1\"",
+        root = bundle.rootfs("").display(),
+        treasure = bundle.treasure.path.display(),
+        naive = naive.display(),
+    );
+    let outcome = Bundle::outcome(Command::new("unshare").args(["-m", "sh", "-c", &script, "sh", LOOK]));
+    assert!(outcome.text.contains(SECRET), "{}", outcome.text);
+}
+
+/// An image's working directory, in a pod.
+#[test]
+fn of_a_pods_container() {
+    let node = Node::new();
+    node.runtime.create_sandbox(&Node::sandbox("pod")).unwrap();
+    let main = node.container(&["sleep", "1000"]);
+    node.runtime.create_container("pod", &main).unwrap();
+    node.runtime.start_container(&main.id).unwrap();
+    symlink("/proc/self/fd/7", node.rootfs.join("sneaky")).unwrap();
+    for n in 0..24 {
+        for cwd in [
+            format!("/proc/self/fd/{n}"),
+            format!("/proc/1/fd/{n}/.."),
+            "/sneaky".to_owned(),
+            "/proc/1/cwd".to_owned(),
+            "/proc/1/root".to_owned(),
+        ] {
+            let spec = ContainerSpec {
+                cwd,
+                log_path: None,
+                ..node.container(&["true"])
+            };
+            node.runtime.create_container("pod", &spec).unwrap();
+            assert!(node.runtime.start_container(&spec.id).is_err(), "{}", spec.cwd);
+            node.runtime.remove_container(&spec.id).unwrap();
+        }
+    }
+    // An open directory with close-on-exec off in the caller must not reach the container either.
+    let leak = std::fs::File::open("/").unwrap();
+    let _inherited = nix::unistd::dup(&leak).unwrap();
+    let (_, output) = node.run_in(
+        "pod",
+        &node.shell("ls /proc/1/fd; exec 3</; ls /proc/1/fd | wc -l"),
+    );
+    assert_eq!(output, "0\n1\n2\n4\n", "{output}");
+}
