@@ -15,8 +15,9 @@ use super::state::{
 };
 use super::{
     ContainerSpec, ContainerState, Error, Events, Phase, Resources, RootfsSource, SandboxState, User, bundle,
-    cgroup, host_devices, rootfs, sandboxes, seccomp, shim_client, sources,
+    host_devices, rootfs, sandboxes, seccomp, shim_client, sources,
 };
+use crate::cgroup;
 use crate::launch::Plan;
 use crate::plan::{self, Context};
 use crate::shim::protocol::{ExitRecord, LogPlan, Reply, Request, RunningRecord};
@@ -343,7 +344,7 @@ pub(super) fn stop(inner: &Inner, id: &str, grace: Duration) -> Result<Container
 fn kill(inner: &Inner, id: &str) -> Result<(), Error> {
     signal(inner, id, libc::SIGKILL)?;
     match stored(inner, id)?.cgroup {
-        Some(path) => cgroup::kill(Path::new(&path)),
+        Some(path) => Ok(cgroup::kill(Path::new(&path))?),
         None => Ok(()),
     }
 }

@@ -42,6 +42,15 @@ impl Error {
     }
 }
 
+impl From<crate::cgroup::Error> for Error {
+    fn from(error: crate::cgroup::Error) -> Self {
+        Self::Io {
+            what: error.what,
+            source: error.source,
+        }
+    }
+}
+
 impl From<crate::plan::PlanError> for Error {
     fn from(error: crate::plan::PlanError) -> Self {
         Self::Invalid(error.0)

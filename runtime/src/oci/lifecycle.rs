@@ -11,8 +11,9 @@ use oci_spec::runtime::ContainerState;
 use super::Error;
 use super::arguments::{Global, KillArgs};
 use super::state::{Container, find};
+use crate::cgroup;
 use crate::launch::{HookPoint, Record, RecordKind, SpawnError, run_hooks};
-use crate::node::{cgroup, signal_number};
+use crate::node::signal_number;
 use crate::plan::{self, OciPaths, oci_hooks};
 use crate::sys;
 

@@ -3,6 +3,7 @@
 //! ([`crate::shim::launcher`]) that this process turns into.
 
 mod arguments;
+mod cgroups;
 mod create;
 mod exec;
 mod inspect;
@@ -49,6 +50,15 @@ impl Error {
 impl From<crate::plan::PlanError> for Error {
     fn from(error: crate::plan::PlanError) -> Self {
         Self::Invalid(error.0)
+    }
+}
+
+impl From<crate::cgroup::Error> for Error {
+    fn from(error: crate::cgroup::Error) -> Self {
+        Self::Io {
+            what: error.what,
+            source: error.source,
+        }
     }
 }
 

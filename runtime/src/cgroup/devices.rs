@@ -1,7 +1,13 @@
 //! Which devices a container may make, read and write, compiled to an eBPF program for its cgroup. The mount options
 //! and capabilities do not decide this: a container may have CAP_MKNOD, and could make a node for the host's disk.
 
+use std::fs::File;
+use std::os::fd::AsFd;
+use std::path::Path;
+
+use super::Error;
 use crate::launch::Device;
+use crate::sys;
 
 /// `BPF_DEVCG_ACC_MKNOD`.
 const MAKE: u32 = 1;
@@ -116,6 +122,13 @@ pub fn device_filter(rules: &[DeviceRule]) -> Vec<u64> {
     program.push(word(MOVE, 0, 0, 0, 0));
     program.push(word(EXIT, 0, 0, 0, 0));
     program
+}
+
+/// Restricts the devices of everything in a cgroup.
+pub fn filter_devices(path: &Path, program: &[u64]) -> Result<(), Error> {
+    let what = || format!("filtering devices of cgroup {}", path.display());
+    let cgroup = File::open(path).map_err(Error::io(what()))?;
+    sys::attach_device_filter(cgroup.as_fd(), program).map_err(Error::io(what()))
 }
 
 #[cfg(test)]
