@@ -5,6 +5,8 @@ use std::fs::File;
 use std::os::fd::AsFd;
 use std::path::Path;
 
+use oci_spec::runtime::{LinuxDeviceCgroup, LinuxDeviceType};
+
 use super::Error;
 use crate::launch::Device;
 use crate::sys;
@@ -20,24 +22,25 @@ const BLOCK: u32 = 1;
 /// `BPF_DEVCG_DEV_CHAR`.
 const CHARACTER: u32 = 2;
 
-/// One permission; `None` is any number.
+/// One rule; `None` is any.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DeviceRule {
-    block: bool,
+    allow: bool,
+    block: Option<bool>,
     major: Option<u32>,
     minor: Option<u32>,
     access: u32,
 }
 
 impl DeviceRule {
-    /// A rule for a device with access letters out of `rwm`.
+    /// A rule that allows a device, with access letters out of `rwm`.
     pub fn new(block: bool, major: Option<u32>, minor: Option<u32>, access: &str) -> Self {
-        let bit = |letter, bit| if access.contains(letter) { bit } else { 0 };
         Self {
-            block,
+            allow: true,
+            block: Some(block),
             major,
             minor,
-            access: bit('r', READ) | bit('w', WRITE) | bit('m', MAKE),
+            access: access_bits(access),
         }
     }
 
@@ -53,6 +56,11 @@ impl DeviceRule {
     }
 }
 
+fn access_bits(letters: &str) -> u32 {
+    let bit = |letter, bit| if letters.contains(letter) { bit } else { 0 };
+    bit('r', READ) | bit('w', WRITE) | bit('m', MAKE)
+}
+
 /// What every container may use (containerd's default): make any node, use the harmless ones and its own terminals.
 pub fn default_device_rules() -> Vec<DeviceRule> {
     let mut rules = vec![
@@ -64,6 +72,45 @@ pub fn default_device_rules() -> Vec<DeviceRule> {
     }
     rules.push(DeviceRule::new(false, Some(136), None, "rwm")); // pseudo-terminals
     rules
+}
+
+/// The rules of a configuration (`config-linux.md`, "Allowed Device list"), then the default ones, which can therefore
+/// not be taken away. What no rule speaks of is denied, also without any rule: as in runc.
+pub fn rules(configured: &[LinuxDeviceCgroup]) -> Result<Vec<DeviceRule>, Error> {
+    let number = |n: Option<i64>| match n {
+        None | Some(-1) => Ok(None),
+        Some(n) => u32::try_from(n)
+            .map(Some)
+            .map_err(|_| Error::Invalid(format!("device number {n} is out of range"))),
+    };
+    let mut all = Vec::new();
+    for rule in configured {
+        let block = match rule.typ().unwrap_or(LinuxDeviceType::A) {
+            LinuxDeviceType::A => None,
+            LinuxDeviceType::B => Some(true),
+            LinuxDeviceType::C | LinuxDeviceType::U => Some(false),
+            LinuxDeviceType::P => {
+                return Err(Error::Invalid("a device rule cannot have type \"p\"".to_owned()));
+            }
+        };
+        let access = rule
+            .access()
+            .as_deref()
+            .filter(|access| !access.is_empty())
+            .unwrap_or("rwm");
+        if let Some(bad) = access.chars().find(|c| !"rwm".contains(*c)) {
+            return Err(Error::Invalid(format!("invalid device access {bad:?}")));
+        }
+        all.push(DeviceRule {
+            allow: rule.allow(),
+            block,
+            major: number(rule.major())?,
+            minor: number(rule.minor())?,
+            access: access_bits(access),
+        });
+    }
+    all.extend(default_device_rules());
+    Ok(all)
 }
 
 /// One `struct bpf_insn` as the word it is in memory.
@@ -83,34 +130,42 @@ const AND: u8 = 0x54;
 const SHIFT_RIGHT: u8 = 0x74;
 const MOVE_REGISTER: u8 = 0xbc;
 const MOVE: u8 = 0xb7;
+const JUMP_EQUAL: u8 = 0x15;
 const JUMP_NOT_EQUAL: u8 = 0x55;
-const JUMP_NOT_EQUAL_REGISTER: u8 = 0x5d;
 const EXIT: u8 = 0x95;
 
-/// The program: allows what one of the rules allows (`struct bpf_cgroup_dev_ctx` in r1: access and type, major, minor).
+/// The program (`struct bpf_cgroup_dev_ctx` in r1: access and type, major, minor). The last rule that speaks of a device
+/// and a kind of access decides, so the rules are tried backwards: one that allows settles its kinds of access, one that
+/// denies ends the matter if any of its kinds is still open. Later rules can thus make exceptions to earlier ones in both
+/// directions, also within wildcards, which runc refuses.
 pub fn device_filter(rules: &[DeviceRule]) -> Vec<u64> {
     let mut program = vec![
         word(LOAD_WORD, 2, 1, 0, 0),
         word(MOVE_REGISTER, 3, 2, 0, 0),
         word(AND, 3, 0, 0, 0xffff),     // r3: type
-        word(SHIFT_RIGHT, 2, 0, 0, 16), // r2: access
+        word(SHIFT_RIGHT, 2, 0, 0, 16), // r2: access that is still open
         word(LOAD_WORD, 4, 1, 4, 0),    // r4: major
         word(LOAD_WORD, 5, 1, 8, 0),    // r5: minor
     ];
-    for rule in rules {
-        let kind = if rule.block { BLOCK } else { CHARACTER };
-        let mut steps = vec![
-            (JUMP_NOT_EQUAL, 3, 0, kind),
-            (MOVE_REGISTER, 0, 2, 0),
-            (AND, 0, 0, rule.access),
-            (JUMP_NOT_EQUAL_REGISTER, 0, 2, 0), // more access than the rule allows
-        ];
+    for rule in rules.iter().rev() {
+        let kind = rule.block.map(|block| if block { BLOCK } else { CHARACTER });
+        // Each comparison that goes wrong leaves the rule, over what is left of it.
+        let mut steps = Vec::new();
+        steps.extend(kind.map(|kind| (JUMP_NOT_EQUAL, 3, 0, kind)));
         steps.extend(rule.major.map(|major| (JUMP_NOT_EQUAL, 4, 0, major)));
         steps.extend(rule.minor.map(|minor| (JUMP_NOT_EQUAL, 5, 0, minor)));
-        steps.extend([(MOVE, 0, 0, 1), (EXIT, 0, 0, 0)]);
+        if rule.allow {
+            steps.extend([(AND, 2, 0, !rule.access), (JUMP_NOT_EQUAL, 2, 0, 0)]);
+        } else {
+            steps.extend([
+                (MOVE_REGISTER, 0, 2, 0),
+                (AND, 0, 0, rule.access),
+                (JUMP_EQUAL, 0, 0, 0),
+            ]);
+        }
+        steps.extend([(MOVE, 0, 0, u32::from(rule.allow)), (EXIT, 0, 0, 0)]);
         for (index, (code, destination, source, immediate)) in steps.iter().enumerate() {
-            // Each comparison that fails jumps over what is left of its rule.
-            let jumps = matches!(*code, JUMP_NOT_EQUAL | JUMP_NOT_EQUAL_REGISTER);
+            let jumps = matches!(*code, JUMP_NOT_EQUAL | JUMP_EQUAL);
             let offset = if jumps {
                 (steps.len() - index - 1) as i16
             } else {
@@ -132,54 +187,5 @@ pub fn filter_devices(path: &Path, program: &[u64]) -> Result<(), Error> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// Runs a program as the kernel would.
-    fn run(program: &[u64], block: bool, major: u32, minor: u32, access: u32) -> u64 {
-        let kind = if block { BLOCK } else { CHARACTER };
-        let context = [access << 16 | kind, major, minor];
-        let (mut r, mut pc) = ([0u64; 11], 0usize);
-        loop {
-            let b = program[pc].to_le_bytes();
-            let (code, dst, src) = (b[0], usize::from(b[1] & 15), usize::from(b[1] >> 4));
-            let offset = i16::from_le_bytes([b[2], b[3]]);
-            let imm = i32::from_le_bytes([b[4], b[5], b[6], b[7]]);
-            pc += 1;
-            match code {
-                LOAD_WORD => r[dst] = u64::from(context[offset as usize / 4]),
-                AND => r[dst] &= imm as u64,
-                SHIFT_RIGHT => r[dst] >>= imm,
-                MOVE_REGISTER => r[dst] = r[src],
-                MOVE => r[dst] = imm as u64,
-                JUMP_NOT_EQUAL if r[dst] != imm as u64 => pc += offset as usize,
-                JUMP_NOT_EQUAL_REGISTER if r[dst] != r[src] => pc += offset as usize,
-                JUMP_NOT_EQUAL | JUMP_NOT_EQUAL_REGISTER => {}
-                EXIT => return r[0],
-                other => panic!("{other:#x}"),
-            }
-        }
-    }
-
-    #[test]
-    fn default_rules() {
-        let program = device_filter(&default_device_rules());
-        assert_eq!(run(&program, false, 1, 3, READ | WRITE), 1);
-        assert_eq!(run(&program, false, 136, 77, READ | WRITE | MAKE), 1);
-        assert_eq!(run(&program, true, 8, 0, MAKE), 1);
-        assert_eq!(run(&program, true, 8, 0, READ), 0);
-        assert_eq!(run(&program, true, 1, 3, READ), 0);
-        assert_eq!(run(&program, false, 1, 1, READ), 0, "/dev/mem");
-        assert_eq!(run(&program, false, 10, 229, READ | WRITE), 0, "/dev/fuse");
-    }
-
-    #[test]
-    fn added_devices() {
-        let mut rules = default_device_rules();
-        rules.push(DeviceRule::new(false, Some(10), Some(229), "r"));
-        let program = device_filter(&rules);
-        assert_eq!(run(&program, false, 10, 229, READ), 1);
-        assert_eq!(run(&program, false, 10, 229, READ | WRITE), 0);
-        assert_eq!(run(&device_filter(&[]), false, 1, 3, READ), 0);
-    }
-}
+#[path = "devices_tests.rs"]
+mod tests;

@@ -79,9 +79,11 @@ fn run_hooks(hooks: &PreparedHooks, start: bool, status: &str, words: &mut Words
 fn wait_at(gate: &Gate, channel: BorrowedFd<'_>) -> SysResult<bool> {
     match gate {
         Gate::Channel => sys::read_fd(channel, &mut [0; 2]).map(|n| n > 0),
-        // Blocks until somebody writes to it; it is ours for writing as well, so that it never ends.
-        Gate::Fifo(fifo) => sys::read_fd(fifo.as_fd(), &mut [0; 1]).map(|n| n > 0),
-        Gate::Open => Ok(true),
+        // Once the parent has noted us: without it, nobody would find us here. Then until somebody writes to it; it is
+        // ours for writing as well, so that it never ends.
+        Gate::Fifo(fifo) => {
+            Ok(sys::read_fd(channel, &mut [0; 2])? > 0 && sys::read_fd(fifo.as_fd(), &mut [0; 1])? > 0)
+        }
     }
 }
 

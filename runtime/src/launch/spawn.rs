@@ -146,8 +146,6 @@ pub enum Gate {
     /// Somebody writes to this named pipe, which is open for reading and writing (the OCI command line). It closes with
     /// the exec; before a failure, what failed is written to it.
     Fifo(OwnedFd),
-    /// Nothing.
-    Open,
 }
 
 /// What a child said.

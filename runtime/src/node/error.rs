@@ -44,9 +44,14 @@ impl Error {
 
 impl From<crate::cgroup::Error> for Error {
     fn from(error: crate::cgroup::Error) -> Self {
-        Self::Io {
-            what: error.what,
-            source: error.source,
+        use crate::cgroup::Error as Cgroup;
+        match error {
+            Cgroup::Invalid(words) => Self::Invalid(words),
+            Cgroup::Io { what, source } => Self::Io { what, source },
+            Cgroup::Removal(source) => Self::Io {
+                what: "cgroup".to_owned(),
+                source,
+            },
         }
     }
 }

@@ -1,104 +1,185 @@
-//! The cgroup of a container of the command line.
+//! The cgroup of a container of the command line: where it lies, who makes it, what limits it gets.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
-use oci_spec::runtime::{LinuxDeviceType, LinuxResources, Spec};
+use oci_spec::runtime::{LinuxResources, Spec};
 
 use super::Error;
 use super::arguments::Global;
-use crate::cgroup::{self, DeviceRule, default_device_rules, device_filter};
-use crate::node::{Resources, cgroups};
+use super::state::Stored;
+use crate::cgroup::systemd::{self, Bus, Unit};
+use crate::cgroup::{self, Hierarchy, device_filter, device_rules};
+use crate::sys;
 
-/// Directory of a container's cgroup below the hierarchy's root: `cgroupsPath`, systemd's form turned into a path.
-fn cgroup_path(global: &Global, id: &str, path: Option<&Path>) -> Result<PathBuf, Error> {
-    let Some(path) = path.and_then(Path::to_str).filter(|path| !path.is_empty()) else {
-        return Ok(Path::new("keelson-oci").join(id));
-    };
-    let parts: Vec<&str> = path.split(':').collect();
-    let path = match (global.systemd_cgroup, parts.as_slice()) {
-        (true, [slice, prefix, name]) => {
-            let slice = if slice.is_empty() { "system.slice" } else { slice };
-            PathBuf::from(slice).join(format!("{prefix}-{name}.scope"))
-        }
-        _ => PathBuf::from(path.trim_start_matches('/')),
-    };
-    let plain = path
-        .components()
-        .all(|part| matches!(part, std::path::Component::Normal(_)));
-    if plain {
-        Ok(path)
-    } else {
-        Err(Error::Invalid(format!("invalid cgroupsPath {}", path.display())))
+fn resources(spec: &Spec) -> Option<&LinuxResources> {
+    spec.linux().as_ref()?.resources().as_ref()
+}
+
+fn cgroups_path(spec: &Spec) -> &str {
+    let path = spec
+        .linux()
+        .as_ref()
+        .and_then(|linux| linux.cgroups_path().as_ref());
+    path.and_then(|path| path.to_str()).unwrap_or("")
+}
+
+/// A process that keeps a fresh scope alive until the container's first process is in it; killed when dropped, and when
+/// this process ends.
+#[derive(Debug)]
+pub(super) struct Placeholder(sys::Child);
+
+impl Placeholder {
+    fn new() -> Result<Self, Error> {
+        let child = sys::clone_process(&sys::CloneRequest::default(), || {
+            let _ = sys::set_parent_death_signal(libc::SIGKILL);
+            sys::pause();
+        });
+        child
+            .map(Self)
+            .map_err(Error::io("making a process for the scope"))
+    }
+
+    /// Leaves it to somebody else to end it.
+    pub(super) fn hand_over(self) -> i32 {
+        let pid = self.0.pid;
+        std::mem::forget(self);
+        pid
     }
 }
 
-/// Makes the container's cgroup, with its limits where the host's controllers allow them and its device rules.
-pub(super) fn make_cgroup(global: &Global, id: &str, spec: &Spec) -> Result<Option<PathBuf>, Error> {
-    let Some(hierarchy) = cgroup::mount_point() else {
+impl Drop for Placeholder {
+    fn drop(&mut self) {
+        use std::os::fd::AsFd;
+        let _ = sys::pidfd_signal(self.0.pidfd.as_fd(), libc::SIGKILL);
+        let _ = sys::wait_pidfd(self.0.pidfd.as_fd());
+    }
+}
+
+/// A container's cgroup to be.
+#[derive(Debug)]
+pub(super) struct Plan {
+    hierarchy: Hierarchy,
+    unit: Option<(Unit, Bus)>,
+}
+
+/// Decides where the cgroup will lie and notes it in `stored`. `None`: there is no hierarchy.
+pub(super) fn plan(global: &Global, spec: &Spec, stored: &mut Stored) -> Result<Option<Plan>, Error> {
+    let Some(hierarchy) = Hierarchy::find() else {
         return Ok(None);
     };
-    let linux = spec.linux().as_ref();
-    let path = hierarchy.join(cgroup_path(
-        global,
-        id,
-        linux.and_then(|l| l.cgroups_path().as_deref()),
-    )?);
-    fs::create_dir_all(&path).map_err(Error::io(format!("making cgroup {}", path.display())))?;
-    let Some(resources) = linux.and_then(|l| l.resources().as_ref()) else {
-        return Ok(Some(path));
-    };
-    for (file, value) in cgroups::limit_files(&limits(resources)) {
-        let file = path.join(file);
-        // A controller that this host lacks, or has not turned on: the limit cannot be, and its absence is said.
-        if file.exists() {
-            fs::write(&file, &value).map_err(Error::io(format!("writing {value} to {}", file.display())))?;
-        }
-    }
-    if let Some(rules) = device_rules(resources) {
-        cgroup::filter_devices(&path, &device_filter(&rules))?;
-    }
-    Ok(Some(path))
-}
-
-fn limits(resources: &LinuxResources) -> Resources {
-    let cpu = resources.cpu().as_ref();
-    Resources {
-        cpu_shares: cpu.and_then(oci_spec::runtime::LinuxCpu::shares),
-        cpu_quota: cpu.and_then(oci_spec::runtime::LinuxCpu::quota),
-        cpu_period: cpu.and_then(oci_spec::runtime::LinuxCpu::period),
-        memory_limit: resources
-            .memory()
-            .as_ref()
-            .and_then(oci_spec::runtime::LinuxMemory::limit),
-        pids_limit: resources.pids().as_ref().map(oci_spec::runtime::LinuxPids::limit),
-        ..Resources::default()
-    }
-}
-
-/// The allow-list that a list of rules comes to: `None` when everything is allowed. As in runc, a rule that denies
-/// everything begins the list; single denials are not expressible and left to that.
-fn device_rules(resources: &LinuxResources) -> Option<Vec<DeviceRule>> {
-    let mut rules = default_device_rules();
-    let mut restricted = false;
-    for rule in resources.devices().iter().flatten() {
-        let kind = rule.typ().unwrap_or(LinuxDeviceType::A);
-        let number = |n: Option<i64>| n.and_then(|n| u32::try_from(n).ok());
-        match (rule.allow(), kind) {
-            (true, LinuxDeviceType::A) => return None,
-            (false, LinuxDeviceType::A) => restricted = true,
-            (true, kind) => {
-                let access = rule.access().as_deref().unwrap_or("rwm");
-                let block = kind == LinuxDeviceType::B;
-                rules.push(DeviceRule::new(
-                    block,
-                    number(rule.major()),
-                    number(rule.minor()),
-                    access,
-                ));
+    let path = cgroups_path(spec);
+    let unit = if global.systemd_cgroup && !hierarchy.hybrid {
+        let unit = Unit::parse(path, &stored.id, global.rootless)?;
+        let mut bus = Bus::open(global.rootless)?;
+        let manager = bus.control_group()?;
+        let above = hierarchy.mount.join(manager.trim_start_matches('/'));
+        stored.cgroup = Some(above.join(unit.path()));
+        stored.unit = Some(unit.name.clone());
+        stored.user_unit = global.rootless;
+        Some((unit, bus))
+    } else {
+        let path = match path.split(':').collect::<Vec<_>>().as_slice() {
+            // Asked of systemd, on a host where it does not own this hierarchy.
+            [_, _, _] if global.systemd_cgroup => {
+                Unit::parse(path, &stored.id, false)?.path().display().to_string()
             }
-            (false, _) => {}
+            [""] if global.rootless => stored.id.clone(),
+            [""] => format!("/keelson-oci/{}", stored.id),
+            _ => path.to_owned(),
+        };
+        let absolute = if global.systemd_cgroup {
+            format!("/{}", path.trim_start_matches('/'))
+        } else {
+            path
+        };
+        stored.cgroup = Some(hierarchy.place(Path::new(&absolute))?);
+        None
+    };
+    let existing = stored.cgroup.as_deref().map(cgroup::pids).unwrap_or_default();
+    stored.cgroup_shared = !existing.is_empty();
+    Ok(Some(Plan { hierarchy, unit }))
+}
+
+impl Plan {
+    /// Makes it, with limits and device rules. Without the right to, a user goes on without cgroup if none and no limits
+    /// were asked for, as with runc.
+    pub(super) fn make(
+        mut self,
+        global: &Global,
+        spec: &Spec,
+        stored: &mut Stored,
+    ) -> Result<Option<Placeholder>, Error> {
+        let Some(path) = stored.cgroup.clone() else {
+            return Ok(None);
+        };
+        let mut placeholder = None;
+        if let Some((unit, bus)) = &mut self.unit {
+            let keeper = Placeholder::new()?;
+            let mut extra = resources(spec)
+                .map(systemd::limit_properties)
+                .transpose()?
+                .unwrap_or_default();
+            extra.extend(systemd::annotation_properties(
+                spec.annotations()
+                    .as_ref()
+                    .unwrap_or(&std::collections::HashMap::new()),
+            )?);
+            systemd::start(bus, unit, &stored.id, keeper.0.pid, extra)?;
+            placeholder = Some(keeper);
         }
+        if let Err(error) = self.hierarchy.make(&path) {
+            let wanted = !cgroups_path(spec).is_empty() || resources(spec).is_some_and(limits_anything);
+            if global.rootless && !wanted {
+                stored.cgroup = None;
+                return Ok(None);
+            }
+            return Err(error.into());
+        }
+        let empty = LinuxResources::default();
+        let resources = resources(spec).unwrap_or(&empty);
+        for warning in cgroup::apply(&self.hierarchy, &path, &cgroup::settings(resources)?)? {
+            global.warn(&warning);
+        }
+        let rules = device_rules(resources.devices().as_deref().unwrap_or_default())?;
+        match cgroup::filter_devices(&path, &device_filter(&rules)) {
+            // A user may not load programs, and has no devices to fear for either.
+            Err(_) if global.rootless => {}
+            other => other?,
+        }
+        Ok(placeholder)
     }
-    restricted.then_some(rules)
+}
+
+fn limits_anything(resources: &LinuxResources) -> bool {
+    cgroup::settings(resources).is_ok_and(|settings| !settings.is_empty())
+}
+
+/// Removes a container's cgroup with everything in it, and its unit.
+pub(super) fn remove(stored: &Stored) -> Result<(), Error> {
+    if let Some(path) = stored.own_cgroup() {
+        cgroup::kill(path)?;
+    }
+    if let Some(unit) = &stored.unit {
+        Bus::open(stored.user_unit)?.stop_unit(unit)?;
+    }
+    if let Some(path) = stored.own_cgroup() {
+        cgroup::remove(path)?;
+    }
+    Ok(())
+}
+
+/// Applies changed limits.
+pub(super) fn update(global: &Global, stored: &Stored, resources: &LinuxResources) -> Result<(), Error> {
+    let (Some(hierarchy), Some(path)) = (Hierarchy::find(), &stored.cgroup) else {
+        return Err(Error::Invalid("the container has no cgroup".to_owned()));
+    };
+    cgroup::check_memory(path, resources)?;
+    if let Some(unit) = &stored.unit {
+        let properties = systemd::limit_properties(resources)?;
+        Bus::open(stored.user_unit)?.set_properties(unit, &properties)?;
+    }
+    for warning in cgroup::apply(&hierarchy, path, &cgroup::settings(resources)?)? {
+        global.warn(&warning);
+    }
+    Ok(())
 }

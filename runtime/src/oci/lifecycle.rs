@@ -1,4 +1,4 @@
-//! `start`, `kill`, `delete`, `pause`, `resume`.
+//! `start`, `kill`, `pause`, `resume`.
 
 use std::fs;
 use std::io::{Read, Write};
@@ -6,11 +6,9 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
-use oci_spec::runtime::ContainerState;
-
 use super::Error;
 use super::arguments::{Global, KillArgs};
-use super::state::{Container, find};
+use super::state::{Container, Status, find};
 use crate::cgroup;
 use crate::launch::{HookPoint, Record, RecordKind, SpawnError, run_hooks};
 use crate::node::signal_number;
@@ -19,26 +17,38 @@ use crate::sys;
 
 pub(super) fn start(global: &Global, id: &str) -> Result<(), Error> {
     let container = find(global, id)?;
-    if container.status != ContainerState::Created {
-        return Err(Error::Invalid(format!(
-            "cannot start a container in the {} state",
-            container.status
-        )));
+    match container.status {
+        Status::Created => {}
+        Status::Stopped => {
+            return Err(Error::Invalid(
+                "cannot start a container that has stopped".to_owned(),
+            ));
+        }
+        Status::Running | Status::Paused => {
+            return Err(Error::Invalid(
+                "cannot start an already running container".to_owned(),
+            ));
+        }
+        Status::Creating => {
+            return Err(Error::Invalid(
+                "cannot start a container in the creating state".to_owned(),
+            ));
+        }
     }
     let path = container.directory.join("exec.fifo");
-    let gone = || Error::Invalid("cannot start a container that has stopped".to_owned());
-    let (pid, started) = container.init.ok_or_else(gone)?;
-    let init = sys::pidfd_open(pid).map_err(|_| gone())?;
+    let stopped = || Error::Invalid("cannot start a container that has stopped".to_owned());
+    let (pid, started) = container.init.ok_or_else(stopped)?;
+    let init = sys::pidfd_open(pid).map_err(|_| stopped())?;
     if crate::shim::launcher::start_time(pid) != Some(started) {
-        return Err(gone());
+        return Err(stopped());
     }
     // Not blocking: without the process there is no reader, which is an error then.
     let mut fifo = fs::File::options()
         .write(true)
         .custom_flags(libc::O_NONBLOCK)
         .open(&path)
-        .map_err(|_| gone())?;
-    fifo.write_all(b"0").map_err(|_| gone())?;
+        .map_err(|_| stopped())?;
+    fifo.write_all(b"0").map_err(|_| stopped())?;
     // The process closes its end when it execs, or ends.
     let epoll = sys::Epoll::new().map_err(Error::io("waiting for the container"))?;
     epoll
@@ -47,7 +57,10 @@ pub(super) fn start(global: &Global, id: &str) -> Result<(), Error> {
         .and_then(|()| epoll.wait(&mut Vec::new(), -1))
         .map_err(Error::io("waiting for the container"))?;
     let failed = start_failure(&container, &path)?;
-    fs::remove_file(&path).map_err(Error::io("removing exec.fifo"))?;
+    match fs::remove_file(&path) {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => {} // somebody else started it as well
+        other => other.map_err(Error::io("removing exec.fifo"))?,
+    }
     if let Some(error) = failed {
         return Err(error);
     }
@@ -93,11 +106,13 @@ fn start_failure(container: &Container, path: &Path) -> Result<Option<Error>, Er
     Ok(Some(Error::Invalid(error.message)))
 }
 
-fn signal_init(container: &Container, signal: i32) -> Result<(), Error> {
-    let Some((pid, started)) = container.init else {
-        return Err(Error::Invalid("container not running".to_owned()));
-    };
-    let gone = || Error::Invalid("container not running".to_owned());
+pub(super) fn gone() -> Error {
+    Error::Invalid("container not running".to_owned())
+}
+
+/// Sends a signal to the first process, and to no other that has its number by now.
+pub(super) fn signal_init(container: &Container, signal: i32) -> Result<(), Error> {
+    let (pid, started) = container.init.ok_or_else(gone)?;
     let handle = sys::pidfd_open(pid).map_err(|_| gone())?;
     if crate::shim::launcher::start_time(pid) != Some(started) {
         return Err(gone());
@@ -111,61 +126,28 @@ fn signal_init(container: &Container, signal: i32) -> Result<(), Error> {
 pub(super) fn kill(global: &Global, args: &KillArgs) -> Result<(), Error> {
     let container = find(global, &args.id)?;
     let signal = signal_number(&args.signal)?;
-    if args.all && signal == libc::SIGKILL {
-        if let Some(path) = &container.stored.cgroup {
-            return cgroup::kill(path).map_err(Error::from);
-        }
-    } else if args.all {
-        for pid in super::inspect::pids(&container) {
-            let _ = sys::kill_pid(pid, signal); // one that has just ended is not missed
-        }
-        return Ok(());
+    if !args.all {
+        return signal_init(&container, signal);
     }
-    signal_init(&container, signal)
-}
-
-pub(super) fn delete(global: &Global, id: &str, force: bool) -> Result<(), Error> {
-    let container = match find(global, id) {
-        Err(Error::NotFound(_)) if force => return Ok(()),
-        other => other?,
-    };
-    if let Some((pid, _)) = container.init {
-        // A created container has run nothing yet and may be deleted, as in runc.
-        if !force && container.status != ContainerState::Created {
-            let state = container.status;
-            return Err(Error::Invalid(format!(
-                "cannot delete container {id} that is not stopped: {state}"
-            )));
+    match container.stored.own_cgroup() {
+        Some(path) if signal == libc::SIGKILL => cgroup::kill(path)?,
+        _ => {
+            for pid in super::ps::pids(&container) {
+                let _ = sys::kill_pid(pid, signal); // one that has just ended is not missed
+            }
         }
-        let handle = sys::pidfd_open(pid);
-        signal_init(&container, libc::SIGKILL).ok();
-        if let Ok(handle) = handle {
-            const STUCK_MS: i32 = 10_000; // SIGKILL ends it at once, unless it is stuck in the kernel
-            let _ = sys::poll_readable(handle.as_fd(), STUCK_MS);
-        }
-    }
-    if let Some(path) = &container.stored.cgroup {
-        cgroup::remove(path)?;
-    }
-    fs::remove_dir_all(&container.directory)
-        .map_err(Error::io(format!("removing {}", container.directory.display())))?;
-    let stored = &container.stored;
-    let hooks = oci_hooks(&stored.spec, &stored.id, &stored.bundle)?;
-    if let Err(error) = run_hooks(&hooks, HookPoint::Stopped, 0) {
-        global.warn(&error.message); // it is gone all the same
     }
     Ok(())
 }
 
 pub(super) fn freeze(global: &Global, id: &str, frozen: bool) -> Result<(), Error> {
     let container = find(global, id)?;
-    if container.init.is_none() {
-        return Err(Error::Invalid("container not running".to_owned()));
+    match (frozen, container.status) {
+        (true, Status::Running | Status::Created) | (false, Status::Paused) => {}
+        (true, _) => return Err(Error::Invalid("container not running".to_owned())),
+        (false, _) => return Err(Error::Invalid("container not paused".to_owned())),
     }
-    let path = container
-        .stored
-        .cgroup
-        .ok_or_else(|| Error::Invalid("no cgroup to freeze".to_owned()))?;
-    fs::write(path.join("cgroup.freeze"), if frozen { "1" } else { "0" })
-        .map_err(Error::io(format!("freezing {}", path.display())))
+    let path = container.stored.own_cgroup();
+    let path = path.ok_or_else(|| Error::Invalid("the container has no cgroup of its own".to_owned()))?;
+    Ok(cgroup::freeze(path, frozen)?)
 }

@@ -5,11 +5,16 @@
 mod arguments;
 mod cgroups;
 mod create;
+mod delete;
+mod events;
 mod exec;
 mod inspect;
 mod lifecycle;
+mod ps;
 mod state;
 mod template;
+mod update;
+mod user;
 
 use std::ffi::OsString;
 
@@ -20,8 +25,8 @@ use arguments::{Arguments, Command};
 /// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// No such container.
-    #[error("container {0:?} does not exist")]
+    /// No such container; in the words that containerd and podman look for.
+    #[error("container does not exist: {0}")]
     NotFound(String),
     /// The container, or the command line, does not allow this.
     #[error("{0}")]
@@ -55,10 +60,7 @@ impl From<crate::plan::PlanError> for Error {
 
 impl From<crate::cgroup::Error> for Error {
     fn from(error: crate::cgroup::Error) -> Self {
-        Self::Io {
-            what: error.what,
-            source: error.source,
-        }
+        Self::Invalid(error.to_string())
     }
 }
 
@@ -75,12 +77,22 @@ where
     I: IntoIterator<Item = T>,
     T: Into<OsString> + Clone,
 {
+    let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
+    if args.first().is_some_and(|arg| arg == "--version" || arg == "-v") {
+        // runc's form, which containerd and podman take apart.
+        println!(
+            "keelson version {}\nspec: {}",
+            env!("CARGO_PKG_VERSION"),
+            crate::plan::OCI_VERSION
+        );
+        return 0;
+    }
     let name = std::iter::once(OsString::from("keelson runtime"));
-    let arguments = match Arguments::try_parse_from(name.chain(args.into_iter().map(Into::into))) {
+    let arguments = match Arguments::try_parse_from(name.chain(args)) {
         Ok(arguments) => arguments,
         Err(error) => {
             let _ = error.print();
-            return error.exit_code();
+            return i32::from(error.use_stderr()); // runc's status, not clap's
         }
     };
     let log = arguments.log.clone();
@@ -96,11 +108,17 @@ where
 }
 
 fn run(arguments: Arguments) -> Result<(), Error> {
+    let rootless = match arguments.rootless {
+        arguments::Rootless::True => true,
+        arguments::Rootless::False => false,
+        arguments::Rootless::Auto => user::rootless(),
+    };
     let global = arguments::Global {
-        root: arguments.root,
+        root: arguments.root.unwrap_or_else(user::default_root),
         log: arguments.log,
         log_json: arguments.log_format == arguments::LogFormat::Json,
         systemd_cgroup: arguments.systemd_cgroup,
+        rootless,
     };
     match arguments.command {
         Command::Create(args) => create::create(&global, &args, false),
@@ -108,16 +126,21 @@ fn run(arguments: Arguments) -> Result<(), Error> {
         Command::Start { id } => lifecycle::start(&global, &id),
         Command::State { id } => inspect::state(&global, &id),
         Command::Kill(args) => lifecycle::kill(&global, &args),
-        Command::Delete { id, force } => lifecycle::delete(&global, &id, force),
+        Command::Delete { id, force } => delete::delete(&global, &id, force),
         Command::Pause { id } => lifecycle::freeze(&global, &id, true),
         Command::Resume { id } => lifecycle::freeze(&global, &id, false),
         Command::Exec(args) => exec::exec(&global, &args),
-        Command::Ps(args) => inspect::ps(&global, &args),
+        Command::Ps(args) => ps::ps(&global, &args),
         Command::List(args) => inspect::list(&global, &args),
-        Command::Spec { bundle } => template::write(bundle.as_deref()),
+        Command::Update(args) => update::update(&global, &args),
+        Command::Events(args) => events::events(&global, &args),
+        Command::Spec { bundle, rootless } => template::write(bundle.as_deref(), rootless),
         Command::Features => {
-            inspect::features();
+            println!("{:#}", crate::plan::features(true));
             Ok(())
         }
+        Command::Checkpoint(_) | Command::Restore(_) => Err(Error::Invalid(
+            "checkpoint and restore are not supported".to_owned(),
+        )),
     }
 }

@@ -37,7 +37,8 @@ pub use mount::{
 pub use namespace::{enter, loopback_up, set_domainname, set_hostname, unshare};
 pub use path::{
     FileKind, Stat, chdir_fd, check_executable, chmod_at, chmod_fd, chown_at, chown_fd, identity_of,
-    mkdir_at, mknod_at, open_at, open_at2, open_path, read_link_at, stat_fd, symlink_at, truncate,
+    mkdir_at, mknod_at, open_at, open_at2, open_path, read_link_at, remove_dir_at, stat_fd, symlink_at,
+    truncate,
 };
 pub use poll::{
     Epoll, Ready, all_signals_fd, child_signal_fd, drain_signal_fd, poll_priority, poll_readable, poll_two,
@@ -55,7 +56,10 @@ pub use scheduling::{
 pub use seccomp::{install_filter, knows_action};
 pub use socket::{receive_with_fds, send_with_fds, seq_pair};
 pub use tree::{Entries, copy_data, copy_times, copy_xattrs};
-pub use tty::{become_controlling_terminal, open_peer, set_size, unlock_terminal};
+pub use tty::{
+    TerminalSettings, become_controlling_terminal, make_raw, open_peer, restore_settings, set_size, size_of,
+    unlock_terminal,
+};
 
 /// A kernel error number, as a plain value that needs no allocation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

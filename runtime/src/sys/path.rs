@@ -23,6 +23,13 @@ pub fn identity_of(path: &CStr) -> SysResult<(u64, u64)> {
     Ok((raw.st_dev, raw.st_ino))
 }
 
+/// Removes an empty directory in a directory.
+pub fn remove_dir_at(dir: BorrowedFd<'_>, name: &CStr) -> SysResult<()> {
+    // SAFETY: `name` is NUL-terminated.
+    check_int(unsafe { libc::unlinkat(dir.as_raw_fd(), name.as_ptr(), libc::AT_REMOVEDIR) })?;
+    Ok(())
+}
+
 /// Opens a trusted path of this mount namespace.
 pub fn open_path(path: &CStr, flags: i32) -> SysResult<OwnedFd> {
     // SAFETY: `path` is NUL-terminated.
