@@ -9,8 +9,9 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use super::Error;
-use super::arguments::{EventsArgs, Global};
+use super::arguments::{EVENTS, Global};
 use super::lifecycle::gone;
+use super::options::{End, Found};
 use super::state::{Status, find};
 use crate::cgroup::{keyed, number, pids, pressure};
 use crate::sys;
@@ -175,23 +176,23 @@ fn say(value: &Value) -> Result<(), Error> {
         .map_err(Error::io("writing an event"))
 }
 
-pub(super) fn events(global: &Global, args: &EventsArgs) -> Result<(), Error> {
-    let interval = duration(&args.interval)?;
-    let container = find(global, &args.id)?;
+pub(super) fn events(global: &Global, args: &[String]) -> Result<(), Error> {
+    let found = Found::parse(args, EVENTS, End::Open)?;
+    let interval = duration(found.get("interval").unwrap_or("5s"))?;
+    let once = found.is("stats");
+    let id = found.id()?;
+    let container = find(global, &id)?;
     let running = matches!(
         container.status,
         Status::Running | Status::Paused | Status::Created
     );
     let (Some((pid, _)), true) = (container.init, running) else {
-        return Err(Error::Invalid(format!(
-            "container with id {} is not running",
-            args.id
-        )));
+        return Err(Error::Invalid(format!("container with id {} is not running", id)));
     };
     let cgroup = container.stored.cgroup.as_deref();
     let cgroup = cgroup.ok_or_else(|| Error::Invalid("the container has no cgroup".to_owned()))?;
-    if args.stats {
-        return say(&stats(&args.id, cgroup));
+    if once {
+        return say(&stats(&id, cgroup));
     }
     let init = sys::pidfd_open(pid).map_err(|_| gone())?;
     let epoll = sys::Epoll::new().map_err(Error::io("waiting"))?;
@@ -219,13 +220,13 @@ pub(super) fn events(global: &Global, args: &EventsArgs) -> Result<(), Error> {
         let now = kills();
         if now > seen {
             seen = now;
-            say(&json!({"type": "oom", "id": args.id}))?;
+            say(&json!({"type": "oom", "id": id}))?;
         }
         if ready.iter().any(|event| event.token == 0) {
             return Ok(());
         }
         if std::time::Instant::now() >= next {
-            say(&stats(&args.id, cgroup))?;
+            say(&stats(&id, cgroup))?;
             next += interval;
         }
     }

@@ -4,7 +4,8 @@ use nix::unistd::{Uid, User};
 use serde_json::json;
 
 use super::Error;
-use super::arguments::{Format, Global, ListArgs};
+use super::arguments::{Global, LIST};
+use super::options::{End, Found};
 use super::state::{Container, find, ids};
 
 fn describe(container: &Container) -> serde_json::Value {
@@ -39,20 +40,22 @@ pub(super) fn state(global: &Global, id: &str) -> Result<(), Error> {
     if let Some(fields) = state.as_object_mut() {
         fields.remove("owner"); // a field of the list only, and looked up for it
     }
-    println!("{state:#}");
+    super::say(&format!("{state:#}"));
     Ok(())
 }
 
-pub(super) fn list(global: &Global, args: &ListArgs) -> Result<(), Error> {
+pub(super) fn list(global: &Global, args: &[String]) -> Result<(), Error> {
+    let found = Found::parse(args, LIST, End::Open)?;
+    let json = found.word("format", &["table", "json"])? == "json";
     let ids = ids(global)?;
     // One that goes while we look is not there any more, and one half made not yet.
     let containers: Vec<Container> = ids.iter().filter_map(|id| find(global, id).ok()).collect();
-    if args.quiet {
+    if found.is("quiet") {
         for container in &containers {
-            println!("{}", container.stored.id);
+            super::say(&container.stored.id);
         }
-    } else if args.format == Format::Json {
-        println!("{}", json!(containers.iter().map(describe).collect::<Vec<_>>()));
+    } else if json {
+        super::say(&json!(containers.iter().map(describe).collect::<Vec<_>>()).to_string());
     } else {
         let mut rows = vec![["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"].map(str::to_owned)];
         rows.extend(containers.iter().map(|c| {
@@ -65,7 +68,7 @@ pub(super) fn list(global: &Global, args: &ListArgs) -> Result<(), Error> {
                 owner(c.stored.owner),
             ]
         }));
-        print!("{}", table(&rows));
+        super::say(table(&rows).trim_end());
     }
     Ok(())
 }

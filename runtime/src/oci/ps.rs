@@ -6,7 +6,7 @@ use std::process::Command;
 use serde_json::json;
 
 use super::Error;
-use super::arguments::{Format, Global, PsArgs};
+use super::arguments::{Global, PsArgs};
 use super::state::{Container, find};
 use crate::cgroup;
 
@@ -25,8 +25,8 @@ pub(super) fn pids(container: &Container) -> Vec<i32> {
 
 pub(super) fn ps(global: &Global, args: &PsArgs) -> Result<(), Error> {
     let pids = pids(&find(global, &args.id)?);
-    if args.format == Format::Json {
-        println!("{}", json!(pids));
+    if args.json {
+        super::say(&json!(pids).to_string());
         return Ok(());
     }
     let default = ["-ef".to_owned()];
@@ -49,7 +49,7 @@ pub(super) fn ps(global: &Global, args: &PsArgs) -> Result<(), Error> {
         return Err(Error::Invalid(format!("ps: {words}")));
     }
     let text = String::from_utf8_lossy(&output.stdout);
-    print!("{}", of_container(&text, &pids)?);
+    super::say(of_container(&text, &pids)?.trim_end());
     Ok(())
 }
 

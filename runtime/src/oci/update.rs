@@ -2,81 +2,60 @@
 
 use std::fs::File;
 use std::io::Read;
-use std::path::PathBuf;
 
-use clap::Args;
 use oci_spec::runtime::{LinuxPids, LinuxResources};
 
 use super::arguments::Global;
+use super::options::{End, Found, Opt, flag, value};
 use super::state::{Status, find};
 use super::{Error, cgroups};
 
 /// Largest file of resources that is read.
 const MAX_RESOURCES: u64 = 1 << 20;
 
-#[derive(Debug, Args)]
-#[allow(clippy::doc_markdown)]
-pub(super) struct UpdateArgs {
-    /// Resources as JSON (OCI `linux.resources`), from a file or `-`; then no other option counts.
-    #[arg(short, long, value_name = "FILE")]
-    pub resources: Option<PathBuf>,
-    /// Block I/O weight, 10 to 1000.
-    #[arg(long)]
-    pub blkio_weight: Option<u16>,
-    /// CPU period in microseconds.
-    #[arg(long)]
-    pub cpu_period: Option<u64>,
-    /// CPU time in a period, in microseconds.
-    #[arg(long, allow_hyphen_values = true)]
-    pub cpu_quota: Option<i64>,
-    /// CPU time that may be saved up, in microseconds.
-    #[arg(long)]
-    pub cpu_burst: Option<u64>,
-    /// CPU shares.
-    #[arg(long, alias = "cpu-shares")]
-    pub cpu_share: Option<u64>,
-    /// Realtime period in microseconds (not in cgroup v2).
-    #[arg(long)]
-    pub cpu_rt_period: Option<u64>,
-    /// Realtime in a period, in microseconds (not in cgroup v2).
-    #[arg(long, allow_hyphen_values = true)]
-    pub cpu_rt_runtime: Option<i64>,
-    /// Only idle time: 1, or 0.
-    #[arg(long)]
-    pub cpu_idle: Option<i64>,
-    /// Processors.
-    #[arg(long)]
-    pub cpuset_cpus: Option<String>,
-    /// Memory nodes.
-    #[arg(long)]
-    pub cpuset_mems: Option<String>,
-    /// Memory limit; units b, k, m, g; -1 for none.
-    #[arg(long, allow_hyphen_values = true)]
-    pub memory: Option<String>,
-    /// Memory that is protected.
-    #[arg(long, allow_hyphen_values = true)]
-    pub memory_reservation: Option<String>,
-    /// Memory and swap together; -1 for no limit.
-    #[arg(long, allow_hyphen_values = true)]
-    pub memory_swap: Option<String>,
-    /// Accepted: ignored by kernels, and by runc.
-    #[arg(long, hide = true, allow_hyphen_values = true)]
-    pub kernel_memory: Option<String>,
-    /// Accepted: ignored by kernels, and by runc.
-    #[arg(long, hide = true, allow_hyphen_values = true)]
-    pub kernel_memory_tcp: Option<String>,
-    /// Processes; -1 for no limit.
-    #[arg(long, allow_hyphen_values = true)]
-    pub pids_limit: Option<i64>,
-    /// Not supported.
-    #[arg(long, hide = true)]
-    pub l3_cache_schema: Option<String>,
-    /// Not supported.
-    #[arg(long, hide = true)]
-    pub mem_bw_schema: Option<String>,
-    /// Container.
-    pub id: String,
-}
+pub(super) static UPDATE: &[Opt] = &[
+    value(
+        "resources",
+        'r',
+        "FILE",
+        "Resources as JSON (OCI linux.resources), - for standard input; then no other option counts",
+    ),
+    value("blkio-weight", '\0', "N", "Block I/O weight, 10 to 1000"),
+    value("cpu-period", '\0', "N", "CPU period in microseconds"),
+    value("cpu-quota", '\0', "N", "CPU time in a period, in microseconds"),
+    value(
+        "cpu-burst",
+        '\0',
+        "N",
+        "CPU time that may be saved up, in microseconds",
+    ),
+    value("cpu-share", '\0', "N", "CPU shares"),
+    value("cpu-shares", '\0', "N", ""),
+    value("cpu-rt-period", '\0', "N", ""),
+    value("cpu-rt-runtime", '\0', "N", ""),
+    value("cpu-idle", '\0', "N", "Only idle time: 1, or 0"),
+    value("cpuset-cpus", '\0', "LIST", "Processors"),
+    value("cpuset-mems", '\0', "LIST", "Memory nodes"),
+    value(
+        "memory",
+        '\0',
+        "SIZE",
+        "Memory limit; units b, k, m, g; -1 for none",
+    ),
+    value("memory-reservation", '\0', "SIZE", "Memory that is protected"),
+    value(
+        "memory-swap",
+        '\0',
+        "SIZE",
+        "Memory and swap together; -1 for no limit",
+    ),
+    value("kernel-memory", '\0', "SIZE", ""), // ignored by kernels, and by runc
+    value("kernel-memory-tcp", '\0', "SIZE", ""),
+    value("pids-limit", '\0', "N", "Processes; -1 for no limit"),
+    value("l3-cache-schema", '\0', "SCHEMA", ""),
+    value("mem-bw-schema", '\0', "SCHEMA", ""),
+    flag("help", 'h', "Show this"),
+];
 
 /// Bytes, with a unit of 1024s as in `64m`; -1 is unlimited.
 fn bytes(text: &str) -> Result<i64, Error> {
@@ -120,25 +99,33 @@ fn from_file(path: &std::path::Path) -> Result<LinuxResources, Error> {
 }
 
 /// What the options ask for, as resources.
-fn from_options(args: &UpdateArgs) -> Result<LinuxResources, Error> {
-    let size = |text: &Option<String>| text.as_deref().map(bytes).transpose();
+fn from_options(found: &Found) -> Result<LinuxResources, Error> {
+    let size = |name| found.get(name).map(bytes).transpose();
+    let number = |name| found.number::<i64>(name);
+    let unsigned = |name| found.number::<u64>(name);
     // By way of JSON: a field that is not there stays unset.
     let json = serde_json::json!({
         "memory": {
-            "limit": size(&args.memory)?,
-            "reservation": size(&args.memory_reservation)?,
-            "swap": size(&args.memory_swap)?,
+            "limit": size("memory")?,
+            "reservation": size("memory-reservation")?,
+            "swap": size("memory-swap")?,
         },
         "cpu": {
-            "shares": args.cpu_share, "quota": args.cpu_quota, "period": args.cpu_period, "burst": args.cpu_burst,
-            "realtimePeriod": args.cpu_rt_period, "realtimeRuntime": args.cpu_rt_runtime, "idle": args.cpu_idle,
-            "cpus": args.cpuset_cpus, "mems": args.cpuset_mems,
+            "shares": unsigned("cpu-share")?.or(unsigned("cpu-shares")?),
+            "quota": number("cpu-quota")?,
+            "period": unsigned("cpu-period")?,
+            "burst": unsigned("cpu-burst")?,
+            "realtimePeriod": unsigned("cpu-rt-period")?,
+            "realtimeRuntime": number("cpu-rt-runtime")?,
+            "idle": number("cpu-idle")?,
+            "cpus": found.get("cpuset-cpus"),
+            "mems": found.get("cpuset-mems"),
         },
-        "blockIO": { "weight": args.blkio_weight },
+        "blockIO": { "weight": found.number::<u16>("blkio-weight")? },
     });
     let mut resources: LinuxResources =
         serde_json::from_value(json).map_err(|e| Error::Invalid(e.to_string()))?;
-    if let Some(limit) = args.pids_limit {
+    if let Some(limit) = number("pids-limit")? {
         let mut pids = LinuxPids::default();
         pids.set_limit(limit);
         resources.set_pids(Some(pids));
@@ -165,18 +152,23 @@ fn merged(old: &LinuxResources, new: &LinuxResources) -> Result<LinuxResources, 
     serde_json::from_value(value).map_err(invalid)
 }
 
-pub(super) fn update(global: &Global, args: &UpdateArgs) -> Result<(), Error> {
-    if args.l3_cache_schema.is_some() || args.mem_bw_schema.is_some() {
+pub(super) fn update(global: &Global, args: &[String]) -> Result<(), Error> {
+    let found = Found::parse(args, UPDATE, End::Open)?;
+    if found
+        .get("l3-cache-schema")
+        .or(found.get("mem-bw-schema"))
+        .is_some()
+    {
         return Err(Error::Invalid("intelRdt is not supported".to_owned()));
     }
-    let mut container = find(global, &args.id)?;
+    let mut new = match found.path("resources") {
+        Some(path) => from_file(&path)?,
+        None => from_options(&found)?,
+    };
+    let mut container = find(global, &found.id()?)?;
     if container.status == Status::Stopped {
         return Err(Error::Invalid("cannot update a stopped container".to_owned()));
     }
-    let mut new = match &args.resources {
-        Some(path) => from_file(path)?,
-        None => from_options(args)?,
-    };
     new.set_devices(None); // as in runc, these stay what they were
     let spec = &mut container.stored.spec;
     let Some(linux) = spec.linux_mut() else {

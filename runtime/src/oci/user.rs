@@ -22,11 +22,11 @@ pub(super) fn rootless() -> bool {
     !nix::unistd::geteuid().is_root() || in_user_namespace()
 }
 
-/// runc's rule: below XDG_RUNTIME_DIR for a user, also for one who is root of a user namespace (podman's), else /run.
+/// runc's rule: below XDG_RUNTIME_DIR for a user, also for one who is root of a user namespace (podman's,
+/// whose conmon passes no USER on), else /run.
 pub(super) fn default_root() -> PathBuf {
-    let user = std::env::var("USER").unwrap_or_default();
-    let is_user =
-        !nix::unistd::geteuid().is_root() || (in_user_namespace() && !user.is_empty() && user != "root");
+    let user = std::env::var("USER");
+    let is_user = !nix::unistd::geteuid().is_root() || (in_user_namespace() && user.as_deref() != Ok("root"));
     let runtime_dir = std::env::var_os("XDG_RUNTIME_DIR").filter(|dir| !dir.is_empty() && is_user);
     runtime_dir
         .map_or_else(|| PathBuf::from("/run"), PathBuf::from)

@@ -73,7 +73,10 @@ pub fn report(log: Option<&str>, json: bool, message: &str) {
 
 /// As [`report`], for what is of another level in the log.
 pub fn log(log: Option<&str>, json: bool, level: &str, message: &str) {
-    eprintln!("keelson runtime: {message}");
+    // Our standard error may be the container's: what is no error goes there only if there is nowhere else.
+    if level == "error" || log.is_none() {
+        eprintln!("keelson runtime: {message}");
+    }
     let Some(path) = log else { return };
     let time = lines::rfc3339(lines::now());
     let quoted = quote(message);
