@@ -410,20 +410,25 @@ impl Launch<'_> {
     }
 }
 
-/// `CLONE_NEW*` kinds in which a process differs from us, of those that a process entering its container must care about.
+/// `CLONE_NEW*` kinds in which a process differs from us. The others need not be entered, and may not be: in a user
+/// namespace, not even one's own are open if they are the machine's.
 fn foreign(pid: i32) -> Result<i32, SpawnError> {
-    let mut kinds = libc::CLONE_NEWNS
-        | libc::CLONE_NEWCGROUP
-        | libc::CLONE_NEWNET
-        | libc::CLONE_NEWIPC
-        | libc::CLONE_NEWUTS;
-    // These cannot be entered when they are one's own, or not at all on kernels that lack them.
-    for (name, kind) in [("user", libc::CLONE_NEWUSER), ("time", libc::CLONE_NEWTIME)] {
+    let mut kinds = 0;
+    for (name, kind) in [
+        ("mnt", libc::CLONE_NEWNS),
+        ("cgroup", libc::CLONE_NEWCGROUP),
+        ("net", libc::CLONE_NEWNET),
+        ("ipc", libc::CLONE_NEWIPC),
+        ("uts", libc::CLONE_NEWUTS),
+        ("pid", libc::CLONE_NEWPID),
+        ("user", libc::CLONE_NEWUSER),
+        ("time", libc::CLONE_NEWTIME),
+    ] {
         let identity = |whose: &str| {
             let path = super::prepare::c_string(&format!("/proc/{whose}/ns/{name}"))?;
             sys::identity_of(&path).map_or_else(
                 |errno| match errno {
-                    Errno(libc::ENOENT) => Ok(None),
+                    Errno(libc::ENOENT) => Ok(None), // a kernel without this kind
                     errno => Err(SpawnError::new(format!("looking at namespace {name}"), errno)),
                 },
                 |id| Ok(Some(id)),
@@ -449,15 +454,18 @@ pub fn spawn_session(
     streams: Option<StandardStreams>,
 ) -> Result<Launched, SpawnError> {
     let prepared = PreparedProcess::new(process)?;
+    let foreign = foreign(init_pid)?;
     let target = Target {
         init,
-        kinds: foreign(init_pid)?,
+        kinds: foreign & !libc::CLONE_NEWPID, // which only children enter
         in_user: ids::in_user_namespace(),
     };
     let cgroup = open_cgroup(cgroup)?;
     let (ours, theirs) = channel_pair()?;
     let mut visit = Visit::default();
-    visit.enter(libc::CLONE_NEWPID, init)?;
+    if foreign & libc::CLONE_NEWPID != 0 {
+        visit.enter(libc::CLONE_NEWPID, init)?;
+    }
     let request = CloneRequest {
         namespaces: 0,
         cgroup: cgroup.as_ref().map(AsFd::as_fd),

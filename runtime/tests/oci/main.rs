@@ -3,10 +3,16 @@
 
 #[path = "../node/busybox.rs"]
 mod busybox;
+mod cgroups;
+mod command_line;
+#[cfg(target_arch = "x86_64")] // it reads registers
+mod faults;
 mod hooks;
 mod life;
+mod many;
 mod mounts;
 mod namespaces;
+mod peers;
 mod process;
 mod seccomp;
 mod support;

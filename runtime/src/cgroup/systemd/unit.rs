@@ -23,7 +23,7 @@ impl Unit {
     /// one, a scope named after the container.
     pub fn parse(path: &str, id: &str, rootless: bool) -> Result<Self, Error> {
         let invalid = |why: &str| Error::Invalid(format!("invalid systemd cgroupsPath {path:?}: {why}"));
-        let (slice, prefix, name) = if path.is_empty() {
+        let (slice, prefix, last) = if path.is_empty() {
             ("", "keelson", id)
         } else {
             let parts: Vec<&str> = path.split(':').collect();
@@ -37,16 +37,16 @@ impl Unit {
             "" => "system.slice",
             slice => slice,
         };
-        let name = match (name.ends_with(".slice"), prefix) {
-            (true, _) => name.to_owned(),
-            (false, "") => format!("{name}.scope"),
-            (false, prefix) => format!("{prefix}-{name}.scope"),
+        let name = match (last.ends_with(".slice"), prefix) {
+            (true, _) => last.to_owned(),
+            (false, "") => format!("{last}.scope"),
+            (false, prefix) => format!("{prefix}-{last}.scope"),
         };
         let unit = Self {
             name,
             slice: slice.to_owned(),
         };
-        if !valid(&unit.name) || unit.expand().is_none() {
+        if last.is_empty() || !valid(&unit.name) || unit.expand().is_none() {
             return Err(invalid("not a unit of a slice"));
         }
         Ok(unit)
