@@ -131,6 +131,7 @@ fn prepare(
         state: text(state)?,
         cgroup,
         cgroup_shared: stored.cgroup_shared,
+        cgroup_of_systemd: stored.unit.is_some(),
         placeholder: placeholder.map_or(0, cgroups::Placeholder::hand_over),
         run,
         keep: args.keep,

@@ -59,6 +59,7 @@ pub(super) fn exec(global: &Global, args: &ExecArgs) -> Result<(), Error> {
             state: text(&container.directory)?,
             cgroup: cgroup.as_deref().map(text).transpose()?,
             cgroup_shared: true,
+            cgroup_of_systemd: container.stored.unit.is_some(),
             placeholder: 0,
             run: true,
             keep: false,

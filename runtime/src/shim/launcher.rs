@@ -41,6 +41,8 @@ wire_struct! {
         pub cgroup: Option<String>,
         /// The cgroup has others in it, and stays when the container goes.
         pub cgroup_shared: bool,
+        /// The cgroup is systemd's, which removes it when it is empty, and would not notice if we did.
+        pub cgroup_of_systemd: bool,
         /// A process that has kept the cgroup alive until now, our child; 0 for none.
         pub placeholder: i32,
         /// Run the program at once, instead of when the state directory's `exec.fifo` is opened.
@@ -161,7 +163,13 @@ fn failed(what: &str) -> impl Fn(Errno) -> SpawnError + '_ {
 fn clean_up(request: &LaunchRequest) {
     let cgroup = request.cgroup.as_ref().filter(|_| !request.cgroup_shared);
     if let Some(cgroup) = cgroup {
-        if let Err(error) = crate::cgroup::remove(Path::new(cgroup)) {
+        let path = Path::new(cgroup);
+        let removed = if request.cgroup_of_systemd {
+            crate::cgroup::kill(path)
+        } else {
+            crate::cgroup::remove(path)
+        };
+        if let Err(error) = removed {
             report(request.log.as_deref(), request.log_json, &error.to_string());
         }
     }

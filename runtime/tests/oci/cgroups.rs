@@ -175,3 +175,49 @@ fn devices_are_denied_and_allowed() {
         "{text}"
     );
 }
+
+/// Scopes of a running systemd that owns the hierarchy (in a machine, or a container made for that).
+#[test]
+fn systemd_scopes() {
+    let ours = std::env::var_os("KEELSON_TEST_OCI_RUNTIME").is_none();
+    if !ours
+        || !Path::new("/run/systemd/system").exists()
+        || !Path::new("/sys/fs/cgroup/cgroup.procs").exists()
+    {
+        println!("skipped: no systemd that owns a cgroup v2 hierarchy");
+        return;
+    }
+    let mut bench = Bench::new(&["sleep", "1000"]);
+    let name = format!("kl-{}.scope", bench.id);
+    bench.config["linux"]["cgroupsPath"] = json!(format!("machine-x.slice:kl:{}", bench.id));
+    bench.config["annotations"] = json!({"org.systemd.property.TimeoutStopSec": "uint64 7"});
+    fs::write(bench.path("config.json"), bench.config.to_string()).unwrap();
+    let bundle = bench.directory.path().to_str().unwrap();
+    let show = |property: &str| {
+        let output = std::process::Command::new("systemctl")
+            .args(["show", "--value", "-p", property, &name])
+            .output();
+        String::from_utf8(output.unwrap().stdout)
+            .unwrap()
+            .trim()
+            .to_owned()
+    };
+    bench.ok(&["--systemd-cgroup", "create", "-b", bundle, &bench.id]);
+    bench.ok(&["start", &bench.id]);
+    assert_eq!(show("ActiveState"), "active");
+    assert_eq!(show("TimeoutStopUSec"), "7s");
+    assert_eq!(
+        show("ControlGroup"),
+        format!("/machine.slice/machine-x.slice/{name}")
+    );
+    assert_eq!(show("Delegate"), "yes");
+    let text = bench.ok(&["exec", &bench.id, "cat", "/proc/self/cgroup"]);
+    assert!(text.ends_with("0::/\n"), "{text}");
+    bench.ok(&["delete", "--force", &bench.id]);
+    assert_eq!(show("ActiveState"), "inactive");
+    assert!(
+        !Path::new("/sys/fs/cgroup/machine.slice/machine-x.slice")
+            .join(&name)
+            .exists()
+    );
+}

@@ -222,3 +222,106 @@ fn containerd() {
     containerd.call(&["task", "delete", &name]);
     assert_eq!(containerd.call(&["container", "rm", &name]).0, Some(0));
 }
+
+/// A user of the test's own, with subordinate ids.
+struct User(String);
+
+impl User {
+    fn new() -> Self {
+        let name = format!("klt{}", std::process::id());
+        let made = Command::new("useradd")
+            .args(["--create-home", "--shell=/bin/sh", &name])
+            .output()
+            .unwrap();
+        assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+        let user = Self(name);
+        // Its pods' sockets and state; and the programs, which it may otherwise not reach.
+        user.install(&user.runtime_dir(), "0700");
+        user
+    }
+
+    fn home(&self) -> std::path::PathBuf {
+        Path::new("/home").join(&self.0)
+    }
+
+    fn runtime_dir(&self) -> std::path::PathBuf {
+        self.home().join("run")
+    }
+
+    fn install(&self, directory: &Path, mode: &str) {
+        let status = Command::new("install")
+            .args(["-d", "-o", &self.0, "-m", mode])
+            .arg(directory)
+            .status();
+        assert!(status.unwrap().success());
+    }
+
+    fn sh(&self, script: &str) -> (Option<i32>, String) {
+        let script = format!(
+            "cd; export XDG_RUNTIME_DIR={}; {script}",
+            self.runtime_dir().display()
+        );
+        seen(
+            &Command::new("su")
+                .args([&self.0, "-c", &script])
+                .stdin(Stdio::null())
+                .output()
+                .unwrap(),
+        )
+    }
+}
+
+impl Drop for User {
+    fn drop(&mut self) {
+        let _ = Command::new("userdel")
+            .args(["--remove", "--force", &self.0])
+            .output();
+    }
+}
+
+#[test]
+fn rootless_podman() {
+    if !have("podman") || !is_ours() {
+        return;
+    }
+    if !Path::new("/usr/bin/newuidmap").exists() || !Path::new("/usr/sbin/useradd").exists() {
+        println!("skipped: no newuidmap (package uidmap) or useradd");
+        return;
+    }
+    let user = User::new();
+    let rootfs = user.home().join("rootfs");
+    crate::busybox::install(&rootfs);
+    let runtime = user.home().join("keelson-oci");
+    fs::copy(env!("CARGO_BIN_EXE_keelson-oci"), &runtime).unwrap();
+    let owned = Command::new("chown")
+        .args(["-R", &user.0])
+        .arg(&rootfs)
+        .arg(&runtime)
+        .status();
+    assert!(owned.unwrap().success());
+    let podman = format!(
+        "podman --cgroup-manager=cgroupfs --events-backend=file --runtime {}",
+        runtime.display()
+    );
+    let run = |options: &str, command: &str| {
+        let limits = "--network=none --ulimit=nofile=1024:1024 --ulimit=nproc=4096:4096";
+        let rootfs = rootfs.display();
+        user.sh(&format!(
+            "{podman} run {limits} {options} --rootfs {rootfs} {command}"
+        ))
+    };
+    let (code, text) = run("--rm", "sh -c 'echo out; id -u; exit 7'");
+    assert!(code == Some(7) && text.contains("out\n0\n"), "{code:?} {text}");
+    let (code, text) = run("--rm --userns=keep-id", "id -u");
+    assert!(code == Some(0) && !text.contains("\n0\n"), "{code:?} {text}");
+    let (code, text) = run("--rm --tty", "tty");
+    assert!(code == Some(0) && text.contains("/dev/pts/"), "{code:?} {text}");
+    let (code, text) = run("--detach --name=c", "sleep 1000");
+    assert_eq!(code, Some(0), "{text}");
+    let (code, text) = user.sh(&format!("{podman} exec c sh -c 'id -u; exit 5'"));
+    assert!(code == Some(5) && text.contains("0\n"), "{code:?} {text}");
+    let (code, text) = user.sh(&format!("{podman} rm --force --time=0 c"));
+    assert_eq!(code, Some(0), "{text}");
+    let (_, left) = user.sh(&format!("ls {}/keelson-oci", user.runtime_dir().display()));
+    assert_eq!(left, "");
+}
