@@ -11,6 +11,7 @@ fn main() {
     for path in [
         "build.rs",
         "shim",
+        "src/cgroup/removal.rs",
         "src/launch",
         "src/shim",
         "src/sys",

@@ -7,17 +7,31 @@
 
 mod confined;
 mod container;
+mod copy_up;
+mod devices;
 mod failure;
+mod hide;
+mod hooks;
 mod identity;
+mod ids;
+mod labels;
+mod mounts;
 mod plan;
 mod prepare;
+mod prepared_mount;
 mod session;
 mod sources;
 mod spawn;
 mod terminal;
 
 pub use confined::{ensure_below, open_in_root};
-pub use failure::{Failure, Record, RecordKind, Step};
-pub use plan::{Capabilities, Device, Mount, MountSource, Namespaces, Plan, Process, Rlimit, TargetKind};
+pub use failure::{Failure, HookEnd, HookFailure, Record, RecordKind, Step};
+pub use hooks::{HookPoint, run_hooks};
+pub use plan::{
+    Capabilities, Device, Hook, Hooks, IdMap, IdRange, Mount, MountSource, Namespaces, Plan, Process, Rlimit,
+    Scheduler, SeccompFilter, SeccompListener, TargetKind,
+};
 pub use prepare::CStringArray;
-pub use spawn::{Channel, Gate, Launched, SpawnError, StandardStreams, spawn_container, spawn_session};
+pub use spawn::{
+    Channel, Gate, Launched, Message, SpawnError, StandardStreams, spawn_container, spawn_session,
+};

@@ -4,7 +4,7 @@ use crate::wire::{wire_enum, wire_struct};
 
 wire_struct! {
     /// A container as it will be made. Compiled from a specification by `crate::plan`; carried out by `crate::launch`.
-    #[derive(Debug, Clone, PartialEq)]
+    #[derive(Debug, Clone, Default, PartialEq)]
     pub struct Plan {
         /// Host directory on which the root filesystem is attached, inside the container's own mount namespace only.
         pub attach_point: String,
@@ -24,12 +24,18 @@ wire_struct! {
         pub read_only: Vec<String>,
         /// Make the root filesystem's own mount read-only.
         pub read_only_root: bool,
-        /// Host name to set in a fresh UTS namespace.
+        /// Propagation of the root mount in the end (`MS_*`, `MS_REC` for all mounts); 0 leaves it private.
+        pub root_propagation: u64,
+        /// Host name to set in the container's UTS namespace.
         pub hostname: Option<String>,
+        /// NIS domain name to set there.
+        pub domainname: Option<String>,
         /// Kernel parameters to set in the container's namespaces: file below `/proc/sys`, value.
         pub sysctls: Vec<(String, String)>,
         /// Add a terminal's slave as `/dev/console`.
         pub console: bool,
+        /// Programs to run on the way.
+        pub hooks: Hooks,
         /// The first process.
         pub process: Process,
     }
@@ -43,8 +49,43 @@ wire_struct! {
         pub fresh: u64,
         /// Whether it gets a cgroup namespace, rooted at its own cgroup.
         pub cgroup: bool,
+        /// Whether it gets a time namespace.
+        pub time: bool,
+        /// Clocks of that: lines of `/proc/PID/timens_offsets`.
+        pub time_offsets: String,
+        /// User ids of a fresh user namespace.
+        pub uid_map: Vec<IdRange>,
+        /// Group ids of a fresh user namespace.
+        pub gid_map: Vec<IdRange>,
         /// Existing namespaces to enter: `CLONE_NEW*` kind and namespace file.
         pub join: Vec<(u64, String)>,
+    }
+}
+
+wire_struct! {
+    /// A range of ids of a user namespace (user_namespaces(7)).
+    #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+    pub struct IdRange {
+        /// First id inside.
+        pub inside: u32,
+        /// First id outside.
+        pub outside: u32,
+        /// How many.
+        pub size: u32,
+    }
+}
+
+wire_struct! {
+    /// How the files of a mount change owner.
+    #[derive(Debug, Clone, Default, PartialEq)]
+    pub struct IdMap {
+        /// Of the mounts below as well.
+        pub recursive: bool,
+        /// User ids: from those of the filesystem (inside) to those seen (outside). Empty in both: the container's own
+        /// user namespace.
+        pub uids: Vec<IdRange>,
+        /// Group ids.
+        pub gids: Vec<IdRange>,
     }
 }
 
@@ -60,10 +101,33 @@ wire_struct! {
         pub set: u64,
         /// `MOUNT_ATTR_*` bits to clear.
         pub clear: u64,
-        /// `MS_PRIVATE`, `MS_SLAVE`, `MS_SHARED` or 0.
+        /// `MOUNT_ATTR_*` bits to set here and on all mounts below.
+        pub set_all: u64,
+        /// `MOUNT_ATTR_*` bits to clear here and on all mounts below.
+        pub clear_all: u64,
+        /// `MS_PRIVATE`, `MS_SLAVE`, `MS_SHARED`, `MS_UNBINDABLE` or 0; with `MS_REC` also for the mounts below.
         pub propagation: u64,
-        /// Apply the bits to mounts below as well.
-        pub recursive: bool,
+        /// Id-mapped mount.
+        pub ids: Option<IdMap>,
+        /// Begin with a copy of what the target directory holds (a tmpfs only).
+        pub copy_up: bool,
+    }
+}
+
+impl Mount {
+    /// A mount without any options.
+    pub fn new(target: String, source: MountSource) -> Self {
+        Self {
+            target,
+            source,
+            set: 0,
+            clear: 0,
+            set_all: 0,
+            clear_all: 0,
+            propagation: 0,
+            ids: None,
+            copy_up: false,
+        }
     }
 }
 
@@ -86,6 +150,11 @@ wire_enum! {
             sub_path: Option<String>,
             /// With the mounts below it.
             recursive: bool,
+        }
+        /// Whatever is mounted at the target already, with other options.
+        Remount = 2 {
+            /// Options of the filesystem itself; none changes only this mount's attributes.
+            options: Vec<(String, Option<String>)>,
         }
     }
 }
@@ -118,7 +187,7 @@ wire_struct! {
 
 wire_struct! {
     /// A process: the container's first, or one that joins it later.
-    #[derive(Debug, Clone, PartialEq)]
+    #[derive(Debug, Clone, Default, PartialEq)]
     pub struct Process {
         /// Argument vector; not empty.
         pub args: Vec<String>,
@@ -136,8 +205,8 @@ wire_struct! {
         pub capabilities: Capabilities,
         /// Set no-new-privileges.
         pub no_new_privileges: bool,
-        /// Seccomp filters, installed in order: each a list of `struct sock_filter` in memory order.
-        pub seccomp: Vec<Vec<u64>>,
+        /// Seccomp filter.
+        pub seccomp: Option<SeccompFilter>,
         /// Resource limits.
         pub rlimits: Vec<Rlimit>,
         /// `oom_score_adj`.
@@ -148,6 +217,107 @@ wire_struct! {
         pub terminal: bool,
         /// The terminal's columns and rows.
         pub size: Option<(u16, u16)>,
+        /// AppArmor profile that it execs into.
+        pub apparmor: Option<String>,
+        /// SELinux context that it execs into.
+        pub selinux: Option<String>,
+        /// CPU scheduling.
+        pub scheduler: Option<Scheduler>,
+        /// I/O priority as ioprio_set(2) takes it: class in bits 13-15, level below.
+        pub io_priority: Option<u32>,
+        /// Execution domain (personality(2)).
+        pub personality: Option<u64>,
+        /// Processors while it is made: bits, lowest first. For a process that joins a container.
+        pub initial_affinity: Vec<u64>,
+        /// Processors in the end; empty leaves them alone.
+        pub final_affinity: Vec<u64>,
+        /// Memory policy: mode with flags as set_mempolicy(2) takes it, and node bits.
+        pub memory_policy: Option<(u32, Vec<u64>)>,
+        /// How many descriptors from 3 on it keeps.
+        pub preserve_fds: u32,
+    }
+}
+
+wire_struct! {
+    /// A compiled seccomp filter.
+    #[derive(Debug, Clone, Default, PartialEq)]
+    pub struct SeccompFilter {
+        /// `struct sock_filter`s, each the word it is in memory.
+        pub program: Vec<u64>,
+        /// `SECCOMP_FILTER_FLAG_*`.
+        pub flags: u32,
+        /// Who is asked about calls whose action is to notify.
+        pub listener: Option<SeccompListener>,
+    }
+}
+
+wire_struct! {
+    /// A seccomp agent (`config-linux.md`, seccomp, `listenerPath`).
+    #[derive(Debug, Clone, Default, PartialEq)]
+    pub struct SeccompListener {
+        /// Its unix socket.
+        pub path: String,
+        /// Passed on to it.
+        pub metadata: String,
+    }
+}
+
+wire_struct! {
+    /// CPU scheduling as sched_setattr(2) takes it.
+    #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+    pub struct Scheduler {
+        /// `SCHED_*`.
+        pub policy: u32,
+        /// `SCHED_FLAG_*`.
+        pub flags: u64,
+        /// Nice value.
+        pub nice: i32,
+        /// Realtime priority.
+        pub priority: u32,
+        /// Nanoseconds, of SCHED_DEADLINE.
+        pub runtime: u64,
+        /// Nanoseconds, of SCHED_DEADLINE.
+        pub deadline: u64,
+        /// Nanoseconds, of SCHED_DEADLINE.
+        pub period: u64,
+    }
+}
+
+wire_struct! {
+    /// Programs that run at points of a container's life (`config.md`, POSIX-platform hooks).
+    #[derive(Debug, Clone, Default, PartialEq)]
+    pub struct Hooks {
+        /// The container's state as a JSON object, up to where `status` and `pid` follow: no closing brace.
+        pub state: String,
+        /// Directory that they start in, where it can be seen.
+        pub directory: String,
+        /// In the runtime's namespaces, before the root is changed.
+        pub prestart: Vec<Hook>,
+        /// As `prestart`, after those.
+        pub create_runtime: Vec<Hook>,
+        /// In the container's namespaces, before the root is changed.
+        pub create_container: Vec<Hook>,
+        /// In the container, before its program.
+        pub start_container: Vec<Hook>,
+        /// In the runtime's namespaces, after the program started.
+        pub poststart: Vec<Hook>,
+        /// In the runtime's namespaces, after the container is deleted.
+        pub poststop: Vec<Hook>,
+    }
+}
+
+wire_struct! {
+    /// One hook.
+    #[derive(Debug, Clone, Default, PartialEq)]
+    pub struct Hook {
+        /// Program, absolute.
+        pub path: String,
+        /// Argument vector, the program's name included.
+        pub args: Vec<String>,
+        /// Its whole environment.
+        pub env: Vec<String>,
+        /// Seconds until it is killed; 0 is never.
+        pub timeout: u32,
     }
 }
 

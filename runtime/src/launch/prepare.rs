@@ -3,10 +3,13 @@
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 
-use super::plan::{Capabilities, MountSource, Plan, Process, Rlimit, TargetKind};
-use super::sources::open_bind;
+use super::hooks::PreparedHooks;
+use super::ids::{self, MountNamespaces};
+use super::labels::PreparedLabel;
+use super::plan::{Capabilities, Device, Namespaces, Plan, Process, Rlimit, SeccompFilter};
+use super::prepared_mount::{PreparedMount, prepare_mount};
 use super::spawn::SpawnError;
-use crate::sys::{self, Attributes, Errno};
+use crate::sys::{Errno, SchedulerAttributes};
 
 /// A null-terminated array of C strings, as exec wants it.
 #[derive(Debug)]
@@ -54,14 +57,20 @@ pub(super) struct PreparedProcess {
     pub gid: u32,
     pub groups: Vec<u32>,
     pub capabilities: Capabilities,
-    pub own_permitted: u64,
     pub no_new_privileges: bool,
-    pub seccomp: Vec<Vec<u64>>,
+    pub seccomp: Option<SeccompFilter>,
     pub rlimits: Vec<Rlimit>,
     pub oom_score_adj: Option<CString>,
     pub umask: u32,
     pub terminal: bool,
     pub size: Option<(u16, u16)>,
+    pub label: Option<PreparedLabel>,
+    pub scheduler: Option<SchedulerAttributes>,
+    pub io_priority: Option<u32>,
+    pub personality: Option<u64>,
+    pub affinity: Vec<u64>,
+    pub memory_policy: Option<(u32, Vec<u64>)>,
+    pub preserve_fds: u32,
 }
 
 /// The files that exec will try for `program`: itself if it has a slash, else one per `PATH` entry of its environment.
@@ -88,18 +97,6 @@ impl PreparedProcess {
                 Errno(libc::EINVAL),
             ));
         };
-        let own = sys::get_permitted()
-            .map_err(|errno| SpawnError::new("reading capabilities".to_owned(), errno))?;
-        // Only what we hold ourselves can be given on: asking for more would fail for want of a privilege that the
-        // container may never use.
-        let wanted = process.capabilities;
-        let capabilities = Capabilities {
-            bounding: wanted.bounding & own,
-            effective: wanted.effective & own,
-            permitted: wanted.permitted & own,
-            inheritable: wanted.inheritable & own,
-            ambient: wanted.ambient & own,
-        };
         Ok(Self {
             candidates: candidates(program, &process.env)
                 .iter()
@@ -111,8 +108,7 @@ impl PreparedProcess {
             uid: process.uid,
             gid: process.gid,
             groups: process.groups.clone(),
-            capabilities,
-            own_permitted: own,
+            capabilities: process.capabilities,
             no_new_privileges: process.no_new_privileges,
             seccomp: process.seccomp.clone(),
             rlimits: process.rlimits.clone(),
@@ -123,48 +119,25 @@ impl PreparedProcess {
             umask: process.umask,
             terminal: process.terminal,
             size: process.size,
+            label: PreparedLabel::new(process)?,
+            scheduler: process.scheduler.map(|s| SchedulerAttributes {
+                size: 0,
+                policy: s.policy,
+                flags: s.flags,
+                nice: s.nice,
+                priority: s.priority,
+                runtime: s.runtime,
+                deadline: s.deadline,
+                period: s.period,
+            }),
+            io_priority: process.io_priority,
+            personality: process.personality,
+            affinity: process.final_affinity.clone(),
+            memory_policy: process.memory_policy.clone(),
+            preserve_fds: process.preserve_fds,
         })
     }
 }
-
-/// Source of a mount as the child gets it.
-#[derive(Debug)]
-pub(super) enum PreparedSource {
-    Filesystem {
-        kind: CString,
-        options: Vec<(CString, Option<CString>)>,
-    },
-    Tree(OwnedFd),
-}
-
-/// One mount, ready to attach.
-#[derive(Debug)]
-pub(super) struct PreparedMount {
-    pub target: CString,
-    pub source: PreparedSource,
-    pub kind: TargetKind,
-    pub attributes: Attributes,
-    pub recursive: bool,
-    /// A target on which symlinks are refused outright: `/proc` and `/sys` themselves.
-    pub plain_target: bool,
-    /// Whether the target may lie on procfs (a few read-only information files).
-    pub may_cover_proc: bool,
-}
-
-/// Files of procfs over which a bind mount is harmless, and in use (lxcfs): runc's list.
-const COVERABLE_PROC_FILES: [&str; 11] = [
-    "/proc/cpuinfo",
-    "/proc/diskstats",
-    "/proc/meminfo",
-    "/proc/stat",
-    "/proc/swaps",
-    "/proc/uptime",
-    "/proc/loadavg",
-    "/proc/slabinfo",
-    "/proc/net/dev",
-    "/proc/sys/kernel/ns_last_pid",
-    "/proc/sys/crypto/fips_enabled",
-];
 
 /// A device node, ready to make.
 #[derive(Debug)]
@@ -176,23 +149,100 @@ pub(super) struct PreparedDevice {
     pub gid: u32,
 }
 
+/// Namespaces of a container, as its child gets them.
+#[derive(Debug)]
+pub(super) struct PreparedNamespaces {
+    /// To enter in the child.
+    pub join: Vec<(i32, OwnedFd)>,
+    /// To enter before it is cloned.
+    pub join_before: Vec<(i32, OwnedFd)>,
+    /// User namespace to enter before everything else.
+    pub join_user: Option<OwnedFd>,
+    pub cgroup: bool,
+    pub time: Option<CString>,
+    /// The child is root of a user namespace that is not the parent's.
+    pub other_user: bool,
+    /// Its first user namespace is not the machine's.
+    pub in_user: bool,
+    /// The child has a mount namespace of its own, which it may change as it likes.
+    pub own_mounts: bool,
+}
+
+impl PreparedNamespaces {
+    fn new(namespaces: &Namespaces) -> Result<Self, SpawnError> {
+        let fresh_user = namespaces.fresh & libc::CLONE_NEWUSER as u64 != 0;
+        let (mut join, mut join_before, mut join_user) = (Vec::new(), Vec::new(), None);
+        for (kind, path) in &namespaces.join {
+            let kind = *kind as i32;
+            let file = std::fs::File::open(path)
+                .map_err(|e| SpawnError::new(format!("opening namespace {path}"), Errno::from(e)))?;
+            let file = OwnedFd::from(file);
+            match kind {
+                // One's own cannot be entered, and need not be.
+                libc::CLONE_NEWUSER if ids::is_own(&file) => {}
+                libc::CLONE_NEWUSER => join_user = Some(file),
+                libc::CLONE_NEWPID => join_before.push((kind, file)),
+                // From inside a fresh user namespace those of the host could not be entered any more.
+                libc::CLONE_NEWNET | libc::CLONE_NEWIPC | libc::CLONE_NEWUTS | libc::CLONE_NEWCGROUP
+                    if fresh_user =>
+                {
+                    join_before.push((kind, file));
+                }
+                _ => join.push((kind, file)),
+            }
+        }
+        if join_user.is_some() {
+            join_before.append(&mut join);
+        }
+        let other_user = fresh_user || join_user.is_some();
+        Ok(Self {
+            own_mounts: namespaces.fresh & libc::CLONE_NEWNS as u64 != 0,
+            cgroup: namespaces.cgroup,
+            time: namespaces
+                .time
+                .then(|| c_string(&namespaces.time_offsets))
+                .transpose()?,
+            other_user,
+            in_user: other_user || ids::in_user_namespace(),
+            join,
+            join_before,
+            join_user,
+        })
+    }
+}
+
 /// A whole container, ready for its child.
 #[derive(Debug)]
 pub(super) struct PreparedContainer {
     pub attach_point: CString,
     pub rootfs: OwnedFd,
-    pub join: Vec<(i32, OwnedFd)>,
-    pub cgroup_namespace: bool,
+    pub namespaces: PreparedNamespaces,
     pub mounts: Vec<PreparedMount>,
     pub devices: Vec<PreparedDevice>,
     pub links: Vec<(CString, CString)>,
     pub masked: Vec<CString>,
     pub read_only: Vec<CString>,
     pub read_only_root: bool,
+    pub root_propagation: u64,
     pub hostname: Option<String>,
+    pub domainname: Option<String>,
     pub sysctls: Vec<(CString, CString)>,
     pub console: bool,
+    /// The parent has hooks to run.
+    pub wait_for_hooks: bool,
+    pub create_hooks: PreparedHooks,
+    pub start_hooks: PreparedHooks,
     pub process: PreparedProcess,
+}
+
+fn prepare_device(device: &Device) -> Result<PreparedDevice, SpawnError> {
+    Ok(PreparedDevice {
+        path: c_string(&device.path)?,
+        mode: device.mode,
+        number: device.number,
+        uid: device.uid,
+        gid: device.gid,
+    })
 }
 
 impl PreparedContainer {
@@ -203,87 +253,39 @@ impl PreparedContainer {
                 .map(|(a, b)| Ok((c_string(a)?, c_string(b)?)))
                 .collect::<Result<Vec<_>, SpawnError>>()
         };
-        let mut join = Vec::new();
-        for (kind, path) in &plan.namespaces.join {
-            let file = std::fs::File::open(path)
-                .map_err(|e| SpawnError::new(format!("opening namespace {path}"), Errno::from(e)))?;
-            join.push((*kind as i32, OwnedFd::from(file)));
+        let mut mount_ids = MountNamespaces::default();
+        let mut mounts = Vec::with_capacity(plan.mounts.len());
+        for mount in &plan.mounts {
+            mounts.push(prepare_mount(mount, &plan.namespaces, &mut mount_ids)?);
         }
+        let hooks = &plan.hooks;
         Ok(Self {
             attach_point: c_string(&plan.attach_point)?,
             rootfs,
-            join,
-            cgroup_namespace: plan.namespaces.cgroup,
-            mounts: plan.mounts.iter().map(prepare_mount).collect::<Result<_, _>>()?,
+            namespaces: PreparedNamespaces::new(&plan.namespaces)?,
+            mounts,
             devices: plan
                 .devices
                 .iter()
-                .map(|d| {
-                    let path = c_string(&d.path)?;
-                    Ok(PreparedDevice {
-                        path,
-                        mode: d.mode,
-                        number: d.number,
-                        uid: d.uid,
-                        gid: d.gid,
-                    })
-                })
-                .collect::<Result<_, SpawnError>>()?,
+                .map(prepare_device)
+                .collect::<Result<_, _>>()?,
             links: pairs(&plan.links)?,
             masked: paths(&plan.masked)?,
             read_only: paths(&plan.read_only)?,
             read_only_root: plan.read_only_root,
+            root_propagation: plan.root_propagation,
             hostname: plan.hostname.clone(),
+            domainname: plan.domainname.clone(),
             sysctls: plan
                 .sysctls
                 .iter()
                 .map(|(file, value)| Ok((c_string(&format!("proc/sys/{file}"))?, c_string(value)?)))
                 .collect::<Result<_, SpawnError>>()?,
             console: plan.console,
+            wait_for_hooks: !(hooks.prestart.is_empty() && hooks.create_runtime.is_empty()),
+            create_hooks: PreparedHooks::new(&hooks.create_container, hooks)?,
+            start_hooks: PreparedHooks::new(&hooks.start_container, hooks)?,
             process: PreparedProcess::new(&plan.process)?,
         })
     }
-}
-
-fn prepare_mount(mount: &super::Mount) -> Result<PreparedMount, SpawnError> {
-    let (source, kind, plain_target, proc_like) = match &mount.source {
-        MountSource::Filesystem { kind, options } => {
-            let options = options
-                .iter()
-                .map(|(key, value)| Ok((c_string(key)?, value.as_deref().map(c_string).transpose()?)))
-                .collect::<Result<_, SpawnError>>()?;
-            let kernel_view = kind == "proc" || kind == "sysfs";
-            let source = PreparedSource::Filesystem {
-                kind: c_string(kind)?,
-                options,
-            };
-            (
-                source,
-                TargetKind::Directory,
-                kernel_view,
-                kind == "proc" || kind == "mqueue",
-            )
-        }
-        MountSource::Bind {
-            path,
-            sub_path,
-            recursive,
-        } => {
-            let (tree, kind) = open_bind(path, sub_path.as_deref(), *recursive)?;
-            (PreparedSource::Tree(tree), kind, false, false)
-        }
-    };
-    Ok(PreparedMount {
-        target: c_string(&mount.target)?,
-        source,
-        kind,
-        attributes: Attributes {
-            set: mount.set,
-            clear: mount.clear,
-            propagation: mount.propagation,
-        },
-        recursive: mount.recursive,
-        plain_target,
-        may_cover_proc: proc_like || COVERABLE_PROC_FILES.contains(&mount.target.as_str()),
-    })
 }

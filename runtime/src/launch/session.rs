@@ -1,22 +1,34 @@
-//! The child that joins a running container (exec). Allocates nothing.
+//! The child that joins a running container. Allocates nothing.
 
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::failure::{Failure, RecordKind, Step, at};
+use super::identity::{self, Early};
 use super::prepare::PreparedProcess;
 use super::spawn::StandardStreams;
-use super::{identity, terminal};
+use super::terminal;
 use crate::sys;
+
+/// The container that is joined.
+#[derive(Debug)]
+pub(super) struct Target<'fd> {
+    /// Its first process.
+    pub init: BorrowedFd<'fd>,
+    /// `CLONE_NEW*` kinds of its namespaces that are not ours.
+    pub kinds: i32,
+    /// Whether there, or here, a user namespace is not the machine's first.
+    pub in_user: bool,
+}
 
 /// Joins, then execs. Returns (for the process to end) only after a failure.
 pub(super) fn run(
     process: &PreparedProcess,
-    init: BorrowedFd<'_>,
+    target: &Target<'_>,
     channel: BorrowedFd<'_>,
     streams: Option<&StandardStreams>,
 ) {
-    let failure = match join(process, init, channel, streams) {
-        Ok(root) => identity::assume_and_exec(process, root.as_fd(), false),
+    let failure = match join(process, target, channel, streams) {
+        Ok(()) => at(Step::Exec, 0)(identity::exec(process)),
         Err(failure) => failure,
     };
     identity::report(channel, RecordKind::Failed(failure));
@@ -24,23 +36,28 @@ pub(super) fn run(
 
 fn join(
     process: &PreparedProcess,
-    init: BorrowedFd<'_>,
+    target: &Target<'_>,
     channel: BorrowedFd<'_>,
     streams: Option<&StandardStreams>,
-) -> Result<std::os::fd::OwnedFd, Failure> {
+) -> Result<(), Failure> {
     sys::reset_signals().map_err(at(Step::Signals, 0))?;
     sys::become_session_leader().map_err(at(Step::Signals, 0))?;
     sys::new_session_keyring();
     let flags = libc::O_PATH | libc::O_DIRECTORY;
     let host_root = sys::open_path(c"/", flags).map_err(at(Step::OomScore, 0))?;
-    identity::set_oom_score(process, host_root.as_fd()).map_err(at(Step::OomScore, 0))?;
-    let kinds = libc::CLONE_NEWNS
-        | libc::CLONE_NEWCGROUP
-        | libc::CLONE_NEWNET
-        | libc::CLONE_NEWIPC
-        | libc::CLONE_NEWUTS;
-    sys::enter(init, kinds).map_err(at(Step::Join, 0))?; // also moves our root and working directory
-    let root = sys::open_path(c"/", flags).map_err(at(Step::Join, 1))?;
+    let other_user = target.kinds & libc::CLONE_NEWUSER != 0;
+    // What it says of groups is asked there.
+    let before = Early::new(process, host_root.as_fd(), target.in_user && !other_user)?;
+    sys::enter(target.init, target.kinds).map_err(at(Step::Join, 0))?; // also moves our root and working directory
+    let early = if other_user {
+        before.in_other_user(host_root.as_fd())
+    } else {
+        before
+    };
+    let root: OwnedFd = sys::open_path(c"/", flags).map_err(at(Step::Join, 1))?;
+    if other_user {
+        identity::become_root(&early).map_err(at(Step::UserNamespace, 1))?;
+    }
     if process.terminal {
         let slave =
             terminal::make(root.as_fd(), channel, process.uid, process.size).map_err(at(Step::Console, 0))?;
@@ -48,5 +65,5 @@ fn join(
     } else if let Some(streams) = streams {
         identity::connect(streams).map_err(at(Step::Descriptors, 0))?;
     }
-    Ok(root)
+    identity::assume(process, root.as_fd(), channel, &early, false)
 }

@@ -4,10 +4,12 @@ use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 
-use super::failure::{Failure, Record, RecordKind, Step};
+use super::failure::{Failure, HookFailure, Record, RecordKind, Step};
+use super::hooks::describe;
 use super::plan::{MountSource, Plan, Process};
 use super::prepare::{PreparedContainer, PreparedProcess};
-use super::{container, session};
+use super::session::Target;
+use super::{container, ids, labels, session};
 use crate::sys::{self, Child, CloneRequest, Errno, SysResult};
 
 /// A launch failed.
@@ -42,12 +44,14 @@ impl SpawnError {
             Step::Mount => plan.mounts.get(index).map(|mount| match &mount.source {
                 MountSource::Filesystem { kind, .. } => format!("{kind} at {}", mount.target),
                 MountSource::Bind { path, .. } => format!("{path} at {}", mount.target),
+                MountSource::Remount { .. } => format!("{} anew", mount.target),
             }),
             Step::Device => plan.devices.get(index).map(|d| d.path.clone()),
             Step::Link => plan.links.get(index).map(|l| l.0.clone()),
             Step::Mask => plan.masked.get(index).cloned(),
             Step::ReadOnly => plan.read_only.get(index).cloned(),
             Step::Sysctl => plan.sysctls.get(index).map(|s| s.0.clone()),
+            Step::Join => plan.namespaces.join.get(index).map(|n| n.1.clone()),
             Step::WorkingDirectory => Some(format!("{:?}", process.cwd)),
             Step::Ids => Some(format!("{}:{}", process.uid, process.gid)),
             _ => None,
@@ -60,6 +64,34 @@ impl SpawnError {
         Self {
             message,
             errno,
+            exit_code: 128,
+        }
+    }
+
+    /// Adds what else is known, such as the kernel's own words.
+    #[must_use]
+    pub fn with_detail(mut self, detail: &str) -> Self {
+        if !detail.trim().is_empty() {
+            self.message = format!("{} ({})", self.message, detail.trim());
+        }
+        self
+    }
+
+    /// Puts the failure of one of a container's own hooks into words.
+    pub fn from_hook(failure: HookFailure, plan: &Plan, output: &str) -> Self {
+        let (kind, list) = if failure.start {
+            ("startContainer", &plan.hooks.start_container)
+        } else {
+            ("createContainer", &plan.hooks.create_container)
+        };
+        let index = failure.index as usize;
+        let message = match list.get(index) {
+            Some(hook) => describe(kind, index, hook, failure.end, output.as_bytes()),
+            None => format!("error running {kind} hook #{index}"),
+        };
+        Self {
+            message,
+            errno: Errno(libc::ECANCELED),
             exit_code: 128,
         }
     }
@@ -111,10 +143,20 @@ pub struct StandardStreams {
 pub enum Gate {
     /// [`Channel::open_gate`].
     Channel,
-    /// Somebody opens the pipe `exec.fifo` of this directory for reading (the OCI command line).
+    /// Somebody writes to this named pipe, which is open for reading and writing (the OCI command line). It closes with
+    /// the exec; before a failure, what failed is written to it.
     Fifo(OwnedFd),
-    /// Nothing.
-    Open,
+}
+
+/// What a child said.
+#[derive(Debug)]
+pub struct Message {
+    /// The record.
+    pub kind: RecordKind,
+    /// A descriptor that came along.
+    pub fd: Option<OwnedFd>,
+    /// What belongs to a failure: a hook's output, the kernel's own words.
+    pub text: String,
 }
 
 /// Our end of the conversation with a child until it execs, when it closes.
@@ -122,10 +164,15 @@ pub enum Gate {
 pub struct Channel(OwnedFd);
 
 impl Channel {
-    /// Takes the child's next record, and a terminal's master if one came along. `None` when the child has exec'd (or
-    /// died). Blocks unless the descriptor was made non-blocking.
+    /// Takes the child's next record, and a descriptor if one came along. `None` when the child has exec'd (or died).
+    /// Blocks unless the descriptor was made non-blocking.
     pub fn receive(&self) -> SysResult<Option<(RecordKind, Option<OwnedFd>)>> {
-        let mut buffer = [0; Record::SIZE];
+        Ok(self.receive_message()?.map(|message| (message.kind, message.fd)))
+    }
+
+    /// As [`Channel::receive`], with the text that belongs to a failure.
+    pub fn receive_message(&self) -> SysResult<Option<Message>> {
+        let mut buffer = [0; Record::SIZE + Record::TEXT];
         let mut fds = Vec::new();
         let n = match sys::receive_with_fds(self.0.as_fd(), &mut buffer, &mut fds) {
             Ok(n) => n,
@@ -137,10 +184,14 @@ impl Channel {
             return Ok(None);
         }
         let record = Record::decode(&buffer[..n]).ok_or(Errno(libc::EBADMSG))?;
-        Ok(Some((record.kind, fds.pop())))
+        Ok(Some(Message {
+            kind: record.kind,
+            fd: fds.pop(),
+            text: String::from_utf8_lossy(&buffer[Record::SIZE..n]).into_owned(),
+        }))
     }
 
-    /// Lets a created container run.
+    /// Lets a created container run, or go on after the runtime's hooks.
     pub fn open_gate(&self) -> SysResult<()> {
         sys::send_with_fds(self.0.as_fd(), b"go", &[]).map(|_| ())
     }
@@ -161,24 +212,36 @@ pub struct Launched {
     pub channel: Channel,
 }
 
-/// Makes this process's coming children be born in another pid namespace, until dropped.
-struct PidNamespace(File);
+/// Puts this process into other namespaces for the sake of its coming children, until dropped.
+#[derive(Debug, Default)]
+struct Visit(Vec<(i32, File)>);
 
-impl PidNamespace {
-    fn enter(target: BorrowedFd<'_>) -> Result<Self, SpawnError> {
-        let own = File::open("/proc/self/ns/pid")
-            .map_err(|e| SpawnError::new("opening /proc/self/ns/pid".to_owned(), Errno::from(e)))?;
-        sys::enter(target, libc::CLONE_NEWPID)
-            .map_err(|errno| SpawnError::new("entering the pid namespace".to_owned(), errno))?;
-        Ok(Self(own))
+impl Visit {
+    /// Enters one more namespace.
+    fn enter(&mut self, kind: i32, target: BorrowedFd<'_>) -> Result<(), SpawnError> {
+        let (name, words) = match kind {
+            libc::CLONE_NEWPID => ("pid", "entering the pid namespace"),
+            libc::CLONE_NEWNET => ("net", "entering the network namespace"),
+            libc::CLONE_NEWIPC => ("ipc", "entering the ipc namespace"),
+            libc::CLONE_NEWUTS => ("uts", "entering the uts namespace"),
+            _ => ("cgroup", "entering the cgroup namespace"),
+        };
+        let path = format!("/proc/self/ns/{name}");
+        let own =
+            File::open(&path).map_err(|e| SpawnError::new(format!("opening {path}"), Errno::from(e)))?;
+        sys::enter(target, kind).map_err(|errno| SpawnError::new(words.to_owned(), errno))?;
+        self.0.push((kind, own));
+        Ok(())
     }
 }
 
-impl Drop for PidNamespace {
+impl Drop for Visit {
     fn drop(&mut self) {
-        // Going back to one's own namespace is always permitted (pid_namespaces(7)); should it fail all the same, the
-        // next launch into a fresh pid namespace fails, and says so.
-        let _ = sys::enter(self.0.as_fd(), libc::CLONE_NEWPID);
+        for (kind, own) in self.0.drain(..).rev() {
+            // Going back to one's own namespace is always permitted to who could leave it; should it fail all the same,
+            // the next launch into a fresh namespace fails, and says so.
+            let _ = sys::enter(own.as_fd(), kind);
+        }
     }
 }
 
@@ -201,49 +264,216 @@ pub fn spawn_container(
     streams: Option<StandardStreams>,
     gate: Gate,
 ) -> Result<Launched, SpawnError> {
+    let asks_for_context = |mount: &super::Mount| match &mount.source {
+        MountSource::Filesystem { options, .. } => options.iter().any(|(key, _)| key == "context"),
+        _ => false,
+    };
+    labels::check_contexts(plan.mounts.iter().any(asks_for_context))?;
     let prepared = PreparedContainer::new(plan, rootfs)?;
     let cgroup = open_cgroup(plan.cgroup.as_deref())?;
     let (ours, theirs) = channel_pair()?;
-    let joined = prepared.join.iter().find(|(kind, _)| *kind == libc::CLONE_NEWPID);
-    let _in_pid_namespace = joined
-        .map(|(_, fd)| PidNamespace::enter(fd.as_fd()))
-        .transpose()?;
-    let request = CloneRequest {
+    let launch = Launch {
+        prepared: &prepared,
+        streams: streams.as_ref(),
+        gate: &gate,
         namespaces: plan.namespaces.fresh,
-        cgroup: cgroup.as_ref().map(AsFd::as_fd),
     };
-    let child = sys::clone_process(&request, || {
-        sys::close_in_child(ours.as_fd());
-        container::run(&prepared, theirs.as_fd(), streams.as_ref(), &gate);
-    })
-    .map_err(|errno| SpawnError::new("cloning the container's first process".to_owned(), errno))?;
-    Ok(Launched {
-        child,
-        channel: Channel(ours),
-    })
+    let launched = if prepared.namespaces.join_user.is_some() {
+        launch.through_another(ours, theirs.as_fd(), cgroup.as_ref())?
+    } else {
+        launch.directly(ours, theirs.as_fd(), cgroup.as_ref())?
+    };
+    if plan.namespaces.fresh & libc::CLONE_NEWUSER as u64 != 0 {
+        let mapped = ids::write_maps(
+            launched.child.pid,
+            &plan.namespaces.uid_map,
+            &plan.namespaces.gid_map,
+        )
+        .and_then(|()| {
+            let told = launched.channel.open_gate();
+            told.map_err(|errno| SpawnError::new("talking to the container's process".to_owned(), errno))
+        });
+        if let Err(error) = mapped {
+            let _ = sys::pidfd_signal(launched.child.pidfd.as_fd(), libc::SIGKILL);
+            let _ = sys::wait_pidfd(launched.child.pidfd.as_fd());
+            return Err(error);
+        }
+    }
+    Ok(launched)
 }
 
-/// Clones a process into the namespaces of the one behind `init`, and into `cgroup`. It execs at once.
+/// One launch of a container, prepared.
+struct Launch<'a> {
+    prepared: &'a PreparedContainer,
+    streams: Option<&'a StandardStreams>,
+    gate: &'a Gate,
+    namespaces: u64,
+}
+
+impl Launch<'_> {
+    fn child(&self, ours: BorrowedFd<'_>, theirs: BorrowedFd<'_>) {
+        sys::close_in_child(ours);
+        container::run(self.prepared, theirs, self.streams, self.gate);
+    }
+
+    /// Straight into all namespaces.
+    fn directly(
+        &self,
+        ours: OwnedFd,
+        theirs: BorrowedFd<'_>,
+        cgroup: Option<&OwnedFd>,
+    ) -> Result<Launched, SpawnError> {
+        let mut visit = Visit::default();
+        for (kind, fd) in &self.prepared.namespaces.join_before {
+            visit.enter(*kind, fd.as_fd())?;
+        }
+        let request = CloneRequest {
+            namespaces: self.namespaces,
+            cgroup: cgroup.map(AsFd::as_fd),
+            sibling: false,
+        };
+        let child = sys::clone_process(&request, || self.child(ours.as_fd(), theirs))
+            .map_err(|errno| SpawnError::new("cloning the container's first process".to_owned(), errno))?;
+        Ok(Launched {
+            child,
+            channel: Channel(ours),
+        })
+    }
+
+    /// Through a process that enters an existing user namespace, from which there is no way back: only what is made in
+    /// there belongs to it.
+    fn through_another(
+        &self,
+        ours: OwnedFd,
+        theirs: BorrowedFd<'_>,
+        cgroup: Option<&OwnedFd>,
+    ) -> Result<Launched, SpawnError> {
+        let request = CloneRequest {
+            cgroup: cgroup.map(AsFd::as_fd),
+            ..CloneRequest::default()
+        };
+        let go_between = sys::clone_process(&request, || {
+            if let Err(failure) = self.go_between(ours.as_fd(), theirs) {
+                super::identity::report(theirs, RecordKind::Failed(failure));
+            }
+            sys::exit_now(0);
+        })
+        .map_err(|errno| SpawnError::new("cloning into the user namespace".to_owned(), errno))?;
+        let waiting = |errno| SpawnError::new("waiting for the container's first process".to_owned(), errno);
+        sys::wait_pidfd(go_between.pidfd.as_fd()).map_err(waiting)?;
+        let channel = Channel(ours);
+        match channel.receive().map_err(waiting)? {
+            Some((RecordKind::Born(pid), Some(pidfd))) => Ok(Launched {
+                child: Child { pid, pidfd },
+                channel,
+            }),
+            Some((RecordKind::Failed(Failure { step, errno, .. }), _)) => {
+                Err(SpawnError::new(step.words().to_owned(), errno))
+            }
+            _ => Err(waiting(Errno(libc::ECHILD))),
+        }
+    }
+
+    /// In the process between: some namespaces can only be entered from outside the user namespace (those of the
+    /// machine), some only from inside.
+    fn go_between(&self, ours: BorrowedFd<'_>, theirs: BorrowedFd<'_>) -> Result<(), Failure> {
+        let namespaces = &self.prepared.namespaces;
+        let failed = |step, index| super::failure::at(step, index);
+        let mut inside = 0u64;
+        for (index, (kind, fd)) in namespaces.join_before.iter().enumerate() {
+            match sys::enter(fd.as_fd(), *kind) {
+                Err(Errno(libc::EPERM)) if index < 64 => inside |= 1 << index,
+                other => other.map_err(failed(Step::Join, index))?,
+            }
+        }
+        if let Some(user) = &namespaces.join_user {
+            sys::enter(user.as_fd(), libc::CLONE_NEWUSER).map_err(failed(Step::UserNamespace, 0))?;
+        }
+        for (index, (kind, fd)) in namespaces.join_before.iter().enumerate() {
+            if inside & (1 << index) != 0 {
+                sys::enter(fd.as_fd(), *kind).map_err(failed(Step::Join, index))?;
+            }
+        }
+        let request = CloneRequest {
+            namespaces: self.namespaces,
+            cgroup: None, // we are in it
+            sibling: true,
+        };
+        let child = sys::clone_process(&request, || self.child(ours, theirs))
+            .map_err(failed(Step::UserNamespace, 2))?;
+        let record = Record {
+            kind: RecordKind::Born(child.pid),
+        };
+        sys::send_with_fds(theirs, &record.encode(), &[child.pidfd.as_fd()])
+            .map(|_| ())
+            .map_err(failed(Step::UserNamespace, 3))
+    }
+}
+
+/// `CLONE_NEW*` kinds in which a process differs from us. The others need not be entered, and may not be: in a user
+/// namespace, not even one's own are open if they are the machine's.
+fn foreign(pid: i32) -> Result<i32, SpawnError> {
+    let mut kinds = 0;
+    for (name, kind) in [
+        ("mnt", libc::CLONE_NEWNS),
+        ("cgroup", libc::CLONE_NEWCGROUP),
+        ("net", libc::CLONE_NEWNET),
+        ("ipc", libc::CLONE_NEWIPC),
+        ("uts", libc::CLONE_NEWUTS),
+        ("pid", libc::CLONE_NEWPID),
+        ("user", libc::CLONE_NEWUSER),
+        ("time", libc::CLONE_NEWTIME),
+    ] {
+        let identity = |whose: &str| {
+            let path = super::prepare::c_string(&format!("/proc/{whose}/ns/{name}"))?;
+            sys::identity_of(&path).map_or_else(
+                |errno| match errno {
+                    Errno(libc::ENOENT) => Ok(None), // a kernel without this kind
+                    errno => Err(SpawnError::new(format!("looking at namespace {name}"), errno)),
+                },
+                |id| Ok(Some(id)),
+            )
+        };
+        if identity("self")? != identity(&pid.to_string())? {
+            kinds |= kind;
+        }
+    }
+    Ok(kinds)
+}
+
+/// Clones a process into the namespaces of the one behind `init`, whose id is `init_pid`, and into `cgroup`. It execs at
+/// once.
 ///
 /// Call from a single-threaded process only (see [`sys::clone_process`]).
 #[allow(clippy::needless_pass_by_value)] // closed when the child has them
 pub fn spawn_session(
     process: &Process,
     init: BorrowedFd<'_>,
+    init_pid: i32,
     cgroup: Option<&str>,
     streams: Option<StandardStreams>,
 ) -> Result<Launched, SpawnError> {
     let prepared = PreparedProcess::new(process)?;
+    let foreign = foreign(init_pid)?;
+    let target = Target {
+        init,
+        kinds: foreign & !libc::CLONE_NEWPID, // which only children enter
+        in_user: ids::in_user_namespace(),
+    };
     let cgroup = open_cgroup(cgroup)?;
     let (ours, theirs) = channel_pair()?;
-    let _in_pid_namespace = PidNamespace::enter(init)?;
+    let mut visit = Visit::default();
+    if foreign & libc::CLONE_NEWPID != 0 {
+        visit.enter(libc::CLONE_NEWPID, init)?;
+    }
     let request = CloneRequest {
         namespaces: 0,
         cgroup: cgroup.as_ref().map(AsFd::as_fd),
+        sibling: false,
     };
     let child = sys::clone_process(&request, || {
         sys::close_in_child(ours.as_fd());
-        session::run(&prepared, init, theirs.as_fd(), streams.as_ref());
+        session::run(&prepared, &target, theirs.as_fd(), streams.as_ref());
     })
     .map_err(|errno| SpawnError::new("cloning the process".to_owned(), errno))?;
     Ok(Launched {

@@ -15,8 +15,9 @@ use super::state::{
 };
 use super::{
     ContainerSpec, ContainerState, Error, Events, Phase, Resources, RootfsSource, SandboxState, User, bundle,
-    cgroup, host_devices, rootfs, sandboxes, seccomp, shim_client, sources,
+    host_devices, rootfs, sandboxes, seccomp, shim_client, sources,
 };
+use crate::cgroup;
 use crate::launch::Plan;
 use crate::plan::{self, Context};
 use crate::shim::protocol::{ExitRecord, LogPlan, Reply, Request, RunningRecord};
@@ -199,7 +200,7 @@ fn make(
         pid_namespace: shared_pid.then(|| text(&pod.join("pid"))).transpose()?,
         cgroup: container.cgroup.clone(),
         cgroup2: inner.cgroups.is_some(),
-        seccomp: seccomp::filters(&spec)?,
+        seccomp: seccomp::filter(&spec)?,
         devices: host_devices::wanted(&spec)?,
         bundle: bundle.map(|bundle| bundle.process),
     };
@@ -343,7 +344,7 @@ pub(super) fn stop(inner: &Inner, id: &str, grace: Duration) -> Result<Container
 fn kill(inner: &Inner, id: &str) -> Result<(), Error> {
     signal(inner, id, libc::SIGKILL)?;
     match stored(inner, id)?.cgroup {
-        Some(path) => cgroup::kill(Path::new(&path)),
+        Some(path) => Ok(cgroup::kill(Path::new(&path))?),
         None => Ok(()),
     }
 }

@@ -42,6 +42,20 @@ impl Error {
     }
 }
 
+impl From<crate::cgroup::Error> for Error {
+    fn from(error: crate::cgroup::Error) -> Self {
+        use crate::cgroup::Error as Cgroup;
+        match error {
+            Cgroup::Invalid(words) => Self::Invalid(words),
+            Cgroup::Io { what, source } => Self::Io { what, source },
+            Cgroup::Removal(source) => Self::Io {
+                what: "cgroup".to_owned(),
+                source,
+            },
+        }
+    }
+}
+
 impl From<crate::plan::PlanError> for Error {
     fn from(error: crate::plan::PlanError) -> Self {
         Self::Invalid(error.0)

@@ -5,8 +5,8 @@ use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 
 use super::{ContainerSpec, Error};
+use crate::cgroup::{DeviceRule, default_device_rules, device_filter};
 use crate::launch::Device;
-use crate::plan::{DeviceRule, default_device_rules, device_filter};
 
 /// Directories below `/dev` that are no devices of the host, or a container's own (containerd's list).
 const SKIPPED: [&str; 8] = [

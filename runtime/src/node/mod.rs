@@ -4,7 +4,7 @@
 //! State lives on disk under the runtime's root, so a restarted caller sees everything again.
 
 mod bundle;
-pub(crate) mod cgroup;
+pub(crate) mod cgroups;
 mod containers;
 mod error;
 mod events;

@@ -3,7 +3,8 @@
 use super::runtime::Inner;
 use super::sandboxes::c_path;
 use super::state::{names, remove};
-use super::{Error, cgroup, containers, sandboxes};
+use super::{Error, containers, sandboxes};
+use crate::cgroup;
 use crate::sys;
 
 /// Goes on after an error, and reports all of them.
@@ -24,7 +25,7 @@ pub(super) fn reset(inner: &Inner) -> Result<(), Vec<Error>> {
         keep(containers::remove(inner, &id));
     }
     if let Some(cgroups) = &inner.cgroups {
-        keep(cgroup::remove(&cgroups.top()));
+        keep(cgroup::remove(&cgroups.top()).map_err(Error::from));
     }
     match c_path(&layout.pods()) {
         Ok(path) => match sys::unmount(&path) {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cgroup::Cgroups;
+use super::cgroups::Cgroups;
 use super::layout::Layout;
 use super::state::make_private_dir;
 use super::{

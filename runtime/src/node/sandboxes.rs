@@ -11,7 +11,8 @@ use std::time::SystemTime;
 use super::layout::{Layout, check_id, text};
 use super::runtime::Inner;
 use super::state::{make_private_dir, names, read_json, remove as remove_path, write_json, write_whole};
-use super::{Error, SandboxSpec, SandboxState, cgroup, containers, shim_client};
+use super::{Error, SandboxSpec, SandboxState, containers, shim_client};
+use crate::cgroup;
 use crate::plan::sandbox_sysctls;
 use crate::shim::protocol::{Request, SandboxPlan};
 use crate::sys;
@@ -162,7 +163,7 @@ fn make(
     let shim_cgroup = inner
         .cgroups
         .as_ref()
-        .map(super::cgroup::Cgroups::shims)
+        .map(super::cgroups::Cgroups::shims)
         .transpose()?;
     let pins = [
         (!spec.host_network, libc::CLONE_NEWNET, "net"),

@@ -4,17 +4,18 @@ use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use super::{ContainerSpec, Error, Seccomp};
-use crate::plan::{capability_set, default_filter, profile_filters};
+use crate::launch::SeccompFilter;
+use crate::plan::{capability_set, default_filter, profile_filter};
 
-static CACHE: OnceLock<Mutex<HashMap<u64, Vec<u64>>>> = OnceLock::new();
+static CACHE: OnceLock<Mutex<HashMap<u64, SeccompFilter>>> = OnceLock::new();
 
-/// The filters of a container. A privileged container has none, whatever it asks for (as upstream).
-pub(super) fn filters(spec: &ContainerSpec) -> Result<Vec<Vec<u64>>, Error> {
+/// The filter of a container. A privileged container has none, whatever it asks for (as upstream).
+pub(super) fn filter(spec: &ContainerSpec) -> Result<Option<SeccompFilter>, Error> {
     if spec.privileged {
-        return Ok(Vec::new());
+        return Ok(None);
     }
     match &spec.seccomp {
-        Seccomp::Unconfined => Ok(Vec::new()),
+        Seccomp::Unconfined => Ok(None),
         Seccomp::RuntimeDefault => {
             let capabilities = capability_set(&spec.cap_add, &spec.cap_drop, false)?;
             let mut cache = CACHE
@@ -22,18 +23,23 @@ pub(super) fn filters(spec: &ContainerSpec) -> Result<Vec<Vec<u64>>, Error> {
                 .lock()
                 .unwrap_or_else(PoisonError::into_inner);
             if let Some(filter) = cache.get(&capabilities) {
-                return Ok(vec![filter.clone()]);
+                return Ok(Some(filter.clone()));
             }
             let filter = default_filter(capabilities)?;
             cache.insert(capabilities, filter.clone());
-            Ok(vec![filter])
+            Ok(Some(filter))
         }
         Seccomp::Localhost(path) => {
             let shown = path.display();
             let text = std::fs::read(path).map_err(Error::io(format!("reading seccomp profile {shown}")))?;
             let profile = serde_json::from_slice(&text)
                 .map_err(|e| Error::Invalid(format!("seccomp profile {shown}: {e}")))?;
-            Ok(profile_filters(&profile)?)
+            let filter = profile_filter(&profile)?;
+            if filter.listener.is_some() {
+                let why = format!("seccomp profile {shown}: a pod cannot have a listener");
+                return Err(Error::Invalid(why));
+            }
+            Ok(Some(filter))
         }
     }
 }

@@ -1,18 +1,12 @@
-//! `state`, `ps`, `list`, `features`.
+//! `state`, `list`.
 
-use std::fs;
-use std::path::Path;
-
+use nix::unistd::{Uid, User};
 use serde_json::json;
 
 use super::Error;
-use super::arguments::{Format, Global, ListArgs, PsArgs};
+use super::arguments::{Global, LIST};
+use super::options::{End, Found};
 use super::state::{Container, find, ids};
-use crate::plan::CAPABILITY_NAMES;
-
-fn print(value: &serde_json::Value) {
-    println!("{value:#}");
-}
 
 fn describe(container: &Container) -> serde_json::Value {
     let stored = &container.stored;
@@ -22,7 +16,7 @@ fn describe(container: &Container) -> serde_json::Value {
         .as_ref()
         .map(|root| stored.bundle.join(root.path()));
     json!({
-        "ociVersion": "1.2.0",
+        "ociVersion": crate::plan::OCI_VERSION,
         "id": stored.id,
         "pid": container.init.map_or(0, |(pid, _)| pid),
         "status": container.status.to_string(),
@@ -30,112 +24,91 @@ fn describe(container: &Container) -> serde_json::Value {
         "rootfs": root,
         "created": stored.created,
         "annotations": stored.spec.annotations().clone().unwrap_or_default(),
-        "owner": "",
+        "owner": owner(stored.owner),
     })
 }
 
+fn owner(uid: u32) -> String {
+    let user = User::from_uid(Uid::from_raw(uid));
+    user.ok()
+        .flatten()
+        .map_or_else(|| format!("#{uid}"), |user| user.name)
+}
+
 pub(super) fn state(global: &Global, id: &str) -> Result<(), Error> {
-    print(&describe(&find(global, id)?));
+    let mut state = describe(&find(global, id)?);
+    if let Some(fields) = state.as_object_mut() {
+        fields.remove("owner"); // a field of the list only, and looked up for it
+    }
+    super::say(&format!("{state:#}"));
     Ok(())
 }
 
-/// Process ids of a container: those in its cgroup, or its first.
-pub(super) fn pids(container: &Container) -> Vec<i32> {
-    let mut found = Vec::new();
-    if let Some(path) = &container.stored.cgroup {
-        collect(path, &mut found);
-    }
-    if found.is_empty() {
-        found.extend(container.init.map(|(pid, _)| pid));
-    }
-    found
-}
-
-fn collect(path: &Path, found: &mut Vec<i32>) {
-    let text = fs::read_to_string(path.join("cgroup.procs")).unwrap_or_default();
-    found.extend(
-        text.lines()
-            .filter_map(|line| line.parse::<i32>().ok())
-            .filter(|pid| *pid > 0),
-    );
-    for entry in fs::read_dir(path).into_iter().flatten().flatten() {
-        if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
-            collect(&entry.path(), found);
-        }
-    }
-}
-
-pub(super) fn ps(global: &Global, args: &PsArgs) -> Result<(), Error> {
-    let pids = pids(&find(global, &args.id)?);
-    match args.format {
-        Format::Json => print(&json!(pids)),
-        Format::Table => {
-            println!("{:>8} COMMAND", "PID");
-            for pid in pids {
-                let line = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-                let line = String::from_utf8_lossy(&line).replace('\0', " ");
-                println!("{pid:>8} {}", line.trim_end());
-            }
-        }
-    }
-    Ok(())
-}
-
-pub(super) fn list(global: &Global, args: &ListArgs) -> Result<(), Error> {
+pub(super) fn list(global: &Global, args: &[String]) -> Result<(), Error> {
+    let found = Found::parse(args, LIST, End::Open)?;
+    let json = found.word("format", &["table", "json"])? == "json";
     let ids = ids(global)?;
     // One that goes while we look is not there any more, and one half made not yet.
     let containers: Vec<Container> = ids.iter().filter_map(|id| find(global, id).ok()).collect();
-    if args.quiet {
+    if found.is("quiet") {
         for container in &containers {
-            println!("{}", container.stored.id);
+            super::say(&container.stored.id);
         }
-    } else if args.format == Format::Json {
-        print(&json!(containers.iter().map(describe).collect::<Vec<_>>()));
+    } else if json {
+        super::say(&json!(containers.iter().map(describe).collect::<Vec<_>>()).to_string());
     } else {
-        println!(
-            "{:<24} {:>8} {:<10} {:<32} CREATED",
-            "ID", "PID", "STATUS", "BUNDLE"
-        );
-        for c in &containers {
-            let pid = c.init.map_or(0, |(pid, _)| pid);
-            let bundle = c.stored.bundle.display().to_string();
-            println!(
-                "{:<24} {pid:>8} {:<10} {bundle:<32} {}",
-                c.stored.id,
+        let mut rows = vec![["ID", "PID", "STATUS", "BUNDLE", "CREATED", "OWNER"].map(str::to_owned)];
+        rows.extend(containers.iter().map(|c| {
+            [
+                c.stored.id.clone(),
+                c.init.map_or(0, |(pid, _)| pid).to_string(),
                 c.status.to_string(),
-                c.stored.created
-            );
-        }
+                c.stored.bundle.display().to_string(),
+                c.stored.created.clone(),
+                owner(c.stored.owner),
+            ]
+        }));
+        super::say(table(&rows).trim_end());
     }
     Ok(())
 }
 
-/// OCI `features.md`.
-pub(super) fn features() {
-    let capabilities: Vec<String> = CAPABILITY_NAMES
-        .iter()
-        .map(|name| format!("CAP_{name}"))
-        .collect();
-    print(&json!({
-        "ociVersionMin": "1.0.0",
-        "ociVersionMax": "1.2.0",
-        "hooks": [],
-        "mountOptions": ["bind", "rbind", "ro", "rw", "rro", "nosuid", "suid", "nodev", "dev", "noexec", "exec",
-            "noatime", "atime", "relatime", "strictatime", "nodiratime", "diratime", "nosymfollow", "private",
-            "rprivate", "slave", "rslave", "shared", "rshared", "unbindable", "runbindable"],
-        "linux": {
-            "namespaces": ["cgroup", "ipc", "mount", "network", "pid", "uts"],
-            "capabilities": capabilities,
-            "cgroup": { "v1": false, "v2": true, "systemd": false, "systemdUser": false, "rdma": false },
-            "seccomp": {
-                "enabled": true,
-                "actions": ["SCMP_ACT_ALLOW", "SCMP_ACT_ERRNO", "SCMP_ACT_KILL", "SCMP_ACT_KILL_PROCESS",
-                    "SCMP_ACT_KILL_THREAD", "SCMP_ACT_LOG", "SCMP_ACT_TRACE", "SCMP_ACT_TRAP"],
-                "operators": ["SCMP_CMP_EQ", "SCMP_CMP_GE", "SCMP_CMP_GT", "SCMP_CMP_LE", "SCMP_CMP_LT",
-                    "SCMP_CMP_MASKED_EQ", "SCMP_CMP_NE"],
-            },
-            "apparmor": { "enabled": false },
-            "selinux": { "enabled": false },
-        },
-    }));
+/// Columns at least 12 wide, three blanks apart, as runc's.
+fn table(rows: &[[String; 6]]) -> String {
+    let mut text = String::new();
+    for row in rows {
+        for (index, cell) in row.iter().enumerate() {
+            if index == row.len() - 1 {
+                text += cell;
+                continue;
+            }
+            let widest = rows
+                .iter()
+                .map(|row| row[index].chars().count())
+                .max()
+                .unwrap_or(0);
+            let width = (widest + 3).max(12);
+            text += &format!("{cell:<width$}");
+        }
+        text.push('\n');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn columns() {
+        let row = |cells: [&str; 6]| cells.map(str::to_owned);
+        let text = table(&[
+            row(["ID", "PID", "c", "d", "e", "f"]),
+            row(["long-identity", "1", "", "", "", "x"]),
+        ]);
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines[0].find("PID"), Some(16));
+        assert_eq!(lines[1].find('1'), Some(16));
+        assert_eq!(lines[0].find('f'), lines[1].find('x'));
+    }
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::{PlanError, ResolvedUser, capability_set, defaults};
-use crate::launch::{Capabilities, Device, Mount, MountSource, Namespaces, Plan, Process};
+use crate::launch::{Capabilities, Device, Mount, MountSource, Namespaces, Plan, Process, SeccompFilter};
 use crate::node::{ContainerSpec, Propagation, SandboxSpec, VolumeMount};
 use crate::sys::Attributes;
 
@@ -28,8 +28,8 @@ pub struct Context<'a> {
     pub cgroup: Option<String>,
     /// Whether the host has a cgroup v2 hierarchy to show.
     pub cgroup2: bool,
-    /// Seccomp filters.
-    pub seccomp: Vec<Vec<u64>>,
+    /// Seccomp filter.
+    pub seccomp: Option<SeccompFilter>,
     /// Devices to add: those of the specification, or all of the host's for a privileged container.
     pub devices: Vec<Device>,
     /// The process of the bundle's `config.json`.
@@ -91,6 +91,7 @@ pub fn container(spec: &ContainerSpec, context: Context<'_>) -> Result<Plan, Pla
             fresh,
             cgroup: context.cgroup.is_some() && !spec.privileged,
             join,
+            ..Namespaces::default()
         },
         cgroup: context.cgroup,
         mounts,
@@ -107,8 +108,6 @@ pub fn container(spec: &ContainerSpec, context: Context<'_>) -> Result<Plan, Pla
             Vec::new()
         },
         read_only_root: spec.read_only_rootfs,
-        hostname: None,
-        sysctls: Vec::new(),
         console: spec.tty && own_dev,
         process: Process {
             env: environment(&bundle.env, spec, &context.user.home, &context.hostname),
@@ -130,13 +129,13 @@ pub fn container(spec: &ContainerSpec, context: Context<'_>) -> Result<Plan, Pla
             },
             no_new_privileges: spec.no_new_privileges,
             seccomp: context.seccomp,
-            rlimits: Vec::new(),
             // Written in any case: what starts it is the shim, which the kernel shall spare (-998).
             oom_score_adj: Some(spec.resources.oom_score_adj.unwrap_or(0)),
             umask: 0o022,
             terminal: spec.tty,
-            size: None,
+            ..Process::default()
         },
+        ..Plan::default()
     })
 }
 
@@ -234,7 +233,9 @@ fn volume_mount(volume: &VolumeMount, target: String) -> Result<Mount, PlanError
         volume.propagation,
         volume.read_only,
     );
-    mount.recursive = volume.read_only && volume.recursive_read_only;
+    if volume.read_only && volume.recursive_read_only {
+        mount.set_all = Attributes::READ_ONLY;
+    }
     Ok(mount)
 }
 
@@ -245,21 +246,20 @@ fn bind(
     propagation: Propagation,
     read_only: bool,
 ) -> Mount {
+    let source = MountSource::Bind {
+        path,
+        sub_path,
+        recursive: true,
+    };
+    let propagation = match propagation {
+        Propagation::Private => libc::MS_PRIVATE,
+        Propagation::HostToContainer => libc::MS_SLAVE,
+        Propagation::Bidirectional => libc::MS_SHARED,
+    };
     Mount {
-        target,
-        source: MountSource::Bind {
-            path,
-            sub_path,
-            recursive: true,
-        },
         set: if read_only { Attributes::READ_ONLY } else { 0 },
-        clear: 0,
-        propagation: match propagation {
-            Propagation::Private => libc::MS_PRIVATE,
-            Propagation::HostToContainer => libc::MS_SLAVE,
-            Propagation::Bidirectional => libc::MS_SHARED,
-        },
-        recursive: false,
+        propagation: propagation | libc::MS_REC,
+        ..Mount::new(target, source)
     }
 }
 

@@ -72,16 +72,13 @@ fn filesystem(target: &str, kind: &str, set: u64, options: &[(&str, &str)]) -> M
         .iter()
         .map(|(k, v)| ((*k).to_owned(), (!v.is_empty()).then(|| (*v).to_owned())))
         .collect();
+    let source = MountSource::Filesystem {
+        kind: kind.to_owned(),
+        options,
+    };
     Mount {
-        target: target.to_owned(),
-        source: MountSource::Filesystem {
-            kind: kind.to_owned(),
-            options,
-        },
         set,
-        clear: 0,
-        propagation: 0,
-        recursive: false,
+        ..Mount::new(target.to_owned(), source)
     }
 }
 
@@ -118,22 +115,15 @@ pub(super) fn mounts(shm: &str, privileged: bool, cgroup2: bool) -> Vec<Mount> {
             &[],
         ));
     }
-    mounts.push(Mount {
-        target: "/dev/shm".to_owned(),
-        source: MountSource::Bind {
-            path: shm.to_owned(),
-            sub_path: None,
-            recursive: false,
-        },
-        set: NO_SUID | NO_EXEC | NO_DEV,
-        clear: 0,
-        propagation: libc::MS_PRIVATE,
+    let shm = MountSource::Bind {
+        path: shm.to_owned(),
+        sub_path: None,
         recursive: false,
+    };
+    mounts.push(Mount {
+        set: NO_SUID | NO_EXEC | NO_DEV,
+        propagation: libc::MS_PRIVATE,
+        ..Mount::new("/dev/shm".to_owned(), shm)
     });
-    for mount in &mut mounts {
-        if mount.set & Attributes::STRICT_ATIME != 0 {
-            mount.clear |= Attributes::ATIME_MASK;
-        }
-    }
     mounts
 }

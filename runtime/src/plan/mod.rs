@@ -4,7 +4,6 @@
 mod capabilities;
 mod container;
 mod defaults;
-mod devices;
 mod mount_options;
 mod oci;
 mod seccomp;
@@ -16,9 +15,8 @@ pub use capabilities::{
 };
 pub use container::{BundleProcess, Context, container};
 pub use defaults::{MASKED as MASKED_PATHS, READ_ONLY as READ_ONLY_PATHS};
-pub use devices::{DeviceRule, default_device_rules, device_filter};
-pub use oci::{OciPaths, oci, oci_process};
-pub use seccomp::{SeccompError, default_filter, profile_filters};
+pub use oci::{OCI_VERSION, OciPaths, features, oci, oci_hooks, oci_process, oci_state};
+pub use seccomp::{SeccompError, default_filter, profile_filter};
 pub use sysctl::sandbox_sysctls;
 pub use user::{Accounts, ResolvedUser, resolve as resolve_user};
 

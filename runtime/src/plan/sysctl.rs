@@ -14,11 +14,7 @@ pub fn sandbox_sysctls(spec: &SandboxSpec) -> Result<Vec<(String, String)>, Plan
     }
     for (name, value) in &spec.sysctls {
         let file = file(name)?;
-        let ipc = ["kernel/shm", "kernel/msg", "fs/mqueue/"]
-            .iter()
-            .any(|p| file.starts_with(p))
-            || file == "kernel/sem";
-        let owned = (file.starts_with("net/") && !spec.host_network) || (ipc && !spec.host_ipc);
+        let owned = (file.starts_with("net/") && !spec.host_network) || (of_ipc(&file) && !spec.host_ipc);
         if !owned {
             return Err(PlanError(format!(
                 "sysctl {name:?} is not of a namespace that this pod owns"
@@ -30,9 +26,27 @@ pub fn sandbox_sysctls(spec: &SandboxSpec) -> Result<Vec<(String, String)>, Plan
     Ok(all)
 }
 
+/// Whether a parameter belongs to the IPC namespace.
+pub(super) fn of_ipc(file: &str) -> bool {
+    const NAMES: [&str; 11] = [
+        "kernel/msgmax",
+        "kernel/msgmnb",
+        "kernel/msgmni",
+        "kernel/msg_next_id",
+        "kernel/sem",
+        "kernel/sem_next_id",
+        "kernel/shm_next_id",
+        "kernel/shmall",
+        "kernel/shmmax",
+        "kernel/shmmni",
+        "kernel/shm_rmid_forced",
+    ];
+    NAMES.contains(&file) || file.starts_with("fs/mqueue/")
+}
+
 /// A parameter's name as a relative path. Dots separate, unless slashes do (then dots may be part of a name, as in
 /// interface names).
-fn file(name: &str) -> Result<String, PlanError> {
+pub(super) fn file(name: &str) -> Result<String, PlanError> {
     let separators = name.bytes().find(|b| *b == b'.' || *b == b'/');
     let file = if separators == Some(b'/') {
         name.to_owned()

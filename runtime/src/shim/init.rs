@@ -11,7 +11,7 @@ pub(super) fn start(directory: &std::ffi::CStr) -> SysResult<Child> {
     sys::clone_process(
         &CloneRequest {
             namespaces,
-            cgroup: None,
+            ..CloneRequest::default()
         },
         || {
             // A process that shares our namespace must find nothing of the host through us, were it to get that far.

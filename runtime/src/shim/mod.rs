@@ -6,6 +6,7 @@
 //! runtime: [`server`] is a loop over epoll. The runtime library uses [`protocol`] to talk to it.
 
 mod container;
+mod foreground;
 mod held;
 mod init;
 pub mod launcher;

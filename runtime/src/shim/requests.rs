@@ -243,6 +243,7 @@ impl Server {
                     });
                     (reply, true)
                 }
+                Some(_) => continue, // of hooks and listeners, which containers of a pod do not have
                 None if container.started_at != 0 => {
                     // The channel closed with the exec.
                     container.plan = None;
@@ -319,8 +320,14 @@ impl Server {
                 stderr,
             });
         }
-        let Launched { child, channel } =
-            spawn_session(&process, container.child.pidfd.as_fd(), cgroup, theirs).map_err(|e| failed(&e))?;
+        let Launched { child, channel } = spawn_session(
+            &process,
+            container.child.pidfd.as_fd(),
+            container.child.pid,
+            cgroup,
+            theirs,
+        )
+        .map_err(|e| failed(&e))?;
         let exec_number = self.number();
         let _ = sys::set_nonblocking(channel.as_fd(), true);
         let _ = self.epoll.add(
@@ -361,7 +368,6 @@ impl Server {
                     exec.terminal = master;
                     continue;
                 }
-                Some((RecordKind::Ready, _)) => continue,
                 Some((RecordKind::Failed(failure), _)) => {
                     exec.client.clear();
                     let process = exec.process.as_ref();
@@ -369,6 +375,7 @@ impl Server {
                         failed(&SpawnError::from_failure(failure, None, p))
                     })
                 }
+                Some(_) => continue,
                 None => Reply::Session {
                     streams: exec.streams,
                     terminal: exec.terminal.is_some(),

@@ -127,6 +127,12 @@ pub fn set_uid_gid(uid: u32, gid: u32) -> SysResult<()> {
     Ok(())
 }
 
+/// Our effective user and group id.
+pub fn own_ids() -> (u32, u32) {
+    // SAFETY: no arguments.
+    unsafe { (libc::geteuid(), libc::getegid()) }
+}
+
 /// Sets a resource limit (`RLIMIT_*`) of this process.
 pub fn set_rlimit(resource: u32, soft: u64, hard: u64) -> SysResult<()> {
     let limit = [soft, hard];

@@ -36,6 +36,19 @@ pub fn duplicate_to(fd: BorrowedFd<'_>, target: RawFd) -> SysResult<()> {
     Ok(())
 }
 
+/// Lets a descriptor stay open across exec.
+pub fn keep_across_exec(fd: RawFd) -> SysResult<()> {
+    // SAFETY: F_SETFD takes an int and touches no memory; no descriptor is closed.
+    check_int(unsafe { libc::fcntl(fd, libc::F_SETFD, 0) })?;
+    Ok(())
+}
+
+/// Whether there is a descriptor of this number.
+pub fn is_open(fd: RawFd) -> bool {
+    // SAFETY: F_GETFD takes no argument and touches no memory.
+    unsafe { libc::fcntl(fd, libc::F_GETFD) >= 0 }
+}
+
 /// Marks every descriptor from `first` on close-on-exec.
 pub fn cloexec_from(first: RawFd) -> SysResult<()> {
     const CLOSE_RANGE_CLOEXEC: libc::c_int = 4;
@@ -103,8 +116,8 @@ pub fn write_fd(fd: BorrowedFd<'_>, data: &[u8]) -> SysResult<usize> {
     }
 }
 
-/// A memory file with `data` that can never be changed again (all seals set), executable through `/proc/self/fd/N`.
-pub fn sealed_memory_file(name: &CStr, data: &[u8]) -> SysResult<OwnedFd> {
+/// An empty memory file that can be executed through `/proc/self/fd/N`, and later [`seal`]ed.
+pub fn executable_memory_file(name: &CStr) -> SysResult<OwnedFd> {
     const MFD_EXEC: libc::c_uint = 0x10;
     let base = libc::MFD_CLOEXEC | libc::MFD_ALLOW_SEALING;
     // SAFETY: `name` is NUL-terminated.
@@ -115,15 +128,44 @@ pub fn sealed_memory_file(name: &CStr, data: &[u8]) -> SysResult<OwnedFd> {
         raw = unsafe { libc::memfd_create(name.as_ptr(), base) };
     }
     // SAFETY: a fresh descriptor that nobody else owns, if the check passes.
-    let fd = unsafe { OwnedFd::from_raw_fd(check_int(raw)?) };
+    Ok(unsafe { OwnedFd::from_raw_fd(check_int(raw)?) })
+}
+
+/// Sets all seals: the memory file can never be changed again.
+pub fn seal(file: BorrowedFd<'_>) -> SysResult<()> {
+    let seals = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
+    // SAFETY: F_ADD_SEALS takes an int.
+    check_int(unsafe { libc::fcntl(file.as_raw_fd(), libc::F_ADD_SEALS, seals) })?;
+    Ok(())
+}
+
+/// A sealed memory file with `data`.
+pub fn sealed_memory_file(name: &CStr, data: &[u8]) -> SysResult<OwnedFd> {
+    let fd = executable_memory_file(name)?;
     let mut rest = data;
     while !rest.is_empty() {
         let n = write_fd(std::os::fd::AsFd::as_fd(&fd), rest)?;
         rest = &rest[n..];
     }
-    let seals = libc::F_SEAL_SEAL | libc::F_SEAL_SHRINK | libc::F_SEAL_GROW | libc::F_SEAL_WRITE;
-    // SAFETY: F_ADD_SEALS takes an int.
-    check_int(unsafe { libc::fcntl(fd.as_raw_fd(), libc::F_ADD_SEALS, seals) })?;
+    seal(std::os::fd::AsFd::as_fd(&fd))?;
+    Ok(fd)
+}
+
+/// A memory file with the given pieces, to be read from its beginning. No seals: it is handed to one reader.
+pub fn memory_file(name: &CStr, pieces: &[&[u8]]) -> SysResult<OwnedFd> {
+    // SAFETY: `name` is NUL-terminated.
+    let raw = check_int(unsafe { libc::memfd_create(name.as_ptr(), libc::MFD_CLOEXEC) })?;
+    // SAFETY: a fresh descriptor that nobody else owns.
+    let fd = unsafe { OwnedFd::from_raw_fd(raw) };
+    for piece in pieces {
+        let mut rest = *piece;
+        while !rest.is_empty() {
+            let n = write_fd(std::os::fd::AsFd::as_fd(&fd), rest)?;
+            rest = &rest[n..];
+        }
+    }
+    // SAFETY: takes integers.
+    check(unsafe { libc::lseek(raw, 0, libc::SEEK_SET) })?;
     Ok(fd)
 }
 

@@ -28,6 +28,29 @@ impl MountFs {
         Ok(Self(unsafe { OwnedFd::from_raw_fd(fd as i32) }))
     }
 
+    /// Picks up the filesystem that is mounted at a descriptor, to change its options.
+    pub fn pick(mounted: BorrowedFd<'_>) -> SysResult<Self> {
+        const FSPICK_CLOEXEC: libc::c_uint = 1;
+        const FSPICK_EMPTY_PATH: libc::c_uint = 8;
+        // SAFETY: the path is an empty string.
+        let fd = check(unsafe {
+            libc::syscall(
+                libc::SYS_fspick,
+                mounted.as_raw_fd(),
+                c"".as_ptr(),
+                FSPICK_CLOEXEC | FSPICK_EMPTY_PATH,
+            )
+        })?;
+        // SAFETY: a fresh descriptor that nobody else owns.
+        Ok(Self(unsafe { OwnedFd::from_raw_fd(fd as i32) }))
+    }
+
+    /// Puts changed options into force.
+    pub fn reconfigure(&self) -> SysResult<()> {
+        const FSCONFIG_CMD_RECONFIGURE: libc::c_uint = 7;
+        self.config(FSCONFIG_CMD_RECONFIGURE, None, None)
+    }
+
     fn config(&self, command: libc::c_uint, key: Option<&CStr>, value: Option<&CStr>) -> SysResult<()> {
         let pointer = |s: Option<&CStr>| s.map_or(ptr::null(), CStr::as_ptr);
         // SAFETY: both strings are null or NUL-terminated, as these commands require; aux is 0.
@@ -76,6 +99,11 @@ impl MountFs {
         let mut buffer = [0u8; 512];
         let n = super::read_fd(self.0.as_fd(), &mut buffer).ok()?;
         Some(String::from_utf8_lossy(&buffer[..n]).trim_end().to_owned())
+    }
+
+    /// As [`MountFs::message`], into a buffer; its length, 0 where there is none.
+    pub fn read_message(&self, buffer: &mut [u8]) -> usize {
+        super::read_fd(self.0.as_fd(), buffer).unwrap_or(0)
     }
 }
 
@@ -209,6 +237,16 @@ pub fn pivot_into(root: BorrowedFd<'_>) -> SysResult<()> {
     check(unsafe { libc::syscall(libc::SYS_pivot_root, c".".as_ptr(), c".".as_ptr()) })?;
     // SAFETY: a valid string.
     check_int(unsafe { libc::umount2(c".".as_ptr(), libc::MNT_DETACH) })?;
+    // SAFETY: a valid string.
+    check_int(unsafe { libc::chdir(c"/".as_ptr()) })?;
+    Ok(())
+}
+
+/// Makes an open directory the root directory, in a mount namespace that others live in as well.
+pub fn change_root(root: BorrowedFd<'_>) -> SysResult<()> {
+    super::chdir_fd(root)?;
+    // SAFETY: a valid string.
+    check_int(unsafe { libc::chroot(c".".as_ptr()) })?;
     // SAFETY: a valid string.
     check_int(unsafe { libc::chdir(c"/".as_ptr()) })?;
     Ok(())

@@ -25,6 +25,13 @@ pub fn set_hostname(name: &str) -> SysResult<()> {
     Ok(())
 }
 
+/// Sets this UTS namespace's NIS domain name.
+pub fn set_domainname(name: &str) -> SysResult<()> {
+    // SAFETY: pointer and length describe `name`.
+    check_int(unsafe { libc::setdomainname(name.as_ptr().cast(), name.len()) })?;
+    Ok(())
+}
+
 /// Brings up `lo` in this network namespace; the kernel then gives it 127.0.0.1/8 and ::1.
 pub fn loopback_up() -> SysResult<()> {
     // SAFETY: takes integers.

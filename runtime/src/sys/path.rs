@@ -14,6 +14,22 @@ pub fn open_at(dir: BorrowedFd<'_>, path: &CStr, flags: i32, mode: u32) -> SysRe
     Ok(unsafe { OwnedFd::from_raw_fd(fd) })
 }
 
+/// Device and inode of a trusted path of this mount namespace, its last symlink followed: what tells namespaces apart.
+pub fn identity_of(path: &CStr) -> SysResult<(u64, u64)> {
+    // SAFETY: an all-zero stat is a valid value of this plain C structure.
+    let mut raw: libc::stat = unsafe { std::mem::zeroed() };
+    // SAFETY: `path` is NUL-terminated, `raw` writable.
+    check_int(unsafe { libc::stat(path.as_ptr(), &raw mut raw) })?;
+    Ok((raw.st_dev, raw.st_ino))
+}
+
+/// Removes an empty directory in a directory.
+pub fn remove_dir_at(dir: BorrowedFd<'_>, name: &CStr) -> SysResult<()> {
+    // SAFETY: `name` is NUL-terminated.
+    check_int(unsafe { libc::unlinkat(dir.as_raw_fd(), name.as_ptr(), libc::AT_REMOVEDIR) })?;
+    Ok(())
+}
+
 /// Opens a trusted path of this mount namespace.
 pub fn open_path(path: &CStr, flags: i32) -> SysResult<OwnedFd> {
     // SAFETY: `path` is NUL-terminated.
@@ -71,6 +87,12 @@ pub struct Stat {
     pub kind: FileKind,
     /// Permission bits.
     pub mode: u32,
+    /// `S_IF*` bits of the mode.
+    pub format: u32,
+    /// Owner.
+    pub uid: u32,
+    /// Group.
+    pub gid: u32,
     /// Bytes.
     pub size: u64,
     /// Inode.
@@ -96,6 +118,9 @@ pub fn stat_fd(fd: BorrowedFd<'_>) -> SysResult<Stat> {
     Ok(Stat {
         kind,
         mode: raw.st_mode & 0o7777,
+        format: raw.st_mode & libc::S_IFMT,
+        uid: raw.st_uid,
+        gid: raw.st_gid,
         size: raw.st_size as u64,
         inode: raw.st_ino,
         device: raw.st_dev,
@@ -130,10 +155,32 @@ pub fn chmod_at(dir: BorrowedFd<'_>, name: &CStr, mode: u32) -> SysResult<()> {
         )
     });
     match result {
-        // Before Linux 6.6: the mode stays as the mask left it, rather than follow a name that may have been swapped.
-        Err(Errno(libc::ENOSYS)) => Ok(()),
+        // Before Linux 6.6: through the open file, rather than follow a name that may have been swapped.
+        Err(Errno(libc::ENOSYS)) => {
+            let file = open_at(dir, name, libc::O_PATH | libc::O_NOFOLLOW, 0)?;
+            chmod_opened(std::os::fd::AsFd::as_fd(&file), mode)
+        }
         other => other.map(|_| ()),
     }
+}
+
+/// Sets the permission bits of an open file by its name in `/proc/self/fd`, which also serves `O_PATH` descriptors.
+fn chmod_opened(file: BorrowedFd<'_>, mode: u32) -> SysResult<()> {
+    let mut path = [0u8; 32];
+    let head = b"/proc/self/fd/";
+    path[..head.len()].copy_from_slice(head);
+    super::decimal(file.as_raw_fd() as u64, &mut path[head.len()..]);
+    let path = CStr::from_bytes_until_nul(&path).map_err(|_| Errno(libc::EINVAL))?;
+    // SAFETY: `path` is NUL-terminated.
+    check_int(unsafe { libc::chmod(path.as_ptr(), mode) })?;
+    Ok(())
+}
+
+/// Sets the permission bits of an open file (not of an `O_PATH` descriptor).
+pub fn chmod_fd(fd: BorrowedFd<'_>, mode: u32) -> SysResult<()> {
+    // SAFETY: takes integers.
+    check_int(unsafe { libc::fchmod(fd.as_raw_fd(), mode) })?;
+    Ok(())
 }
 
 /// Changes the owner of an open file; `u32::MAX` keeps it.

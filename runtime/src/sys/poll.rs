@@ -145,3 +145,19 @@ fn poll(fd: BorrowedFd<'_>, events: i16, timeout_ms: i32) -> SysResult<bool> {
         }
     }
 }
+
+/// Waits until one of two descriptors is readable or hung up, at most `timeout_ms`; which of them.
+pub fn poll_two(first: BorrowedFd<'_>, second: BorrowedFd<'_>, timeout_ms: i32) -> SysResult<(bool, bool)> {
+    let entry = |fd: BorrowedFd<'_>| libc::pollfd {
+        fd: fd.as_raw_fd(),
+        events: libc::POLLIN,
+        revents: 0,
+    };
+    let mut entries = [entry(first), entry(second)];
+    // SAFETY: two valid entries.
+    match check_int(unsafe { libc::poll(entries.as_mut_ptr(), 2, timeout_ms) }) {
+        Err(Errno(libc::EINTR)) => Ok((false, false)),
+        Err(errno) => Err(errno),
+        Ok(_) => Ok((entries[0].revents != 0, entries[1].revents != 0)),
+    }
+}

@@ -30,6 +30,8 @@ pub struct CloneRequest<'fd> {
     pub namespaces: u64,
     /// Cgroup directory that the process is born in.
     pub cgroup: Option<BorrowedFd<'fd>>,
+    /// A child of our parent instead of our own.
+    pub sibling: bool,
 }
 
 /// A process that [`clone_process`] made.
@@ -57,6 +59,10 @@ pub fn clone_process(request: &CloneRequest<'_>, child: impl FnOnce()) -> SysRes
         const CLONE_INTO_CGROUP: u64 = 0x2_0000_0000;
         args.flags |= CLONE_INTO_CGROUP;
         args.cgroup = cgroup.as_raw_fd() as u64;
+    }
+    if request.sibling {
+        args.flags |= libc::CLONE_PARENT as u64;
+        args.exit_signal = 0; // that of the caller is taken
     }
     // SAFETY: `args` is a valid clone_args of the given size, without CLONE_VM or a new stack: the child continues here
     // on its own copy-on-write copy of all memory, as after fork.
@@ -86,6 +92,33 @@ pub fn fork_process(cgroup: Option<BorrowedFd<'_>>) -> SysResult<i32> {
     // SAFETY: as in `clone_process`.
     check(unsafe { libc::syscall(libc::SYS_clone3, &raw const args, size_of::<CloneArgs>()) })
         .map(|pid| pid as i32)
+}
+
+/// Forks under a seccomp filter that knows only the old `clone`; the child runs `child` and ends with status 127 should it
+/// return. Conditions as for [`clone_process`].
+pub fn clone_plainly(child: impl FnOnce()) -> SysResult<Child> {
+    let mut pidfd: libc::c_int = -1;
+    let flags = (libc::CLONE_PIDFD | libc::SIGCHLD) as libc::c_ulong;
+    // SAFETY: no CLONE_VM and no new stack: the child goes on here on its own copy of all memory. The third argument is
+    // where the kernel stores the pidfd on every architecture that this builds for.
+    let pid =
+        check(unsafe { libc::syscall(libc::SYS_clone, flags, 0usize, &raw mut pidfd, 0usize, 0usize) })?;
+    if pid == 0 {
+        child();
+        exit_now(127);
+    }
+    // SAFETY: the kernel stored a fresh descriptor in `pidfd`, owned by nobody else.
+    let pidfd = unsafe { OwnedFd::from_raw_fd(pidfd) };
+    Ok(Child {
+        pid: pid as i32,
+        pidfd,
+    })
+}
+
+/// Our process id in our own process namespace.
+pub fn own_pid() -> i32 {
+    // SAFETY: no arguments.
+    unsafe { libc::getpid() }
 }
 
 /// Ends this process at once, without destructors or buffers being flushed.

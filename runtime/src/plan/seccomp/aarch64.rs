@@ -1,7 +1,7 @@
 //! System call numbers of aarch64 (`arch/*/syscall*.tbl` of Linux 6.15), sorted by name.
 
 /// Name and number.
-pub(super) const TABLE: [(&str, i64); 318] = [
+pub(super) const TABLE: [(&str, i64); 319] = [
     ("accept", 202),
     ("accept4", 242),
     ("acct", 89),
@@ -105,6 +105,7 @@ pub(super) const TABLE: [(&str, i64); 318] = [
     ("io_cancel", 3),
     ("io_destroy", 1),
     ("io_getevents", 4),
+    ("io_pgetevents", 292),
     ("io_setup", 0),
     ("io_submit", 2),
     ("io_uring_enter", 426),

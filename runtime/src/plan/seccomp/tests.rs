@@ -2,25 +2,22 @@
 
 use super::*;
 
-const ALLOW: u32 = 0x7fff_0000;
 const EPERM: u32 = 0x0005_0001;
 const ENOSYS: u32 = 0x0005_0026;
 
-fn run(program: &[u64], name: &str, args: [u64; 6]) -> u32 {
-    run_number(program, number(name).unwrap() as u32, args)
+fn run(filter: &SeccompFilter, name: &str, args: [u64; 6]) -> u32 {
+    run_number(filter, Abi::Native.number(name).unwrap(), args)
 }
 
-fn run_number(program: &[u64], number: u32, args: [u64; 6]) -> u32 {
+fn run_number(filter: &SeccompFilter, number: u32, args: [u64; 6]) -> u32 {
+    run_as(filter, Abi::Native.audit(), number, args)
+}
+
+fn run_as(filter: &SeccompFilter, architecture: u32, number: u32, args: [u64; 6]) -> u32 {
+    let program = &filter.program;
     let mut data = Vec::new();
     data.extend(number.to_le_bytes());
-    data.extend(
-        if cfg!(target_arch = "x86_64") {
-            0xc000_003eu32
-        } else {
-            0xc000_00b7
-        }
-        .to_le_bytes(),
-    );
+    data.extend(architecture.to_le_bytes());
     data.extend(0u64.to_le_bytes());
     for argument in args {
         data.extend(argument.to_le_bytes());
@@ -47,11 +44,6 @@ fn run_number(program: &[u64], number: u32, args: [u64; 6]) -> u32 {
 }
 
 const DEFAULT_CAPS: u64 = 0xa804_25fb;
-
-#[test]
-fn the_table_is_sorted() {
-    assert!(numbers::TABLE.windows(2).all(|pair| pair[0].0 < pair[1].0));
-}
 
 #[test]
 fn default_decisions() {
@@ -116,53 +108,170 @@ fn capabilities_open_what_they_are_for() {
     assert_eq!(run(&filter, "chroot", [0; 6]), EPERM);
 }
 
-fn decide(filters: &[Vec<u64>], name: &str, args: [u64; 6]) -> u32 {
-    // The kernel's order of actions: the lowest value, taken as signed, wins.
-    filters
-        .iter()
-        .map(|f| run(f, name, args))
-        .min_by_key(|action| *action as i32)
-        .unwrap_or(ALLOW)
+fn filter(profile: &str) -> Result<SeccompFilter, SeccompError> {
+    profile_filter(&serde_json::from_str(profile).unwrap())
 }
 
 #[test]
 fn profiles_with_several_actions() {
-    let profile = serde_json::from_str(
+    let filter = filter(
         r#"{"defaultAction":"SCMP_ACT_ERRNO","defaultErrnoRet":1,"syscalls":[
             {"names":["read","write","no_such_call"],"action":"SCMP_ACT_ALLOW"},
             {"names":["mkdir"],"action":"SCMP_ACT_ERRNO","errnoRet":38},
             {"names":["kill"],"action":"SCMP_ACT_KILL_PROCESS"},
+            {"names":["tkill"],"action":"SCMP_ACT_KILL"},
+            {"names":["pause"],"action":"SCMP_ACT_TRAP"},
+            {"names":["alarm"],"action":"SCMP_ACT_TRACE","errnoRet":7},
+            {"names":["sync"],"action":"SCMP_ACT_LOG"},
             {"names":["socket"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"value":2,"op":"SCMP_CMP_EQ"},{"index":0,"value":10,"op":"SCMP_CMP_EQ"}]},
             {"names":["dup3"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"value":1,"op":"SCMP_CMP_EQ"},{"index":1,"value":2,"op":"SCMP_CMP_GT"}]},
             {"names":["clone"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"value":2114060288,"valueTwo":0,"op":"SCMP_CMP_MASKED_EQ"}]}]}"#,
     )
     .unwrap();
-    let filters = profile_filters(&profile).unwrap();
-    assert_eq!(decide(&filters, "read", [0; 6]), ALLOW);
-    assert_eq!(decide(&filters, "openat", [0; 6]), EPERM);
-    assert_eq!(decide(&filters, "mkdir", [0; 6]), ENOSYS);
-    assert_eq!(decide(&filters, "kill", [0; 6]), 0x8000_0000);
-    assert_eq!(decide(&filters, "socket", [10, 0, 0, 0, 0, 0]), ALLOW);
-    assert_eq!(decide(&filters, "socket", [40, 0, 0, 0, 0, 0]), EPERM);
-    assert_eq!(decide(&filters, "dup3", [1, 3, 0, 0, 0, 0]), ALLOW);
-    assert_eq!(decide(&filters, "dup3", [1, 2, 0, 0, 0, 0]), EPERM);
-    assert_eq!(decide(&filters, "clone", [0x1000_0000, 0, 0, 0, 0, 0]), EPERM);
+    let decide = |name, args| run(&filter, name, args);
+    for (name, answer) in [
+        ("read", ALLOW),
+        ("openat", EPERM),
+        ("mkdir", ENOSYS),
+        ("kill", 0x8000_0000),
+        ("tkill", 0),
+        ("pause", 0x0003_0000),
+        ("alarm", 0x7ff0_0007),
+        ("sync", 0x7ffc_0000),
+    ] {
+        assert_eq!(decide(name, [0; 6]), answer, "{name}");
+    }
+    assert_eq!(decide("socket", [10, 0, 0, 0, 0, 0]), ALLOW);
+    assert_eq!(decide("socket", [40, 0, 0, 0, 0, 0]), EPERM);
+    assert_eq!(decide("dup3", [1, 3, 0, 0, 0, 0]), ALLOW);
+    assert_eq!(decide("dup3", [1, 2, 0, 0, 0, 0]), EPERM);
+    assert_eq!(decide("dup3", [2, 3, 0, 0, 0, 0]), EPERM);
+    assert_eq!(decide("clone", [0x1000_0000, 0, 0, 0, 0, 0]), EPERM);
+    assert_eq!(
+        run_number(&filter, 9999, [0; 6]),
+        ENOSYS,
+        "newer than the profile"
+    );
+    assert_eq!(
+        run_number(&filter, u32::MAX, [0; 6]),
+        EPERM,
+        "skipped by a tracer"
+    );
+    assert_eq!(run_as(&filter, 0x1234, 0, [0; 6]), 0x8000_0000, "foreign");
+}
+
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn several_architectures() {
+    const I386: u32 = 0x4000_0003;
+    let list = r#""syscalls":[{"names":["openat","ioctl","getsockname"],"action":"SCMP_ACT_ALLOW"},
+        {"names":["personality"],"action":"SCMP_ACT_ALLOW","args":[{"index":0,"value":18446744073709551615,"op":"SCMP_CMP_EQ"}]}]"#;
+    let native = filter(&format!(r#"{{"defaultAction":"SCMP_ACT_ERRNO",{list}}}"#)).unwrap();
+    assert_eq!(run_number(&native, 257, [0; 6]), ALLOW);
+    assert_eq!(run_as(&native, I386, 295, [0; 6]), 0x8000_0000);
+    assert_eq!(run_number(&native, 0x4000_0000 | 257, [0; 6]), 0x8000_0000);
+    let all = filter(&format!(
+        r#"{{"defaultAction":"SCMP_ACT_ERRNO","architectures":["SCMP_ARCH_X86_64","SCMP_ARCH_X86","SCMP_ARCH_X32","SCMP_ARCH_ARM"],{list}}}"#
+    ))
+    .unwrap();
+    assert_eq!(run_number(&all, 257, [0; 6]), ALLOW);
+    assert_eq!(run_as(&all, I386, 295, [0; 6]), ALLOW);
+    assert_eq!(run_as(&all, I386, 257, [0; 6]), EPERM);
+    assert_eq!(run_as(&all, I386, 102, [6, 0, 0, 0, 0, 0]), ALLOW, "socketcall");
+    assert_eq!(run_as(&all, I386, 102, [7, 0, 0, 0, 0, 0]), EPERM, "socketcall");
+    assert_eq!(
+        run_as(&all, I386, 136, [0xffff_ffff, 0, 0, 0, 0, 0]),
+        ALLOW,
+        "half the width"
+    );
+    assert_eq!(run_number(&all, 0x4000_0000 | 257, [0; 6]), ALLOW);
+    assert_eq!(run_number(&all, 0x4000_0000 | 514, [0; 6]), ALLOW, "x32's ioctl");
+    assert_eq!(
+        run_number(&all, 0x4000_0000 | 16, [0; 6]),
+        EPERM,
+        "x86_64's ioctl"
+    );
+    assert_eq!(run_as(&all, 0x4000_0028, 5, [0; 6]), 0x8000_0000, "ARM");
 }
 
 #[test]
 fn a_profile_that_only_denies() {
-    let profile = serde_json::from_str(
+    let profile = filter(
         r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mkdir"],"action":"SCMP_ACT_ERRNO"}]}"#,
     )
     .unwrap();
-    let filters = profile_filters(&profile).unwrap();
+    assert_eq!(run(&profile, "mkdir", [0; 6]), EPERM);
+    assert_eq!(run(&profile, "read", [0; 6]), ALLOW);
+    assert_eq!(run_number(&profile, 9999, [0; 6]), ALLOW);
+}
+
+#[test]
+fn rules_that_overlap() {
+    let filter = filter(
+        r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[
+            {"names":["dup3"],"action":"SCMP_ACT_LOG"},
+            {"names":["dup3"],"action":"SCMP_ACT_ERRNO","args":[{"index":0,"value":5,"op":"SCMP_CMP_GE"}]},
+            {"names":["dup3"],"action":"SCMP_ACT_KILL_PROCESS","args":[{"index":0,"value":7,"op":"SCMP_CMP_EQ"}]}]}"#,
+    )
+    .unwrap();
+    let decide = |first| run(&filter, "dup3", [first, 0, 0, 0, 0, 0]);
     assert_eq!(
-        (
-            decide(&filters, "mkdir", [0; 6]),
-            decide(&filters, "read", [0; 6])
-        ),
-        (EPERM, ALLOW)
+        (decide(4), decide(5), decide(7)),
+        (0x7ffc_0000, EPERM, 0x8000_0000)
     );
-    let notify = serde_json::from_str(r#"{"defaultAction":"SCMP_ACT_NOTIFY"}"#).unwrap();
-    assert!(profile_filters(&notify).is_err());
+}
+
+#[test]
+fn wrong_profiles() {
+    for wrong in [
+        r#"{"defaultAction":"SCMP_ACT_NOTIFY","listenerPath":"/x"}"#,
+        r#"{"defaultAction":"SCMP_ACT_ALLOW","defaultErrnoRet":1}"#,
+        r#"{"defaultAction":"SCMP_ACT_ALLOW","listenerMetadata":"x"}"#,
+        r#"{"defaultAction":"SCMP_ACT_ERRNO","defaultErrnoRet":4096}"#,
+        r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mkdir"],"action":"SCMP_ACT_NOTIFY"}]}"#,
+        r#"{"defaultAction":"SCMP_ACT_ALLOW","listenerPath":"/x","syscalls":[{"names":["sendmsg"],"action":"SCMP_ACT_NOTIFY"}]}"#,
+        r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mkdir"],"action":"SCMP_ACT_KILL","errnoRet":2}]}"#,
+        r#"{"defaultAction":"SCMP_ACT_ALLOW","syscalls":[{"names":["mkdir"],"action":"SCMP_ACT_LOG","args":[{"index":6,"value":1,"op":"SCMP_CMP_EQ"}]}]}"#,
+    ] {
+        assert!(filter(wrong).is_err(), "{wrong}");
+    }
+}
+
+#[test]
+fn flags_and_listener() {
+    let filter = filter(
+        r#"{"defaultAction":"SCMP_ACT_ALLOW","listenerPath":"/run/agent","listenerMetadata":"m",
+            "flags":["SECCOMP_FILTER_FLAG_LOG","SECCOMP_FILTER_FLAG_TSYNC","SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV"],
+            "syscalls":[{"names":["mkdir"],"action":"SCMP_ACT_NOTIFY"}]}"#,
+    )
+    .unwrap();
+    assert_eq!(filter.flags, 0b11_0011);
+    assert_eq!(filter.listener.as_ref().unwrap().path, "/run/agent");
+    assert_eq!(run(&filter, "mkdir", [0; 6]), 0x7fc0_0000);
+}
+
+proptest::proptest! {
+    /// The program decides as a naive reading of the comparison would.
+    #[test]
+    fn comparisons(op in 0usize..7, value: u64, second: u64, argument: u64, close in 0u64..3) {
+        let names = ["NE", "LT", "LE", "EQ", "GE", "GT", "MASKED_EQ"];
+        let argument = if close == 2 { argument } else { value.wrapping_add(close) };
+        let profile = format!(
+            r#"{{"defaultAction":"SCMP_ACT_ERRNO","syscalls":[{{"names":["dup3"],"action":"SCMP_ACT_ALLOW",
+                "args":[{{"index":2,"value":{value},"valueTwo":{},"op":"SCMP_CMP_{}"}}]}}]}}"#,
+            second & value, names[op]
+        );
+        let filter = filter(&profile).unwrap();
+        let holds = match op {
+            0 => argument != value,
+            1 => argument < value,
+            2 => argument <= value,
+            3 => argument == value,
+            4 => argument >= value,
+            5 => argument > value,
+            _ => argument & value == second & value,
+        };
+        let answer = run(&filter, "dup3", [0, 0, argument, 0, 0, 0]);
+        proptest::prop_assert_eq!(answer, if holds { ALLOW } else { EPERM });
+    }
 }

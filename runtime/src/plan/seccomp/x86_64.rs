@@ -1,7 +1,7 @@
 //! System call numbers of x86_64 (`arch/*/syscall*.tbl` of Linux 6.15), sorted by name.
 
 /// Name and number.
-pub(super) const TABLE: [(&str, i64); 376] = [
+pub(super) const TABLE: [(&str, i64); 377] = [
     ("_sysctl", 156),
     ("accept", 43),
     ("accept4", 288),
@@ -127,6 +127,7 @@ pub(super) const TABLE: [(&str, i64); 376] = [
     ("io_cancel", 210),
     ("io_destroy", 207),
     ("io_getevents", 208),
+    ("io_pgetevents", 333),
     ("io_setup", 206),
     ("io_submit", 209),
     ("io_uring_enter", 426),

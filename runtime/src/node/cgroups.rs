@@ -1,13 +1,11 @@
-//! Control groups v2 of pods and containers. Without controllers on the host they still hold a pod's processes together:
+//! Where the cgroups of pods and containers lie, and their limits. Without controllers on the host they still hold a pod's processes together:
 //! `cgroup.kill` ends all of them, whatever they did.
 
-use std::fs::{self, File};
-use std::io::ErrorKind;
-use std::os::fd::AsFd;
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Error, NodeConfig, QosClass, Resources, SandboxSpec};
-use crate::sys;
+use crate::cgroup;
 
 /// Controllers that limits need.
 const CONTROLLERS: [&str; 6] = ["cpu", "memory", "pids", "io", "cpuset", "hugetlb"];
@@ -21,14 +19,6 @@ pub(super) struct Cgroups {
     root: String,
     /// Whether limits are written.
     limits: bool,
-}
-
-/// Mount point of the cgroup v2 hierarchy, by the lines of `/proc/self/mountinfo`: field 5, and the type after ` - `.
-fn find_mount(mountinfo: &str) -> Option<PathBuf> {
-    mountinfo.lines().find_map(|line| {
-        let (fields, kind) = line.split_once(" - ")?;
-        (kind.split(' ').next()? == "cgroup2").then(|| fields.split(' ').nth(4).map(PathBuf::from))?
-    })
 }
 
 /// The files of a cgroup that carry limits, and what to write (kernel: `cgroup-v2.rst`).
@@ -71,11 +61,6 @@ pub(crate) fn limit_files(resources: &Resources) -> Vec<(String, String)> {
     files
 }
 
-/// Mount point of this host's cgroup v2 hierarchy.
-pub(crate) fn hierarchy() -> Option<PathBuf> {
-    find_mount(&fs::read_to_string("/proc/self/mountinfo").ok()?)
-}
-
 fn make_dir(path: &Path) -> Result<(), Error> {
     fs::create_dir_all(path).map_err(Error::io(format!("making cgroup {}", path.display())))
 }
@@ -83,9 +68,7 @@ fn make_dir(path: &Path) -> Result<(), Error> {
 impl Cgroups {
     /// `None` where the host has no cgroup v2 hierarchy that we may use.
     pub(super) fn find(config: &NodeConfig) -> Result<Option<Self>, Error> {
-        let mountinfo =
-            fs::read_to_string("/proc/self/mountinfo").map_err(Error::io("reading /proc/self/mountinfo"))?;
-        let Some(mount) = find_mount(&mountinfo) else {
+        let Some(mount) = cgroup::mount_point() else {
             return Ok(None);
         };
         let found = Self {
@@ -196,79 +179,9 @@ fn write_limits(path: &Path, resources: &Resources) -> Result<(), Error> {
     Ok(())
 }
 
-/// Restricts the devices of everything in a cgroup.
-pub(crate) fn filter_devices(path: &Path, program: &[u64]) -> Result<(), Error> {
-    let what = || format!("filtering devices of cgroup {}", path.display());
-    let cgroup = File::open(path).map_err(Error::io(what()))?;
-    sys::attach_device_filter(cgroup.as_fd(), program).map_err(Error::io(what()))
-}
-
-/// Kills everything in a cgroup and below; an absent one has nothing.
-pub(crate) fn kill(path: &Path) -> Result<(), Error> {
-    match fs::write(path.join("cgroup.kill"), "1") {
-        Err(e) if matches!(e.kind(), ErrorKind::NotFound) || e.raw_os_error() == Some(libc::ENODEV) => Ok(()),
-        other => other.map_err(Error::io(format!("killing cgroup {}", path.display()))),
-    }
-}
-
-/// Kills everything in a cgroup, waits until it is empty, and removes it and those below. Absent is fine.
-pub(crate) fn remove(path: &Path) -> Result<(), Error> {
-    kill(path)?;
-    wait_empty(path)?;
-    for child in fs::read_dir(path).into_iter().flatten().flatten() {
-        if child.file_type().is_ok_and(|kind| kind.is_dir()) {
-            remove(&child.path())?;
-        }
-    }
-    match fs::remove_dir(path) {
-        Err(e) if e.kind() == ErrorKind::NotFound => Ok(()),
-        other => other.map_err(Error::io(format!("removing cgroup {}", path.display()))),
-    }
-}
-
-/// Waits for `populated 0` in `cgroup.events`, whose change the kernel announces.
-fn wait_empty(path: &Path) -> Result<(), Error> {
-    // Killed processes end at once, but for one stuck in the kernel (a dead network file system): give up on that one.
-    const STUCK_MS: i32 = 10_000;
-    let what = || format!("waiting for cgroup {} to become empty", path.display());
-    let Ok(file) = File::open(path.join("cgroup.events")) else {
-        return Ok(());
-    };
-    loop {
-        let mut text = String::new();
-        let read = std::io::Seek::rewind(&mut &file)
-            .and_then(|()| std::io::Read::read_to_string(&mut &file, &mut text));
-        match read {
-            Err(e) if e.raw_os_error() == Some(libc::ENODEV) => return Ok(()),
-            other => other.map_err(Error::io(what()))?,
-        };
-        if !text.contains("populated 1") {
-            return Ok(());
-        }
-        // The kernel reports POLLPRI and POLLERR once for each change since the last read.
-        if !sys::poll_priority(file.as_fd(), STUCK_MS).map_err(Error::io(what()))? {
-            return Err(Error::Io {
-                what: what(),
-                source: ErrorKind::TimedOut.into(),
-            });
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn mounts() {
-        let hybrid = "31 23 0:28 / /sys/fs/cgroup rw - tmpfs tmpfs rw\n\
-            41 31 0:38 / /sys/fs/cgroup/unified rw,relatime shared:3 - cgroup2 cgroup2 rw\n";
-        assert_eq!(find_mount(hybrid), Some(PathBuf::from("/sys/fs/cgroup/unified")));
-        assert_eq!(
-            find_mount("31 23 0:28 / /x rw - cgroup cgroup rw,cpu\ngarbage\n - \n"),
-            None
-        );
-    }
 
     #[test]
     fn limits() {
