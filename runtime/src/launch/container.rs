@@ -13,8 +13,6 @@ use crate::sys::{self, Attributes, Errno, FileKind, MountFs, SysResult};
 
 /// `PROC_SUPER_MAGIC`.
 const PROCFS: i64 = 0x9fa0;
-/// Device number of `/dev/null`: character device 1:3.
-const NULL_DEVICE: u64 = 0x103;
 
 /// Sets the container up, waits at the gate, execs. Returns (for the process to end) only after a failure.
 pub(super) fn run(
@@ -225,20 +223,12 @@ fn hide(root: BorrowedFd<'_>, paths: &[std::ffi::CString]) -> Result<(), Failure
     if paths.is_empty() {
         return Ok(());
     }
-    let null = null_device().map_err(at(Step::Mask, 0))?;
+    let null = super::null::find().map_err(at(Step::Mask, 0))?; // the host's: we have not pivoted yet
     let mut first_directory: Option<OwnedFd> = None;
     for (index, path) in paths.iter().enumerate() {
         hide_one(root, path, null.as_fd(), &mut first_directory).map_err(at(Step::Mask, index))?;
     }
     Ok(())
-}
-
-fn null_device() -> SysResult<OwnedFd> {
-    let null = sys::open_path(c"/dev/null", libc::O_PATH)?; // the host's: we have not pivoted yet
-    match sys::stat_fd(null.as_fd())?.kind {
-        FileKind::CharDevice(NULL_DEVICE) => Ok(null),
-        _ => Err(Errno(libc::ENODEV)),
-    }
 }
 
 fn hide_one(
@@ -252,8 +242,7 @@ fn hide_one(
         other => other?,
     };
     if sys::stat_fd(target.as_fd())?.kind != FileKind::Directory {
-        let cover = sys::open_tree(null, false)?;
-        return sys::move_mount(cover.as_fd(), target.as_fd());
+        return sys::move_mount(super::null::read_only(null)?.as_fd(), target.as_fd());
     }
     let cover = if let Some(first) = first_directory {
         sys::open_tree(first.as_fd(), false)?

@@ -9,6 +9,7 @@ mod confined;
 mod container;
 mod failure;
 mod identity;
+mod null;
 mod plan;
 mod prepare;
 mod session;
@@ -18,6 +19,7 @@ mod terminal;
 
 pub use confined::{ensure_below, open_in_root};
 pub use failure::{Failure, Record, RecordKind, Step};
+pub use null::{null_stream, replace_null_streams};
 pub use plan::{Capabilities, Device, Mount, MountSource, Namespaces, Plan, Process, Rlimit, TargetKind};
 pub use prepare::CStringArray;
 pub use spawn::{Channel, Gate, Launched, SpawnError, StandardStreams, spawn_container, spawn_session};

@@ -11,7 +11,10 @@ use std::path::Path;
 
 use super::lines;
 use super::protocol::RunningRecord;
-use crate::launch::{Gate, Launched, Plan, Process, RecordKind, SpawnError, spawn_container, spawn_session};
+use crate::launch::{
+    Gate, Launched, Plan, Process, RecordKind, SpawnError, replace_null_streams, spawn_container,
+    spawn_session,
+};
 use crate::sys::{self, Attributes, Errno};
 use crate::wire::{Wire, wire_struct};
 
@@ -132,6 +135,7 @@ fn launch(request: &LaunchRequest) -> Result<i32, SpawnError> {
         // Before the process is there: no signal may be lost between.
         Some(sys::all_signals_fd().map_err(failed("blocking signals"))?)
     };
+    replace_null_streams().map_err(failed("opening the null device"))?;
     let (launched, process) = start(request)?;
     let Launched { child, channel } = launched;
     let outcome = watch(request, &channel, process);
