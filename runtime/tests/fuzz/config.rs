@@ -12,6 +12,7 @@ use crate::{driver, json};
 fn compile(data: &[u8]) -> Option<(Spec, Plan)> {
     let spec: Spec = serde_json::from_slice(data).ok()?;
     let paths = OciPaths {
+        id: "fuzz".to_owned(),
         bundle: "/bundle".into(),
         attach_point: "/run/keelson/x/rootfs".to_owned(),
         cgroup: None,
@@ -81,7 +82,7 @@ fn check(spec: &Spec, plan: &Plan, size: usize) {
         (asked.user().uid(), asked.user().gid())
     );
     for filter in &plan.process.seccomp {
-        crate::seccomp::check_program(filter);
+        crate::seccomp::check_program(&filter.program);
     }
 }
 
