@@ -22,7 +22,12 @@ pub fn remove(args: &Rm) -> Result<ExitCode> {
     let store = open(&args.cluster.data_dir)?;
     let mut failures = 0;
     for image in &args.images {
-        match store.remove(image, args.force) {
+        let removed = if args.force {
+            store.remove_by_force(image)
+        } else {
+            store.remove(image)
+        };
+        match removed {
             Ok(removed) => {
                 for name in removed.names {
                     print(&format!("Untagged: {name}\n"));

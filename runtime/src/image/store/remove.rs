@@ -33,11 +33,20 @@ pub struct Collected {
 
 impl ImageStore {
     /// Removes a name, and the image with its unshared layers when it was the last name. An id or digest removes the
-    /// image with all its names. With `force`, also an image that containers use: its layers stay until these are gone.
+    /// image with all its names.
     ///
     /// # Errors
-    /// [`Error::NotFound`]; [`Error::InUse`] without `force`.
-    pub fn remove(&self, reference: &str, force: bool) -> Result<Removed, Error> {
+    /// [`Error::NotFound`]; [`Error::InUse`] if containers use the image and this was its last name.
+    pub fn remove(&self, reference: &str) -> Result<Removed, Error> {
+        self.take_out(reference, false)
+    }
+
+    /// As [`ImageStore::remove`], also an image that containers use: its layers stay until these are gone.
+    pub fn remove_by_force(&self, reference: &str) -> Result<Removed, Error> {
+        self.take_out(reference, true)
+    }
+
+    fn take_out(&self, reference: &str, force: bool) -> Result<Removed, Error> {
         let lock = self.lock()?;
         let mut index = Index::load(&self.root)?;
         let removed = index

@@ -174,12 +174,11 @@ fn member(
         mode: number(&old.mode, || header.mode().map(u64::from))? as u32 & 0o7777,
         uid: id(said.uid, &old.uid, &|| header.uid())?,
         gid: id(said.gid, &old.gid, &|| header.gid())?,
-        mtime: match said.mtime {
-            Some(mtime) => mtime,
-            None => {
-                let mtime = number(&old.mtime, || header.mtime())?;
-                (mtime.try_into().unwrap_or(0), 0)
-            }
+        mtime: if let Some(mtime) = said.mtime {
+            mtime
+        } else {
+            let mtime = number(&old.mtime, || header.mtime())?;
+            (mtime.try_into().unwrap_or(0), 0)
         },
         size,
         sparse,

@@ -262,7 +262,7 @@ fn damaged_bytes_are_fetched_again() {
     });
     pull(&place, &breaking).unwrap();
     assert_eq!(breaking.offsets(), [None, None]);
-    place.store.remove(&breaking.name(), false).unwrap();
+    place.store.remove(&breaking.name()).unwrap();
     // A registry whose copy is damaged is given up, and leaves nothing that a later pull would go on with.
     breaking.answer_with(move |_, layer| Answer::whole(&damaged(layer)));
     let error = pull(&place, &breaking).unwrap_err().to_string();
@@ -296,7 +296,7 @@ fn a_left_over_that_is_damaged_is_thrown_away() {
     ] {
         std::fs::write(&partial, left).unwrap();
         pull(&place, &breaking).unwrap();
-        place.store.remove(&breaking.name(), false).unwrap();
+        place.store.remove(&breaking.name()).unwrap();
     }
 }
 
@@ -356,7 +356,7 @@ fn a_busy_registry_is_waited_for_and_a_refusal_is_not() {
     let start = Instant::now();
     pull(&place, &breaking).unwrap();
     assert!(start.elapsed() >= Duration::from_secs(1), "as the registry asked");
-    place.store.remove(&breaking.name(), false).unwrap();
+    place.store.remove(&breaking.name()).unwrap();
     breaking.answer_with(|_, _| Answer::status("403 Forbidden"));
     let error = pull(&place, &breaking).unwrap_err().to_string();
     assert!(error.contains("pull access denied"), "{error}");
@@ -487,7 +487,7 @@ fn child_that_pulls() {
     let store = ImageStore::open(std::path::Path::new(&root)).unwrap();
     loop {
         store.pull(&name, &PullOptions::default()).unwrap();
-        store.remove(&name, false).unwrap();
+        store.remove(&name).unwrap();
     }
 }
 

@@ -13,12 +13,12 @@ type Work = fn(&ImageStore, &Path, u64);
 const WORK: [(&str, Work); 4] = [
     ("import and remove", |store, layout, round| {
         store.import(layout, &format!("image:{}", round % 3)).unwrap();
-        store.remove(&format!("image:{}", round % 3), false).unwrap();
+        store.remove(&format!("image:{}", round % 3)).unwrap();
     }),
     ("names that move", |store, layout, round| {
         store.import(layout, "image:0").unwrap();
         store.tag("image:0", &format!("image:{}", round % 3)).unwrap();
-        store.remove(&format!("image:{}", round % 3), true).unwrap();
+        store.remove_by_force(&format!("image:{}", round % 3)).unwrap();
     }),
     ("collections", |store, layout, round| {
         store.import(layout, &format!("image:{}", round % 3)).unwrap();
@@ -107,7 +107,7 @@ fn a_kill_at_any_moment_leaves_a_whole_store() {
             assert_eq!(what, "repairs", "{fault:?}");
         }
         store.import(&layout.0, "after").unwrap();
-        store.remove("after", false).unwrap();
+        store.remove("after").unwrap();
     }
     eprintln!("{images_seen} images seen after 20 kills");
     assert!(images_seen > 0);

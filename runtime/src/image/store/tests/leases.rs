@@ -20,11 +20,11 @@ fn an_image_in_use_is_removed_by_force_only_and_its_layers_stay() {
     let (image, container) = with_container(&place);
     place.store.tag("shell", "second").unwrap();
     // One name of two may go.
-    let removed = place.store.remove("second", false).unwrap();
+    let removed = place.store.remove("second").unwrap();
     assert_eq!(removed.names, ["docker.io/library/second:latest"]);
     assert_eq!(removed.image, None);
     for reference in ["shell", &image.id, &image.id[7..20]] {
-        let error = place.store.remove(reference, false).unwrap_err();
+        let error = place.store.remove(reference).unwrap_err();
         assert!(
             matches!(&error, Error::InUse { by, .. } if by.len() == 1),
             "{error}"
@@ -32,7 +32,7 @@ fn an_image_in_use_is_removed_by_force_only_and_its_layers_stay() {
         assert!(error.to_string().contains("container 0123456789ab "), "{error}");
     }
     assert_eq!(place.store.inspect("shell").unwrap().unwrap().used_by.len(), 1);
-    let removed = place.store.remove("shell", true).unwrap();
+    let removed = place.store.remove_by_force("shell").unwrap();
     assert_eq!(removed.image.as_deref(), Some(image.id.as_str()));
     assert!(place.store.list().unwrap().is_empty());
     // Neither another process nor a collection takes the layers away.
@@ -52,7 +52,7 @@ fn layers_that_are_gone_cannot_be_held() {
     let place = Place::new();
     let (image, container) = with_container(&place);
     fs::remove_dir(container).unwrap();
-    place.store.remove("shell", false).unwrap();
+    place.store.remove("shell").unwrap();
     let container = place.path("late");
     fs::create_dir(&container).unwrap();
     assert!(matches!(
@@ -126,7 +126,7 @@ fn nothing_that_is_held_goes_while_others_remove() {
                 let store = ImageStore::open(&place.store.root).unwrap();
                 for _ in 0..40 {
                     store.import(&layout.0, "shell").unwrap();
-                    match store.remove("shell", true) {
+                    match store.remove_by_force("shell") {
                         Ok(_) | Err(Error::NotFound(_)) => {}
                         Err(error) => panic!("{error}"),
                     }

@@ -210,17 +210,14 @@ fn names_move_and_shared_layers_stay() {
     assert!(place.store.get(&one.id).unwrap().unwrap().tags.is_empty());
     place.store.import(&layout.0, "second").unwrap();
 
-    place.store.remove("shell", false).unwrap();
+    place.store.remove("shell").unwrap();
     assert!(place.store.get("shell").unwrap().is_none());
     assert!(place.store.get("second").unwrap().is_some());
-    place.store.remove("second", false).unwrap();
+    place.store.remove("second").unwrap();
     assert!(one.layers[0].is_dir() && !two.layers[1].exists());
-    place.store.remove(&one.id, false).unwrap();
+    place.store.remove(&one.id).unwrap();
     assert!(place.files().is_empty(), "{:?}", place.files());
-    assert!(matches!(
-        place.store.remove("shell", false),
-        Err(Error::NotFound(_))
-    ));
+    assert!(matches!(place.store.remove("shell"), Err(Error::NotFound(_))));
 }
 
 #[test]
@@ -249,7 +246,7 @@ fn several_at_once() {
                     let name = format!("image:{thread}-{round}");
                     let image = store.import(&layout.0, &name).unwrap();
                     assert!(image.layers.iter().all(|layer| layer.is_dir()));
-                    store.remove(&name, false).unwrap();
+                    store.remove(&name).unwrap();
                 }
             });
         }
