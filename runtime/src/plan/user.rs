@@ -122,17 +122,16 @@ pub fn resolve(user: &User, accounts: &Accounts) -> Result<ResolvedUser, PlanErr
     let gid = if let Some(gid) = user.gid {
         in_range(gid, "group id")?
     } else if let Some(group) = group_part.filter(|_| user.uid.is_none()) {
-        match number(group, "group id")? {
-            Some(gid) => gid,
-            None => {
-                let entry = group_entries(&accounts.group).find(|entry| entry.name == group);
-                let entry = entry.ok_or_else(|| {
-                    PlanError(format!(
-                        "unable to find group {group}: no matching entries in group file"
-                    ))
-                })?;
-                in_range(entry.gid, "group id")?
-            }
+        if let Some(gid) = number(group, "group id")? {
+            gid
+        } else {
+            let entry = group_entries(&accounts.group).find(|entry| entry.name == group);
+            let entry = entry.ok_or_else(|| {
+                PlanError(format!(
+                    "unable to find group {group}: no matching entries in group file"
+                ))
+            })?;
+            in_range(entry.gid, "group id")?
         }
     } else {
         in_range(entry.as_ref().map_or(0, |entry| entry.gid), "group id")?
