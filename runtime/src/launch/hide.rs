@@ -5,30 +5,20 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::confined::open_in_root;
 use super::failure::{Failure, Step, at};
+use super::null;
 use crate::sys::{self, Attributes, Errno, FileKind, MountFs, SysResult};
-
-/// Device number of `/dev/null`: character device 1:3.
-const NULL_DEVICE: u64 = 0x103;
 
 /// Masks paths. Directories share one empty read-only tmpfs; files get the null device, verified to be it.
 pub(super) fn hide(root: BorrowedFd<'_>, paths: &[CString]) -> Result<(), Failure> {
     if paths.is_empty() {
         return Ok(());
     }
-    let null = null_device().map_err(at(Step::Mask, 0))?;
+    let null = null::find().map_err(at(Step::Mask, 0))?; // the host's: we have not pivoted yet
     let mut first_directory: Option<OwnedFd> = None;
     for (index, path) in paths.iter().enumerate() {
         hide_one(root, path, null.as_fd(), &mut first_directory).map_err(at(Step::Mask, index))?;
     }
     Ok(())
-}
-
-fn null_device() -> SysResult<OwnedFd> {
-    let null = sys::open_path(c"/dev/null", libc::O_PATH)?; // the host's: we have not pivoted yet
-    match sys::stat_fd(null.as_fd())?.kind {
-        FileKind::CharDevice(NULL_DEVICE) => Ok(null),
-        _ => Err(Errno(libc::ENODEV)),
-    }
 }
 
 fn hide_one(
@@ -42,8 +32,7 @@ fn hide_one(
         other => other?,
     };
     if sys::stat_fd(target.as_fd())?.kind != FileKind::Directory {
-        let cover = sys::open_tree(null, false)?;
-        return sys::move_mount(cover.as_fd(), target.as_fd());
+        return sys::move_mount(null::read_only(null)?.as_fd(), target.as_fd());
     }
     let cover = if let Some(first) = first_directory {
         sys::open_tree(first.as_fd(), false)?

@@ -16,6 +16,7 @@ mod identity;
 mod ids;
 mod labels;
 mod mounts;
+mod null;
 mod plan;
 mod prepare;
 mod prepared_mount;
@@ -27,6 +28,7 @@ mod terminal;
 pub use confined::{ensure_below, open_in_root};
 pub use failure::{Failure, HookEnd, HookFailure, Record, RecordKind, Step};
 pub use hooks::{HookPoint, run_hooks};
+pub use null::{null_stream, replace_null_streams};
 pub use plan::{
     Capabilities, Device, Hook, Hooks, IdMap, IdRange, Mount, MountSource, Namespaces, Plan, Process, Rlimit,
     Scheduler, SeccompFilter, SeccompListener, TargetKind,

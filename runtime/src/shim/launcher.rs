@@ -12,8 +12,8 @@ use std::path::Path;
 use super::foreground::{self, Relay};
 use super::lines;
 use crate::launch::{
-    Gate, HookPoint, Launched, Plan, Process, RecordKind, SeccompListener, SpawnError, run_hooks,
-    spawn_container, spawn_session,
+    Gate, HookPoint, Launched, Plan, Process, RecordKind, SeccompListener, SpawnError, replace_null_streams,
+    run_hooks, spawn_container, spawn_session,
 };
 use crate::sys::{self, Attributes, Errno};
 use crate::wire::{Wire, wire_struct};
@@ -187,7 +187,9 @@ fn launch(request: &LaunchRequest) -> Result<i32, SpawnError> {
         // Before the process is there: no signal may be lost between.
         Some(sys::all_signals_fd().map_err(failed("blocking signals"))?)
     };
-    let started = start(request);
+    let started = replace_null_streams()
+        .map_err(failed("opening the null device"))
+        .and_then(|()| start(request));
     if request.placeholder > 0 {
         let _ = sys::kill_pid(request.placeholder, libc::SIGKILL); // our child, not reaped before
         let _ = sys::pidfd_open(request.placeholder).and_then(|fd| sys::wait_pidfd(fd.as_fd()));

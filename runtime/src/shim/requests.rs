@@ -10,7 +10,8 @@ use super::protocol::{LogPlan, Reply, Request};
 use super::server::{Server, Token};
 use super::sessions::{Exec, Role};
 use crate::launch::{
-    Gate, Launched, Plan, Process, RecordKind, SpawnError, StandardStreams, spawn_container, spawn_session,
+    Gate, Launched, Plan, Process, RecordKind, SpawnError, StandardStreams, null_stream, spawn_container,
+    spawn_session,
 };
 use crate::sys::{self, Errno, SysResult};
 
@@ -48,11 +49,7 @@ fn stream(wanted: bool, input: bool) -> SysResult<(Option<OwnedFd>, OwnedFd)> {
             (Some(read), write)
         });
     }
-    let null = std::fs::File::options()
-        .read(input)
-        .write(!input)
-        .open("/dev/null")?;
-    Ok((None, null.into()))
+    Ok((None, null_stream()?))
 }
 
 impl Server {

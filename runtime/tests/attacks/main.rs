@@ -26,6 +26,7 @@ mod layers;
 mod manifests;
 mod masks_and_console;
 mod mount_targets;
+mod null_device;
 mod oversized;
 mod privileges;
 mod procfs;
