@@ -12,9 +12,8 @@ use std::path::Path;
 use super::foreground::{self, Relay};
 use super::lines;
 use crate::launch::{
-    Gate, HookPoint, Launched, Plan, Process, RecordKind, SeccompListener, SpawnError,
-    replace_null_streams, run_hooks,
-    spawn_container, spawn_session,
+    Gate, HookPoint, Launched, Plan, Process, RecordKind, SeccompListener, SpawnError, replace_null_streams,
+    run_hooks, spawn_container, spawn_session,
 };
 use crate::sys::{self, Attributes, Errno};
 use crate::wire::{Wire, wire_struct};
