@@ -65,6 +65,53 @@ pub(super) fn write_maps(pid: i32, uids: &[IdRange], gids: &[IdRange]) -> Result
     }
 }
 
+/// For a caller without privileges, who could not even open the root filesystem as a mount: makes the container's user
+/// namespace this process's own, with a mount namespace in it, and takes it off the plan. There is no way back.
+pub fn become_container_root(namespaces: &mut Namespaces) -> Result<(), SpawnError> {
+    const SYS_ADMIN: u64 = 1 << 21;
+    let user = libc::CLONE_NEWUSER as u64;
+    if namespaces.fresh & user == 0 || sys::get_permitted().is_ok_and(|caps| caps & SYS_ADMIN != 0) {
+        return Ok(());
+    }
+    let errno = |errno| SpawnError::new("making the user namespace".to_owned(), errno);
+    sys::set_dumpable(true).map_err(errno)?; // else our maps in /proc are root's
+    let (begin, may_begin) = sys::pipe().map_err(errno)?;
+    let (outcome, tell) = sys::pipe().map_err(errno)?;
+    let pid = sys::own_pid();
+    // Somebody outside has to write the maps. This process has one thread, so that its copy may allocate.
+    let helper = sys::clone_process(&CloneRequest::default(), || {
+        sys::close_in_child(may_begin.as_fd());
+        if sys::read_fd(begin.as_fd(), &mut [0]) == Ok(1) {
+            let words = match write_maps(pid, &namespaces.uid_map, &namespaces.gid_map) {
+                Ok(()) => String::new(),
+                Err(error) => error.message,
+            };
+            let _ = sys::write_fd(tell.as_fd(), format!("+{words}").as_bytes());
+        }
+    })
+    .map_err(errno)?;
+    drop(tell);
+    sys::unshare(libc::CLONE_NEWUSER | libc::CLONE_NEWNS).map_err(errno)?;
+    sys::write_fd(may_begin.as_fd(), b"x").map_err(errno)?;
+    let mut words = [0; 512];
+    let n = sys::read_fd(outcome.as_fd(), &mut words).map_err(errno)?;
+    let _ = sys::wait_pidfd(helper.pidfd.as_fd());
+    if words[..n] != *b"+" {
+        let words = String::from_utf8_lossy(words[..n].get(1..).unwrap_or_default()).into_owned();
+        return Err(SpawnError {
+            message: format!("mapping the ids of the user namespace: {words}"),
+            errno: Errno(libc::EPERM),
+            exit_code: 128,
+        });
+    }
+    sys::set_uid_gid(0, 0).map_err(errno)?;
+    sys::set_dumpable(false).map_err(errno)?;
+    namespaces.fresh &= !user;
+    namespaces.uid_map.clear();
+    namespaces.gid_map.clear();
+    Ok(())
+}
+
 fn write_map(pid: i32, file: &str, ranges: &[IdRange]) -> Result<(), SpawnError> {
     let path = format!("/proc/{pid}/{file}");
     let text = text(ranges);

@@ -169,7 +169,7 @@ mod tests {
 
     fn accounts() -> Accounts {
         Accounts {
-            passwd: "root:x:0:0:root:/root:/bin/sh\nbad line\nbob:x:1000:100::/home/bob:/bin/sh\nhuge:x:4294967295:1::/:\ngroup:x:7:4294967295::/:\nlisted:x:8:8::/:\n"
+            passwd: "root:x:0:0:root:/root:/bin/sh\nbad line\nbob:x:1000:100::/home/bob:/bin/sh\nhuge:x:4294967295:1::/:\ngroup:x:70:4294967295::/:\nlisted:x:8:8::/:\n"
                 .to_owned(),
             group: "root:x:0:\nusers:x:100:\nwheel:x:10:root,bob\ndocker:x:999:alice,bob\nhuge:x:4294967295:listed\n".to_owned(),
         }

@@ -12,8 +12,8 @@ use std::path::Path;
 use super::foreground::{self, Relay};
 use super::lines;
 use crate::launch::{
-    Gate, HookPoint, Launched, Plan, Process, RecordKind, SeccompListener, SpawnError, replace_null_streams,
-    run_hooks, spawn_container, spawn_session,
+    Gate, HookPoint, Launched, Plan, Process, RecordKind, SeccompListener, SpawnError, become_container_root,
+    replace_null_streams, run_hooks, spawn_container, spawn_session,
 };
 use crate::sys::{self, Attributes, Errno};
 use crate::wire::{Wire, wire_struct};
@@ -134,7 +134,11 @@ pub(super) fn main() -> i32 {
     {
         process.preserve_fds = request.preserve_fds;
     }
-    match launch(&request) {
+    let outcome = match &mut request.plan {
+        Some(plan) => become_container_root(&mut plan.namespaces),
+        None => Ok(()),
+    };
+    match outcome.and_then(|()| launch(&request)) {
         Ok(code) => code,
         Err(error) => {
             if request.plan.is_some() {

@@ -106,7 +106,7 @@ impl Place {
                 for layer in &image.layers {
                     self.check_layer(layer);
                 }
-                self.store.remove("fuzz:1").unwrap();
+                self.store.remove_by_force("fuzz:1").unwrap();
                 true
             }
             Err(error) => {

@@ -82,7 +82,7 @@ fn exec_in_a_container() {
             "--cwd",
             "/tmp",
             &bench.id,
-            "sh",
+            "/bin/sh", // crun looks for a bare name in the environment of the options only
             "-c",
             "pwd; echo $A; cat /proc/self/status; exit 9",
         ])

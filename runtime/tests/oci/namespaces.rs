@@ -346,3 +346,59 @@ fn inside_a_user_namespace() {
         "{code} {output}"
     );
 }
+
+/// Without root at all: the runtime's caller is the container's root.
+#[test]
+fn called_by_a_user() {
+    let mut bench = Bench::script(
+        "id -u; cat /proc/self/uid_map /proc/self/setgroups | tr -s ' '; touch /made; echo x >/dev/null && echo devices",
+    );
+    bench.namespace("user", None);
+    for ids in ["uidMappings", "gidMappings"] {
+        bench.config["linux"][ids] = json!([{"containerID": 0, "hostID": 1234, "size": 1}]);
+    }
+    if let Some(linux) = bench.config["linux"].as_object_mut() {
+        linux.remove("cgroupsPath");
+        linux.remove("resources");
+    }
+    // Group 5, which devpts wants, is not there.
+    for mount in bench.config["mounts"].as_array_mut().unwrap() {
+        if let Some(options) = mount["options"].as_array_mut() {
+            options.retain(|option| option != "gid=5");
+        }
+    }
+    fs::write(bench.path("config.json"), bench.config.to_string()).unwrap();
+    bench.owned_by(1234);
+    bench.through = ["setpriv", "--reuid=1234", "--regid=1234", "--clear-groups"]
+        .map(str::to_owned)
+        .to_vec();
+    if crate::support::is_crun() {
+        return; // what hides the second cgroup hierarchy from it here takes root
+    }
+    let (code, output) = bench.run();
+    let words: Vec<&str> = output.split_whitespace().collect();
+    assert_eq!((code, words), (0, vec!["0", "0", "1234", "1", "deny", "devices"]));
+    assert_eq!(fs::metadata(bench.path("rootfs/made")).unwrap().uid(), 1234);
+    // Other ids take help that an unprivileged user has to have been given.
+    bench.config["linux"]["uidMappings"] = json!([{"containerID": 0, "hostID": 1, "size": 1}]);
+    let (code, output) = bench.run();
+    assert!(code != 0, "{output}");
+}
+
+#[test]
+fn a_mount_namespace_is_joined() {
+    let holder = Holder::new(&["--mount"]);
+    let mut bench = Bench::script("readlink /proc/self/ns/mnt; ls -d /bin/sh /etc/debian_version");
+    bench.namespace("mount", Some(&holder.path("mnt")));
+    for list in ["maskedPaths", "readonlyPaths"] {
+        bench.config["linux"][list] = json!([]);
+    }
+    let before = fs::read_to_string("/proc/self/mounts").unwrap();
+    let (_, output) = bench.run();
+    assert!(output.starts_with(&holder.inode("mnt")), "{output}");
+    assert!(
+        output.contains("/bin/sh\n") && output.contains("debian_version: No such file"),
+        "{output}"
+    );
+    assert_eq!(fs::read_to_string("/proc/self/mounts").unwrap(), before);
+}
