@@ -40,30 +40,26 @@ impl Buffer {
 pub(super) struct Relay {
     master: OwnedFd,
     before: Option<TerminalSettings>,
-    follow_size: bool,
     input: Buffer,
     input_open: bool,
 }
 
 impl Relay {
     /// Our own terminal, if we have one, becomes raw until this is dropped.
-    pub(super) fn new(master: OwnedFd, follow_size: bool) -> SysResult<Self> {
+    pub(super) fn new(master: OwnedFd) -> SysResult<Self> {
         sys::set_nonblocking(master.as_fd(), true)?;
-        let relay = Self {
+        Ok(Self {
             before: sys::make_raw(stdin().as_fd()),
             master,
-            follow_size,
             input: Buffer::default(),
             input_open: true,
-        };
-        relay.resize(follow_size);
-        Ok(relay)
+        })
     }
 
     /// Gives the process's terminal the size of ours.
-    fn resize(&self, wanted: bool) {
+    fn resize(&self) {
         let size = sys::size_of(stdin().as_fd()).or_else(|| sys::size_of(stdout().as_fd()));
-        if let Some((columns, rows)) = size.filter(|_| wanted) {
+        if let Some((columns, rows)) = size {
             let _ = sys::set_size(self.master.as_fd(), columns, rows); // cosmetic
         }
     }
@@ -118,7 +114,7 @@ pub(super) fn wait(signals: &OwnedFd, child: &sys::Child, mut relay: Option<Rela
         while let Some(signal) = sys::read_signal(signals.as_fd()) {
             match (signal, &relay) {
                 (libc::SIGCHLD, _) => {}
-                (libc::SIGWINCH, Some(relay)) => relay.resize(relay.follow_size || relay.before.is_some()),
+                (libc::SIGWINCH, Some(relay)) => relay.resize(),
                 _ => drop(sys::pidfd_signal(child.pidfd.as_fd(), signal)), // it may have ended
             }
         }

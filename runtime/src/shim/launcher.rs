@@ -133,6 +133,10 @@ pub(super) fn main() -> i32 {
         .or(request.process.as_mut())
     {
         process.preserve_fds = request.preserve_fds;
+        if process.terminal && request.console_socket.is_none() {
+            // From the beginning, not only when the relay gets to it.
+            process.size = process.size.or_else(|| sys::size_of(std::io::stdin().as_fd()));
+        }
     }
     let outcome = match &mut request.plan {
         Some(plan) => become_container_root(&mut plan.namespaces),
@@ -218,9 +222,7 @@ fn launch(request: &LaunchRequest) -> Result<i32, SpawnError> {
         }
     }
     let Some(signals) = signals else { return Ok(0) };
-    let relay = terminal
-        .map(|master| Relay::new(master, process.size.is_none()))
-        .transpose();
+    let relay = terminal.map(Relay::new).transpose();
     let code = foreground::wait(&signals, &child, relay.map_err(failed("relaying the terminal"))?)
         .map_err(failed("waiting"))?;
     if request.plan.is_some() && !request.keep {

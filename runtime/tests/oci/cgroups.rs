@@ -68,7 +68,7 @@ fn every_limit_is_in_its_file() {
     if std::env::var_os("KEELSON_TEST_OCI_RUNTIME").is_none() {
         assert_eq!(
             read(&bench, "cpu.weight"),
-            "168",
+            "174",
             "the newer curve, which old peers do not have"
         );
         assert_eq!(read(&bench, "cpu.max.burst"), "1000");
