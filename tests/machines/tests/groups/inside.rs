@@ -5,9 +5,9 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 use keelson_machines::{Disk, Kernel, Lab, Setup, programs};
 
-/// A test target of a crate, with the crate's own programs at the paths under which it was built to find them.
+/// A test target of the workspace, with its crate's own programs at the paths under which it was built to find them.
 pub struct TestProgram {
-    pub package: &'static str,
+    /// Its name, which no other crate's test has.
     pub target: &'static str,
     /// Arguments of the test program, as a shell has them.
     pub arguments: &'static str,
@@ -18,7 +18,9 @@ pub struct TestProgram {
 impl TestProgram {
     /// Runs the program in a machine of its own; its output is shown if it fails.
     pub fn run(&self, lab: &Lab, kernel: Kernel) -> Result<()> {
-        let built = programs::build(&["test", "--no-run", "-p", self.package, "--test", self.target])?;
+        // With the features of the whole workspace, as `make unit` builds: so nothing is built twice.
+        let workspace = ["test", "--no-run", "--workspace", "--exclude", "keelson-tests"];
+        let built = programs::build(&[&workspace[..], &["--test", self.target]].concat())?;
         let disk = Disk::new(64)?;
         let mut setup = Setup::new(kernel).memory(1536).disk(&disk);
         for (name, file) in &built {
@@ -30,7 +32,7 @@ impl TestProgram {
         }
         let mut machine = setup.boot(lab)?;
         let script = format!("cd /tmp && {} /opt/test {}", self.environment, self.arguments);
-        let run = machine.run(&script, Duration::from_mins(5))?;
+        let run = machine.run(&script, Duration::from_mins(8))?;
         if run.code != 0 {
             bail!(
                 "exit code {}\n{}\nconsole:\n{}",

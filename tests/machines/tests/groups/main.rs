@@ -10,8 +10,9 @@ mod power;
 mod runtime;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use keelson_machines::{Accelerator, Kernel, Lab, Machine};
+use keelson_machines::{Accelerator, Error, Kernel, Lab, Machine};
 use libtest_mimic::{Arguments, Trial};
 
 /// A test: its name, the kernels that it is for, and what it does on one.
@@ -44,28 +45,52 @@ fn main() -> anyhow::Result<()> {
         }
     );
     let conclusion = libtest_mimic::run(&arguments, trials(Some(&lab), false));
-    eprintln!("machines: {} boots had to be repeated", Machine::retries());
+    eprintln!(
+        "machines: {} boots and {} tests whose machine vanished had to be repeated",
+        Machine::retries(),
+        VANISHED.load(Ordering::Relaxed)
+    );
     conclusion.exit()
 }
 
+static VANISHED: AtomicUsize = AtomicUsize::new(0);
+
+/// Runs a test; once more if its machine ended without the script's end mark, and for no other reason.
+fn run(test: impl Fn() -> anyhow::Result<()>) -> anyhow::Result<()> {
+    let vanished = |error: &anyhow::Error| {
+        error
+            .chain()
+            .any(|cause| cause.downcast_ref::<Error>().is_some_and(Error::is_machine))
+    };
+    test().or_else(|error| {
+        if !vanished(&error) {
+            return Err(error);
+        }
+        eprintln!("{error:#}\ntrying the same once more");
+        VANISHED.fetch_add(1, Ordering::Relaxed);
+        test()
+    })
+}
+
 fn trials(lab: Option<&Arc<Lab>>, ignored: bool) -> Vec<Trial> {
+    // The longest first, so that both processors are busy to the end.
     let tests = [
-        boot::TESTS,
-        link::TESTS,
         runtime::TESTS,
-        cluster::TESTS,
         power::TESTS,
+        cluster::TESTS,
+        link::TESTS,
+        boot::TESTS,
     ]
     .concat();
     let mut trials = Vec::new();
     for kernel in Kernel::ALL {
         for (name, _, test) in tests.iter().filter(|(_, kernels, _)| kernels.contains(&kernel)) {
             let (test, lab) = (*test, lab.cloned());
-            let run = move || match lab {
-                Some(lab) => test(&lab, kernel).map_err(|error| format!("{error:?}").into()),
+            let body = move || match lab {
+                Some(lab) => run(|| test(&lab, kernel)).map_err(|error| format!("{error:?}").into()),
                 None => Err("without machines nothing can run".into()),
             };
-            trials.push(Trial::test(format!("{}::{name}", kernel.series()), run).with_ignored_flag(ignored));
+            trials.push(Trial::test(format!("{}::{name}", kernel.series()), body).with_ignored_flag(ignored));
         }
     }
     trials

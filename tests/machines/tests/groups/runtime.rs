@@ -19,7 +19,6 @@ fn run(
     kernel: Kernel,
 ) -> Result<()> {
     TestProgram {
-        package: "keelson-runtime",
         target,
         arguments,
         environment,
