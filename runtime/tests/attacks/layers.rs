@@ -241,7 +241,7 @@ fn stay_there_when_raced() {
                 for (number, layout) in layouts.iter().enumerate() {
                     let name = format!("evil:{thread}-{number}");
                     if store.import(&layout.path, &name).is_ok() && number % 2 == 0 {
-                        let _ = store.remove(&name, true);
+                        let _ = store.remove(&name);
                     }
                 }
             });
