@@ -42,7 +42,8 @@ e2e: build images
 # What this machine cannot show, inside QEMU machines with Debian's kernels 6.1 and 6.12: cgroup v2 limits, power loss, a
 # cut link. Makes the machines' images first. One test: make test-vm TESTS=6.1::limits
 test-vm: build images
-	KEELSON_TEST_VM=1 KEELSON_BIN=$(abspath $(KEELSON)) cargo test -p keelson-machines --locked --test groups -- $(TESTS)
+	KEELSON_TEST_VM=1 KEELSON_BIN=$(abspath $(KEELSON)) cargo test --workspace \
+	    --exclude keelson-tests --locked --test groups -- $(TESTS)
 
 # Figures for docs/SPECIFICATION.md, with the machine they were taken on.
 bench: build images

@@ -102,10 +102,18 @@ fn exec_on_a_terminal() {
     let mut session = node.runtime.exec(&spec.id, &terminal).unwrap();
     assert!(session.stderr.is_none());
     let mut stdin = File::from(session.stdin.take().unwrap());
-    std::thread::sleep(Duration::from_millis(200));
+    let stdout = session.stdout.take().unwrap();
+    let mut reader = File::from(stdout.try_clone().unwrap());
+    let mut output = String::new();
+    while !output.contains("44 99") {
+        let mut buffer = [0; 100];
+        let count = reader.read(&mut buffer).unwrap();
+        assert!(count > 0, "ended after {output}");
+        output += &String::from_utf8_lossy(&buffer[..count]);
+    }
     session.resize(120, 50).unwrap();
     stdin.write_all(b"input\n").unwrap();
-    let output = read_all(session.stdout.take());
+    output += &read_all(Some(stdout));
     assert!(
         output.contains("/dev/pts/")
             && output.contains("44 99")

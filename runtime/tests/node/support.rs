@@ -117,7 +117,8 @@ impl Node {
 
     pub fn wait(&self, id: &str) -> i32 {
         let mut events = self.runtime.events().unwrap();
-        let deadline = Instant::now() + Duration::from_secs(30);
+        // In an emulated machine everything takes ten times as long.
+        let deadline = Instant::now() + Duration::from_mins(3);
         loop {
             if let Phase::Exited { exit_code, .. } = self.runtime.container(id).unwrap().unwrap().phase {
                 return exit_code;

@@ -4,7 +4,7 @@ use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::Error;
+use crate::{Error, work};
 
 /// Runs a program of the host to its end; its output is the error.
 pub(crate) fn run(what: &str, command: &mut Command) -> Result<Vec<u8>, Error> {
@@ -62,10 +62,7 @@ pub struct Disk {
 impl Disk {
     /// Makes an empty disk of that many MiB.
     pub fn new(mib: u64) -> Result<Self, Error> {
-        let directory = tempfile::Builder::new()
-            .prefix("keelson-vm-disk-")
-            .tempdir()
-            .map_err(Error::io("making a directory for a disk"))?;
+        let directory = work::directory()?;
         let disk = Self { directory };
         File::create(disk.path())
             .and_then(|file| file.set_len(mib << 20))
@@ -85,10 +82,7 @@ impl Disk {
 
     /// A second disk with the same contents, as after moving it to another machine.
     pub fn copy(&self) -> Result<Self, Error> {
-        let directory = tempfile::Builder::new()
-            .prefix("keelson-vm-disk-")
-            .tempdir()
-            .map_err(Error::io("making a directory for a disk"))?;
+        let directory = work::directory()?;
         let mut command = Command::new("cp");
         command
             .args(["--sparse=always"])

@@ -4,8 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::Error;
 use crate::disk::run;
+use crate::{Error, work};
 
 /// A kernel that machines can boot.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -51,6 +51,7 @@ pub struct Lab {
 impl Lab {
     /// Makes the images with `rootfs/vm/build` where they are missing, and finds out how machines can be run here.
     pub fn new() -> Result<Self, Error> {
+        work::remove_stale();
         let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../../rootfs/vm/build");
         let output = run("rootfs/vm/build", &mut Command::new(script))?;
         let images = PathBuf::from(String::from_utf8_lossy(&output).trim());

@@ -18,6 +18,7 @@ mod qemu;
 mod setup;
 pub mod switch;
 pub mod wire;
+mod work;
 
 pub use disk::Disk;
 pub use error::Error;

@@ -2,6 +2,7 @@
 
 use std::io::{BufReader, ErrorKind};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::os::fd::AsFd;
 use std::os::unix::net::{UnixListener, UnixStream};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,7 +13,7 @@ use std::os::fd::AsFd;
 
 use crate::console::{Console, kernel_failure};
 use crate::wire::Frame;
-use crate::{Accelerator, Error, Lab, Setup, disk, qemu};
+use crate::{Accelerator, Error, Lab, Setup, disk, qemu, work};
 
 /// How often a boot is tried.
 const TRIES: usize = 3;
@@ -67,11 +68,7 @@ impl Machine {
     }
 
     fn try_boot(setup: &Setup, lab: &Lab) -> Result<Self, Error> {
-        // Short: it holds the path of a socket.
-        let directory = tempfile::Builder::new()
-            .prefix("keelson-vm-")
-            .tempdir()
-            .map_err(Error::io("making a machine's directory"))?;
+        let directory = work::directory()?;
         let path = directory.path().join("agent");
         let listener = UnixListener::bind(&path).map_err(Error::io("binding a machine's socket"))?;
         let host_ports = free_ports(setup.forwards.len())?;

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use crate::Error;
+use crate::{Error, work};
 use link::Link;
 
 /// A running switch; dropping it cuts every link.
@@ -38,10 +38,7 @@ pub struct Port {
 impl Switch {
     /// Starts a switch with that many ports.
     pub fn new(count: u16) -> Result<(Self, Vec<Port>), Error> {
-        let directory = tempfile::Builder::new()
-            .prefix("keelson-vm-switch-")
-            .tempdir()
-            .map_err(Error::io("making a switch's directory"))?;
+        let directory = work::directory()?;
         let mut ports = Vec::new();
         let mut listeners = Vec::new();
         for number in 1..=count {
