@@ -59,13 +59,10 @@ impl Hierarchy {
     /// The place of a `cgroupsPath`: below the mount point if absolute, else beside our own cgroup (which has processes,
     /// and may therefore not have controllers for children).
     pub fn place(&self, path: &Path) -> Result<PathBuf, Error> {
-        let below = match path.strip_prefix("/") {
-            Ok(below) => below.to_owned(),
-            Err(_) => {
-                let text = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-                let parent = own(&text).and_then(Path::parent).unwrap_or(Path::new("/"));
-                parent.strip_prefix("/").unwrap_or(parent).join(path)
-            }
+        let below = if let Ok(below) = path.strip_prefix("/") { below.to_owned() } else {
+            let text = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+            let parent = own(&text).and_then(Path::parent).unwrap_or(Path::new("/"));
+            parent.strip_prefix("/").unwrap_or(parent).join(path)
         };
         let plain = below
             .components()
@@ -100,13 +97,13 @@ impl Hierarchy {
             };
         }
         if !created {
-            self.check_existing(&at)?;
+            Self::check_existing(&at)?;
         }
         let ours = created || super::pids(&at).is_empty();
         Ok(Made { path: at, ours })
     }
 
-    fn check_existing(&self, path: &Path) -> Result<(), Error> {
+    fn check_existing(path: &Path) -> Result<(), Error> {
         let shown = path.display();
         if super::is_frozen(path) {
             return Err(Error::Invalid(format!(

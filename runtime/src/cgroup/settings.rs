@@ -19,6 +19,7 @@ pub struct Setting {
 }
 
 impl Setting {
+    #[allow(clippy::needless_pass_by_value)] // numbers and literals
     pub(super) fn new(file: impl Into<String>, value: impl ToString) -> Self {
         Self {
             file: file.into(),

@@ -187,7 +187,7 @@ pub(super) fn events(global: &Global, args: &[String]) -> Result<(), Error> {
         Status::Running | Status::Paused | Status::Created
     );
     let (Some((pid, _)), true) = (container.init, running) else {
-        return Err(Error::Invalid(format!("container with id {} is not running", id)));
+        return Err(Error::Invalid(format!("container with id {id} is not running")));
     };
     let cgroup = container.stored.cgroup.as_deref();
     let cgroup = cgroup.ok_or_else(|| Error::Invalid("the container has no cgroup".to_owned()))?;

@@ -88,7 +88,8 @@ fn table(rows: &[[String; 6]]) -> String {
                 .max()
                 .unwrap_or(0);
             let width = (widest + 3).max(12);
-            text += &format!("{cell:<width$}");
+            text.push_str(cell);
+            text.extend(std::iter::repeat_n(' ', width.saturating_sub(cell.chars().count())));
         }
         text.push('\n');
     }

@@ -208,7 +208,8 @@ pub(super) fn help(table: &[Opt]) -> String {
             letter => format!("-{letter}, "),
         };
         let name = format!("--{} {}", option.long, option.value);
-        text += &format!("  {short}{name:<30} {}\n", option.help);
+        let line = format!("  {short}{name:<30} {}\n", option.help);
+        text += &line;
     }
     text
 }

@@ -66,10 +66,8 @@ fn of_container(text: &str, pids: &[i32]) -> Result<String, Error> {
         pid.is_some_and(|pid: i32| pids.contains(&pid))
     };
     let lines = text.lines().skip(1).filter(of_ours);
-    Ok(std::iter::once(header)
-        .chain(lines)
-        .map(|line| format!("{line}\n"))
-        .collect())
+    let lines: Vec<&str> = std::iter::once(header).chain(lines).collect();
+    Ok(lines.join("\n") + "\n")
 }
 
 /// Without ps(1) on the host.

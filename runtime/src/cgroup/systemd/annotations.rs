@@ -73,18 +73,19 @@ pub(super) fn parse(text: &str) -> Option<Value> {
     }
 }
 
+const MILLION: u64 = 1_000_000;
+
 /// A property `...Sec` is `...USec` on the bus, in microseconds.
 pub(super) fn in_microseconds(name: &str, value: Value) -> Result<(String, Value), Error> {
     let Some(stem) = name.strip_suffix("Sec").filter(|stem| !stem.ends_with('U')) else {
         return Ok((name.to_owned(), value));
     };
-    const MILLION: u64 = 1_000_000;
     let micros = match value {
         Value::I32(n) => u64::try_from(n).ok().and_then(|n| n.checked_mul(MILLION)),
         Value::U32(n) => Some(u64::from(n) * MILLION),
         Value::I64(n) => u64::try_from(n).ok().and_then(|n| n.checked_mul(MILLION)),
         Value::U64(n) => n.checked_mul(MILLION),
-        Value::F64(n) if n >= 0.0 && n < 1e12 => Some((n * 1e6) as u64),
+        Value::F64(n) if (0.0..1e12).contains(&n) => Some((n * 1e6) as u64),
         _ => None,
     };
     let micros = micros.ok_or_else(|| Error::Invalid(format!("{name}: not a number of seconds")))?;

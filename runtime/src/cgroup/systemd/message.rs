@@ -51,7 +51,7 @@ pub(super) struct Writer(pub Vec<u8>);
 
 impl Writer {
     fn align(&mut self, to: usize) {
-        while self.0.len() % to != 0 {
+        while !self.0.len().is_multiple_of(to) {
             self.0.push(0);
         }
     }

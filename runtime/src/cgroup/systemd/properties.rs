@@ -10,7 +10,7 @@ use super::annotations;
 use super::message::Value;
 
 /// Properties from annotations `org.systemd.property.NAME`, whose values are GVariant text.
-pub fn annotations(all: &HashMap<String, String>) -> Result<Vec<(String, Value)>, Error> {
+pub(crate) fn annotations(all: &HashMap<String, String>) -> Result<Vec<(String, Value)>, Error> {
     let mut found = Vec::new();
     let mut named: Vec<_> = all.iter().collect();
     named.sort();

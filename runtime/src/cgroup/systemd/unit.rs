@@ -18,6 +18,11 @@ fn valid(name: &str) -> bool {
     !name.is_empty() && name.len() < 256 && name.bytes().all(plain)
 }
 
+/// Whether a unit's name is that of a slice (systemd.slice(5)).
+fn is_slice(name: &str) -> bool {
+    name.strip_suffix(".slice").is_some()
+}
+
 impl Unit {
     /// From `cgroupsPath` as SLICE:PREFIX:NAME (empty slice: system.slice, or user.slice of a user's manager); without
     /// one, a scope named after the container.
@@ -37,7 +42,7 @@ impl Unit {
             "" => "system.slice",
             slice => slice,
         };
-        let name = match (last.ends_with(".slice"), prefix) {
+        let name = match (is_slice(last), prefix) {
             (true, _) => last.to_owned(),
             (false, "") => format!("{last}.scope"),
             (false, prefix) => format!("{prefix}-{last}.scope"),
@@ -54,7 +59,7 @@ impl Unit {
 
     /// Whether the unit is a slice itself.
     pub fn is_slice(&self) -> bool {
-        self.name.ends_with(".slice")
+        is_slice(&self.name)
     }
 
     /// Directory of the slice: `a-b.slice` lies in `a.slice`; `-.slice` is the root.

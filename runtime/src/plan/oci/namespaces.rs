@@ -68,7 +68,7 @@ fn mappings(linux: &Linux, all: &mut Namespaces) -> Result<(), PlanError> {
             return Err(invalid("uidMappings and gidMappings do not map id 0"));
         }
         (all.uid_map, all.gid_map) = (uids, gids);
-    } else if !has(all, Kind::User) && !(uids.is_empty() && gids.is_empty()) {
+    } else if !has(all, Kind::User) && (!uids.is_empty() || !gids.is_empty()) {
         return Err(invalid("uidMappings and gidMappings need a user namespace"));
     }
     Ok(())

@@ -132,7 +132,9 @@ fn add(calls: &mut BTreeMap<u32, Vec<Rule>>, abi: Abi, name: &str, rules: &[Rule
         }
     };
     if let Some(number) = abi.number(name) {
-        rules.iter().for_each(|rule| push(number, rule.clone()));
+        for rule in rules {
+            push(number, rule.clone());
+        }
     }
     // The same calls behind a multiplexer, whose first argument tells them apart. Arguments are behind a pointer there,
     // so that rules with conditions cannot be carried over (libseccomp leaves them out, too).
@@ -164,7 +166,7 @@ fn ranges(abi: Abi, calls: &BTreeMap<u32, Vec<Rule>>, default: u32) -> BTreeMap<
     let base = if abi == Abi::X32 { X32_BIT } else { 0 };
     let mut ranges = BTreeMap::from([(base, default)]);
     let errno = default & 0xffff_0000 == ERRNO;
-    let highest = calls.keys().filter(|n| **n & 0xffff < 0xf000).next_back();
+    let highest = calls.keys().rfind(|n| **n & 0xffff < 0xf000);
     if let Some(highest) = highest.filter(|_| errno) {
         ranges.insert(highest + 1, ERRNO | libc::ENOSYS as u32);
         if abi == Abi::Compat {
