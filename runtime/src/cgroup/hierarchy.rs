@@ -6,6 +6,10 @@ use std::path::{Component, Path, PathBuf};
 
 use super::Error;
 
+/// Deepest and longest place of a cgroup: each level is made on its own, and file names must fit behind (`PATH_MAX`).
+const MAX_DEPTH: usize = 64;
+const MAX_LENGTH: usize = 3000;
+
 /// The cgroup v2 hierarchy of this host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Hierarchy {
@@ -67,7 +71,8 @@ impl Hierarchy {
         let plain = below
             .components()
             .all(|part| matches!(part, Component::Normal(_)));
-        if !plain || below.as_os_str().is_empty() {
+        let deep = below.components().count() > MAX_DEPTH || below.as_os_str().len() > MAX_LENGTH;
+        if !plain || deep || below.as_os_str().is_empty() {
             return Err(Error::Invalid(format!("invalid cgroupsPath {}", path.display())));
         }
         Ok(self.mount.join(below))
@@ -166,7 +171,8 @@ mod tests {
         let place = |path: &str| hierarchy.place(Path::new(path));
         assert_eq!(place("/a/b").unwrap(), Path::new("/m/a/b"));
         assert!(place("a").unwrap().starts_with("/m"));
-        for bad in ["", "/", "/..", "/a/../../b", "../x"] {
+        let (deep, long) = ("/x".repeat(65), format!("/{}", "x/yyyyyyyyy".repeat(300)));
+        for bad in ["", "/", "/..", "/a/../../b", "../x", &deep, &long] {
             assert!(place(bad).is_err(), "{bad:?}");
         }
         assert_eq!(own("1:cpu:/x\n0::/a/b\n"), Some(Path::new("/a/b")));

@@ -153,6 +153,7 @@ fn set_up(
         identity::report(channel, RecordKind::Hooks);
         wait_for_parent(channel).map_err(at(Step::Hooks, 0))?;
     }
+    sys::set_umask(0o022); // hooks are programs of the host, and make files there
     run_hooks(&container.create_hooks, false, "creating", words)?;
     hide(root, &container.masked)?;
     for (index, path) in container.read_only.iter().enumerate() {

@@ -61,7 +61,19 @@ pub(super) fn check_terminal(terminal: bool, detach: bool, socket: bool) -> Resu
     Err(Error::Invalid(words.to_owned()))
 }
 
+/// Descriptors to pass on must be there before we open any of our own, which would otherwise take their numbers and end
+/// up in the container.
+pub(super) fn check_preserved(count: u32) -> Result<(), Error> {
+    let missing = (3..3 + count as i32).find(|fd| !sys::is_open(*fd));
+    missing.map_or(Ok(()), |fd| {
+        Err(Error::Invalid(format!(
+            "file descriptor {fd} to preserve is not open"
+        )))
+    })
+}
+
 pub(super) fn create(global: &Global, args: &CreateArgs, run: bool) -> Result<(), Error> {
+    check_preserved(args.preserve_fds)?;
     let bundle = absolute(&args.bundle)?;
     let spec = read_spec(&bundle)?;
     let root = spec.root().as_ref().map(|root| bundle.join(root.path()));

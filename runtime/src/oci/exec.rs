@@ -7,12 +7,13 @@ use oci_spec::runtime::Process as OciProcess;
 
 use super::Error;
 use super::arguments::{ExecArgs, Global};
-use super::create::{absolute_text, become_launcher, check_terminal, text};
+use super::create::{absolute_text, become_launcher, check_preserved, check_terminal, text};
 use super::state::{Container, Status, find};
 use crate::plan::{capability_bit, oci_process, oci_state};
 use crate::shim::launcher::LaunchRequest;
 
 pub(super) fn exec(global: &Global, args: &ExecArgs) -> Result<(), Error> {
+    check_preserved(args.preserve_fds)?;
     let container = find(global, &args.id)?;
     let Some((pid, started)) = container.init else {
         return Err(Error::Invalid(format!(

@@ -123,6 +123,20 @@ pub(super) fn signal_init(container: &Container, signal: i32) -> Result<(), Erro
     }
 }
 
+/// Signals a process of a cgroup: by handle, and only if it is in there once the handle is held, for the number may be
+/// another's by now.
+fn signal_member(pid: i32, cgroup: &Path, signal: i32) {
+    let Ok(handle) = sys::pidfd_open(pid) else { return };
+    let text = fs::read_to_string(format!("/proc/{pid}/cgroup")).unwrap_or_default();
+    let place = text.lines().find_map(|line| line.strip_prefix("0::/"));
+    let path = cgroup::mount_point()
+        .zip(place)
+        .map(|(mount, place)| mount.join(place));
+    if path.is_some_and(|path| path.starts_with(cgroup)) {
+        let _ = sys::pidfd_signal(handle.as_fd(), signal);
+    }
+}
+
 pub(super) fn kill(global: &Global, args: &KillArgs) -> Result<(), Error> {
     let container = find(global, &args.id)?;
     let signal = signal_number(&args.signal)?;
@@ -131,11 +145,12 @@ pub(super) fn kill(global: &Global, args: &KillArgs) -> Result<(), Error> {
     }
     match container.stored.own_cgroup() {
         Some(path) if signal == libc::SIGKILL => cgroup::kill(path)?,
-        _ => {
+        Some(path) => {
             for pid in super::ps::pids(&container) {
-                let _ = sys::kill_pid(pid, signal); // one that has just ended is not missed
+                signal_member(pid, path, signal); // one that has just ended is not missed
             }
         }
+        None => signal_init(&container, signal)?,
     }
     Ok(())
 }

@@ -181,3 +181,46 @@ fn of_a_pods_container() {
     );
     assert_eq!(output, "0\n1\n2\n4\n", "{output}");
 }
+
+/// More descriptors are to be passed on than the caller has: those that the runtime opens itself must not take their
+/// places.
+fn more_than_there_are(runtime: &Runtime) {
+    let script = "exec 3</dev/null; exec \"$@\"";
+    let preserved = |bundle: &Bundle, args: &[&str]| {
+        let mut command = Command::new("sh");
+        command.args(["-c", script, "sh"]).args(bundle.runtime.words());
+        command.arg("--root").arg(bundle.path("state")).args(args);
+        command.stdin(std::process::Stdio::null());
+        Bundle::outcome(&mut command)
+    };
+    let look = "for fd in /proc/self/fd/*; do echo \"$fd $(readlink $fd)\"; done";
+    let check = |outcome: &Outcome, what: &str| {
+        let strange = |line: &&str| line.contains("memfd") || line.contains("lock") || line.contains("state");
+        let found = outcome
+            .text
+            .lines()
+            .filter(|line| line.starts_with("/proc/self/fd"))
+            .find(strange);
+        assert!(found.is_none(), "{what}: {}", outcome.text);
+    };
+    for count in ["2", "3", "5", "9"] {
+        let bundle = Bundle::shell(runtime, look);
+        bundle.write_config();
+        let args = [
+            "run",
+            "--preserve-fds",
+            count,
+            "-b",
+            bundle.bundle_argument(),
+            &bundle.id,
+        ];
+        check(&preserved(&bundle, &args), &format!("run with {count}"));
+    }
+    let bundle = Bundle::new(runtime, &["sleep", "100"]);
+    assert!(bundle.start().ok());
+    for count in ["2", "3", "5", "9"] {
+        let args = ["exec", "--preserve-fds", count, &bundle.id, "/bin/sh", "-c", look];
+        check(&preserved(&bundle, &args), &format!("exec with {count}"));
+    }
+}
+attack!(more_than_there_are);

@@ -140,3 +140,19 @@ fn account_files() {
     fs::copy(&outside, node.rootfs.join("etc/passwd")).unwrap();
     assert!(node.runtime.create_container("pod", &as_evil()).is_ok());
 }
+
+/// Hooks are programs of the host: what they make there is not for everybody to write to.
+fn hooks_have_a_mask(runtime: &Runtime) {
+    for kind in ["createRuntime", "createContainer"] {
+        let mut bundle = Bundle::new(runtime, &["true"]);
+        let file = bundle.path("mask");
+        let script = format!("umask >{}", file.display());
+        bundle.config["hooks"] = json!({ kind: [{"path": "/bin/sh", "args": ["sh", "-c", script]}] });
+        let outcome = bundle.run();
+        assert!(outcome.ok(), "{kind}: {}", outcome.text);
+        let mask = fs::read_to_string(&file).unwrap();
+        let mask = u32::from_str_radix(mask.trim(), 8).unwrap();
+        assert_eq!(mask & 0o002, 0o002, "{kind}: {mask:o}");
+    }
+}
+attack!(hooks_have_a_mask);
