@@ -152,7 +152,8 @@ fn table(args: &Ls, images: &[&Image]) -> String {
             if column + 1 == columns {
                 text.push_str(cell);
             } else {
-                text.push_str(&format!("{cell:<width$}   ", width = widths[column]));
+                let padded = format!("{cell:<width$}   ", width = widths[column]);
+                text.push_str(&padded);
             }
         }
         text.push('\n');

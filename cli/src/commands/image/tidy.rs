@@ -55,13 +55,11 @@ pub fn collect(args: &Gc) -> Result<ExitCode> {
         (false, false) => Collect::Unreferenced,
     };
     let collected = open(&args.cluster.data_dir)?.collect(what, args.dry_run)?;
-    let mut text = String::new();
-    for id in &collected.images {
-        text.push_str(&format!("Deleted: {id}\n"));
-    }
+    let deleted = collected.images.iter().map(|id| format!("Deleted: {id}"));
     let would = if args.dry_run { "Reclaimable" } else { "Reclaimed" };
-    text.push_str(&format!("{would} space: {}\n", size(collected.bytes)));
-    print(&text);
+    let space = format!("{would} space: {}\n", size(collected.bytes));
+    let lines: Vec<String> = deleted.chain([space]).collect();
+    print(&lines.join("\n"));
     Ok(ExitCode::SUCCESS)
 }
 

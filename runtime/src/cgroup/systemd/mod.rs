@@ -10,7 +10,8 @@ mod unit;
 
 pub use bus::Bus;
 pub use message::Value;
-pub use properties::{annotations as annotation_properties, limits as limit_properties};
+pub(crate) use properties::annotations as annotation_properties;
+pub use properties::limits as limit_properties;
 pub use unit::Unit;
 
 use super::Error;
