@@ -31,7 +31,7 @@ lint:
 # Unit, property, hostile-input and component tests. nextest where it is installed (a process per test), else cargo test.
 unit:
 	if cargo nextest --version >/dev/null 2>&1; \
-	then cargo nextest run --workspace --exclude keelson-tests --locked --no-fail-fast; \
+	then cargo nextest run --workspace --locked --no-fail-fast -E 'not package(keelson-tests)'; \
 	else cargo test --workspace --exclude keelson-tests --locked --no-fail-fast; fi
 
 # Whole-system tests: a private cluster, driven by the real kubectl. (Chosen by target in the whole workspace: chosen by
@@ -42,8 +42,8 @@ e2e: build images
 # What this machine cannot show, inside QEMU machines with Debian's kernels 6.1 and 6.12: cgroup v2 limits, power loss, a
 # cut link. Makes the machines' images first. One test: make test-vm TESTS=6.1::limits
 test-vm: build images
-	KEELSON_TEST_VM=1 KEELSON_BIN=$(abspath $(KEELSON)) cargo test --workspace \
-	    --exclude keelson-tests --locked --test groups -- $(TESTS)
+	KEELSON_TEST_VM=1 KEELSON_BIN=$(abspath $(KEELSON)) cargo test --workspace --locked \
+	    --test groups -- $(TESTS)
 
 # Figures for docs/SPECIFICATION.md, with the machine they were taken on.
 bench: build images

@@ -19,8 +19,7 @@ impl TestProgram {
     /// Runs the program in a machine of its own; its output is shown if it fails.
     pub fn run(&self, lab: &Lab, kernel: Kernel) -> Result<()> {
         // With the features of the whole workspace, as `make unit` builds: so nothing is built twice.
-        let workspace = ["test", "--no-run", "--workspace", "--exclude", "keelson-tests"];
-        let built = programs::build(&[&workspace[..], &["--test", self.target]].concat())?;
+        let built = programs::build(&["test", "--no-run", "--workspace", "--test", self.target])?;
         let disk = Disk::new(64)?;
         let mut setup = Setup::new(kernel).memory(1536).disk(&disk);
         for (name, file) in &built {
@@ -43,12 +42,7 @@ impl TestProgram {
         }
         // What runs a test says how many there were.
         for line in run.output.lines().filter(|line| line.starts_with("test result:")) {
-            eprintln!(
-                "{} {} on {}: {line}",
-                self.package,
-                self.target,
-                machine.release()
-            );
+            eprintln!("{} on {}: {line}", self.target, machine.release());
         }
         machine.power_off()?;
         Ok(())
