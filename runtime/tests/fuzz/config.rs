@@ -81,7 +81,7 @@ fn check(spec: &Spec, plan: &Plan, size: usize) {
         (plan.process.uid, plan.process.gid),
         (asked.user().uid(), asked.user().gid())
     );
-    for filter in &plan.process.seccomp {
+    if let Some(filter) = &plan.process.seccomp {
         crate::seccomp::check_program(&filter.program);
     }
 }
