@@ -5,10 +5,10 @@ use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 use std::time::Instant;
 
+use super::error::SpawnError;
 use super::failure::{HookEnd, Words};
 use super::plan::{Hook, Hooks};
 use super::prepare::{CStringArray, c_string};
-use super::spawn::SpawnError;
 use crate::sys::{self, Child, Errno, Exit, SysResult};
 
 /// When a hook of the runtime's side runs.

@@ -2,11 +2,12 @@
 
 use std::fmt::Write as _;
 use std::fs;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::process::Command;
 
+use super::error::SpawnError;
 use super::plan::{IdMap, IdRange, Namespaces};
-use super::spawn::SpawnError;
+use super::prepare::c_string;
 use crate::sys::{self, CloneRequest, Errno};
 
 /// Inode of the machine's first user namespace (`PROC_USER_INIT_INO`).
@@ -65,12 +66,34 @@ pub(super) fn write_maps(pid: i32, uids: &[IdRange], gids: &[IdRange]) -> Result
     }
 }
 
+/// Whether this process may enter and make namespaces other than user namespaces.
+fn is_privileged() -> bool {
+    const SYS_ADMIN: u64 = 1 << 21;
+    sys::get_permitted().is_ok_and(|caps| caps & SYS_ADMIN != 0)
+}
+
+/// For a caller without privileges: enters the user namespace of a container of his, where he has all. There is no way
+/// back.
+pub(super) fn join_without_privileges(init: BorrowedFd<'_>, init_pid: i32) -> Result<(), SpawnError> {
+    if is_privileged() {
+        return Ok(());
+    }
+    let of = |whose: &str| -> Result<_, SpawnError> {
+        let path = c_string(&format!("/proc/{whose}/ns/user"))?;
+        Ok(sys::identity_of(&path).ok())
+    };
+    if of("self")? == of(&init_pid.to_string())? {
+        return Ok(());
+    }
+    sys::enter(init, libc::CLONE_NEWUSER)
+        .map_err(|errno| SpawnError::new("entering the user namespace".to_owned(), errno))
+}
+
 /// For a caller without privileges, who could not even open the root filesystem as a mount: makes the container's user
 /// namespace this process's own, with a mount namespace in it, and takes it off the plan. There is no way back.
 pub fn become_container_root(namespaces: &mut Namespaces) -> Result<(), SpawnError> {
-    const SYS_ADMIN: u64 = 1 << 21;
     let user = libc::CLONE_NEWUSER as u64;
-    if namespaces.fresh & user == 0 || sys::get_permitted().is_ok_and(|caps| caps & SYS_ADMIN != 0) {
+    if namespaces.fresh & user == 0 || is_privileged() {
         return Ok(());
     }
     let errno = |errno| SpawnError::new("making the user namespace".to_owned(), errno);

@@ -5,9 +5,9 @@ use std::ffi::{CStr, CString};
 use std::fs;
 use std::os::fd::{BorrowedFd, OwnedFd};
 
+use super::error::SpawnError;
 use super::plan::Process;
 use super::prepare::c_string;
-use super::spawn::SpawnError;
 use crate::sys::{self, Errno, SysResult};
 
 /// What to write, and where.

@@ -5,10 +5,12 @@
 //! without allocating, and reports the step and errno of a failure through its channel. Nothing here decides what a
 //! container may do: that is the plan's business.
 
+mod channel;
 mod confined;
 mod container;
 mod copy_up;
 mod devices;
+mod error;
 mod failure;
 mod hide;
 mod hooks;
@@ -25,7 +27,9 @@ mod sources;
 mod spawn;
 mod terminal;
 
+pub use channel::{Channel, Message};
 pub use confined::{ensure_below, open_in_root};
+pub use error::SpawnError;
 pub use failure::{Failure, HookEnd, HookFailure, Record, RecordKind, Step};
 pub use hooks::{HookPoint, run_hooks};
 pub use ids::become_container_root;
@@ -35,6 +39,4 @@ pub use plan::{
     Scheduler, SeccompFilter, SeccompListener, TargetKind,
 };
 pub use prepare::CStringArray;
-pub use spawn::{
-    Channel, Gate, Launched, Message, SpawnError, StandardStreams, spawn_container, spawn_session,
-};
+pub use spawn::{Gate, Launched, StandardStreams, spawn_container, spawn_session};

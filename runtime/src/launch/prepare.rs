@@ -3,12 +3,12 @@
 use std::ffi::CString;
 use std::os::fd::OwnedFd;
 
+use super::error::SpawnError;
 use super::hooks::PreparedHooks;
 use super::ids::{self, MountNamespaces};
 use super::labels::PreparedLabel;
 use super::plan::{Capabilities, Device, Namespaces, Plan, Process, Rlimit, SeccompFilter};
 use super::prepared_mount::{PreparedMount, prepare_mount};
-use super::spawn::SpawnError;
 use crate::sys::{Errno, SchedulerAttributes};
 
 /// A null-terminated array of C strings, as exec wants it.

@@ -3,11 +3,11 @@
 use std::ffi::CString;
 use std::os::fd::{AsFd, OwnedFd};
 
+use super::error::SpawnError;
 use super::ids::MountNamespaces;
 use super::plan::{Mount, MountSource, Namespaces, TargetKind};
 use super::prepare::c_string;
 use super::sources::open_bind;
-use super::spawn::SpawnError;
 use crate::sys::{self, Attributes};
 
 /// Options of a filesystem.

@@ -5,9 +5,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 
 use super::confined::ensure_below;
+use super::error::SpawnError;
 use super::plan::TargetKind;
 use super::prepare::c_string;
-use super::spawn::SpawnError;
 use crate::sys::{self, Errno, FileKind};
 
 /// A detached copy of the mount at `path` (or at `sub_path` below it), and the kind of target it needs. The path is the

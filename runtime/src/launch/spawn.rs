@@ -4,128 +4,14 @@ use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::fs::OpenOptionsExt;
 
-use super::failure::{Failure, HookFailure, Record, RecordKind, Step};
-use super::hooks::describe;
+use super::channel::Channel;
+use super::error::SpawnError;
+use super::failure::{Failure, Record, RecordKind, Step};
 use super::plan::{MountSource, Plan, Process};
 use super::prepare::{PreparedContainer, PreparedProcess};
 use super::session::Target;
 use super::{container, ids, labels, session};
-use crate::sys::{self, Child, CloneRequest, Errno, SysResult};
-
-/// A launch failed.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct SpawnError {
-    /// What failed, with names.
-    pub message: String,
-    /// The kernel's answer.
-    pub errno: Errno,
-    /// Exit code to report for the process that never ran: 127 not found, 126 not executable, 128 otherwise.
-    pub exit_code: i32,
-}
-
-impl SpawnError {
-    #[allow(clippy::needless_pass_by_value)] // nearly every caller has just formatted it
-    pub(super) fn new(what: String, errno: Errno) -> Self {
-        Self {
-            message: format!("{what}: {errno}"),
-            errno,
-            exit_code: 128,
-        }
-    }
-
-    /// Puts a child's report into words, with the names from the plan; for exec in runc's words, which tools look for.
-    pub fn from_failure(failure: Failure, plan: Option<&Plan>, process: &Process) -> Self {
-        let Failure { step, index, errno } = failure;
-        if step == Step::Exec {
-            return Self::from_exec(&process.args[0], errno);
-        }
-        let index = index as usize;
-        let name = plan.and_then(|plan| match step {
-            Step::Mount => plan.mounts.get(index).map(|mount| match &mount.source {
-                MountSource::Filesystem { kind, .. } => format!("{kind} at {}", mount.target),
-                MountSource::Bind { path, .. } => format!("{path} at {}", mount.target),
-                MountSource::Remount { .. } => format!("{} anew", mount.target),
-            }),
-            Step::Device => plan.devices.get(index).map(|d| d.path.clone()),
-            Step::Link => plan.links.get(index).map(|l| l.0.clone()),
-            Step::Mask => plan.masked.get(index).cloned(),
-            Step::ReadOnly => plan.read_only.get(index).cloned(),
-            Step::Sysctl => plan.sysctls.get(index).map(|s| s.0.clone()),
-            Step::Join => plan.namespaces.join.get(index).map(|n| n.1.clone()),
-            Step::WorkingDirectory => Some(format!("{:?}", process.cwd)),
-            Step::Ids => Some(format!("{}:{}", process.uid, process.gid)),
-            _ => None,
-        });
-        let words = step.words();
-        let message = match name {
-            Some(name) => format!("{words} {name}: {errno}"),
-            None => format!("{words}: {errno}"),
-        };
-        Self {
-            message,
-            errno,
-            exit_code: 128,
-        }
-    }
-
-    /// Adds what else is known, such as the kernel's own words.
-    #[must_use]
-    pub fn with_detail(mut self, detail: &str) -> Self {
-        if !detail.trim().is_empty() {
-            self.message = format!("{} ({})", self.message, detail.trim());
-        }
-        self
-    }
-
-    /// Puts the failure of one of a container's own hooks into words.
-    pub fn from_hook(failure: HookFailure, plan: &Plan, output: &str) -> Self {
-        let (kind, list) = if failure.start {
-            ("startContainer", &plan.hooks.start_container)
-        } else {
-            ("createContainer", &plan.hooks.create_container)
-        };
-        let index = failure.index as usize;
-        let message = match list.get(index) {
-            Some(hook) => describe(kind, index, hook, failure.end, output.as_bytes()),
-            None => format!("error running {kind} hook #{index}"),
-        };
-        Self {
-            message,
-            errno: Errno(libc::ECANCELED),
-            exit_code: 128,
-        }
-    }
-
-    fn from_exec(program: &str, errno: Errno) -> Self {
-        let (message, exit_code) = match errno.0 {
-            libc::ENOENT | libc::ENOTDIR if program.contains('/') => (
-                format!("exec: {program:?}: stat {program}: no such file or directory"),
-                127,
-            ),
-            libc::ENOENT | libc::ENOTDIR => (
-                format!("exec: {program:?}: executable file not found in $PATH"),
-                127,
-            ),
-            libc::EACCES | libc::EPERM => (format!("exec: {program:?}: permission denied"), 126),
-            libc::EISDIR => (format!("exec: {program:?}: is a directory"), 126),
-            libc::ENOEXEC => (format!("exec {program}: exec format error"), 126),
-            _ => (format!("exec: {program:?}: {errno}"), 128),
-        };
-        Self {
-            message,
-            errno,
-            exit_code,
-        }
-    }
-}
-
-impl std::fmt::Display for SpawnError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(&self.message)
-    }
-}
-
-impl std::error::Error for SpawnError {}
+use crate::sys::{self, Child, CloneRequest, Errno};
 
 /// What the process gets as descriptors 0, 1 and 2; ignored where it has a terminal.
 #[derive(Debug)]
@@ -146,61 +32,6 @@ pub enum Gate {
     /// Somebody writes to this named pipe, which is open for reading and writing (the OCI command line). It closes with
     /// the exec; before a failure, what failed is written to it.
     Fifo(OwnedFd),
-}
-
-/// What a child said.
-#[derive(Debug)]
-pub struct Message {
-    /// The record.
-    pub kind: RecordKind,
-    /// A descriptor that came along.
-    pub fd: Option<OwnedFd>,
-    /// What belongs to a failure: a hook's output, the kernel's own words.
-    pub text: String,
-}
-
-/// Our end of the conversation with a child until it execs, when it closes.
-#[derive(Debug)]
-pub struct Channel(OwnedFd);
-
-impl Channel {
-    /// Takes the child's next record, and a descriptor if one came along. `None` when the child has exec'd (or died).
-    /// Blocks unless the descriptor was made non-blocking.
-    pub fn receive(&self) -> SysResult<Option<(RecordKind, Option<OwnedFd>)>> {
-        Ok(self.receive_message()?.map(|message| (message.kind, message.fd)))
-    }
-
-    /// As [`Channel::receive`], with the text that belongs to a failure.
-    pub fn receive_message(&self) -> SysResult<Option<Message>> {
-        let mut buffer = [0; Record::SIZE + Record::TEXT];
-        let mut fds = Vec::new();
-        let n = match sys::receive_with_fds(self.0.as_fd(), &mut buffer, &mut fds) {
-            Ok(n) => n,
-            // The child ended without reading what we had sent: the same as end of stream.
-            Err(Errno(libc::ECONNRESET)) => 0,
-            Err(errno) => return Err(errno),
-        };
-        if n == 0 {
-            return Ok(None);
-        }
-        let record = Record::decode(&buffer[..n]).ok_or(Errno(libc::EBADMSG))?;
-        Ok(Some(Message {
-            kind: record.kind,
-            fd: fds.pop(),
-            text: String::from_utf8_lossy(&buffer[Record::SIZE..n]).into_owned(),
-        }))
-    }
-
-    /// Lets a created container run, or go on after the runtime's hooks.
-    pub fn open_gate(&self) -> SysResult<()> {
-        sys::send_with_fds(self.0.as_fd(), b"go", &[]).map(|_| ())
-    }
-}
-
-impl AsFd for Channel {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
-    }
 }
 
 /// A child under way.
@@ -454,6 +285,7 @@ pub fn spawn_session(
     streams: Option<StandardStreams>,
 ) -> Result<Launched, SpawnError> {
     let prepared = PreparedProcess::new(process)?;
+    ids::join_without_privileges(init, init_pid)?;
     let foreign = foreign(init_pid)?;
     let target = Target {
         init,

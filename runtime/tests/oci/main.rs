@@ -7,6 +7,7 @@ mod cgroups;
 mod command_line;
 #[cfg(target_arch = "x86_64")] // it reads registers
 mod faults;
+mod holder;
 mod hooks;
 mod life;
 mod many;
@@ -14,5 +15,7 @@ mod mounts;
 mod namespaces;
 mod peers;
 mod process;
+mod rootfs;
 mod seccomp;
 mod support;
+mod users;
