@@ -202,7 +202,17 @@ fn systemd_scopes() {
             .trim()
             .to_owned()
     };
-    bench.ok(&["--systemd-cgroup", "create", "-b", bundle, &bench.id]);
+    let mut create = bench.command(&["--systemd-cgroup", "create", "-b", bundle, &bench.id]);
+    let null = std::process::Stdio::null; // not pipes, which the container would keep open
+    assert!(
+        create
+            .stdin(null())
+            .stdout(null())
+            .stderr(null())
+            .status()
+            .unwrap()
+            .success()
+    );
     bench.ok(&["start", &bench.id]);
     assert_eq!(show("ActiveState"), "active");
     assert_eq!(show("TimeoutStopUSec"), "7s");

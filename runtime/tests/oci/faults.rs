@@ -143,8 +143,12 @@ fn assert_clean(bench: &Bench, what: &str) {
     assert!(output.status.success(), "{what}: {words}");
     let state = bench.path("state").join(&bench.id);
     assert!(!state.exists(), "{what}: state is left");
-    let cgroup = format!("/sys/fs/cgroup/unified/keelson-test-oci/{}", bench.id);
-    assert!(!fs::exists(cgroup).unwrap(), "{what}: the cgroup is left");
+    let mount = keelson_runtime::cgroup::mount_point();
+    let cgroup = mount.map(|mount| mount.join("keelson-test-oci").join(&bench.id));
+    assert!(
+        !cgroup.is_some_and(|path| path.exists()),
+        "{what}: the cgroup is left"
+    );
     let deadline = Instant::now() + Duration::from_secs(5);
     loop {
         let left = processes_of(bench);
