@@ -63,7 +63,9 @@ impl Hierarchy {
     /// The place of a `cgroupsPath`: below the mount point if absolute, else beside our own cgroup (which has processes,
     /// and may therefore not have controllers for children).
     pub fn place(&self, path: &Path) -> Result<PathBuf, Error> {
-        let below = if let Ok(below) = path.strip_prefix("/") { below.to_owned() } else {
+        let below = if let Ok(below) = path.strip_prefix("/") {
+            below.to_owned()
+        } else {
             let text = fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
             let parent = own(&text).and_then(Path::parent).unwrap_or(Path::new("/"));
             parent.strip_prefix("/").unwrap_or(parent).join(path)

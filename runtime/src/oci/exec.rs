@@ -93,7 +93,10 @@ fn cgroup(container: &Container, init: i32, asked: &[String]) -> Result<Option<P
             .all(|part| matches!(part, Component::Normal(_)));
         let path = top.join(below);
         if !plain || !path.is_dir() {
-            return Err(Error::Invalid(format!("{} is no cgroup of the container", path.display())));
+            return Err(Error::Invalid(format!(
+                "{} is no cgroup of the container",
+                path.display()
+            )));
         }
         return Ok(Some(path));
     }

@@ -89,7 +89,10 @@ fn table(rows: &[[String; 6]]) -> String {
                 .unwrap_or(0);
             let width = (widest + 3).max(12);
             text.push_str(cell);
-            text.extend(std::iter::repeat_n(' ', width.saturating_sub(cell.chars().count())));
+            text.extend(std::iter::repeat_n(
+                ' ',
+                width.saturating_sub(cell.chars().count()),
+            ));
         }
         text.push('\n');
     }

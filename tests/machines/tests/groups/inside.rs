@@ -43,12 +43,7 @@ impl TestProgram {
         }
         // What runs a test says how many there were.
         for line in run.output.lines().filter(|line| line.starts_with("test result:")) {
-            eprintln!(
-                "{} {} on {}: {line}",
-                self.package,
-                self.target,
-                machine.release()
-            );
+            eprintln!("{} on {}: {line}", self.target, machine.release());
         }
         machine.power_off()?;
         Ok(())
