@@ -347,7 +347,7 @@ mod tests {
         for cut in 1..bytes.len() {
             assert!(Old::from_bytes(&bytes[..cut]).is_err(), "{cut}");
         }
-        for (at, with) in [(0, 0xff), (3, 0xff), (4, 0xff), (12, 2)] {
+        for (at, with) in [(0, 0xff), (3, 0xff), (4, 0xff), (13, 2)] {
             let mut bad = bytes.clone();
             bad[at] = with;
             assert!(Old::from_bytes(&bad).is_err(), "{at}");
