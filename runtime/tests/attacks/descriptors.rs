@@ -176,10 +176,7 @@ fn of_a_pods_container() {
     let leak = std::fs::File::open("/").unwrap();
     let _inherited = nix::unistd::dup(&leak).unwrap();
     // The second list shows that the first could have had more.
-    let (_, output) = node.run_in(
-        "pod",
-        &node.shell("ls /proc/1/fd; exec 3</; ls /proc/1/fd"),
-    );
+    let (_, output) = node.run_in("pod", &node.shell("ls /proc/1/fd; exec 3</; ls /proc/1/fd"));
     assert_eq!(output, "0\n1\n2\n0\n1\n2\n3\n", "{output}");
 }
 
