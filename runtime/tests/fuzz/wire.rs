@@ -15,7 +15,7 @@ fn whole<T: Wire + PartialEq + std::fmt::Debug>(data: &[u8]) -> bool {
     };
     let bytes = value.to_bytes();
     assert!(
-        bytes.len() <= 64 + 16 * data.len(),
+        bytes.len() <= 4096 + 64 * data.len(),
         "{} bytes became {}",
         data.len(),
         bytes.len()
