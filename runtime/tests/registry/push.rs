@@ -45,7 +45,7 @@ fn digests_are_the_same_on_both_sides() {
         there
             .store
             .export(
-                &[remote.clone()],
+                std::slice::from_ref(&remote),
                 Archive::Oci,
                 fs::File::create(&archive).unwrap(),
             )
@@ -100,7 +100,7 @@ fn tags_move_and_digests_stay() {
     let old = there.store.get(&by_digest).unwrap().unwrap();
     assert_eq!((old.id.as_str(), old.tags.len()), (one.id.as_str(), 0));
     let collected = there.store.collect(Collect::Dangling, false).unwrap();
-    assert_eq!(collected.images, [one.id.clone()]);
+    assert_eq!(collected.images, std::slice::from_ref(&one.id));
     assert!(there.store.get(&by_digest).unwrap().is_none());
     assert_eq!(
         there.store.pull(&by_digest, &PullOptions::default()).unwrap().id,

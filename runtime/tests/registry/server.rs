@@ -44,18 +44,20 @@ impl Registry {
         if let Some((certificate, key)) = wants.tls {
             fs::write(path("cert.pem"), certificate).unwrap();
             fs::write(path("key.pem"), key).unwrap();
-            config += &format!(
+            let tls = format!(
                 "  tls:\n    certificate: {}\n    key: {}\n",
                 path("cert.pem").display(),
                 path("key.pem").display()
             );
+            config += &tls;
         }
         if wants.password {
             fs::write(path("htpasswd"), HTPASSWD).unwrap();
-            config += &format!(
+            let auth = format!(
                 "auth:\n  htpasswd:\n    realm: test\n    path: {}\n",
                 path("htpasswd").display()
             );
+            config += &auth;
         }
         fs::write(path("config.yml"), config).unwrap();
         let log = fs::File::create(path("log")).unwrap();
