@@ -5,7 +5,7 @@ KEELSON := $(TARGET)/release/keelson
 DATA_DIR ?= /var/lib/keelson
 IMAGES := rootfs/out/busybox.tar rootfs/out/echoserver.tar
 
-.PHONY: build images run test unit e2e test-vm lint bench clean
+.PHONY: build images run test unit e2e test-vm lint bench bench-runtime clean
 
 # The release binary at $(TARGET)/release/keelson.
 build:
@@ -46,8 +46,14 @@ test-vm: build images
 	    --test groups -- $(TESTS)
 
 # Figures for docs/SPECIFICATION.md, with the machine they were taken on.
-bench: build images
+bench: build images bench-runtime
 	KEELSON_BIN=$(abspath $(KEELSON)) cargo run --release --locked -p keelson-tests --bin bench
+
+# What a container costs, beside the bare system calls, the newest crun that runs here, and runc.
+bench-runtime: build
+	runtime/benches/oci/fetch-crun $(TARGET)/crun || echo "no newer crun could be fetched"
+	KEELSON_BIN=$(abspath $(KEELSON)) KEELSON_BENCH_CRUN=$(abspath $(TARGET)/crun) \
+		cargo bench --locked -p keelson-runtime --bench oci
 
 clean:
 	rm -rf rootfs/out

@@ -15,7 +15,7 @@ use std::process::ExitCode;
 
 use args::{Arguments, Command};
 use clap::Parser;
-use keelson_runtime::oci::oci_main;
+use keelson_runtime::oci_main;
 
 fn main() -> ExitCode {
     // The OCI command line has its own parser, and starts without tokio or logging.

@@ -6,9 +6,10 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 /// What each crate may depend on inside the workspace (DESIGN.md section 1).
-const MAY_USE: [(&str, &[&str]); 6] = [
+const MAY_USE: [(&str, &[&str]); 7] = [
     ("keelson-api", &[]),
     ("keelson-runtime", &[]),
+    ("keelson-command", &["keelson-runtime"]),
     ("keelson-netd", &["keelson-api"]),
     (
         "keelson-kubelet",

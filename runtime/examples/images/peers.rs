@@ -109,10 +109,10 @@ impl Containerd {
         std::fs::create_dir_all(directory).expect("containerd's directory");
         let socket = directory.join("sock");
         let config = format!(
-            "version = 2\nroot = {:?}\nstate = {:?}\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\n  address = {:?}\n",
-            directory.join("root"),
-            directory.join("state"),
-            socket
+            "version = 2\nroot = \"{}\"\nstate = \"{}\"\ndisabled_plugins = [\"io.containerd.grpc.v1.cri\"]\n[grpc]\n  address = \"{}\"\n",
+            directory.join("root").display(),
+            directory.join("state").display(),
+            socket.display()
         );
         let path = directory.join("config.toml");
         std::fs::write(&path, config).expect("containerd's configuration");

@@ -124,7 +124,7 @@ mod tests {
         let tuned = Setting::new("cpu.nonsense", 5);
         assert!(apply(&hierarchy, dir.path(), &[pids]).unwrap().is_empty());
         assert_eq!(std::fs::read_to_string(dir.path().join("pids.max")).unwrap(), "5");
-        let refused = apply(&hierarchy, dir.path(), &[memory.clone()]).unwrap_err();
+        let refused = apply(&hierarchy, dir.path(), std::slice::from_ref(&memory)).unwrap_err();
         assert!(
             refused
                 .to_string()
@@ -133,7 +133,7 @@ mod tests {
         hierarchy.hybrid = true;
         assert_eq!(apply(&hierarchy, dir.path(), &[memory]).unwrap().len(), 1);
         assert!(
-            apply(&hierarchy, dir.path(), &[tuned.clone()]).is_err(),
+            apply(&hierarchy, dir.path(), std::slice::from_ref(&tuned)).is_err(),
             "cpu is there"
         );
         let optional = Setting {

@@ -1,9 +1,12 @@
 //! Which devices a container may make, read and write, compiled to an eBPF program for its cgroup. The mount options
 //! and capabilities do not decide this: a container may have CAP_MKNOD, and could make a node for the host's disk.
 
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fs::File;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::sync::{Mutex, PoisonError};
 
 use oci_spec::runtime::{LinuxDeviceCgroup, LinuxDeviceType};
 
@@ -179,11 +182,25 @@ pub fn device_filter(rules: &[DeviceRule]) -> Vec<u64> {
     program
 }
 
+/// Programs that this process has loaded: the kernel takes as long to verify one as to start a process, and nearly all
+/// containers have the same.
+static LOADED: Mutex<BTreeMap<Vec<u64>, OwnedFd>> = Mutex::new(BTreeMap::new());
+/// Most programs that are kept.
+const MOST_LOADED: usize = 64;
+
 /// Restricts the devices of everything in a cgroup.
 pub fn filter_devices(path: &Path, program: &[u64]) -> Result<(), Error> {
     let what = || format!("filtering devices of cgroup {}", path.display());
     let cgroup = File::open(path).map_err(Error::io(what()))?;
-    sys::attach_device_filter(cgroup.as_fd(), program).map_err(Error::io(what()))
+    let mut loaded = LOADED.lock().unwrap_or_else(PoisonError::into_inner);
+    if loaded.len() >= MOST_LOADED && !loaded.contains_key(program) {
+        loaded.clear(); // they stay where they are attached
+    }
+    let program = match loaded.entry(program.to_vec()) {
+        Entry::Occupied(known) => known.into_mut(),
+        Entry::Vacant(new) => new.insert(sys::load_device_filter(program).map_err(Error::io(what()))?),
+    };
+    sys::attach_device_filter(cgroup.as_fd(), program.as_fd()).map_err(Error::io(what()))
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ fn written(json: serde_json::Value) -> Result<Vec<(String, String)>, String> {
         .map_err(|e| e.to_string())
 }
 
+#[allow(clippy::unnecessary_wraps)] // to be compared with results
 fn pairs(list: &[(&str, &str)]) -> Result<Vec<(String, String)>, String> {
     Ok(list
         .iter()

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use super::{Error, NodeConfig, QosClass, Resources, SandboxSpec};
-use crate::cgroup;
+use crate::cgroup::{self, default_device_rules, device_filter};
 
 /// Controllers that limits need.
 const CONTROLLERS: [&str; 6] = ["cpu", "memory", "pids", "io", "cpuset", "hugetlb"];
@@ -91,6 +91,12 @@ impl Cgroups {
     /// For shims: apart from the pods, whose limits must not hit them, and from the kubelet, with which they must not die.
     pub(super) fn shims(&self) -> Result<PathBuf, Error> {
         let path = self.top().join("shims");
+        make_dir(&self.top())?;
+        if fs::create_dir(&path).is_ok() {
+            // They need no more devices than any container. Besides, while one filter is attached anywhere, those of
+            // containers come and go more cheaply: the kernel patches its code for the first and after the last.
+            cgroup::filter_devices(&path, &device_filter(&default_device_rules()))?;
+        }
         make_dir(&path)?;
         Ok(path)
     }

@@ -181,15 +181,14 @@ fn make(
         }
         None => None,
     };
-    let attach_point = directory.join("rootfs");
-    make_private_dir(&attach_point)?;
     container.user = Some((user.uid, user.gid, user.groups.clone()));
     container.cgroup = cgroup.as_deref().map(text).transpose()?;
     let shared_pid = sandbox.spec.share_pid && !sandbox.spec.host_pid;
     let context = Context {
         sandbox: &sandbox.spec,
         user,
-        attach_point: text(&attach_point)?,
+        // In the container's own mount namespace any directory will do.
+        attach_point: text(&inner.layout.containers())?,
         shm: if sandbox.spec.host_ipc {
             "/dev/shm".to_owned()
         } else {
@@ -280,37 +279,6 @@ pub(super) fn update(inner: &Inner, id: &str, resources: &Resources) -> Result<(
     write_json(&inner.layout.container(id).join("container.json"), &container)
 }
 
-/// Number of a signal by name (`SIGTERM`, `TERM`, `15`, `RTMIN+3`).
-pub(crate) fn signal_number(name: &str) -> Result<i32, Error> {
-    let invalid = || Error::Invalid(format!("unknown signal {name:?}"));
-    if let Ok(number) = name.parse::<i32>() {
-        return if (1..=64).contains(&number) {
-            Ok(number)
-        } else {
-            Err(invalid())
-        };
-    }
-    let upper = name.to_ascii_uppercase();
-    let bare = upper.strip_prefix("SIG").unwrap_or(&upper);
-    for (base, first) in [("RTMIN", 34), ("RTMAX", 64)] {
-        if let Some(rest) = bare.strip_prefix(base) {
-            let offset = if rest.is_empty() {
-                0
-            } else {
-                rest.parse().map_err(|_| invalid())?
-            };
-            let number: i32 = first + offset;
-            return if (34..=64).contains(&number) {
-                Ok(number)
-            } else {
-                Err(invalid())
-            };
-        }
-    }
-    let signal: nix::sys::signal::Signal = format!("SIG{bare}").parse().map_err(|_| invalid())?;
-    Ok(signal as i32)
-}
-
 /// SIGKILL ends everything at once but a process stuck in the kernel.
 const STUCK: Duration = Duration::from_secs(30);
 
@@ -320,7 +288,7 @@ pub(super) fn stop(inner: &Inner, id: &str, grace: Duration) -> Result<Container
         .spec
         .stop_signal
         .as_deref()
-        .map_or(Ok(libc::SIGTERM), signal_number)?;
+        .map_or(Ok(libc::SIGTERM), plan::signal_number)?;
     let Ok(mut events) = Events::new(&inner.layout) else {
         // Out of inotify instances: nothing announces the end, but the container must end all the same.
         signal(inner, id, number)?;

@@ -22,7 +22,6 @@ mod state;
 mod stats;
 mod types;
 
-pub(crate) use containers::signal_number;
 pub use error::Error;
 pub use events::Events;
 pub use exec::Exec;

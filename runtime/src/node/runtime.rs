@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use super::cgroups::Cgroups;
 use super::layout::Layout;
-use super::state::make_private_dir;
+use super::state::{make_private_dir, sweep_torn};
 use super::{
     ContainerId, ContainerSpec, ContainerState, Error, Events, Exec, ExecSpec, NodeConfig, Resources,
     SandboxSpec, SandboxState, Stats, containers, exec, reset, sandboxes, stats,
@@ -61,6 +61,8 @@ impl NodeRuntime {
             layout.locks(),
         ];
         directories.iter().try_for_each(|path| make_private_dir(path))?;
+        sweep_torn(&layout.containers(), "container.json")?;
+        sweep_torn(&layout.sandboxes(), "sandbox.json")?;
         sandboxes::mount_pods(&layout)?;
         let cgroups = Cgroups::find(&config)?;
         Ok(Self {

@@ -178,7 +178,16 @@ fn make(
         running: text(&layout.running())?,
         exits: text(&layout.exits())?,
         pins: pins
-            .map(|(_, kind, name)| Ok((kind as u64, text(&pod.join(name))?)))
+            .map(|(_, kind, name)| {
+                // The others live as long as the shim. Each pin is a mount, and each start of a container copies all.
+                let needed = matches!(kind, libc::CLONE_NEWNET | libc::CLONE_NEWPID);
+                let path = if needed {
+                    text(&pod.join(name))?
+                } else {
+                    String::new()
+                };
+                Ok((kind as u64, path))
+            })
             .collect::<Result<_, Error>>()?,
         hostname: (!spec.host_network).then(|| spec.hostname.clone()),
         sysctls,

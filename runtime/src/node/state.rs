@@ -33,7 +33,9 @@ pub(super) fn make_private_dir(path: &Path) -> Result<(), Error> {
         .map_err(Error::io(format!("making directory {}", path.display())))
 }
 
-/// Writes a file so that a reader, or a reader after a crash of this process, sees all of it or the old one.
+/// Writes a file so that a reader, or a reader after a crash of this process, sees all of it or the old one. Nothing is
+/// flushed to the disk, which would take longer than all the rest of a container's start: after a power failure nothing
+/// runs that the file could speak of, and [`sweep_torn`] removes what has lost its record.
 pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
     let temporary = path.with_extension(format!("new{}", std::process::id()));
     let write = || {
@@ -45,8 +47,6 @@ pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
             .mode(0o600)
             .open(&temporary)?;
         file.write_all(bytes)?;
-        // Else a power failure could leave the new name with no content.
-        file.sync_data()?;
         fs::rename(&temporary, path)
     };
     write().map_err(|source| {
@@ -61,6 +61,22 @@ pub(super) fn write_whole(path: &Path, bytes: &[u8]) -> Result<(), Error> {
 pub(super) fn write_json(path: &Path, value: &impl Serialize) -> Result<(), Error> {
     let bytes = serde_json::to_vec(value).map_err(|e| Error::Invalid(format!("{}: {e}", path.display())))?;
     write_whole(path, &bytes)
+}
+
+/// Removes each directory below `parent` whose `record` a power failure has cut short. One that is whole JSON stays, even
+/// if this version cannot make sense of it.
+pub(super) fn sweep_torn(parent: &Path, record: &str) -> Result<(), Error> {
+    for name in names(parent)? {
+        let directory = parent.join(name);
+        let torn = read(&directory.join(record))?
+            .is_some_and(|bytes| serde_json::from_slice::<serde::de::IgnoredAny>(&bytes).is_err());
+        if torn {
+            let shown = directory.display();
+            tracing::warn!(directory = %shown, "a record was cut short, by a power failure most likely: it is removed");
+            remove(&directory)?;
+        }
+    }
+    Ok(())
 }
 
 /// A file's bytes, or `None` if there is none.
@@ -133,5 +149,36 @@ pub(super) fn phase(exit: Option<&ExitRecord>, running: Option<&RunningRecord>, 
             _ => Phase::Running,
         },
         _ => Phase::Unknown,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_cut_short_is_swept() {
+        let directory = tempfile::tempdir().unwrap();
+        let records = [
+            ("whole", Some(r#"{"spec": {"a": [1, 2]}}"#)),
+            ("newer", Some(r#""of another shape""#)),
+            ("empty", Some("")),
+            ("short", Some(r#"{"spec": {"a": [1"#)),
+            ("none", None),
+            (".unfinished", Some("")),
+        ];
+        for (name, record) in records {
+            fs::create_dir_all(directory.path().join(name).join("upper")).unwrap();
+            if let Some(record) = record {
+                fs::write(directory.path().join(name).join("record"), record).unwrap();
+            }
+        }
+        sweep_torn(directory.path(), "record").unwrap();
+        let left = |name: &str| directory.path().join(name).exists();
+        assert_eq!(
+            ["whole", "newer", "empty", "short", "none", ".unfinished"].map(left),
+            [true, true, false, false, true, true]
+        );
+        sweep_torn(&directory.path().join("absent"), "record").unwrap();
     }
 }

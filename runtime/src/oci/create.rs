@@ -4,14 +4,14 @@ use std::fs;
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd};
 use std::path::{Path, PathBuf};
 
-use oci_spec::runtime::Spec;
+use oci_spec::runtime::{LinuxNamespaceType, Spec};
 
 use super::arguments::{CreateArgs, Global};
 use super::state::{Stored, claim};
 use super::{Error, cgroups};
 use crate::launch::CStringArray;
-use crate::node::shim_client;
 use crate::plan::{self, OciPaths};
+use crate::programs;
 use crate::shim::launcher::{LaunchRequest, NAME};
 use crate::sys;
 use crate::wire::Wire;
@@ -109,8 +109,7 @@ fn prepare(
     let spec = stored.spec.clone();
     let place = cgroups::plan(global, &spec, stored)?;
     stored.save(state)?; // before anything is made that would have to be removed
-    let attach_point = state.join("rootfs");
-    fs::create_dir(&attach_point).map_err(Error::io("making the attach point"))?;
+    let attach_point = attach_point(&spec, state)?;
     if !run {
         nix::unistd::mkfifo(
             &state.join("exec.fifo"),
@@ -158,9 +157,28 @@ fn prepare(
     })
 }
 
+/// The directory that the root is attached on for the moment until it becomes the root. In a mount namespace of its own any
+/// will do, so it is the one that is there; else the host sees the mount, and it needs one of its own.
+fn attach_point(spec: &Spec, state: &Path) -> Result<PathBuf, Error> {
+    let namespaces = spec
+        .linux()
+        .as_ref()
+        .and_then(|linux| linux.namespaces().as_ref());
+    let own_mounts = namespaces
+        .into_iter()
+        .flatten()
+        .any(|namespace| namespace.typ() == LinuxNamespaceType::Mount && namespace.path().is_none());
+    if let Some(root) = state.parent().filter(|_| own_mounts) {
+        return Ok(root.to_owned());
+    }
+    let own = state.join("rootfs");
+    fs::create_dir(&own).map_err(Error::io("making the attach point"))?;
+    Ok(own)
+}
+
 /// Turns this process into the launcher. Returns only on failure. The lock goes along.
 pub(super) fn become_launcher(request: &LaunchRequest, lock: Option<&fs::File>) -> Result<(), Error> {
-    let program = shim_client::program()?;
+    let program = programs::shim().map_err(Error::io("making the launcher's memory file"))?;
     let message = sys::sealed_memory_file(c"keelson-launch", &request.to_bytes())
         .map_err(Error::io("making the launcher's request"))?;
     // The launcher opens it by its number: it must survive the exec, on a number that the container's process closes.

@@ -11,8 +11,7 @@ use super::arguments::{Global, KillArgs};
 use super::state::{Container, Status, find};
 use crate::cgroup;
 use crate::launch::{HookPoint, Record, RecordKind, SpawnError, run_hooks};
-use crate::node::signal_number;
-use crate::plan::{self, OciPaths, oci_hooks};
+use crate::plan::{self, OciPaths, oci_hooks, signal_number};
 use crate::sys;
 
 pub(super) fn start(global: &Global, id: &str) -> Result<(), Error> {

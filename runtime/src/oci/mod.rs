@@ -9,6 +9,7 @@ mod delete;
 mod events;
 mod exec;
 mod inspect;
+mod install;
 mod lifecycle;
 mod options;
 mod ps;
@@ -68,12 +69,6 @@ impl From<crate::cgroup::Error> for Error {
     }
 }
 
-impl From<crate::node::Error> for Error {
-    fn from(error: crate::node::Error) -> Self {
-        Self::Invalid(error.to_string())
-    }
-}
-
 /// Prints a line. Whoever asked may have gone: that is no failure of ours.
 fn say(line: &str) {
     let _ = writeln!(std::io::stdout(), "{line}");
@@ -82,6 +77,7 @@ fn say(line: &str) {
 const USAGE: &str = "Usage: keelson runtime [GLOBAL OPTIONS] COMMAND [OPTIONS] ID
 
 Commands: create run start state kill delete exec ps list pause resume update events spec features
+install
 COMMAND --help shows the options of a command.
 
 Global options:
@@ -156,7 +152,7 @@ fn run(args: &[String], log: &mut (Option<String>, bool)) -> Result<(), Error> {
 fn dispatch(global: &Global, command: &str, args: &[String]) -> Result<(), Error> {
     let (table, end) = match command {
         "create" | "run" => (arguments::CREATE, End::Open),
-        "start" | "state" | "pause" | "resume" | "features" => (arguments::NONE, End::Open),
+        "start" | "state" | "pause" | "resume" | "features" | "install" => (arguments::NONE, End::Open),
         "kill" => (arguments::KILL, End::Open),
         "delete" => (arguments::DELETE, End::Open),
         "exec" => (arguments::EXEC, End::First),
@@ -199,6 +195,7 @@ fn dispatch(global: &Global, command: &str, args: &[String]) -> Result<(), Error
             let found = parsed(end)?;
             template::write(found.path("bundle").as_deref(), found.is("rootless"))
         }
+        "install" => install::install(&parsed(end)?.others),
         // The only one that is left.
         _ => {
             say(&format!("{:#}", crate::plan::features(true)));

@@ -1,10 +1,12 @@
 //! Kernel parameters of a sandbox.
 
 use super::PlanError;
+#[cfg(feature = "node")]
 use crate::node::SandboxSpec;
 
 /// The files below `/proc/sys` to write for a sandbox: containerd's defaults, then the pod's. Only parameters of a
 /// namespace that the pod owns are accepted: any other would change the host.
+#[cfg(feature = "node")]
 pub fn sandbox_sysctls(spec: &SandboxSpec) -> Result<Vec<(String, String)>, PlanError> {
     let mut all = Vec::new();
     if !spec.host_network {
@@ -68,7 +70,7 @@ pub(super) fn file(name: &str) -> Result<String, PlanError> {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, feature = "node"))]
 mod tests {
     use super::*;
     use crate::node::{QosClass, Resources};

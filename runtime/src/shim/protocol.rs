@@ -25,7 +25,7 @@ wire_struct! {
         pub running: String,
         /// Directory for the records of containers that have ended; watched by the runtime.
         pub exits: String,
-        /// Namespaces to make (`CLONE_NEW*`) and the files to pin them on.
+        /// Namespaces to make (`CLONE_NEW*`) and the files to pin them on; empty where nobody needs one.
         pub pins: Vec<(u64, String)>,
         /// Host name, where the UTS namespace is fresh.
         pub hostname: Option<String>,

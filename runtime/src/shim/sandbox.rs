@@ -53,7 +53,7 @@ pub(super) fn set_up(plan: &SandboxPlan) -> Result<Server, String> {
     } else {
         None
     };
-    for (kind, path) in &plan.pins {
+    for (kind, path) in plan.pins.iter().filter(|(_, path)| !path.is_empty()) {
         let Some((_, name)) = FILES.iter().find(|(k, _)| *k as u64 == *kind) else {
             continue;
         };

@@ -4,14 +4,10 @@ use std::os::fd::{AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 use super::{SysResult, check};
 
-/// Loads a device filter and attaches it to a cgroup; it applies to everything in it from then on, and goes away with
-/// the cgroup. Each word is one `struct bpf_insn` in memory order.
-pub fn attach_device_filter(cgroup: BorrowedFd<'_>, instructions: &[u64]) -> SysResult<()> {
+/// Loads a device filter. Each word is one `struct bpf_insn` in memory order.
+pub fn load_device_filter(instructions: &[u64]) -> SysResult<OwnedFd> {
     const BPF_PROG_LOAD: libc::c_int = 5;
-    const BPF_PROG_ATTACH: libc::c_int = 8;
     const BPF_PROG_TYPE_CGROUP_DEVICE: u32 = 15;
-    const BPF_CGROUP_DEVICE: u32 = 6;
-    const BPF_F_ALLOW_MULTI: u32 = 2;
     /// The head of `union bpf_attr` for BPF_PROG_LOAD; the kernel takes the rest as zeroes.
     #[repr(C)]
     struct Load {
@@ -40,7 +36,14 @@ pub fn attach_device_filter(cgroup: BorrowedFd<'_>, instructions: &[u64]) -> Sys
     let fd =
         check(unsafe { libc::syscall(libc::SYS_bpf, BPF_PROG_LOAD, &raw const load, size_of::<Load>()) })?;
     // SAFETY: a fresh descriptor that nobody else owns.
-    let program = unsafe { OwnedFd::from_raw_fd(fd as i32) };
+    Ok(unsafe { OwnedFd::from_raw_fd(fd as i32) })
+}
+
+/// Attaches a device filter to a cgroup; it applies to everything in it from then on, and goes away with the cgroup.
+pub fn attach_device_filter(cgroup: BorrowedFd<'_>, program: BorrowedFd<'_>) -> SysResult<()> {
+    const BPF_PROG_ATTACH: libc::c_int = 8;
+    const BPF_CGROUP_DEVICE: u32 = 6;
+    const BPF_F_ALLOW_MULTI: u32 = 2;
     let attach = [
         cgroup.as_raw_fd() as u32,
         program.as_raw_fd() as u32,

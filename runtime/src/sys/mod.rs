@@ -20,7 +20,7 @@ mod socket;
 mod tree;
 mod tty;
 
-pub use bpf::attach_device_filter;
+pub use bpf::{attach_device_filter, load_device_filter};
 pub use creds::{
     CapSet, drop_bounding_above, get_bounding, get_permitted, no_new_privileges, own_ids, raise_ambient,
     set_capabilities, set_groups, set_keep_caps, set_rlimit, set_uid_gid,

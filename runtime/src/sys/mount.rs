@@ -286,10 +286,11 @@ pub fn mount_tmpfs(path: &CStr, options: &CStr) -> SysResult<()> {
 }
 
 /// The magic number of the filesystem that a descriptor is on (`linux/magic.h`).
+#[allow(clippy::unnecessary_cast)] // C libraries differ in its type
 pub fn fs_type(fd: BorrowedFd<'_>) -> SysResult<i64> {
     // SAFETY: an all-zero statfs is a valid value of this plain C structure.
     let mut buffer: libc::statfs = unsafe { std::mem::zeroed() };
     // SAFETY: `buffer` is writable.
     check_int(unsafe { libc::fstatfs(fd.as_raw_fd(), &raw mut buffer) })?;
-    Ok(buffer.f_type)
+    Ok(buffer.f_type as i64)
 }

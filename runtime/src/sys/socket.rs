@@ -38,14 +38,14 @@ pub fn send_with_fds(socket: BorrowedFd<'_>, data: &[u8], fds: &[BorrowedFd<'_>]
         let bytes = size_of_val(fds) as libc::c_uint;
         message.msg_control = control.as_mut_ptr().cast();
         // SAFETY: pure arithmetic.
-        message.msg_controllen = unsafe { libc::CMSG_SPACE(bytes) } as usize;
+        message.msg_controllen = unsafe { libc::CMSG_SPACE(bytes) } as _;
         // SAFETY: the control buffer is aligned and large enough for one header and MAX_FDS ints, so CMSG_FIRSTHDR is
         // not null and CMSG_DATA has room. BorrowedFd is a transparent int.
         unsafe {
             let header = libc::CMSG_FIRSTHDR(&raw const message);
             (*header).cmsg_level = libc::SOL_SOCKET;
             (*header).cmsg_type = libc::SCM_RIGHTS;
-            (*header).cmsg_len = libc::CMSG_LEN(bytes) as usize;
+            (*header).cmsg_len = libc::CMSG_LEN(bytes) as _;
             std::ptr::copy_nonoverlapping(fds.as_ptr().cast::<u8>(), libc::CMSG_DATA(header), bytes as usize);
         }
     }
@@ -60,6 +60,7 @@ pub fn send_with_fds(socket: BorrowedFd<'_>, data: &[u8], fds: &[BorrowedFd<'_>]
 }
 
 /// One `recvmsg` into `buffer`; descriptors that came along (close-on-exec) are appended to `fds`. 0 is end of stream.
+#[allow(clippy::unnecessary_cast)] // C libraries differ in the type of lengths
 pub fn receive_with_fds(
     socket: BorrowedFd<'_>,
     buffer: &mut [u8],
@@ -75,7 +76,7 @@ pub fn receive_with_fds(
     message.msg_iov = &raw mut part;
     message.msg_iovlen = 1;
     message.msg_control = control.as_mut_ptr().cast();
-    message.msg_controllen = size_of_val(&control);
+    message.msg_controllen = size_of_val(&control) as _;
     let n = loop {
         // SAFETY: every pointer in `message` is valid and writable for the call.
         let n = unsafe { libc::recvmsg(socket.as_raw_fd(), &raw mut message, libc::MSG_CMSG_CLOEXEC) };
@@ -91,7 +92,7 @@ pub fn receive_with_fds(
         let mut header = libc::CMSG_FIRSTHDR(&raw const message);
         while !header.is_null() {
             if (*header).cmsg_level == libc::SOL_SOCKET && (*header).cmsg_type == libc::SCM_RIGHTS {
-                let bytes = (*header).cmsg_len - libc::CMSG_LEN(0) as usize;
+                let bytes = (*header).cmsg_len as usize - libc::CMSG_LEN(0) as usize;
                 let data = libc::CMSG_DATA(header);
                 for index in 0..bytes / size_of::<libc::c_int>() {
                     let mut raw = [0; size_of::<libc::c_int>()];

@@ -504,3 +504,40 @@ fn features_name_what_there_is() {
     assert_eq!(features["ociVersionMin"], json!("1.0.0"));
     assert!(features["linux"]["seccomp"]["actions"].as_array().unwrap().len() > 5);
 }
+
+#[test]
+fn installed_as_a_file_it_is_the_same_runtime() {
+    if !is_ours() {
+        return; // a command of ours
+    }
+    let bench = Bench::new(&["sh", "-c", "echo installed"]);
+    let file = bench.path("runtime");
+    fs::write(&file, "an older one").unwrap();
+    bench.ok(&["install", file.to_str().unwrap()]);
+    bench.output(&["--version"]); // writes config.json
+    let run = |program: &std::path::Path, args: &[&str]| {
+        let mut command = Command::new(program);
+        command.arg("--root").arg(bench.path("state")).args(args);
+        command.output().unwrap()
+    };
+    let bundle = bench.directory.path().to_str().unwrap();
+    let output = run(&file, &["run", "-b", bundle, &bench.id]);
+    assert_eq!(
+        String::from_utf8_lossy(&output.stdout),
+        "installed\n",
+        "{}",
+        words(&output)
+    );
+    // Nothing is left beside it, and it can pass itself on.
+    let again = bench.path("again");
+    assert!(run(&file, &["install", again.to_str().unwrap()]).status.success());
+    assert_eq!(fs::read(&file).unwrap(), fs::read(&again).unwrap());
+    let left = fs::read_dir(bench.directory.path()).unwrap();
+    assert!(
+        !left
+            .flatten()
+            .any(|entry| entry.file_name().to_string_lossy().starts_with(".runtime"))
+    );
+    assert!(!run(&file, &["install"]).status.success());
+    assert!(!run(&file, &["install", "/proc/no/such"]).status.success());
+}

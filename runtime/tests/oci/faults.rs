@@ -20,9 +20,9 @@ fn changes(number: i64, arguments: [u64; 4]) -> bool {
     match number {
         libc::SYS_open => arguments[1] & CREATES != 0,
         libc::SYS_openat => arguments[2] & CREATES != 0,
-        libc::SYS_openat2 => true,
         libc::SYS_fcntl => arguments[1] == libc::F_SETLK as u64,
-        libc::SYS_write
+        libc::SYS_openat2
+        | libc::SYS_write
         | libc::SYS_writev
         | libc::SYS_sendmsg
         | libc::SYS_sendto
@@ -64,6 +64,7 @@ fn changes(number: i64, arguments: [u64; 4]) -> bool {
 }
 
 /// Runs a command and kills it at its `step`-th change. `None` when it ended before: it has fewer steps.
+#[allow(clippy::zombie_processes)] // waited for by its number, as a tracer must
 fn killed_at(mut command: Command, step: usize) -> Option<i64> {
     // Stops itself until we hold it.
     let mut shell = Command::new("sh");

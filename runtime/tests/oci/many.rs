@@ -12,7 +12,7 @@ use crate::support::Bench;
 const VARIABLE: &str = "KEELSON_TEST_CONTAINERS";
 const AT_ONCE: u32 = 8;
 /// One that takes longer hangs: it takes milliseconds, on the busiest machine seconds.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// One container; its exit code, or `None` if it hung.
 fn run(bench: &Bench, id: &str) -> Option<i32> {
@@ -69,6 +69,6 @@ fn thousands_exit_at_once() {
         "{} containers back to back in {alone:?}, {} more {AT_ONCE} at a time in {:?}",
         count / 2,
         count - count / 2,
-        began.elapsed() - alone
+        began.elapsed().checked_sub(alone).unwrap()
     );
 }

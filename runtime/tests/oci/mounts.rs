@@ -14,8 +14,10 @@ fn options<'a>(output: &'a str, target: &str) -> Vec<&'a str> {
         .lines()
         .rev()
         .find(|line| line.split(' ').nth(1) == Some(target));
-    line.map(|line| line.split(' ').nth(3).unwrap().split(',').collect())
-        .unwrap_or_else(|| panic!("{target} not in {output}"))
+    line.map_or_else(
+        || panic!("{target} not in {output}"),
+        |line| line.split(' ').nth(3).unwrap().split(',').collect(),
+    )
 }
 
 #[test]

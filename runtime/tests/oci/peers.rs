@@ -135,7 +135,7 @@ impl Containerd {
             .stderr(log)
             .spawn()
             .unwrap();
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         while !directory.join("c").exists() {
             let ended = child.try_wait().unwrap();
             let log = || fs::read_to_string(directory.join("log")).unwrap_or_default();

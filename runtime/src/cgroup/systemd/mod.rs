@@ -10,8 +10,7 @@ mod unit;
 
 pub use bus::Bus;
 pub use message::Value;
-pub(crate) use properties::annotations as annotation_properties;
-pub use properties::limits as limit_properties;
+pub use properties::{annotations as annotation_properties, limits as limit_properties};
 pub use unit::Unit;
 
 use super::Error;

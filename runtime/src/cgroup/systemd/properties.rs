@@ -10,7 +10,8 @@ use super::annotations;
 use super::message::Value;
 
 /// Properties from annotations `org.systemd.property.NAME`, whose values are GVariant text.
-pub(crate) fn annotations(all: &HashMap<String, String>) -> Result<Vec<(String, Value)>, Error> {
+#[allow(clippy::implicit_hasher)] // as oci-spec has them
+pub fn annotations(all: &HashMap<String, String>) -> Result<Vec<(String, Value)>, Error> {
     let mut found = Vec::new();
     let mut named: Vec<_> = all.iter().collect();
     named.sort();

@@ -35,8 +35,9 @@ fn capabilities(process: &OciProcess) -> Result<Capabilities, PlanError> {
     })
 }
 
+#[allow(clippy::unnecessary_cast)] // C libraries differ in its type
 fn rlimit(kind: PosixRlimitType) -> u32 {
-    match kind {
+    let number = match kind {
         PosixRlimitType::RlimitCpu => libc::RLIMIT_CPU,
         PosixRlimitType::RlimitFsize => libc::RLIMIT_FSIZE,
         PosixRlimitType::RlimitData => libc::RLIMIT_DATA,
@@ -53,7 +54,8 @@ fn rlimit(kind: PosixRlimitType) -> u32 {
         PosixRlimitType::RlimitNice => libc::RLIMIT_NICE,
         PosixRlimitType::RlimitRtprio => libc::RLIMIT_RTPRIO,
         PosixRlimitType::RlimitRttime => libc::RLIMIT_RTTIME,
-    }
+    };
+    number as u32
 }
 
 fn rlimits(process: &OciProcess) -> Result<Vec<Rlimit>, PlanError> {

@@ -85,14 +85,14 @@ fn contradictions() {
         }),
         ("either a path or", |c| namespace(c, json!({"type": "user"}))),
         ("time namespace", |c| {
-            c["linux"]["timeOffsets"] = json!({"boottime": {"secs": 1}})
+            c["linux"]["timeOffsets"] = json!({"boottime": {"secs": 1}});
         }),
         ("unknown clock", |c| {
             namespace(c, json!({"type": "time"}));
             c["linux"]["timeOffsets"] = json!({"realtime": {"secs": 1}});
         }),
         ("not absolute", |c| {
-            namespace(c, json!({"type": "pid", "path": "ns/pid"}))
+            namespace(c, json!({"type": "pid", "path": "ns/pid"}));
         }),
         ("twice", |c| {
             let limit = json!({"type": "RLIMIT_CORE", "soft": 1, "hard": 1});
@@ -104,29 +104,29 @@ fn contradictions() {
         ("-1000 to 1000", |c| c["process"]["oomScoreAdj"] = json!(1001)),
         ("umask", |c| c["process"]["user"]["umask"] = json!(0o1000)),
         ("priority", |c| {
-            c["process"]["scheduler"] = json!({"policy": "SCHED_OTHER", "priority": 5})
+            c["process"]["scheduler"] = json!({"policy": "SCHED_OTHER", "priority": 5});
         }),
         ("nice", |c| {
-            c["process"]["scheduler"] = json!({"policy": "SCHED_OTHER", "nice": 20})
+            c["process"]["scheduler"] = json!({"policy": "SCHED_OTHER", "nice": 20});
         }),
         ("SCHED_ISO", |c| {
-            c["process"]["scheduler"] = json!({"policy": "SCHED_ISO"})
+            c["process"]["scheduler"] = json!({"policy": "SCHED_ISO"});
         }),
         ("level", |c| {
-            c["process"]["ioPriority"] = json!({"class": "IOPRIO_CLASS_BE", "priority": 8})
+            c["process"]["ioPriority"] = json!({"class": "IOPRIO_CLASS_BE", "priority": 8});
         }),
         ("no flags", |c| {
-            c["linux"]["personality"] = json!({"domain": "LINUX32", "flags": ["x"]})
+            c["linux"]["personality"] = json!({"domain": "LINUX32", "flags": ["x"]});
         }),
         ("contradict", |c| {
-            c["linux"]["memoryPolicy"] = json!({"mode": "MPOL_BIND"})
+            c["linux"]["memoryPolicy"] = json!({"mode": "MPOL_BIND"});
         }),
         ("intelRdt", |c| c["linux"]["intelRdt"] = json!({"closID": "x"})),
         ("rootfsPropagation", |c| {
-            c["linux"]["rootfsPropagation"] = json!("up")
+            c["linux"]["rootfsPropagation"] = json!("up");
         }),
         ("sysctl", |c| {
-            c["linux"]["sysctl"] = json!({"kernel.msgmaxx": "1"})
+            c["linux"]["sysctl"] = json!({"kernel.msgmaxx": "1"});
         }),
     ];
     for (words, change) in cases {
@@ -137,8 +137,8 @@ fn contradictions() {
 
 #[test]
 fn nothing_is_cut_short() {
-    let long = "x".repeat(200 << 10);
     type Change = fn(&mut Value, String);
+    let long = "x".repeat(200 << 10);
     let cases: [Change; 10] = [
         |c, s| c["process"]["args"] = json!([s]),
         |c, s| c["process"]["env"] = json!([format!("A={s}")]),
@@ -225,6 +225,7 @@ fn clocks() {
     assert_eq!(made.namespaces.time_offsets, "boottime -5 7\n");
 }
 
+#[allow(clippy::needless_pass_by_value)] // a literal
 fn mounted(mount: Value) -> Result<Mount, PlanError> {
     plan(|c| c["mounts"] = json!([mount])).map(|mut plan| plan.mounts.remove(0))
 }

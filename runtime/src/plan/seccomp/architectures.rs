@@ -217,9 +217,9 @@ mod tests {
         assert_eq!(Abi::Native.number("openat"), Some(257));
         assert_eq!(Abi::Compat.number("openat"), Some(295));
         assert_eq!(Abi::Compat.number("socketcall"), Some(102));
-        assert_eq!(Abi::X32.number("openat"), Some(X32_BIT | 257));
-        assert_eq!(Abi::X32.number("ioctl"), Some(X32_BIT | 514));
-        assert_eq!(Abi::X32.number("pwritev2"), Some(X32_BIT | 547));
+        assert_eq!(Abi::X32.number("openat"), Some(X32_BIT + 257));
+        assert_eq!(Abi::X32.number("ioctl"), Some(X32_BIT + 514));
+        assert_eq!(Abi::X32.number("pwritev2"), Some(X32_BIT + 547));
         assert_eq!(Abi::Native.number("no_such_call"), None);
     }
 }

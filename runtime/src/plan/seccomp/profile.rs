@@ -124,13 +124,8 @@ fn rules(entry: &LinuxSyscall) -> Result<Vec<Rule>, SeccompError> {
 }
 
 /// Adds one entry's rules for one architecture.
-fn add(calls: &mut BTreeMap<u32, Vec<Rule>>, abi: Abi, name: &str, rules: &[Rule]) {
-    let mut push = |number, rule: Rule| {
-        let known = calls.entry(number).or_default();
-        if !known.contains(&rule) {
-            known.push(rule);
-        }
-    };
+fn add(calls: &mut Vec<(u32, Rule)>, abi: Abi, name: &str, rules: &[Rule]) {
+    let mut push = |number, rule: Rule| calls.push((number, rule));
     if let Some(number) = abi.number(name) {
         for rule in rules {
             push(number, rule.clone());
@@ -158,6 +153,23 @@ fn add(calls: &mut BTreeMap<u32, Vec<Rule>>, abi: Abi, name: &str, rules: &[Rule
             );
         }
     }
+}
+
+/// Rules by number. Sorted first: a map that is filled in the order of names would be rearranged again and again.
+fn by_number(mut listed: Vec<(u32, Rule)>) -> BTreeMap<u32, Vec<Rule>> {
+    listed.sort_by_key(|(number, _)| *number); // stable: rules keep their order
+    let mut calls: Vec<(u32, Vec<Rule>)> = Vec::with_capacity(listed.len());
+    for (number, rule) in listed {
+        match calls.last_mut() {
+            Some((last, known)) if *last == number => {
+                if !known.contains(&rule) {
+                    known.push(rule);
+                }
+            }
+            _ => calls.push((number, vec![rule])),
+        }
+    }
+    calls.into_iter().collect()
 }
 
 /// Answers for numbers without rules: the default, but `ENOSYS` for calls newer than any in the profile where the
@@ -272,7 +284,7 @@ pub fn profile_filter(profile: &LinuxSeccomp) -> Result<SeccompFilter, SeccompEr
     {
         return invalid("SECCOMP_FILTER_FLAG_WAIT_KILLABLE_RECV needs SCMP_ACT_NOTIFY");
     }
-    let mut all: BTreeMap<Abi, BTreeMap<u32, Vec<Rule>>> = BTreeMap::new();
+    let mut listed: BTreeMap<Abi, Vec<(u32, Rule)>> = BTreeMap::new();
     let mut notifies = false;
     for entry in profile.syscalls().iter().flatten() {
         let rules = rules(entry)?;
@@ -284,13 +296,17 @@ pub fn profile_filter(profile: &LinuxSeccomp) -> Result<SeccompFilter, SeccompEr
             }
         }
         for abi in &abis {
-            let calls = all.entry(*abi).or_default();
+            let calls = listed.entry(*abi).or_default();
             entry
                 .names()
                 .iter()
                 .for_each(|name| add(calls, *abi, name, &rules));
         }
     }
+    let all = listed
+        .into_iter()
+        .map(|(abi, calls)| (abi, by_number(calls)))
+        .collect();
     Ok(SeccompFilter {
         program: compile(&sections(&abis, default, &all))?,
         flags: flags(profile, notifies),

@@ -116,36 +116,66 @@ impl Section {
         code
     }
 
-    /// Ranges of numbers that are answered by the same code: first number, code.
-    fn intervals(&self) -> Vec<(u32, Vec<u64>)> {
+    /// Ranges of numbers that are answered alike: first number, answer.
+    fn intervals(&self) -> Vec<(u32, Answer<'_>)> {
         let default = |number: u32| {
             let range = self.ranges.range(..=number).next_back();
-            vec![word(
-                RETURN,
-                0,
-                0,
-                range.map_or(self.otherwise, |(_, action)| *action),
-            )]
+            Answer::Return(range.map_or(self.otherwise, |(_, action)| *action))
         };
-        let mut starts: Vec<u32> = self.ranges.keys().copied().collect();
+        let mut starts: Vec<u32> = Vec::with_capacity(2 * self.rules.len() + self.ranges.len());
+        starts.extend(self.ranges.keys());
         for number in self.rules.keys() {
             starts.push(*number);
             starts.extend(number.checked_add(1));
         }
         starts.sort_unstable();
         starts.dedup();
-        let mut intervals: Vec<(u32, Vec<u64>)> = Vec::with_capacity(starts.len());
+        let mut intervals: Vec<(u32, Answer<'_>)> = Vec::with_capacity(starts.len());
         for start in starts {
-            let code = match self.rules.get(&start) {
-                Some(rules) => self.leaf(rules),
+            let answer = match self.rules.get(&start).map(Vec::as_slice) {
+                Some([rule]) if rule.checks.is_empty() => Answer::Return(rule.action),
+                Some(rules) => Answer::Rules(rules),
                 None => default(start),
             };
-            if intervals.last().is_none_or(|(_, known)| *known != code) {
-                intervals.push((start, code));
+            if intervals.last().is_none_or(|(_, known)| *known != answer) {
+                intervals.push((start, answer));
             }
         }
         intervals
     }
+
+    /// A decision tree over sorted intervals.
+    fn tree(&self, intervals: &[(u32, Answer<'_>)]) -> Vec<u64> {
+        match intervals {
+            [] => Vec::new(),
+            [(_, Answer::Return(action))] => vec![word(RETURN, 0, 0, *action)],
+            [(_, Answer::Rules(rules))] => self.leaf(rules),
+            _ => {
+                let middle = intervals.len() / 2;
+                let (lower, upper) = (self.tree(&intervals[..middle]), self.tree(&intervals[middle..]));
+                let first = intervals[middle].0;
+                let mut code = Vec::with_capacity(lower.len() + upper.len() + 2);
+                if let Ok(near) = u8::try_from(lower.len()) {
+                    code.push(word(JUMP_AT_LEAST, near, 0, first));
+                } else {
+                    code.push(word(JUMP_AT_LEAST, 0, 1, first));
+                    code.push(word(JUMP, 0, 0, lower.len() as u32));
+                }
+                code.extend(lower);
+                code.extend(upper);
+                code
+            }
+        }
+    }
+}
+
+/// What a number is answered with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Answer<'a> {
+    /// Always this.
+    Return(u32),
+    /// As the call's rules say.
+    Rules(&'a [Rule]),
 }
 
 /// Where a comparison goes.
@@ -229,35 +259,12 @@ fn conditions(rule: &Rule, wide: bool) -> Vec<u64> {
     code
 }
 
-/// A decision tree over sorted intervals.
-fn tree(intervals: &[(u32, Vec<u64>)]) -> Vec<u64> {
-    match intervals {
-        [] => Vec::new(),
-        [(_, code)] => code.clone(),
-        _ => {
-            let middle = intervals.len() / 2;
-            let (lower, upper) = (tree(&intervals[..middle]), tree(&intervals[middle..]));
-            let first = intervals[middle].0;
-            let mut code = Vec::with_capacity(lower.len() + upper.len() + 2);
-            if let Ok(near) = u8::try_from(lower.len()) {
-                code.push(word(JUMP_AT_LEAST, near, 0, first));
-            } else {
-                code.push(word(JUMP_AT_LEAST, 0, 1, first));
-                code.push(word(JUMP, 0, 0, lower.len() as u32));
-            }
-            code.extend(lower);
-            code.extend(upper);
-            code
-        }
-    }
-}
-
 /// Compiles sections into one program. A call of any other architecture ends the process: its numbers mean other calls.
 pub(super) fn compile(sections: &[Section]) -> Result<Vec<u64>, SeccompError> {
     let mut program = vec![word(LOAD, 0, 0, ARCHITECTURE)];
     for section in sections {
         let mut body = vec![word(LOAD, 0, 0, NUMBER)];
-        body.extend(tree(&section.intervals()));
+        body.extend(section.tree(&section.intervals()));
         program.push(word(JUMP_EQUAL, 1, 0, section.architecture));
         program.push(word(JUMP, 0, 0, body.len() as u32));
         program.extend(body);

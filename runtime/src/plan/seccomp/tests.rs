@@ -169,7 +169,7 @@ fn several_architectures() {
     let native = filter(&format!(r#"{{"defaultAction":"SCMP_ACT_ERRNO",{list}}}"#)).unwrap();
     assert_eq!(run_number(&native, 257, [0; 6]), ALLOW);
     assert_eq!(run_as(&native, I386, 295, [0; 6]), 0x8000_0000);
-    assert_eq!(run_number(&native, 0x4000_0000 | 257, [0; 6]), 0x8000_0000);
+    assert_eq!(run_number(&native, 0x4000_0000 + 257, [0; 6]), 0x8000_0000);
     let all = filter(&format!(
         r#"{{"defaultAction":"SCMP_ACT_ERRNO","architectures":["SCMP_ARCH_X86_64","SCMP_ARCH_X86","SCMP_ARCH_X32","SCMP_ARCH_ARM"],{list}}}"#
     ))
@@ -184,8 +184,8 @@ fn several_architectures() {
         ALLOW,
         "half the width"
     );
-    assert_eq!(run_number(&all, 0x4000_0000 | 257, [0; 6]), ALLOW);
-    assert_eq!(run_number(&all, 0x4000_0000 | 514, [0; 6]), ALLOW, "x32's ioctl");
+    assert_eq!(run_number(&all, 0x4000_0000 + 257, [0; 6]), ALLOW);
+    assert_eq!(run_number(&all, 0x4000_0000 + 514, [0; 6]), ALLOW, "x32's ioctl");
     assert_eq!(
         run_number(&all, 0x4000_0000 | 16, [0; 6]),
         EPERM,
