@@ -89,6 +89,29 @@ impl Hierarchy {
     /// Makes a cgroup and those above it, with every controller that each level has handed down to the next. A level
     /// that refuses is left as it is: what a limit lacks for it shows when the limit is set.
     pub fn make(&self, path: &Path) -> Result<Made, Error> {
+        /// Somebody may remove a parent that is empty at this moment, as often as others share it.
+        const ATTEMPTS: usize = 32;
+        let mut attempt = 0;
+        let created = loop {
+            attempt += 1;
+            match self.descend(path) {
+                Err(Error::Io { source, .. })
+                    if source.kind() == ErrorKind::NotFound && attempt < ATTEMPTS && self.mount.exists() => {}
+                other => break other?,
+            }
+        };
+        if !created {
+            Self::check_existing(path)?;
+        }
+        let ours = created || super::pids(path).is_empty();
+        Ok(Made {
+            path: path.to_owned(),
+            ours,
+        })
+    }
+
+    /// Makes what is missing on the way to a cgroup; whether the last one was.
+    fn descend(&self, path: &Path) -> Result<bool, Error> {
         let below = path.strip_prefix(&self.mount).unwrap_or(path);
         let mut at = self.mount.clone();
         let mut created = false;
@@ -103,11 +126,7 @@ impl Hierarchy {
                 }
             };
         }
-        if !created {
-            Self::check_existing(&at)?;
-        }
-        let ours = created || super::pids(&at).is_empty();
-        Ok(Made { path: at, ours })
+        Ok(created)
     }
 
     fn check_existing(path: &Path) -> Result<(), Error> {
@@ -178,6 +197,35 @@ mod tests {
             assert!(place(bad).is_err(), "{bad:?}");
         }
         assert_eq!(own("1:cpu:/x\n0::/a/b\n"), Some(Path::new("/a/b")));
+    }
+
+    #[test]
+    fn parents_that_others_remove() {
+        let dir = tempfile::tempdir().unwrap();
+        let hierarchy = Hierarchy {
+            mount: dir.path().to_owned(),
+            hybrid: false,
+        };
+        let parent = dir.path().join("shared");
+        let done = std::sync::atomic::AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !done.load(std::sync::atomic::Ordering::Relaxed) {
+                    let _ = fs::remove_dir(&parent);
+                }
+            });
+            for n in 0..300 {
+                let path = parent.join(n.to_string());
+                let made = hierarchy.make(&path);
+                let gone = fs::remove_dir(&path);
+                if made.is_err() || gone.is_err() {
+                    done.store(true, std::sync::atomic::Ordering::Relaxed);
+                }
+                made.unwrap();
+                gone.unwrap();
+            }
+            done.store(true, std::sync::atomic::Ordering::Relaxed);
+        });
     }
 
     #[test]
