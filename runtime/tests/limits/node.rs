@@ -202,6 +202,8 @@ fn a_fork_bomb_is_stopped() {
     node.runtime.create_sandbox(&Node::sandbox("pod")).unwrap();
     let mut bomb = node.shell("bomb() { bomb | bomb & }; while :; do bomb; done");
     bomb.resources.pids_limit = Some(20);
+    // It leaves this test something of an emulated processor.
+    bomb.resources.cpu_quota = Some(30_000);
     start(&node, &bomb);
     let cgroup = cgroup(&node, &bomb.id);
     eventually("forks are refused", || keyed(&cgroup, "pids.events", "max") > 5);

@@ -170,9 +170,10 @@ fn cpuset() {
 #[test]
 #[ignore = "needs cgroup v2 controllers: make test-vm"]
 fn pids() {
+    // Throttled, so that it leaves this test something of an emulated processor.
     let bomb = Container::new(
         "bomb() { bomb | bomb & }; while :; do bomb; done 2>/dev/null",
-        json!({"pids": {"limit": 20}}),
+        json!({"pids": {"limit": 20}, "cpu": {"quota": 30_000, "period": 100_000}}),
     );
     let _running = bomb.start();
     let cgroup = bomb.cgroup();
