@@ -1,14 +1,12 @@
 //! Opening what a bind mount shows: on the host, before the clone, by descriptor.
 
-use std::fs::File;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
 
 use super::confined::ensure_below;
 use super::error::SpawnError;
 use super::plan::TargetKind;
 use super::prepare::c_string;
-use crate::sys::{self, Errno, FileKind};
+use crate::sys::{self, FileKind};
 
 /// A detached copy of the mount at `path` (or at `sub_path` below it), and the kind of target it needs. The path is the
 /// operator's: its symlinks are followed. `sub_path` is the tenant's: it may not leave `path`.
@@ -18,12 +16,8 @@ pub(super) fn open_bind(
     recursive: bool,
 ) -> Result<(OwnedFd, TargetKind), SpawnError> {
     let failed = |what: String| move |errno| SpawnError::new(what, errno);
-    let file = File::options()
-        .read(true)
-        .custom_flags(libc::O_PATH)
-        .open(path)
-        .map_err(|e| SpawnError::new(format!("opening mount source {path}"), Errno::from(e)))?;
-    let mut source = OwnedFd::from(file);
+    let mut source = sys::open_path(&c_string(path)?, libc::O_PATH)
+        .map_err(failed(format!("opening mount source {path}")))?;
     if let Some(sub) = sub_path.filter(|sub| !sub.is_empty() && *sub != ".") {
         let c_sub = c_string(sub)?;
         source = ensure_below(source.as_fd(), &c_sub)

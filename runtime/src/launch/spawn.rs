@@ -2,13 +2,12 @@
 
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::OpenOptionsExt;
 
 use super::channel::Channel;
 use super::error::SpawnError;
 use super::failure::{Failure, Record, RecordKind, Step};
 use super::plan::{MountSource, Plan, Process};
-use super::prepare::{PreparedContainer, PreparedProcess};
+use super::prepare::{PreparedContainer, PreparedProcess, c_string};
 use super::session::Target;
 use super::{container, ids, labels, session};
 use crate::sys::{self, Child, CloneRequest, Errno};
@@ -78,10 +77,9 @@ impl Drop for Visit {
 
 fn open_cgroup(path: Option<&str>) -> Result<Option<OwnedFd>, SpawnError> {
     let Some(path) = path else { return Ok(None) };
-    let flags = libc::O_DIRECTORY | libc::O_PATH;
-    let file = File::options().read(true).custom_flags(flags).open(path);
-    file.map(|f| Some(f.into()))
-        .map_err(|e| SpawnError::new(format!("opening cgroup {path}"), Errno::from(e)))
+    sys::open_path(&c_string(path)?, libc::O_DIRECTORY | libc::O_PATH)
+        .map(Some)
+        .map_err(|errno| SpawnError::new(format!("opening cgroup {path}"), errno))
 }
 
 /// Clones the first process of a container. It sets everything up, reports [`RecordKind::Ready`], and execs when the

@@ -1,11 +1,14 @@
 //! Sources of mounts that must be of a certain kind: opened once, checked, and mounted by that very descriptor.
 
+use std::ffi::CString;
 use std::fs::{File, FileType};
 use std::os::fd::AsRawFd;
-use std::os::unix::fs::{FileTypeExt, OpenOptionsExt};
+use std::os::unix::ffi::OsStrExt;
+use std::os::unix::fs::FileTypeExt;
 
 use super::Error;
 use super::types::{ContainerSpec, SourceKind};
+use crate::sys;
 
 fn fits(found: FileType, wanted: SourceKind) -> bool {
     match wanted {
@@ -34,10 +37,10 @@ pub(super) fn pin(spec: &mut ContainerSpec) -> Result<Vec<File>, Error> {
     for mount in &mut spec.mounts {
         let Some(kind) = mount.kind else { continue };
         let shown = mount.source.display().to_string();
-        let file = File::options()
-            .read(true)
-            .custom_flags(libc::O_PATH)
-            .open(&mount.source)
+        let path = CString::new(mount.source.as_os_str().as_bytes())
+            .map_err(|_| Error::Invalid(format!("mount source {shown} contains a NUL byte")))?;
+        let file = sys::open_path(&path, libc::O_PATH)
+            .map(File::from)
             .map_err(Error::io(format!("opening mount source {shown}")))?;
         let found = file
             .metadata()

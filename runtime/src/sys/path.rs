@@ -30,7 +30,8 @@ pub fn remove_dir_at(dir: BorrowedFd<'_>, name: &CStr) -> SysResult<()> {
     Ok(())
 }
 
-/// Opens a trusted path of this mount namespace.
+/// Opens a trusted path of this mount namespace. For `O_PATH`, which std's `OpenOptions` drops without a word on musl: it
+/// takes it for a part of the access mode there, and would open devices and pipes for real.
 pub fn open_path(path: &CStr, flags: i32) -> SysResult<OwnedFd> {
     // SAFETY: `path` is NUL-terminated.
     let fd = check_int(unsafe { libc::open(path.as_ptr(), flags | libc::O_CLOEXEC) })?;
