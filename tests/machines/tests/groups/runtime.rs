@@ -33,7 +33,8 @@ fn node(lab: &Lab, kernel: Kernel) -> Result<()> {
 }
 
 fn oci(lab: &Lab, kernel: Kernel) -> Result<()> {
-    run(("oci", "--test-threads=2", ""), lab, kernel)
+    // What needs controllers; all of it would take many minutes under emulation, and passes on the host.
+    run(("oci", "--test-threads=2 cgroups::", ""), lab, kernel)
 }
 
 fn limits(lab: &Lab, kernel: Kernel) -> Result<()> {
