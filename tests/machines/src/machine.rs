@@ -16,8 +16,9 @@ use crate::{Accelerator, Error, Lab, Setup, disk, qemu, work};
 
 /// How often a boot is tried.
 const TRIES: usize = 3;
-/// How long a boot may take: 2 seconds are usual under emulation, but the host may be busy with much else.
-const BOOT: Duration = Duration::from_mins(1);
+/// How long a boot may take: 2 seconds are usual under emulation, but the host may be busy with much else (a minute was
+/// not enough beside four builds).
+const BOOT: Duration = Duration::from_mins(3);
 /// How long powering off may take.
 const POWER_OFF: Duration = Duration::from_secs(30);
 
