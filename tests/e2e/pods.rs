@@ -106,10 +106,12 @@ fn init_containers(c: &Context) -> Result<()> {
          containers:\n  - {name: main, image: 'busybox:1.36', command: [sh, -c, 'cat /v/f; sleep 3600'], volumeMounts: [{name: v, mountPath: /v}]}\n",
     ))?;
     c.ready("steps")?;
-    ensure!(
-        c.kubectl.ok(&["logs", "steps", "-c", "main"])? == "1\n2\n",
-        "in order"
-    );
+    // Running does not mean that it has written yet.
+    eventually(PATIENCE, || {
+        let log = c.kubectl.ok(&["logs", "steps", "-c", "main"])?;
+        ensure!(log == "1\n2\n", "in order: {log:?}");
+        Ok(())
+    })?;
     c.until(
         "pod/steps",
         "{.status.initContainerStatuses[*].state.terminated.reason}",
