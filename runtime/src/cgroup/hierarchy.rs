@@ -3,6 +3,7 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
+use std::time::Duration;
 
 use super::Error;
 
@@ -89,14 +90,18 @@ impl Hierarchy {
     /// Makes a cgroup and those above it, with every controller that each level has handed down to the next. A level
     /// that refuses is left as it is: what a limit lacks for it shows when the limit is set.
     pub fn make(&self, path: &Path) -> Result<Made, Error> {
-        /// Somebody may remove a parent that is empty at this moment, as often as others share it.
-        const ATTEMPTS: usize = 32;
+        /// Somebody may remove a parent that is empty at this moment, as often as others share it. The growing pauses
+        /// (half a second in all) keep two who make and remove from staying in step.
+        const ATTEMPTS: u64 = 100;
         let mut attempt = 0;
         let created = loop {
             attempt += 1;
             match self.descend(path) {
                 Err(Error::Io { source, .. })
-                    if source.kind() == ErrorKind::NotFound && attempt < ATTEMPTS && self.mount.exists() => {}
+                    if source.kind() == ErrorKind::NotFound && attempt < ATTEMPTS && self.mount.exists() =>
+                {
+                    std::thread::sleep(Duration::from_micros(attempt * 100));
+                }
                 other => break other?,
             }
         };
