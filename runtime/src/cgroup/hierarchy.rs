@@ -91,7 +91,7 @@ impl Hierarchy {
     /// that refuses is left as it is: what a limit lacks for it shows when the limit is set.
     pub fn make(&self, path: &Path) -> Result<Made, Error> {
         /// Somebody may remove a parent that is empty at this moment, as often as others share it. The growing pauses
-        /// (half a second in all) keep two who make and remove from staying in step.
+        /// (half a second in all) let a crowd of them pass.
         const ATTEMPTS: u64 = 100;
         let mut attempt = 0;
         let created = loop {
@@ -212,25 +212,20 @@ mod tests {
             hybrid: false,
         };
         let parent = dir.path().join("shared");
-        let done = std::sync::atomic::AtomicBool::new(false);
+        let (hierarchy, parent) = (&hierarchy, &parent);
         std::thread::scope(|scope| {
-            scope.spawn(|| {
-                while !done.load(std::sync::atomic::Ordering::Relaxed) {
-                    let _ = fs::remove_dir(&parent);
-                }
-            });
-            for n in 0..300 {
-                let path = parent.join(n.to_string());
-                let made = hierarchy.make(&path);
-                let gone = fs::remove_dir(&path);
-                if made.is_err() || gone.is_err() {
-                    done.store(true, std::sync::atomic::Ordering::Relaxed);
-                }
-                made.unwrap();
-                gone.unwrap();
+            for neighbour in 0..4 {
+                scope.spawn(move || {
+                    for n in 0..200 {
+                        let path = parent.join(format!("{neighbour}-{n}"));
+                        assert!(hierarchy.make(&path).unwrap().ours);
+                        fs::remove_dir(&path).unwrap();
+                        let _ = fs::remove_dir(parent); // unless a neighbour is in it
+                    }
+                });
             }
-            done.store(true, std::sync::atomic::Ordering::Relaxed);
         });
+        assert!(!parent.exists());
     }
 
     #[test]
