@@ -3,8 +3,9 @@
 //! its pod, carries no serialisation framework.
 //!
 //! A shim outlives upgrades of the runtime, and records outlive both, so structs and messages may grow: their fields are
-//! behind a length, fields that the reader does not know are skipped, and those that the writer did not know are
-//! [`Wire::missing`]. Therefore: new fields go to the end, and a field is never removed or given another type.
+//! behind a length, fields that the reader does not know are skipped, and those that the writer did not know get the value
+//! that their declaration gives (`pub field: Type = value,`). Fields without one are from the first version, and required.
+//! Therefore: new fields go to the end with a value, and a field is never removed or given another type.
 
 use std::fmt;
 
@@ -26,12 +27,6 @@ pub trait Wire: Sized {
     fn put(&self, out: &mut Vec<u8>);
     /// Takes a value off the front of `input`.
     fn get(input: &mut &[u8]) -> Result<Self, WireError>;
-
-    /// What a field has that the writer, an older version, did not know: nothing, zero, false. An error where there is
-    /// no such value.
-    fn missing() -> Result<Self, WireError> {
-        Err(WireError)
-    }
 
     /// The bytes of `self`.
     fn to_bytes(&self) -> Vec<u8> {
@@ -75,14 +70,20 @@ pub(crate) fn get_block<'a>(input: &mut &'a [u8]) -> Result<&'a [u8], WireError>
     take(input, length)
 }
 
-/// Takes the next field of a block, which may have been written before there was one.
-pub(crate) fn get_field<T: Wire>(block: &mut &[u8]) -> Result<T, WireError> {
-    if block.is_empty() {
-        T::missing()
-    } else {
-        T::get(block)
-    }
+/// Takes the next field of a block: one with a value for where it is missing may have been written before there was one.
+macro_rules! wire_field {
+    ($block:ident) => {
+        $crate::wire::Wire::get(&mut $block)?
+    };
+    ($block:ident, $missing:expr) => {
+        if $block.is_empty() {
+            $missing
+        } else {
+            $crate::wire::Wire::get(&mut $block)?
+        }
+    };
 }
+pub(crate) use wire_field;
 
 macro_rules! wire_number {
     ($($kind:ty),*) => {$(
@@ -93,9 +94,6 @@ macro_rules! wire_number {
             fn get(input: &mut &[u8]) -> Result<Self, WireError> {
                 let bytes = take(input, size_of::<$kind>())?;
                 Ok(Self::from_le_bytes(bytes.try_into().map_err(|_| WireError)?))
-            }
-            fn missing() -> Result<Self, WireError> {
-                Ok(0)
             }
         }
     )*};
@@ -113,9 +111,6 @@ impl Wire for bool {
             _ => Err(WireError),
         }
     }
-    fn missing() -> Result<Self, WireError> {
-        Ok(false)
-    }
 }
 
 impl Wire for String {
@@ -127,9 +122,6 @@ impl Wire for String {
         let length = u32::get(input)? as usize;
         let bytes = take(input, length)?;
         String::from_utf8(bytes.to_vec()).map_err(|_| WireError)
-    }
-    fn missing() -> Result<Self, WireError> {
-        Ok(Self::new())
     }
 }
 
@@ -149,9 +141,6 @@ impl<T: Wire> Wire for Vec<T> {
         }
         Ok(items)
     }
-    fn missing() -> Result<Self, WireError> {
-        Ok(Self::new())
-    }
 }
 
 impl<T: Wire> Wire for Option<T> {
@@ -168,9 +157,6 @@ impl<T: Wire> Wire for Option<T> {
             Ok(None)
         }
     }
-    fn missing() -> Result<Self, WireError> {
-        Ok(None)
-    }
 }
 
 impl<A: Wire, B: Wire> Wire for (A, B) {
@@ -181,14 +167,11 @@ impl<A: Wire, B: Wire> Wire for (A, B) {
     fn get(input: &mut &[u8]) -> Result<Self, WireError> {
         Ok((A::get(input)?, B::get(input)?))
     }
-    fn missing() -> Result<Self, WireError> {
-        Ok((A::missing()?, B::missing()?))
-    }
 }
 
 /// Declares a struct and its byte form: a block of its fields in order.
 macro_rules! wire_struct {
-    ($(#[$meta:meta])* pub struct $name:ident { $($(#[$field_meta:meta])* pub $field:ident: $kind:ty,)* }) => {
+    ($(#[$meta:meta])* pub struct $name:ident { $($(#[$field_meta:meta])* pub $field:ident: $kind:ty $(= $missing:expr)?,)* }) => {
         $(#[$meta])*
         pub struct $name { $($(#[$field_meta])* pub $field: $kind,)* }
         impl $crate::wire::Wire for $name {
@@ -197,10 +180,7 @@ macro_rules! wire_struct {
             }
             fn get(input: &mut &[u8]) -> Result<Self, $crate::wire::WireError> {
                 let mut block = $crate::wire::get_block(input)?;
-                Ok(Self { $($field: $crate::wire::get_field(&mut block)?,)* })
-            }
-            fn missing() -> Result<Self, $crate::wire::WireError> {
-                Self::get(&mut &[0; 4][..])
+                Ok(Self { $($field: $crate::wire::wire_field!(block $(, $missing)?),)* })
             }
         }
     };
@@ -211,7 +191,7 @@ pub(crate) use wire_struct;
 /// the fields in order.
 macro_rules! wire_enum {
     ($(#[$meta:meta])* pub enum $name:ident {
-        $($(#[$variant_meta:meta])* $variant:ident = $tag:literal { $($(#[$field_meta:meta])* $field:ident: $kind:ty,)* })*
+        $($(#[$variant_meta:meta])* $variant:ident = $tag:literal { $($(#[$field_meta:meta])* $field:ident: $kind:ty $(= $missing:expr)?,)* })*
     }) => {
         $(#[$meta])*
         #[allow(clippy::large_enum_variant)] // messages are made, sent and dropped one at a time
@@ -229,7 +209,7 @@ macro_rules! wire_enum {
                 let tag = <u8 as $crate::wire::Wire>::get(input)?;
                 let mut _block = $crate::wire::get_block(input)?;
                 match tag {
-                    $($tag => Ok(Self::$variant { $($field: $crate::wire::get_field(&mut _block)?,)* }),)*
+                    $($tag => Ok(Self::$variant { $($field: $crate::wire::wire_field!(_block $(, $missing)?),)* }),)*
                     _ => Err($crate::wire::WireError),
                 }
             }
@@ -261,9 +241,9 @@ mod tests {
             /// Known to both.
             pub inner: (u32, bool),
             /// New.
-            pub list: Vec<String>,
+            pub list: Vec<String> = Vec::new(),
             /// New.
-            pub nested: Old,
+            pub nested: Option<Old> = None,
         }
     }
     wire_enum! {
@@ -286,7 +266,7 @@ mod tests {
                 /// Known to both.
                 word: String,
                 /// New.
-                times: Option<u64>,
+                times: Option<u64> = None,
             }
             /// New.
             Shout = 8 {}
@@ -302,22 +282,18 @@ mod tests {
 
     #[test]
     fn versions_read_each_other() {
-        let nested = Old {
-            name: String::new(),
-            inner: (0, false),
-        };
         let new = New {
             name: "a".to_owned(),
             inner: (1, true),
             list: Vec::new(),
-            nested,
+            nested: None,
         };
         assert_eq!(New::from_bytes(&old().to_bytes()), Ok(new));
         let new = New {
             name: "a".to_owned(),
             inner: (1, true),
             list: vec!["x".to_owned()],
-            nested: old(),
+            nested: Some(old()),
         };
         assert_eq!(Old::from_bytes(&new.to_bytes()), Ok(old()));
         let word = || "hi".to_owned();
@@ -344,6 +320,11 @@ mod tests {
     #[test]
     fn damaged_bytes_are_refused() {
         let bytes = old().to_bytes();
+        let short = [&4_u32.to_le_bytes()[..], &0_u32.to_le_bytes()].concat();
+        assert!(
+            Old::from_bytes(&short).is_err(),
+            "a field of the first version is required"
+        );
         for cut in 1..bytes.len() {
             assert!(Old::from_bytes(&bytes[..cut]).is_err(), "{cut}");
         }

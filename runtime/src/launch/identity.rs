@@ -68,6 +68,14 @@ impl Early {
         })
     }
 
+    /// Takes the label now: the next exec has it, also that of a child, which may not write for us.
+    pub(super) fn labelled(self, process: &PreparedProcess) -> Result<Self, Failure> {
+        if let (Some(label), Some(file)) = (&process.label, &self.label) {
+            label.write(file.as_fd()).map_err(at(Step::Label, 0))?;
+        }
+        Ok(Self { label: None, ..self })
+    }
+
     /// After entering another user namespace, which has its own say about groups.
     pub(super) fn in_other_user(self, host: BorrowedFd<'_>) -> Self {
         Self {

@@ -23,6 +23,7 @@ mod plan;
 mod prepare;
 mod prepared_mount;
 mod session;
+mod sibling;
 mod sources;
 mod spawn;
 mod terminal;

@@ -95,13 +95,14 @@ fn filesystem(kind: &CStr, options: &PreparedOptions, set: u64, words: &mut Word
 }
 
 /// The host's own instance of a kernel filesystem that we may not have one of (as crun has it): whoever shares a namespace
-/// with the host in a user namespace sees what the host sees, with the attributes asked for.
+/// with the host in a user namespace sees what the host sees, with the attributes asked for. `/sys` is read-only in any case:
+/// what is mounted below it comes along, such as the host's cgroups.
 fn shown(host: BorrowedFd<'_>, kind: &CStr, set: u64) -> SysResult<OwnedFd> {
-    let path = match kind.to_bytes() {
-        b"sysfs" => c"sys",
-        b"proc" => c"proc",
-        b"mqueue" => c"dev/mqueue",
-        b"cgroup2" => c"sys/fs/cgroup",
+    let (path, set) = match kind.to_bytes() {
+        b"sysfs" => (c"sys", set | Attributes::READ_ONLY),
+        b"proc" => (c"proc", set),
+        b"mqueue" => (c"dev/mqueue", set),
+        b"cgroup2" => (c"sys/fs/cgroup", set),
         _ => return Err(Errno(libc::EPERM)),
     };
     let source = sys::open_at(host, path, libc::O_PATH | libc::O_DIRECTORY, 0)?;

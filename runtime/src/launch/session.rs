@@ -1,10 +1,15 @@
 //! The child that joins a running container. Allocates nothing.
+//!
+//! What is seen in a container, behind `/proc/PID/root` and `/proc/PID/fd`, must not lead out of it (CVE-2016-9962), and
+//! with CAP_SYS_PTRACE a container sees it all. The child therefore enters everything but the process namespace first,
+//! closes whatever the container is not to have, and leaves the rest to a sibling that is born inside.
 
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use super::failure::{Failure, RecordKind, Step, at};
 use super::identity::{self, Early};
 use super::prepare::PreparedProcess;
+use super::sibling::Leash;
 use super::spawn::StandardStreams;
 use super::terminal;
 use crate::sys;
@@ -14,24 +19,25 @@ use crate::sys;
 pub(super) struct Target<'fd> {
     /// Its first process.
     pub init: BorrowedFd<'fd>,
-    /// `CLONE_NEW*` kinds of its namespaces that are not ours.
+    /// `CLONE_NEW*` kinds of its namespaces that are not ours, but for that of processes.
     pub kinds: i32,
+    /// Whether its process namespace is not ours.
+    pub processes: bool,
     /// Whether there, or here, a user namespace is not the machine's first.
     pub in_user: bool,
 }
 
-/// Joins, then execs. Returns (for the process to end) only after a failure.
+/// Joins, then execs, itself or as a sibling. Returns (for the process to end) only when there is nothing more to do.
 pub(super) fn run(
     process: &PreparedProcess,
     target: &Target<'_>,
     channel: BorrowedFd<'_>,
     streams: Option<&StandardStreams>,
+    leash: &Leash,
 ) {
-    let failure = match join(process, target, channel, streams) {
-        Ok(()) => at(Step::Exec, 0)(identity::exec(process)),
-        Err(failure) => failure,
-    };
-    identity::report(channel, RecordKind::Failed(failure));
+    if let Err(failure) = join(process, target, channel, streams, leash) {
+        identity::report(channel, RecordKind::Failed(failure));
+    }
 }
 
 fn join(
@@ -39,31 +45,62 @@ fn join(
     target: &Target<'_>,
     channel: BorrowedFd<'_>,
     streams: Option<&StandardStreams>,
+    leash: &Leash,
 ) -> Result<(), Failure> {
     sys::reset_signals().map_err(at(Step::Signals, 0))?;
-    sys::become_session_leader().map_err(at(Step::Signals, 0))?;
-    sys::new_session_keyring();
+    let (root, early) = enter(process, target)?;
+    if let Some(streams) = streams.filter(|_| !process.terminal) {
+        identity::connect(streams).map_err(at(Step::Descriptors, 0))?;
+    }
+    if !target.processes {
+        return become_it(process, root.as_fd(), channel, &early);
+    }
+    let early = early.labelled(process)?;
+    sys::enter(target.init, libc::CLONE_NEWPID).map_err(at(Step::Join, 2))?;
+    let [until, release] = leash.fds();
+    let mut kept = [channel, root.as_fd(), until, release].map(|fd| fd.as_raw_fd());
+    sys::close_all_but(3 + process.preserve_fds as i32, &mut kept).map_err(at(Step::Descriptors, 0))?;
+    let born = leash.clone_sibling(0, channel, || {
+        if let Err(failure) = become_it(process, root.as_fd(), channel, &early) {
+            identity::report(channel, RecordKind::Failed(failure));
+        }
+    });
+    born.map_err(at(Step::Join, 3))
+}
+
+/// Enters all but the process namespace, which also moves our root and working directory: the container's root.
+fn enter(process: &PreparedProcess, target: &Target<'_>) -> Result<(OwnedFd, Early), Failure> {
     let flags = libc::O_PATH | libc::O_DIRECTORY;
     let host_root = sys::open_path(c"/", flags).map_err(at(Step::OomScore, 0))?;
     let other_user = target.kinds & libc::CLONE_NEWUSER != 0;
     // What it says of groups is asked there.
     let before = Early::new(process, host_root.as_fd(), target.in_user && !other_user)?;
-    sys::enter(target.init, target.kinds).map_err(at(Step::Join, 0))?; // also moves our root and working directory
+    sys::enter(target.init, target.kinds).map_err(at(Step::Join, 0))?;
     let early = if other_user {
         before.in_other_user(host_root.as_fd())
     } else {
         before
     };
-    let root: OwnedFd = sys::open_path(c"/", flags).map_err(at(Step::Join, 1))?;
+    let root = sys::open_path(c"/", flags).map_err(at(Step::Join, 1))?;
     if other_user {
         identity::become_root(&early).map_err(at(Step::UserNamespace, 1))?;
     }
+    Ok((root, early))
+}
+
+/// From inside all namespaces to the program. Returns only after a failure.
+fn become_it(
+    process: &PreparedProcess,
+    root: BorrowedFd<'_>,
+    channel: BorrowedFd<'_>,
+    early: &Early,
+) -> Result<(), Failure> {
+    sys::become_session_leader().map_err(at(Step::Signals, 0))?;
+    sys::new_session_keyring();
     if process.terminal {
-        let slave =
-            terminal::make(root.as_fd(), channel, process.uid, process.size).map_err(at(Step::Console, 0))?;
+        let slave = terminal::make(root, channel, process.uid, process.size).map_err(at(Step::Console, 0))?;
         terminal::take_over(slave.as_fd()).map_err(at(Step::Console, 2))?;
-    } else if let Some(streams) = streams {
-        identity::connect(streams).map_err(at(Step::Descriptors, 0))?;
     }
-    identity::assume(process, root.as_fd(), channel, &early, false)
+    identity::assume(process, root, channel, early, false)?;
+    Err(at(Step::Exec, 0)(identity::exec(process)))
 }

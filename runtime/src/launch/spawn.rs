@@ -5,10 +5,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::channel::Channel;
 use super::error::SpawnError;
-use super::failure::{Failure, Record, RecordKind, Step};
+use super::failure::{Failure, RecordKind, Step};
 use super::plan::{MountSource, Plan, Process};
 use super::prepare::{PreparedContainer, PreparedProcess, c_string};
 use super::session::Target;
+use super::sibling::{self, Leash};
 use super::{container, ids, labels, session};
 use crate::sys::{self, Child, CloneRequest, Errno};
 
@@ -181,31 +182,22 @@ impl Launch<'_> {
             cgroup: cgroup.map(AsFd::as_fd),
             ..CloneRequest::default()
         };
+        let failed = |errno| SpawnError::new("cloning into the user namespace".to_owned(), errno);
+        let leash = Leash::new().map_err(failed)?;
         let go_between = sys::clone_process(&request, || {
-            if let Err(failure) = self.go_between(ours.as_fd(), theirs) {
+            if let Err(failure) = self.go_between(&leash, ours.as_fd(), theirs) {
                 super::identity::report(theirs, RecordKind::Failed(failure));
             }
             sys::exit_now(0);
         })
-        .map_err(|errno| SpawnError::new("cloning into the user namespace".to_owned(), errno))?;
-        let waiting = |errno| SpawnError::new("waiting for the container's first process".to_owned(), errno);
-        sys::wait_pidfd(go_between.pidfd.as_fd()).map_err(waiting)?;
-        let channel = Channel(ours);
-        match channel.receive().map_err(waiting)? {
-            Some((RecordKind::Born(pid), Some(pidfd))) => Ok(Launched {
-                child: Child { pid, pidfd },
-                channel,
-            }),
-            Some((RecordKind::Failed(Failure { step, errno, .. }), _)) => {
-                Err(SpawnError::new(step.words().to_owned(), errno))
-            }
-            _ => Err(waiting(Errno(libc::ECHILD))),
-        }
+        .map_err(failed)?;
+        drop(leash);
+        sibling::adopt(&go_between, Channel(ours), "the container's first process")
     }
 
     /// In the process between: some namespaces can only be entered from outside the user namespace (those of the
     /// machine), some only from inside.
-    fn go_between(&self, ours: BorrowedFd<'_>, theirs: BorrowedFd<'_>) -> Result<(), Failure> {
+    fn go_between(&self, leash: &Leash, ours: BorrowedFd<'_>, theirs: BorrowedFd<'_>) -> Result<(), Failure> {
         let namespaces = &self.prepared.namespaces;
         let failed = |step, index| super::failure::at(step, index);
         let mut inside = 0u64;
@@ -223,19 +215,9 @@ impl Launch<'_> {
                 sys::enter(fd.as_fd(), *kind).map_err(failed(Step::Join, index))?;
             }
         }
-        let request = CloneRequest {
-            namespaces: self.namespaces,
-            cgroup: None, // we are in it
-            sibling: true,
-        };
-        let child = sys::clone_process(&request, || self.child(ours, theirs))
-            .map_err(failed(Step::UserNamespace, 2))?;
-        let record = Record {
-            kind: RecordKind::Born(child.pid),
-        };
-        sys::send_with_fds(theirs, &record.encode(), &[child.pidfd.as_fd()])
-            .map(|_| ())
-            .map_err(failed(Step::UserNamespace, 3))
+        leash
+            .clone_sibling(self.namespaces, theirs, || self.child(ours, theirs))
+            .map_err(failed(Step::UserNamespace, 2))
     }
 }
 
@@ -287,15 +269,14 @@ pub fn spawn_session(
     let foreign = foreign(init_pid)?;
     let target = Target {
         init,
-        kinds: foreign & !libc::CLONE_NEWPID, // which only children enter
+        kinds: foreign & !libc::CLONE_NEWPID,
+        processes: foreign & libc::CLONE_NEWPID != 0,
         in_user: ids::in_user_namespace(),
     };
     let cgroup = open_cgroup(cgroup)?;
     let (ours, theirs) = channel_pair()?;
-    let mut visit = Visit::default();
-    if foreign & libc::CLONE_NEWPID != 0 {
-        visit.enter(libc::CLONE_NEWPID, init)?;
-    }
+    let cloning = |errno| SpawnError::new("cloning the process".to_owned(), errno);
+    let leash = Leash::new().map_err(cloning)?;
     let request = CloneRequest {
         namespaces: 0,
         cgroup: cgroup.as_ref().map(AsFd::as_fd),
@@ -303,13 +284,15 @@ pub fn spawn_session(
     };
     let child = sys::clone_process(&request, || {
         sys::close_in_child(ours.as_fd());
-        session::run(&prepared, &target, theirs.as_fd(), streams.as_ref());
+        session::run(&prepared, &target, theirs.as_fd(), streams.as_ref(), &leash);
     })
-    .map_err(|errno| SpawnError::new("cloning the process".to_owned(), errno))?;
-    Ok(Launched {
-        child,
-        channel: Channel(ours),
-    })
+    .map_err(cloning)?;
+    drop((theirs, leash));
+    let channel = Channel(ours);
+    if target.processes {
+        return sibling::adopt(&child, channel, "the process");
+    }
+    Ok(Launched { child, channel })
 }
 
 fn channel_pair() -> Result<(OwnedFd, OwnedFd), SpawnError> {

@@ -1,14 +1,16 @@
 //! `create` and `run`.
 
-use std::fs;
+use std::fs::{self, File};
+use std::io::Read;
 use std::os::fd::{AsFd, AsRawFd, IntoRawFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use oci_spec::runtime::{LinuxNamespaceType, Spec};
 
 use super::arguments::{CreateArgs, Global};
 use super::state::{Stored, claim};
-use super::{Error, cgroups};
+use super::{Error, cgroups, host_sysctls};
 use crate::launch::CStringArray;
 use crate::plan::{self, OciPaths};
 use crate::programs;
@@ -19,20 +21,29 @@ use crate::wire::Wire;
 /// Largest `config.json` that is read.
 const MAX_CONFIG: u64 = 16 << 20;
 
+/// A regular file only: a pipe would be waited for, and one that grows meanwhile is not read beyond the limit.
 fn read_spec(bundle: &Path) -> Result<Spec, Error> {
     let path = bundle.join("config.json");
     let shown = path.display();
-    let size = fs::metadata(&path)
-        .map_err(Error::io(format!("reading {shown}")))?
-        .len();
-    if size > MAX_CONFIG {
+    let reading = || Error::io(format!("reading {shown}"));
+    let file = File::options()
+        .read(true)
+        .custom_flags(libc::O_NONBLOCK)
+        .open(&path)
+        .map_err(reading())?;
+    if !file.metadata().map_err(reading())?.is_file() {
+        return Err(Error::Invalid(format!("{shown} is not a regular file")));
+    }
+    let mut text = Vec::new();
+    file.take(MAX_CONFIG + 1)
+        .read_to_end(&mut text)
+        .map_err(reading())?;
+    if text.len() as u64 > MAX_CONFIG {
         return Err(Error::Invalid(format!(
             "{shown} is larger than {MAX_CONFIG} bytes"
         )));
     }
-    let text = fs::read(&path).map_err(Error::io(format!("reading {shown}")))?;
-    let spec: Spec = serde_json::from_slice(&text).map_err(|e| Error::Invalid(format!("{shown}: {e}")))?;
-    Ok(spec)
+    serde_json::from_slice(&text).map_err(|e| Error::Invalid(format!("{shown}: {e}")))
 }
 
 pub(super) fn text(path: &Path) -> Result<String, Error> {
@@ -133,6 +144,7 @@ fn prepare(
         cgroup: cgroup.clone(),
     };
     let plan = plan::oci(&spec, paths)?;
+    host_sysctls::check(&plan)?;
     Ok(LaunchRequest {
         plan: Some(plan),
         process: None,

@@ -8,6 +8,7 @@ mod create;
 mod delete;
 mod events;
 mod exec;
+mod host_sysctls;
 mod inspect;
 mod install;
 mod lifecycle;

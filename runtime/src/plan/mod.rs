@@ -22,6 +22,7 @@ pub use defaults::{MASKED as MASKED_PATHS, READ_ONLY as READ_ONLY_PATHS};
 pub use oci::{OCI_VERSION, OciPaths, features, oci, oci_hooks, oci_process, oci_state};
 pub use seccomp::{SeccompError, default_filter, profile_filter};
 pub use signal::signal_number;
+pub use sysctl::is_ipc_sysctl;
 #[cfg(feature = "node")]
 pub use sysctl::sandbox_sysctls;
 #[cfg(feature = "node")]

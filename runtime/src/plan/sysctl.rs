@@ -16,7 +16,8 @@ pub fn sandbox_sysctls(spec: &SandboxSpec) -> Result<Vec<(String, String)>, Plan
     }
     for (name, value) in &spec.sysctls {
         let file = file(name)?;
-        let owned = (file.starts_with("net/") && !spec.host_network) || (of_ipc(&file) && !spec.host_ipc);
+        let owned =
+            (file.starts_with("net/") && !spec.host_network) || (is_ipc_sysctl(&file) && !spec.host_ipc);
         if !owned {
             return Err(PlanError(format!(
                 "sysctl {name:?} is not of a namespace that this pod owns"
@@ -29,7 +30,7 @@ pub fn sandbox_sysctls(spec: &SandboxSpec) -> Result<Vec<(String, String)>, Plan
 }
 
 /// Whether a parameter belongs to the IPC namespace.
-pub(super) fn of_ipc(file: &str) -> bool {
+pub fn is_ipc_sysctl(file: &str) -> bool {
     const NAMES: [&str; 11] = [
         "kernel/msgmax",
         "kernel/msgmnb",

@@ -71,6 +71,21 @@ pub fn close_in_child(fd: BorrowedFd<'_>) {
     unsafe { libc::close(fd.as_raw_fd()) };
 }
 
+/// Closes every descriptor from `first` on but those of `kept`, which it sorts. Only in a child that leaves by exec or
+/// `_exit`, where the owners of the others are never used or dropped.
+pub fn close_all_but(first: RawFd, kept: &mut [RawFd]) -> SysResult<()> {
+    kept.sort_unstable(); // in place: allocates nothing
+    let mut next = first;
+    for &mut fd in kept {
+        if fd > next {
+            // SAFETY: by the contract above.
+            check(unsafe { libc::syscall(libc::SYS_close_range, next, fd - 1, 0) })?;
+        }
+        next = next.max(fd + 1);
+    }
+    close_from(next)
+}
+
 /// Closes every descriptor from `first` on. Only for a process that will touch none of its descriptors again.
 pub fn close_from(first: RawFd) -> SysResult<()> {
     // SAFETY: the owners of these descriptors are never used or dropped again, by the contract above.

@@ -26,8 +26,8 @@ pub use creds::{
     set_capabilities, set_groups, set_keep_caps, set_rlimit, set_uid_gid,
 };
 pub use fd::{
-    cloexec_from, close_from, close_in_child, duplicate, duplicate_to, executable_memory_file, is_open,
-    keep_across_exec, memory_file, pipe, pipe_size, random_bytes, read_fd, seal, sealed_memory_file,
+    cloexec_from, close_all_but, close_from, close_in_child, duplicate, duplicate_to, executable_memory_file,
+    is_open, keep_across_exec, memory_file, pipe, pipe_size, random_bytes, read_fd, seal, sealed_memory_file,
     set_nonblocking, write_fd,
 };
 pub use lock::{lock_exclusive, lock_holder, lock_owned};

@@ -70,19 +70,30 @@ fn through_proc_exe(runtime: &Runtime) {
 }
 attack!(through_proc_exe);
 
-/// CVE-2016-9962: what joins a container is, for a moment, a process in it that still has the host's files behind its
-/// root, directory or descriptors. A container with default capabilities cannot look there.
-fn through_proc_root(runtime: &Runtime) {
-    let Some(bundle) = reaching(runtime, &[]) else {
+/// CVE-2016-9962: what joins a container must not be, even for a moment, a process in it that still has the host's files
+/// behind its root, directory or descriptors.
+fn join_under_watch(runtime: &Runtime, capabilities: &[&str]) {
+    let Some(bundle) = reaching(runtime, capabilities) else {
         return;
     };
-    for _ in 0..100 {
+    for _ in 0..200 {
         assert!(bundle.exec(&[], &["/bin/true"]).ok());
     }
     let printed = end(&bundle);
     assert!(!printed.contains("REACHED"), "{printed}");
 }
+
+/// A container with default capabilities cannot look there anyway.
+fn through_proc_root(runtime: &Runtime) {
+    join_under_watch(runtime, &[]);
+}
 attack!(through_proc_root);
+
+/// One that may trace processes sees all there is.
+fn through_proc_root_by_a_tracer(runtime: &Runtime) {
+    join_under_watch(runtime, &["CAP_SYS_PTRACE", "CAP_DAC_READ_SEARCH"]);
+}
+attack!(through_proc_root_by_a_tracer);
 
 /// A container that looks for the treasure behind every process that it sees.
 fn reaching(runtime: &Runtime, capabilities: &[&str]) -> Option<Bundle> {

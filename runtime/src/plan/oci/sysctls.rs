@@ -22,7 +22,7 @@ pub(super) fn compile(
                 has(namespaces, Kind::Uts) && spec.hostname().as_ref().is_none_or(String::is_empty)
             }
             file if file.starts_with("net/") => has(namespaces, Kind::Network),
-            file => sysctl::of_ipc(file) && has(namespaces, Kind::Ipc),
+            file => sysctl::is_ipc_sysctl(file) && has(namespaces, Kind::Ipc),
         };
         if !owned {
             return Err(PlanError(format!(
