@@ -5,7 +5,7 @@ KEELSON := $(TARGET)/release/keelson
 DATA_DIR ?= /var/lib/keelson
 IMAGES := rootfs/out/busybox.tar rootfs/out/echoserver.tar
 
-.PHONY: build images run test unit e2e test-vm lint bench bench-runtime clean
+.PHONY: build images run test unit e2e test-vm soak lint bench bench-runtime clean
 
 # The release binary at $(TARGET)/release/keelson.
 build:
@@ -44,6 +44,11 @@ e2e: build images
 test-vm: build images
 	KEELSON_TEST_VM=1 KEELSON_BIN=$(abspath $(KEELSON)) cargo test --workspace --locked \
 	    --test groups -- $(TESTS)
+
+# What takes too long for every day: 20,000 containers that exit at once, and a minute for each attack that is a race.
+soak:
+	KEELSON_TEST_CONTAINERS=20000 cargo test --workspace --locked --test oci -- many:: --nocapture
+	KEELSON_ATTACK_SECONDS=60 cargo test --workspace --locked --no-fail-fast --test attacks
 
 # Figures for docs/SPECIFICATION.md, with the machine they were taken on.
 bench: build images bench-runtime

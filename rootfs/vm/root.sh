@@ -2,7 +2,7 @@
 
 # make_root SUITE makes $cache/root.erofs.
 make_root() {
-    key=$( (echo "$1"; cat "$here/packages.list" "$here/root.sh") | sha256sum | cut -c 1-16)
+    key=$( (echo "$1"; cat "$here/packages.list" "$here/root.sh" "$here/in-systemd") | sha256sum | cut -c 1-16)
     [ "$(cat "$cache/root.key" 2>/dev/null)" != "$key" ] || [ -n "${KEELSON_VM_REFRESH:-}" ] || return 0
     echo "rootfs/vm: making the root filesystem ($1)" >&2
     tree=$cache/root.new
@@ -16,8 +16,9 @@ make_root() {
         "$1" "$tree" "deb [signed-by=$keyring] $mirror $1 main" "deb [signed-by=$keyring] $security $1-security main" >&2 ||
         fail "mmdebstrap could not make the root filesystem"
     rm -rf "$tree/var/cache/apt" "$tree/var/lib/apt" "$tree/usr/share/doc" "$tree/usr/share/man" "$tree/usr/share/locale"
-    printf 'root:x:0:0:root:/root:/bin/sh\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n' >"$tree/etc/passwd"
-    printf 'root:x:0:\nnogroup:x:65534:\n' >"$tree/etc/group"
+    install -m 755 "$here/in-systemd" "$tree/usr/bin/in-systemd"
+    printf 'root:x:0:0:root:/root:/bin/sh\nmessagebus:x:100:100::/nonexistent:/usr/sbin/nologin\nnobody:x:65534:65534:nobody:/nonexistent:/usr/sbin/nologin\n' >"$tree/etc/passwd"
+    printf 'root:x:0:\nmessagebus:x:100:\nnogroup:x:65534:\n' >"$tree/etc/group"
     printf '127.0.0.1 localhost\n' >"$tree/etc/hosts"
     # mmdebstrap copies the host's.
     : >"$tree/etc/resolv.conf"

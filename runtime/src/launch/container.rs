@@ -1,69 +1,98 @@
 //! The child that becomes a container's first process. Allocates nothing.
 
 use std::ffi::CStr;
-use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use super::devices::{make_device, make_link};
 use super::failure::{Failure, HookFailure, RecordKind, Step, Trouble, Words, at};
 use super::hide::{hide, make_read_only};
 use super::hooks::PreparedHooks;
-use super::identity::{self, Early};
+use super::identity::{self, Allowed, Early};
 use super::mounts::{attach, attach_root, make_directory};
 use super::prepare::{PreparedContainer, PreparedNamespaces};
 use super::spawn::{Gate, StandardStreams};
 use super::terminal;
 use crate::sys::{self, Attributes, Errno, SysResult};
 
-/// Sets the container up, waits at the gate, execs. Returns (for the process to end) only after a failure.
-pub(super) fn run(
-    container: &PreparedContainer,
-    channel: BorrowedFd<'_>,
-    streams: Option<&StandardStreams>,
-    gate: &Gate,
-) {
+/// The launch's side of what [`run`] needs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Surroundings<'a> {
+    pub channel: BorrowedFd<'a>,
+    pub streams: Option<&'a StandardStreams>,
+    pub gate: &'a Gate,
+}
+
+/// Sets the container up, waits at the gate, execs. Returns, for the process to end, only after a failure, or when there is
+/// nobody left to start it.
+pub(super) fn run(container: &PreparedContainer, around: Surroundings<'_>) {
     let mut words = Words::new();
-    let gone = match set_up(container, channel, streams, gate, &mut words) {
-        Ok(early) => {
-            identity::report(channel, RecordKind::Ready);
-            match wait_at(gate, channel) {
-                Ok(true) => finish(container, channel, &early, &mut words),
-                Ok(false) => return, // nobody is left to start us
-                Err(errno) => Err(at(Step::Gate, 0)(errno).into()),
-            }
-        }
-        Err(trouble) => Err(trouble),
-    };
-    let Err(trouble) = gone else { return };
+    let done = set_up(container, around, &mut words).and_then(|made| {
+        close_others(container, around, &made)?;
+        become_it(container, around, made, &mut words)
+    });
+    let Err(trouble) = done else { return };
     let kind = match trouble {
         Trouble::Step(failure) => RecordKind::Failed(failure),
         Trouble::Hook(failure) => RecordKind::HookFailed(failure),
     };
-    identity::report_with(channel, kind, words.as_bytes());
-    if let Gate::Fifo(fifo) = gate {
+    // If nobody listens any more, there is nobody to tell.
+    let _ = identity::report_with(around.channel, kind, words.as_bytes());
+    if let Gate::Fifo(fifo) = around.gate {
         // Whoever starts us holds the other end, and reads this when we are gone.
-        identity::report_to(fifo.as_fd(), kind, words.as_bytes());
+        let _ = identity::report_with(fifo.as_fd(), kind, words.as_bytes());
     }
 }
 
-/// From the gate to the program. Returns only on failure.
-fn finish(
+/// What [`set_up`] leaves for the end.
+struct Made {
+    allowed: Allowed,
+    slave: Option<OwnedFd>,
+}
+
+/// Closes what the container is not to have. It waits at the gate as a process of its own, and what it held would be seen
+/// behind its descriptors.
+fn close_others(container: &PreparedContainer, around: Surroundings<'_>, made: &Made) -> Result<(), Failure> {
+    let root = container.rootfs.as_fd();
+    let fifo = match around.gate {
+        Gate::Fifo(fifo) => fifo.as_fd(),
+        Gate::Channel => around.channel,
+    };
+    let slave = made.slave.as_ref().map_or(around.channel, AsFd::as_fd);
+    let mut kept = [around.channel, root, fifo, slave].map(|fd| fd.as_raw_fd());
+    sys::close_all_but(3 + container.process.preserve_fds as i32, &mut kept).map_err(at(Step::Descriptors, 0))
+}
+
+/// Takes the terminal and the identity of the container's process, and waits; from the gate on to the program. Returns
+/// only after a failure, or when there is nobody left to start it.
+fn become_it(
     container: &PreparedContainer,
-    channel: BorrowedFd<'_>,
-    early: &Early,
+    around: Surroundings<'_>,
+    made: Made,
     words: &mut Words,
 ) -> Result<(), Trouble> {
+    let Surroundings { channel, gate, .. } = around;
     let process = &container.process;
-    if !listens(container) {
-        identity::assume(process, container.rootfs.as_fd(), channel, early, true)?;
+    if let Some(slave) = made.slave {
+        terminal::take_over(slave.as_fd()).map_err(at(Step::Console, 2))?;
     }
+    let whole = matches!(gate, Gate::Fifo(_));
+    // Who starts it later cannot be told of a program that is not there: whoever creates it must be.
+    if whole {
+        identity::find_program(process).map_err(at(Step::Exec, 0))?;
+    }
+    let assumed = identity::assume(process, container.rootfs.as_fd(), channel, made.allowed, true);
+    // A kubelet, for which this is the start, hears of it then, as its users expect.
+    if whole {
+        assumed?;
+    }
+    // A filter that forbids even this would leave both sides waiting.
+    identity::report(channel, RecordKind::Ready).map_err(at(Step::Gate, 0))?;
+    if !wait_at(gate, channel).map_err(at(Step::Gate, 0))? {
+        return Ok(());
+    }
+    assumed?;
     run_hooks(&container.start_hooks, true, "created", words)?;
     Err(at(Step::Exec, 0)(identity::exec(process)).into())
-}
-
-/// Whether a seccomp listener must be handed on, for which the parent has to be there: before the gate.
-fn listens(container: &PreparedContainer) -> bool {
-    let filter = container.process.seccomp.as_ref();
-    filter.is_some_and(|filter| filter.listener.is_some())
 }
 
 fn run_hooks(hooks: &PreparedHooks, start: bool, status: &str, words: &mut Words) -> Result<(), Trouble> {
@@ -97,11 +126,10 @@ fn wait_for_parent(channel: BorrowedFd<'_>) -> SysResult<()> {
 
 fn set_up(
     container: &PreparedContainer,
-    channel: BorrowedFd<'_>,
-    streams: Option<&StandardStreams>,
-    gate: &Gate,
+    around: Surroundings<'_>,
     words: &mut Words,
-) -> Result<Early, Trouble> {
+) -> Result<Made, Trouble> {
+    let channel = around.channel;
     let root = container.rootfs.as_fd();
     let namespaces = &container.namespaces;
     let process = &container.process;
@@ -150,7 +178,7 @@ fn set_up(
         set_sysctl(host, file, value).map_err(at(Step::Sysctl, index))?;
     }
     if container.wait_for_hooks {
-        identity::report(channel, RecordKind::Hooks);
+        identity::report(channel, RecordKind::Hooks).map_err(at(Step::Hooks, 0))?;
         wait_for_parent(channel).map_err(at(Step::Hooks, 0))?;
     }
     sys::set_umask(0o022); // hooks are programs of the host, and make files there
@@ -160,19 +188,11 @@ fn set_up(
         make_read_only(root, path).map_err(at(Step::ReadOnly, index))?;
     }
     change_root(container)?;
-    match (&slave, streams) {
-        (Some(slave), _) => terminal::take_over(slave.as_fd()).map_err(at(Step::Console, 2))?,
-        (None, Some(streams)) => identity::connect(streams).map_err(at(Step::Descriptors, 0))?,
-        (None, None) => {} // the caller's own streams stay
+    if let Some(streams) = around.streams.filter(|_| slave.is_none()) {
+        identity::connect(streams).map_err(at(Step::Descriptors, 0))?; // else the caller's own stay
     }
-    // Who starts it later cannot be told of a program that is not there: whoever creates it must be.
-    if matches!(gate, Gate::Fifo(_)) {
-        identity::find_program(process).map_err(at(Step::Exec, 0))?;
-    }
-    if listens(container) {
-        identity::assume(process, root, channel, &early, true)?;
-    }
-    Ok(early)
+    let allowed = early.done(process)?;
+    Ok(Made { allowed, slave })
 }
 
 /// Enters existing namespaces, and sets the clocks of a fresh time namespace before anybody is in it.

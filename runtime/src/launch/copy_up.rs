@@ -4,17 +4,20 @@
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd};
 
-use super::confined::open_in_root;
 use crate::sys::{self, Entries, Errno, SysResult};
 
 /// Deepest tree that is copied: each level takes some 3 KiB of stack, and two descriptors.
 const MAX_DEPTH: usize = 100;
 
-/// Copies the directory at `path` below `root` into the filesystem `to`.
-pub(super) fn copy_up(root: BorrowedFd<'_>, path: &CStr, to: BorrowedFd<'_>) -> SysResult<()> {
-    let from = open_in_root(root, path, libc::O_RDONLY | libc::O_DIRECTORY)?;
+/// Copies the directory `from` into the filesystem `to`, whose root takes its mode if `mode` says so.
+pub(super) fn copy_up(from: BorrowedFd<'_>, to: BorrowedFd<'_>, mode: bool) -> SysResult<()> {
     let to = sys::open_at(to, c".", libc::O_RDONLY | libc::O_DIRECTORY, 0)?;
-    copy_directory(from.as_fd(), to.as_fd(), 0)
+    let own = sys::stat_fd(to.as_fd())?.mode;
+    copy_directory(from, to.as_fd(), 0)?;
+    if mode {
+        return Ok(());
+    }
+    sys::chmod_fd(to.as_fd(), own)
 }
 
 fn copy_directory(from: BorrowedFd<'_>, to: BorrowedFd<'_>, depth: usize) -> SysResult<()> {

@@ -45,10 +45,13 @@ impl SpawnError {
             Step::ReadOnly => plan.read_only.get(index).cloned(),
             Step::Sysctl => plan.sysctls.get(index).map(|s| s.0.clone()),
             Step::Join => plan.namespaces.join.get(index).map(|n| n.1.clone()),
-            Step::WorkingDirectory => Some(format!("{:?}", process.cwd)),
-            Step::Ids => Some(format!("{}:{}", process.uid, process.gid)),
             _ => None,
         });
+        let name = match step {
+            Step::WorkingDirectory => Some(format!("{:?}", process.cwd)),
+            Step::Ids => Some(format!("{}:{}", process.uid, process.gid)),
+            _ => name,
+        };
         let words = step.words();
         let message = match name {
             Some(name) => format!("{words} {name}: {errno}"),

@@ -13,30 +13,19 @@ use crate::sys::{self, CapSet, Errno, SysResult};
 /// `CAP_SYS_ADMIN`.
 const SYS_ADMIN: u64 = 1 << 21;
 
-/// Tells the parent, best effort: if it is gone, nobody listens.
-pub(super) fn report(channel: BorrowedFd<'_>, kind: RecordKind) {
-    report_with(channel, kind, &[]);
+/// Tells the parent.
+pub(super) fn report(channel: BorrowedFd<'_>, kind: RecordKind) -> SysResult<()> {
+    report_with(channel, kind, &[])
 }
 
-/// As [`report`], with a text.
-pub(super) fn report_with(channel: BorrowedFd<'_>, kind: RecordKind, text: &[u8]) {
+/// As [`report`], with a text; also to a pipe.
+pub(super) fn report_with(channel: BorrowedFd<'_>, kind: RecordKind, text: &[u8]) -> SysResult<()> {
     let mut message = [0; Record::SIZE + Record::TEXT];
-    let length = compose(kind, text, &mut message);
-    let _ = sys::send_with_fds(channel, &message[..length], &[]);
-}
-
-/// As [`report_with`], to a pipe.
-pub(super) fn report_to(pipe: BorrowedFd<'_>, kind: RecordKind, text: &[u8]) {
-    let mut message = [0; Record::SIZE + Record::TEXT];
-    let length = compose(kind, text, &mut message);
-    let _ = sys::write_fd(pipe, &message[..length]);
-}
-
-fn compose(kind: RecordKind, text: &[u8], message: &mut [u8; Record::SIZE + Record::TEXT]) -> usize {
     message[..Record::SIZE].copy_from_slice(&Record { kind }.encode());
     let n = text.len().min(Record::TEXT);
     message[Record::SIZE..Record::SIZE + n].copy_from_slice(&text[..n]);
-    Record::SIZE + n
+    // Written, not sent: a seccomp filter may be in force that knows no sockets.
+    sys::write_fd(channel, &message[..Record::SIZE + n]).map(|_| ())
 }
 
 /// Puts the streams on descriptors 0 to 2.
@@ -50,6 +39,12 @@ pub(super) fn connect(streams: &StandardStreams) -> SysResult<()> {
 #[derive(Debug)]
 pub(super) struct Early {
     label: Option<OwnedFd>,
+    may_set_groups: bool,
+}
+
+/// What of [`Early`] the end needs.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Allowed {
     may_set_groups: bool,
 }
 
@@ -68,20 +63,22 @@ impl Early {
         })
     }
 
-    /// Takes the label now: the next exec has it, also that of a child, which may not write for us.
-    pub(super) fn labelled(self, process: &PreparedProcess) -> Result<Self, Failure> {
-        if let (Some(label), Some(file)) = (&process.label, &self.label) {
-            label.write(file.as_fd()).map_err(at(Step::Label, 0))?;
-        }
-        Ok(Self { label: None, ..self })
-    }
-
     /// After entering another user namespace, which has its own say about groups.
     pub(super) fn in_other_user(self, host: BorrowedFd<'_>) -> Self {
         Self {
             may_set_groups: may_set_groups(host),
             ..self
         }
+    }
+
+    /// Takes the label, which the next exec has, also that of a child; nothing of the host's is left open.
+    pub(super) fn done(self, process: &PreparedProcess) -> Result<Allowed, Failure> {
+        if let (Some(label), Some(file)) = (&process.label, &self.label) {
+            label.write(file.as_fd()).map_err(at(Step::Label, 0))?;
+        }
+        Ok(Allowed {
+            may_set_groups: self.may_set_groups,
+        })
     }
 }
 
@@ -169,9 +166,12 @@ pub(super) fn assume(
     process: &PreparedProcess,
     root: BorrowedFd<'_>,
     channel: BorrowedFd<'_>,
-    early: &Early,
+    allowed: Allowed,
     make_cwd: bool,
 ) -> Result<(), Failure> {
+    if let Some(home) = &process.home {
+        home.look_up(root, process.uid);
+    }
     set_scheduling(process)?;
     let own = sys::get_permitted().map_err(at(Step::Capabilities, 0))?;
     let caps = grantable(process.capabilities, own);
@@ -179,7 +179,7 @@ pub(super) fn assume(
     sys::set_umask(process.umask);
     sys::drop_bounding_above(caps.bounding).map_err(at(Step::Bounding, 0))?;
     sys::set_keep_caps().map_err(at(Step::Capabilities, 0))?;
-    if early.may_set_groups {
+    if allowed.may_set_groups {
         sys::set_groups(&process.groups).map_err(at(Step::Groups, 0))?;
     } else if !process.groups.is_empty() {
         return Err(at(Step::Groups, 0)(Errno(libc::EPERM)));
@@ -192,9 +192,6 @@ pub(super) fn assume(
     }
     .map_err(at(Step::WorkingDirectory, 0))?;
     pass_descriptors(process.preserve_fds).map_err(at(Step::Descriptors, 0))?;
-    if let (Some(label), Some(file)) = (&process.label, &early.label) {
-        label.write(file.as_fd()).map_err(at(Step::Label, 0))?;
-    }
     // Without no-new-privileges a filter needs CAP_SYS_ADMIN, so it goes in before capabilities go; with it, last, so
     // that the filter need not allow what comes before.
     let filter_first = process.seccomp.as_ref().filter(|_| !process.no_new_privileges);

@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use super::confined::{ensure_in_root, open_in_root, open_plain};
 use super::copy_up::copy_up;
 use super::failure::Words;
+use super::mount_by_text::MountText;
 use super::plan::TargetKind;
 use super::prepared_mount::{PreparedMount, PreparedOptions, PreparedSource};
 use crate::sys::{self, Attributes, Errno, MountFs, SysResult};
@@ -24,8 +25,13 @@ pub(super) fn attach(
 ) -> SysResult<()> {
     let made;
     let tree = match &mount.source {
-        PreparedSource::Filesystem { kind, options } => {
-            made = match filesystem(kind, options, mount.attributes.set, words) {
+        PreparedSource::Filesystem { kind, options, text } => {
+            let set = mount.attributes.set;
+            let mounted = match text {
+                Some(text) => with_text(text, kind, set),
+                None => filesystem(kind, options, set, words),
+            };
+            made = match mounted {
                 Err(errno) if in_user && errno.0 == libc::EPERM => shown(host, kind, mount.attributes.set)?,
                 other => other?,
             };
@@ -45,9 +51,15 @@ pub(super) fn attach(
         PreparedSource::Remount { options } => return remount(root, mount, options, words),
     };
     sys::mount_set_attributes(tree.as_fd(), mount.attributes_all, true)?;
+    let covered = open_in_root(root, &mount.target, libc::O_RDONLY | libc::O_DIRECTORY);
     let target = open_target(root, mount)?;
-    if mount.copy_up {
-        copy_up(root, &mount.target, tree.as_fd())?;
+    // A directory that was made just now has nothing to pass on.
+    if let Ok(covered) = covered.as_ref().map(AsFd::as_fd) {
+        if mount.copy_up {
+            copy_up(covered, tree.as_fd(), mount.inherits_mode)?;
+        } else if mount.inherits_mode {
+            take_mode(covered, tree.as_fd())?;
+        }
     }
     sys::move_mount(tree.as_fd(), target.as_fd())
 }
@@ -73,6 +85,22 @@ fn configure(fs: &MountFs, options: &PreparedOptions, words: &mut Words) -> SysR
             .inspect_err(|_| explain(fs, words))?;
     }
     Ok(())
+}
+
+fn with_text(text: &MountText, kind: &CStr, set: u64) -> SysResult<OwnedFd> {
+    let tree = text.mount(kind)?;
+    let attributes = Attributes {
+        set,
+        ..Attributes::default()
+    };
+    sys::mount_set_attributes(tree.as_fd(), attributes, false)?;
+    Ok(tree)
+}
+
+/// Gives a fresh tmpfs the mode of the directory that it is about to cover.
+fn take_mode(covered: BorrowedFd<'_>, tree: BorrowedFd<'_>) -> SysResult<()> {
+    let root = sys::open_at(tree, c".", libc::O_RDONLY | libc::O_DIRECTORY, 0)?;
+    sys::chmod_fd(root.as_fd(), sys::stat_fd(covered)?.mode)
 }
 
 /// Takes what the kernel has to say of a failure: "e tmpfs: Unknown parameter", of which the letter is left out.

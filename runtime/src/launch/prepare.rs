@@ -4,6 +4,7 @@ use std::ffi::CString;
 use std::os::fd::OwnedFd;
 
 use super::error::SpawnError;
+use super::home::HomeEntry;
 use super::hooks::PreparedHooks;
 use super::ids::{self, MountNamespaces};
 use super::labels::PreparedLabel;
@@ -22,11 +23,18 @@ pub struct CStringArray {
 impl CStringArray {
     /// Converts; an inner NUL is an error.
     pub fn new(items: &[String]) -> Result<Self, SpawnError> {
+        Self::with(items, None)
+    }
+
+    /// As [`CStringArray::new`], with one more string that somebody else owns, and comes first: of two entries of an
+    /// environment with one name, programs take that.
+    pub(super) fn with(items: &[String], first: Option<*const libc::c_char>) -> Result<Self, SpawnError> {
         let strings = items
             .iter()
             .map(|item| c_string(item))
             .collect::<Result<Vec<_>, _>>()?;
-        let mut pointers: Vec<_> = strings.iter().map(|s| s.as_ptr()).collect();
+        let mut pointers: Vec<_> = first.into_iter().collect();
+        pointers.extend(strings.iter().map(|s| s.as_ptr()));
         pointers.push(std::ptr::null());
         Ok(Self {
             _strings: strings,
@@ -52,6 +60,8 @@ pub(super) struct PreparedProcess {
     pub candidates: Vec<CString>,
     pub argv: CStringArray,
     pub envp: CStringArray,
+    /// An entry of `envp` that the child fills in.
+    pub home: Option<HomeEntry>,
     pub cwd: CString,
     pub uid: u32,
     pub gid: u32,
@@ -97,13 +107,15 @@ impl PreparedProcess {
                 Errno(libc::EINVAL),
             ));
         };
+        let home = HomeEntry::wanted(&process.env);
         Ok(Self {
             candidates: candidates(program, &process.env)
                 .iter()
                 .map(|path| c_string(path))
                 .collect::<Result<_, _>>()?,
             argv: CStringArray::new(&process.args)?,
-            envp: CStringArray::new(&process.env)?,
+            envp: CStringArray::with(&process.env, home.as_ref().map(HomeEntry::as_ptr))?,
+            home,
             cwd: c_string(if process.cwd.is_empty() { "/" } else { &process.cwd })?,
             uid: process.uid,
             gid: process.gid,

@@ -5,6 +5,7 @@ use std::os::fd::{AsFd, OwnedFd};
 
 use super::error::SpawnError;
 use super::ids::MountNamespaces;
+use super::mount_by_text::MountText;
 use super::plan::{Mount, MountSource, Namespaces, TargetKind};
 use super::prepare::c_string;
 use super::sources::open_bind;
@@ -16,9 +17,16 @@ pub(super) type PreparedOptions = Vec<(CString, Option<CString>)>;
 /// Source of a mount as the child gets it.
 #[derive(Debug)]
 pub(super) enum PreparedSource {
-    Filesystem { kind: CString, options: PreparedOptions },
+    Filesystem {
+        kind: CString,
+        options: PreparedOptions,
+        /// In place of the options.
+        text: Option<MountText>,
+    },
     Tree(OwnedFd),
-    Remount { options: PreparedOptions },
+    Remount {
+        options: PreparedOptions,
+    },
 }
 
 /// One mount, ready to attach.
@@ -32,6 +40,8 @@ pub(super) struct PreparedMount {
     /// For the mounts below as well.
     pub attributes_all: Attributes,
     pub copy_up: bool,
+    /// A tmpfs whose options leave its mode to the directory that it covers.
+    pub inherits_mode: bool,
     /// A target on which symlinks are refused outright: `/proc` and `/sys` themselves.
     pub plain_target: bool,
     /// Whether the target may lie on procfs (a few read-only information files).
@@ -60,6 +70,15 @@ fn options(options: &[(String, Option<String>)]) -> Result<PreparedOptions, Spaw
     options.iter().map(one).collect()
 }
 
+fn inherits_mode(source: &MountSource) -> bool {
+    match source {
+        MountSource::Filesystem { kind, options } => {
+            kind == "tmpfs" && !options.iter().any(|(key, _)| key == "mode")
+        }
+        _ => false,
+    }
+}
+
 pub(super) fn prepare_mount(
     mount: &Mount,
     container: &Namespaces,
@@ -74,6 +93,7 @@ pub(super) fn prepare_mount(
             let source = PreparedSource::Filesystem {
                 kind: c_string(kind)?,
                 options: options(wanted)?,
+                text: MountText::needed(wanted)?,
             };
             let proc_like = kind == "proc" || kind == "mqueue";
             (source, TargetKind::Directory, kernel_view, proc_like)
@@ -116,6 +136,7 @@ pub(super) fn prepare_mount(
             propagation: if recursive { propagation } else { 0 },
         },
         copy_up: mount.copy_up,
+        inherits_mode: inherits_mode(&mount.source),
         plain_target,
         may_cover_proc: proc_like || COVERABLE_PROC_FILES.contains(&mount.target.as_str()),
     })

@@ -7,7 +7,7 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 
 use super::failure::{Failure, RecordKind, Step, at};
-use super::identity::{self, Early};
+use super::identity::{self, Allowed, Early};
 use super::prepare::PreparedProcess;
 use super::sibling::Leash;
 use super::spawn::StandardStreams;
@@ -36,7 +36,7 @@ pub(super) fn run(
     leash: &Leash,
 ) {
     if let Err(failure) = join(process, target, channel, streams, leash) {
-        identity::report(channel, RecordKind::Failed(failure));
+        let _ = identity::report(channel, RecordKind::Failed(failure)); // to whoever is left
     }
 }
 
@@ -48,28 +48,31 @@ fn join(
     leash: &Leash,
 ) -> Result<(), Failure> {
     sys::reset_signals().map_err(at(Step::Signals, 0))?;
-    let (root, early) = enter(process, target)?;
+    let (root, allowed) = enter(process, target)?;
     if let Some(streams) = streams.filter(|_| !process.terminal) {
         identity::connect(streams).map_err(at(Step::Descriptors, 0))?;
     }
-    if !target.processes {
-        return become_it(process, root.as_fd(), channel, &early);
-    }
-    let early = early.labelled(process)?;
-    sys::enter(target.init, libc::CLONE_NEWPID).map_err(at(Step::Join, 2))?;
-    let [until, release] = leash.fds();
+    let [until, release] = if target.processes {
+        sys::enter(target.init, libc::CLONE_NEWPID).map_err(at(Step::Join, 2))?;
+        leash.fds()
+    } else {
+        [channel; 2]
+    };
     let mut kept = [channel, root.as_fd(), until, release].map(|fd| fd.as_raw_fd());
     sys::close_all_but(3 + process.preserve_fds as i32, &mut kept).map_err(at(Step::Descriptors, 0))?;
+    if !target.processes {
+        return become_it(process, root.as_fd(), channel, allowed);
+    }
     let born = leash.clone_sibling(0, channel, || {
-        if let Err(failure) = become_it(process, root.as_fd(), channel, &early) {
-            identity::report(channel, RecordKind::Failed(failure));
+        if let Err(failure) = become_it(process, root.as_fd(), channel, allowed) {
+            let _ = identity::report(channel, RecordKind::Failed(failure)); // to whoever is left
         }
     });
     born.map_err(at(Step::Join, 3))
 }
 
 /// Enters all but the process namespace, which also moves our root and working directory: the container's root.
-fn enter(process: &PreparedProcess, target: &Target<'_>) -> Result<(OwnedFd, Early), Failure> {
+fn enter(process: &PreparedProcess, target: &Target<'_>) -> Result<(OwnedFd, Allowed), Failure> {
     let flags = libc::O_PATH | libc::O_DIRECTORY;
     let host_root = sys::open_path(c"/", flags).map_err(at(Step::OomScore, 0))?;
     let other_user = target.kinds & libc::CLONE_NEWUSER != 0;
@@ -85,7 +88,7 @@ fn enter(process: &PreparedProcess, target: &Target<'_>) -> Result<(OwnedFd, Ear
     if other_user {
         identity::become_root(&early).map_err(at(Step::UserNamespace, 1))?;
     }
-    Ok((root, early))
+    Ok((root, early.done(process)?))
 }
 
 /// From inside all namespaces to the program. Returns only after a failure.
@@ -93,7 +96,7 @@ fn become_it(
     process: &PreparedProcess,
     root: BorrowedFd<'_>,
     channel: BorrowedFd<'_>,
-    early: &Early,
+    allowed: Allowed,
 ) -> Result<(), Failure> {
     sys::become_session_leader().map_err(at(Step::Signals, 0))?;
     sys::new_session_keyring();
@@ -101,6 +104,6 @@ fn become_it(
         let slave = terminal::make(root, channel, process.uid, process.size).map_err(at(Step::Console, 0))?;
         terminal::take_over(slave.as_fd()).map_err(at(Step::Console, 2))?;
     }
-    identity::assume(process, root, channel, early, false)?;
+    identity::assume(process, root, channel, allowed, false)?;
     Err(at(Step::Exec, 0)(identity::exec(process)))
 }

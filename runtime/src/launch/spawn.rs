@@ -4,6 +4,7 @@ use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use super::channel::Channel;
+use super::container::Surroundings;
 use super::error::SpawnError;
 use super::failure::{Failure, RecordKind, Step};
 use super::plan::{MountSource, Plan, Process};
@@ -104,14 +105,17 @@ pub fn spawn_container(
     let (ours, theirs) = channel_pair()?;
     let launch = Launch {
         prepared: &prepared,
-        streams: streams.as_ref(),
-        gate: &gate,
+        around: Surroundings {
+            channel: theirs.as_fd(),
+            streams: streams.as_ref(),
+            gate: &gate,
+        },
         namespaces: plan.namespaces.fresh,
     };
     let launched = if prepared.namespaces.join_user.is_some() {
-        launch.through_another(ours, theirs.as_fd(), cgroup.as_ref())?
+        launch.through_another(ours, cgroup.as_ref())?
     } else {
-        launch.directly(ours, theirs.as_fd(), cgroup.as_ref())?
+        launch.directly(ours, cgroup.as_ref())?
     };
     if plan.namespaces.fresh & libc::CLONE_NEWUSER as u64 != 0 {
         let mapped = ids::write_maps(
@@ -135,24 +139,18 @@ pub fn spawn_container(
 /// One launch of a container, prepared.
 struct Launch<'a> {
     prepared: &'a PreparedContainer,
-    streams: Option<&'a StandardStreams>,
-    gate: &'a Gate,
+    around: Surroundings<'a>,
     namespaces: u64,
 }
 
 impl Launch<'_> {
-    fn child(&self, ours: BorrowedFd<'_>, theirs: BorrowedFd<'_>) {
+    fn child(&self, ours: BorrowedFd<'_>) {
         sys::close_in_child(ours);
-        container::run(self.prepared, theirs, self.streams, self.gate);
+        container::run(self.prepared, self.around);
     }
 
     /// Straight into all namespaces.
-    fn directly(
-        &self,
-        ours: OwnedFd,
-        theirs: BorrowedFd<'_>,
-        cgroup: Option<&OwnedFd>,
-    ) -> Result<Launched, SpawnError> {
+    fn directly(&self, ours: OwnedFd, cgroup: Option<&OwnedFd>) -> Result<Launched, SpawnError> {
         let mut visit = Visit::default();
         for (kind, fd) in &self.prepared.namespaces.join_before {
             visit.enter(*kind, fd.as_fd())?;
@@ -162,7 +160,7 @@ impl Launch<'_> {
             cgroup: cgroup.map(AsFd::as_fd),
             sibling: false,
         };
-        let child = sys::clone_process(&request, || self.child(ours.as_fd(), theirs))
+        let child = sys::clone_process(&request, || self.child(ours.as_fd()))
             .map_err(|errno| SpawnError::new("cloning the container's first process".to_owned(), errno))?;
         Ok(Launched {
             child,
@@ -172,12 +170,7 @@ impl Launch<'_> {
 
     /// Through a process that enters an existing user namespace, from which there is no way back: only what is made in
     /// there belongs to it.
-    fn through_another(
-        &self,
-        ours: OwnedFd,
-        theirs: BorrowedFd<'_>,
-        cgroup: Option<&OwnedFd>,
-    ) -> Result<Launched, SpawnError> {
+    fn through_another(&self, ours: OwnedFd, cgroup: Option<&OwnedFd>) -> Result<Launched, SpawnError> {
         let request = CloneRequest {
             cgroup: cgroup.map(AsFd::as_fd),
             ..CloneRequest::default()
@@ -185,19 +178,19 @@ impl Launch<'_> {
         let failed = |errno| SpawnError::new("cloning into the user namespace".to_owned(), errno);
         let leash = Leash::new().map_err(failed)?;
         let go_between = sys::clone_process(&request, || {
-            if let Err(failure) = self.go_between(&leash, ours.as_fd(), theirs) {
-                super::identity::report(theirs, RecordKind::Failed(failure));
+            if let Err(failure) = self.go_between(&leash, ours.as_fd()) {
+                let _ = super::identity::report(self.around.channel, RecordKind::Failed(failure));
             }
             sys::exit_now(0);
         })
         .map_err(failed)?;
-        drop(leash);
+        drop(leash); // so that a child whose go-between is killed hears of it
         sibling::adopt(&go_between, Channel(ours), "the container's first process")
     }
 
     /// In the process between: some namespaces can only be entered from outside the user namespace (those of the
     /// machine), some only from inside.
-    fn go_between(&self, leash: &Leash, ours: BorrowedFd<'_>, theirs: BorrowedFd<'_>) -> Result<(), Failure> {
+    fn go_between(&self, leash: &Leash, ours: BorrowedFd<'_>) -> Result<(), Failure> {
         let namespaces = &self.prepared.namespaces;
         let failed = |step, index| super::failure::at(step, index);
         let mut inside = 0u64;
@@ -216,7 +209,7 @@ impl Launch<'_> {
             }
         }
         leash
-            .clone_sibling(self.namespaces, theirs, || self.child(ours, theirs))
+            .clone_sibling(self.namespaces, self.around.channel, || self.child(ours))
             .map_err(failed(Step::UserNamespace, 2))
     }
 }

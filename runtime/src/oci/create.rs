@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use oci_spec::runtime::{LinuxNamespaceType, Spec};
 
 use super::arguments::{CreateArgs, Global};
+use super::listen::Listen;
 use super::state::{Stored, claim};
 use super::{Error, cgroups, host_sysctls};
 use crate::launch::CStringArray;
@@ -22,7 +23,7 @@ use crate::wire::Wire;
 const MAX_CONFIG: u64 = 16 << 20;
 
 /// A regular file only: a pipe would be waited for, and one that grows meanwhile is not read beyond the limit.
-fn read_spec(bundle: &Path) -> Result<Spec, Error> {
+fn read_spec(global: &Global, bundle: &Path) -> Result<Spec, Error> {
     let path = bundle.join("config.json");
     let shown = path.display();
     let reading = || Error::io(format!("reading {shown}"));
@@ -43,7 +44,41 @@ fn read_spec(bundle: &Path) -> Result<Spec, Error> {
             "{shown} is larger than {MAX_CONFIG} bytes"
         )));
     }
-    serde_json::from_slice(&text).map_err(|e| Error::Invalid(format!("{shown}: {e}")))
+    let wrong = |e| Error::Invalid(format!("{shown}: {e}"));
+    serde_json::from_slice(&text).or_else(|error| {
+        // The rare way: what the error is about may be a capability of a kernel to come.
+        let mut value: serde_json::Value = serde_json::from_slice(&text).map_err(wrong)?;
+        let unknown = drop_unknown_capabilities(&mut value["process"]["capabilities"]);
+        if unknown.is_empty() {
+            return Err(wrong(error));
+        }
+        for name in unknown {
+            global.warn(&format!("unknown capability {name:.50}: ignored"));
+        }
+        serde_json::from_value(value).map_err(wrong)
+    })
+}
+
+/// Takes capabilities that we do not know out of the sets; they are to be warned of, and no reason to fail (config.md).
+fn drop_unknown_capabilities(sets: &mut serde_json::Value) -> std::collections::BTreeSet<String> {
+    let mut unknown = std::collections::BTreeSet::new();
+    for set in sets
+        .as_object_mut()
+        .into_iter()
+        .flat_map(|sets| sets.values_mut())
+    {
+        if let Some(names) = set.as_array_mut() {
+            names.retain(|name| {
+                let name = name.as_str().unwrap_or_default();
+                let known = plan::capability_bit(name).is_some();
+                if !known {
+                    unknown.insert(name.to_owned());
+                }
+                known
+            });
+        }
+    }
+    unknown
 }
 
 pub(super) fn text(path: &Path) -> Result<String, Error> {
@@ -84,9 +119,10 @@ pub(super) fn check_preserved(count: u32) -> Result<(), Error> {
 }
 
 pub(super) fn create(global: &Global, args: &CreateArgs, run: bool) -> Result<(), Error> {
-    check_preserved(args.preserve_fds)?;
+    let listen = Listen::from_environment()?;
+    check_preserved(args.preserve_fds + listen.count)?;
     let bundle = absolute(&args.bundle)?;
-    let spec = read_spec(&bundle)?;
+    let spec = read_spec(global, &bundle)?;
     let root = spec.root().as_ref().map(|root| bundle.join(root.path()));
     let root = root.ok_or_else(|| Error::Invalid("config.json has no root".to_owned()))?;
     let process = spec.process().as_ref();
@@ -102,7 +138,7 @@ pub(super) fn create(global: &Global, args: &CreateArgs, run: bool) -> Result<()
         owner: nix::unistd::getuid().as_raw(),
         ..Stored::default()
     };
-    let result = prepare(global, args, &mut stored, (&state, &root), run)
+    let result = prepare(global, args, &mut stored, (&state, &root), run, &listen)
         .and_then(|request| become_launcher(&request, Some(&lock)));
     // Only after a failure: else this process is the launcher by now.
     let _ = cgroups::remove(&stored);
@@ -116,6 +152,7 @@ fn prepare(
     stored: &mut Stored,
     (state, root): (&Path, &Path),
     run: bool,
+    listen: &Listen,
 ) -> Result<LaunchRequest, Error> {
     let spec = stored.spec.clone();
     let place = cgroups::plan(global, &spec, stored)?;
@@ -143,7 +180,8 @@ fn prepare(
         attach_point: text(&attach_point)?,
         cgroup: cgroup.clone(),
     };
-    let plan = plan::oci(&spec, paths)?;
+    let mut plan = plan::oci(&spec, paths)?;
+    listen.tell(&mut plan.process.env);
     host_sysctls::check(&plan)?;
     Ok(LaunchRequest {
         plan: Some(plan),
@@ -164,7 +202,7 @@ fn prepare(
         pidfd_socket: absolute_text(args.pidfd_socket.as_ref())?,
         log: absolute_text(global.log.as_ref())?,
         log_json: global.log_json,
-        preserve_fds: args.preserve_fds,
+        preserve_fds: args.preserve_fds + listen.count,
         oci_state: String::new(),
     })
 }

@@ -8,12 +8,15 @@ use oci_spec::runtime::Process as OciProcess;
 use super::Error;
 use super::arguments::{ExecArgs, Global};
 use super::create::{absolute_text, become_launcher, check_preserved, check_terminal, text};
+use super::listen::Listen;
 use super::state::{Container, Status, find};
 use crate::plan::{capability_bit, oci_process, oci_state};
 use crate::shim::launcher::LaunchRequest;
 
 pub(super) fn exec(global: &Global, args: &ExecArgs) -> Result<(), Error> {
-    check_preserved(args.preserve_fds)?;
+    let listen = Listen::from_environment()?;
+    let preserve_fds = args.preserve_fds + listen.count;
+    check_preserved(preserve_fds)?;
     let container = find(global, &args.id)?;
     let Some((pid, started)) = container.init else {
         return Err(Error::Invalid(format!(
@@ -40,6 +43,7 @@ pub(super) fn exec(global: &Global, args: &ExecArgs) -> Result<(), Error> {
         None => from_options(base, args)?,
     };
     let mut process = oci_process(&process, spec.linux().as_ref())?;
+    listen.tell(&mut process.env);
     for name in &args.cap {
         let bit =
             capability_bit(name).ok_or_else(|| Error::Invalid(format!("unknown capability {name:?}")))?;
@@ -70,7 +74,7 @@ pub(super) fn exec(global: &Global, args: &ExecArgs) -> Result<(), Error> {
             pidfd_socket: absolute_text(args.pidfd_socket.as_ref())?,
             log: absolute_text(global.log.as_ref())?,
             log_json: global.log_json,
-            preserve_fds: args.preserve_fds,
+            preserve_fds,
             oci_state: oci_state(spec, &container.stored.id, &container.stored.bundle),
         },
         None,
@@ -141,9 +145,11 @@ fn from_options(mut process: OciProcess, args: &ExecArgs) -> Result<OciProcess, 
         let (uid, gid) = wanted
             .split_once(':')
             .map_or((wanted.as_str(), None), |(uid, gid)| (uid, Some(gid)));
+        // The groups stay those of the container's process, as in runc.
         user.set_uid(id(uid)?);
-        user.set_gid(gid.map_or(Ok(0), id)?);
-        user.set_additional_gids(None);
+        if let Some(gid) = gid {
+            user.set_gid(id(gid)?);
+        }
     }
     if !args.additional_gids.is_empty() {
         let mut groups = user.additional_gids().clone().unwrap_or_default();

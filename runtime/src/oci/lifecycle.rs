@@ -23,7 +23,12 @@ pub(super) fn start(global: &Global, id: &str) -> Result<(), Error> {
                 "cannot start a container that has stopped".to_owned(),
             ));
         }
-        Status::Running | Status::Paused => {
+        Status::Paused => {
+            return Err(Error::Invalid(
+                "cannot start a container in the paused state".to_owned(),
+            ));
+        }
+        Status::Running => {
             return Err(Error::Invalid(
                 "cannot start an already running container".to_owned(),
             ));
@@ -75,11 +80,14 @@ pub(super) fn start(global: &Global, id: &str) -> Result<(), Error> {
 fn start_failure(container: &Container, path: &Path) -> Result<Option<Error>, Error> {
     let mut left = Vec::new();
     let mut buffer = [0; 1024];
-    let mut fifo = fs::File::options()
+    let opened = fs::File::options()
         .read(true)
         .custom_flags(libc::O_NONBLOCK)
-        .open(path)
-        .map_err(Error::io(format!("opening {}", path.display())))?;
+        .open(path);
+    let mut fifo = match opened {
+        Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None), // somebody else started it as well
+        other => other.map_err(Error::io(format!("opening {}", path.display())))?,
+    };
     while let Ok(n @ 1..) = fifo.read(&mut buffer) {
         left.extend_from_slice(&buffer[..n]);
     }
@@ -138,7 +146,10 @@ fn signal_member(pid: i32, cgroup: &Path, signal: i32) {
 
 pub(super) fn kill(global: &Global, args: &KillArgs) -> Result<(), Error> {
     let container = find(global, &args.id)?;
-    let signal = signal_number(&args.signal)?;
+    let signal = match args.signal.as_str() {
+        "0" => 0, // whether it is there
+        name => signal_number(name)?,
+    };
     if !args.all {
         return signal_init(&container, signal);
     }

@@ -12,6 +12,7 @@ mod host_sysctls;
 mod inspect;
 mod install;
 mod lifecycle;
+mod listen;
 mod options;
 mod ps;
 mod state;
@@ -22,6 +23,7 @@ mod user;
 use std::ffi::OsString;
 use std::io::Write;
 
+use crate::shim::launcher::EXEC_FAILED;
 use arguments::{CreateArgs, ExecArgs, GLOBAL, Global, KillArgs, PsArgs};
 use options::{End, Found, Opt};
 
@@ -100,24 +102,24 @@ where
         let not_text = |arg: OsString| Error::Usage(format!("argument {} is not UTF-8", arg.display()));
         arg.into().into_string().map_err(not_text)
     };
-    let mut log = (None, false);
+    let (mut log, mut is_exec) = ((None, false), false);
     let result = args
         .into_iter()
         .map(text)
         .collect::<Result<Vec<String>, Error>>()
-        .and_then(|args| run(&args, &mut log));
+        .and_then(|args| run(&args, &mut log, &mut is_exec));
     match result {
         Ok(()) => 0,
         Err(error) => {
             let (path, json) = log;
             crate::shim::launcher::report(path.as_deref(), json, &error.to_string());
-            1
+            if is_exec { EXEC_FAILED } else { 1 }
         }
     }
 }
 
-/// `log` gets the caller's log, and whether it is JSON, as soon as it is known.
-fn run(args: &[String], log: &mut (Option<String>, bool)) -> Result<(), Error> {
+/// `log` gets the caller's log, and whether it is JSON, as soon as it is known; `is_exec` whether the command is `exec`.
+fn run(args: &[String], log: &mut (Option<String>, bool), is_exec: &mut bool) -> Result<(), Error> {
     let found = Found::parse(args, GLOBAL, End::First)?;
     *log = (found.text("log"), found.get("log-format") == Some("json"));
     if found.is("version") {
@@ -137,6 +139,7 @@ fn run(args: &[String], log: &mut (Option<String>, bool)) -> Result<(), Error> {
             Err(Error::Usage("a command is needed".to_owned()))
         };
     };
+    *is_exec = command == "exec";
     let global = Global {
         root: found.path("root").unwrap_or_else(user::default_root),
         log: found.path("log"),

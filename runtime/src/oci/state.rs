@@ -165,8 +165,8 @@ pub(super) fn find(global: &Global, id: &str) -> Result<Container, Error> {
     let status = match (record, init) {
         (None, _) if creator(&directory).is_some() => Status::Creating,
         (_, None) => Status::Stopped,
-        (_, Some(_)) if waits(&directory) => Status::Created,
         (_, Some(_)) if stored.cgroup.as_deref().is_some_and(crate::cgroup::is_frozen) => Status::Paused,
+        (_, Some(_)) if waits(&directory) => Status::Created,
         (_, Some(_)) => Status::Running,
     };
     Ok(Container {

@@ -35,6 +35,37 @@ impl Buffer {
     }
 }
 
+/// What epoll watches a descriptor for; it is taken off while that is nothing, because a hang-up is told of regardless.
+#[derive(Debug)]
+struct Watch {
+    token: u64,
+    events: i32,
+    /// A regular file cannot be watched, and is always ready.
+    refused: bool,
+}
+
+impl Watch {
+    fn new(token: u64) -> Self {
+        Self {
+            token,
+            events: 0,
+            refused: false,
+        }
+    }
+
+    fn set(&mut self, epoll: &sys::Epoll, fd: &impl AsFd, events: i32) {
+        if events == self.events || self.refused {
+            return;
+        }
+        match (self.events, events) {
+            (_, 0) => epoll.remove(fd.as_fd()),
+            (0, _) => self.refused = epoll.add(fd.as_fd(), events, self.token).is_err(),
+            _ => drop(epoll.modify(fd.as_fd(), events, self.token)),
+        }
+        self.events = events;
+    }
+}
+
 /// A terminal between the process and our own standard streams.
 #[derive(Debug)]
 pub(super) struct Relay {
@@ -42,6 +73,9 @@ pub(super) struct Relay {
     before: Option<TerminalSettings>,
     input: Buffer,
     input_open: bool,
+    output: Buffer,
+    output_open: bool,
+    watches: [Watch; 3],
 }
 
 impl Relay {
@@ -53,6 +87,9 @@ impl Relay {
             master,
             input: Buffer::default(),
             input_open: true,
+            output: Buffer::default(),
+            output_open: true,
+            watches: [MASTER, STDIN, STDOUT].map(Watch::new),
         })
     }
 
@@ -64,18 +101,47 @@ impl Relay {
         }
     }
 
-    /// Passes on what the process wrote; false when nobody is left to write.
-    fn output(&self) -> bool {
-        let mut buffer = Buffer::default();
-        if !buffer.fill(&self.master) {
-            return false;
+    /// Waits for what can go on next, and no more: in each direction nothing is read while something is left to write.
+    fn watch(&mut self, epoll: &sys::Epoll) {
+        let [master, stdin_watch, stdout_watch] = &mut self.watches;
+        let when = |condition: bool, events: i32| if condition { events } else { 0 };
+        let (read, written) = (self.output.bytes.is_empty(), self.input.bytes.is_empty());
+        let of_master = when(read, libc::EPOLLIN) | when(!written, libc::EPOLLOUT);
+        master.set(epoll, &self.master, when(self.output_open, of_master));
+        stdin_watch.set(epoll, &stdin(), when(self.input_open && written, libc::EPOLLIN));
+        stdout_watch.set(epoll, &stdout(), when(!read, libc::EPOLLOUT));
+    }
+
+    /// Whether input comes from a file, of which there is always more.
+    fn has_input(&self) -> bool {
+        self.watches[1].refused && self.input_open && self.input.bytes.is_empty()
+    }
+
+    /// Passes on what the process wrote.
+    fn output(&mut self) {
+        if self.output_open && self.output.bytes.is_empty() {
+            self.output_open = self.output.fill(&self.master);
         }
-        while !buffer.bytes.is_empty() {
-            if !buffer.drain(&stdout()) {
-                return false;
-            }
+        if !self.output.bytes.is_empty() && !self.output.drain(&stdout()) {
+            self.output.bytes.clear();
+            self.output_open = false;
         }
-        true
+    }
+
+    /// Passes on what comes from us.
+    fn input(&mut self, readable: bool) {
+        if readable && self.input_open && self.input.bytes.is_empty() {
+            self.input_open = self.input.fill(&stdin());
+        }
+        if !self.input.bytes.is_empty() && self.output_open && !self.input.drain(&self.master) {
+            self.input.bytes.clear();
+        }
+    }
+
+    /// Whether all that the process wrote has been passed on.
+    fn is_done(&self) -> bool {
+        self.output.bytes.is_empty()
+            && (!self.output_open || !sys::poll_readable(self.master.as_fd(), 0).unwrap_or(false))
     }
 }
 
@@ -91,6 +157,7 @@ const SIGNAL: u64 = 0;
 const END: u64 = 1;
 const MASTER: u64 = 2;
 const STDIN: u64 = 3;
+const STDOUT: u64 = 4;
 
 /// Waits for the end of a process: its exit code, or 128 and the signal that ended it. `signals` carries ours.
 pub(super) fn wait(signals: &OwnedFd, child: &sys::Child, mut relay: Option<Relay>) -> SysResult<i32> {
@@ -98,18 +165,12 @@ pub(super) fn wait(signals: &OwnedFd, child: &sys::Child, mut relay: Option<Rela
     epoll.add(signals.as_fd(), libc::EPOLLIN, SIGNAL)?;
     epoll.add(child.pidfd.as_fd(), libc::EPOLLIN, END)?;
     let mut ready = Vec::new();
-    let mut output_open = relay.is_some();
-    let mut polled = true;
-    if let Some(relay) = &relay {
-        epoll.add(relay.master.as_fd(), libc::EPOLLIN, MASTER)?;
-        // A regular file cannot be watched, and is always ready.
-        polled = epoll.add(stdin().as_fd(), libc::EPOLLIN, STDIN).is_ok();
-    }
+    let mut code = None;
     loop {
-        let at_once = !polled
-            && relay
-                .as_ref()
-                .is_some_and(|r| r.input_open && r.input.bytes.is_empty());
+        let at_once = relay.as_mut().is_some_and(|relay| {
+            relay.watch(&epoll);
+            relay.has_input()
+        });
         epoll.wait(&mut ready, if at_once { 0 } else { -1 })?;
         while let Some(signal) = sys::read_signal(signals.as_fd()) {
             match (signal, &relay) {
@@ -118,53 +179,22 @@ pub(super) fn wait(signals: &OwnedFd, child: &sys::Child, mut relay: Option<Rela
                 _ => drop(sys::pidfd_signal(child.pidfd.as_fd(), signal)), // it may have ended
             }
         }
+        let on = |token| ready.iter().any(|event| event.token == token);
         if let Some(relay) = &mut relay {
-            let on = |token| {
-                ready
-                    .iter()
-                    .find(|event| event.token == token)
-                    .map_or(0, |e| e.events)
-            };
-            if output_open && on(MASTER) & (libc::EPOLLIN | libc::EPOLLHUP) as u32 != 0 && !relay.output() {
-                output_open = false;
-                epoll.remove(relay.master.as_fd());
+            if on(MASTER) || on(STDOUT) {
+                relay.output();
             }
-            input(relay, &epoll, polled, at_once || on(STDIN) != 0, output_open);
+            relay.input(at_once || on(STDIN));
         }
-        if ready.iter().any(|event| event.token == END) {
-            let code = sys::wait_pidfd(child.pidfd.as_fd()).map(sys::Exit::shell_code);
-            // What it wrote before its end, not what others of its terminal may go on writing.
-            while output_open && relay.as_ref().is_some_and(waiting_output) {
-                output_open = relay.as_ref().is_some_and(Relay::output);
-            }
-            return code;
+        if code.is_none() && on(END) {
+            code = Some(sys::wait_pidfd(child.pidfd.as_fd()).map(sys::Exit::shell_code)?);
+            epoll.remove(child.pidfd.as_fd());
         }
-    }
-}
-
-fn waiting_output(relay: &Relay) -> bool {
-    sys::poll_readable(relay.master.as_fd(), 0).unwrap_or(false)
-}
-
-/// Moves input on. It is read only when what was read before has gone.
-fn input(relay: &mut Relay, epoll: &sys::Epoll, polled: bool, readable: bool, master_open: bool) {
-    if readable && relay.input_open && relay.input.bytes.is_empty() && !relay.input.fill(&stdin()) {
-        relay.input_open = false;
-        if polled {
-            epoll.remove(stdin().as_fd());
+        // What it wrote before its end, not what others of its terminal may go on writing.
+        if let Some(code) = code
+            && relay.as_ref().is_none_or(Relay::is_done)
+        {
+            return Ok(code);
         }
-    }
-    if relay.input.bytes.is_empty() || !master_open {
-        return;
-    }
-    if !relay.input.drain(&relay.master) {
-        relay.input.bytes.clear();
-    }
-    // While something is left: wait for the terminal to take it, and do not look at more.
-    let left = !relay.input.bytes.is_empty();
-    let events = libc::EPOLLIN | if left { libc::EPOLLOUT } else { 0 };
-    let _ = epoll.modify(relay.master.as_fd(), events, MASTER);
-    if polled && relay.input_open {
-        let _ = epoll.modify(stdin().as_fd(), if left { 0 } else { libc::EPOLLIN }, STDIN);
     }
 }

@@ -4,7 +4,7 @@
 
 use std::ffi::CString;
 use std::fs::{self, File};
-use std::io::{Read, Write};
+use std::io::{IsTerminal, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -17,6 +17,9 @@ use crate::launch::{
 };
 use crate::sys::{self, Attributes, Errno};
 use crate::wire::{Wire, wire_struct};
+
+/// Exit status of an `exec` that came to nothing, as runc has it: no program's own is mistaken for it.
+pub const EXEC_FAILED: i32 = 255;
 
 /// Its argument 0.
 pub const NAME: &str = "keelson-launch";
@@ -75,8 +78,8 @@ pub fn report(log: Option<&str>, json: bool, message: &str) {
 
 /// As [`report`], for what is of another level in the log.
 pub fn log(log: Option<&str>, json: bool, level: &str, message: &str) {
-    // Our standard error may be the container's: what is no error goes there only if there is nowhere else.
-    if level == "error" || log.is_none() {
+    // Our standard error may be the container's, and ends in its log: what is no error goes there only for a person.
+    if level == "error" || (log.is_none() && std::io::stderr().is_terminal()) {
         eprintln!("keelson runtime: {message}");
     }
     let Some(path) = log else { return };
@@ -149,11 +152,7 @@ pub(super) fn main() -> i32 {
                 clean_up(&request);
             }
             report(request.log.as_deref(), request.log_json, &error.message);
-            if request.plan.is_none() {
-                error.exit_code
-            } else {
-                1
-            }
+            if request.plan.is_none() { EXEC_FAILED } else { 1 }
         }
     }
 }
@@ -204,7 +203,13 @@ fn launch(request: &LaunchRequest) -> Result<i32, SpawnError> {
     }
     let (launched, process) = started?;
     let Launched { child, channel } = launched;
-    let terminal = match watch(request, &channel, process, &child) {
+    let watched = watch(request, &channel, process, &child).and_then(|terminal| {
+        if request.plan.is_none() {
+            publish(request, &child)?;
+        }
+        Ok(terminal)
+    });
+    let terminal = match watched {
         Ok(terminal) => terminal,
         Err(error) => {
             let _ = sys::pidfd_signal(child.pidfd.as_fd(), libc::SIGKILL);
@@ -212,9 +217,6 @@ fn launch(request: &LaunchRequest) -> Result<i32, SpawnError> {
             return Err(error);
         }
     };
-    if request.plan.is_none() {
-        publish(request, &child)?;
-    }
     if let Some(plan) = request.plan.as_ref().filter(|_| request.run) {
         // Their failure is for the log only.
         if let Err(error) = run_hooks(&plan.hooks, HookPoint::Started, child.pid) {
@@ -255,11 +257,20 @@ fn publish(request: &LaunchRequest, child: &sys::Child) -> Result<(), SpawnError
     Ok(())
 }
 
-/// Writes a file that appears whole or not at all.
+/// Writes a file that appears whole or not at all. What lies beside it, maybe a link that leads elsewhere, is not written
+/// to but taken away.
 fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let beside = path.with_file_name(format!(".{name}"));
-    fs::write(&beside, text)?;
+    let open = || File::options().write(true).create_new(true).open(&beside);
+    let mut file = match open() {
+        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
+            fs::remove_file(&beside)?;
+            open()?
+        }
+        other => other?,
+    };
+    file.write_all(text.as_bytes())?;
     fs::rename(&beside, path)
 }
 
@@ -334,11 +345,17 @@ fn watch(
     child: &sys::Child,
 ) -> Result<Option<OwnedFd>, SpawnError> {
     let pid = child.pid;
+    // An exec says nothing before it is one.
+    let mut ready = request.plan.is_none();
     let mut terminal = None;
     let talking = || failed("talking to the container's process");
     loop {
         let Some(message) = channel.receive_message().map_err(talking())? else {
-            return Ok(terminal);
+            return if ready {
+                Ok(terminal)
+            } else {
+                Err(ended_early(child))
+            };
         };
         match (message.kind, message.fd) {
             (RecordKind::Terminal, Some(master)) => match &request.console_socket {
@@ -346,6 +363,7 @@ fn watch(
                 None => terminal = Some(master),
             },
             (RecordKind::Ready, _) if request.plan.is_some() => {
+                ready = true;
                 record(request, child)?;
                 publish(request, child)?;
                 channel.open_gate().map_err(talking())?;
@@ -379,6 +397,20 @@ fn watch(
             }
             _ => {}
         }
+    }
+}
+
+/// The first process went while it was being set up, with nothing to say: somebody killed it.
+fn ended_early(child: &sys::Child) -> SpawnError {
+    let how = match sys::wait_pidfd(child.pidfd.as_fd()) {
+        Ok(sys::Exit::Code(code)) => format!("with exit code {code}"),
+        Ok(sys::Exit::Signal(signal)) => format!("by signal {signal}"),
+        Err(errno) => errno.to_string(),
+    };
+    SpawnError {
+        message: format!("the container's first process ended early: {how}"),
+        errno: Errno(libc::ECHILD),
+        exit_code: 128,
     }
 }
 

@@ -33,7 +33,7 @@ pub use fd::{
 pub use lock::{lock_exclusive, lock_holder, lock_owned};
 pub use mount::{
     Attributes, MountFs, change_root, fs_type, make_tree_private, mount_map_ids, mount_set_attributes,
-    mount_tmpfs, move_mount, open_tree, pivot_into, unmount,
+    mount_tmpfs, mount_with_text, move_mount, open_tree, pivot_into, unmount,
 };
 pub use namespace::{enter, loopback_up, set_domainname, set_hostname, unshare};
 pub use path::{

@@ -259,6 +259,21 @@ pub fn unmount(path: &CStr) -> SysResult<()> {
     Ok(())
 }
 
+/// Mounts a filesystem with its options as one text (mount(2)).
+pub fn mount_with_text(source: &CStr, path: &CStr, kind: &CStr, options: &CStr) -> SysResult<()> {
+    // SAFETY: all strings are valid.
+    check_int(unsafe {
+        libc::mount(
+            source.as_ptr(),
+            path.as_ptr(),
+            kind.as_ptr(),
+            0,
+            options.as_ptr().cast(),
+        )
+    })?;
+    Ok(())
+}
+
 /// Mounts a small private tmpfs at `path`.
 pub fn mount_tmpfs(path: &CStr, options: &CStr) -> SysResult<()> {
     let flags = libc::MS_NOSUID | libc::MS_NODEV;

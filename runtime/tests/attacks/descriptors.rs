@@ -125,6 +125,44 @@ fn only_the_declared_ones_arrive(runtime: &Runtime) {
 }
 attack!(only_the_declared_ones_arrive);
 
+/// What a process that holds something of the host's is seen with, from a process namespace that it shares: a container
+/// that is created and waits, and one that is made beside a container that may trace it.
+fn of_a_container_that_waits(runtime: &Runtime) {
+    let mut bundle = Bundle::new(runtime, &["sleep", "100"]);
+    bundle.capabilities(&[&crate::bundle::DEFAULT_CAPABILITIES[..], &["CAP_SYS_PTRACE"]].concat());
+    bundle.write_config();
+    assert!(bundle.create(&[]).ok());
+    let look = "for fd in /proc/1/fd/*; do echo \"$fd $(readlink $fd)\"; done; cat /proc/1/fd/*/witness /proc/1/fd/*/treasure/witness /proc/1/root/witness; \
+        grep -E '^(CapEff|NoNewPrivs)' /proc/1/status; for fd in /proc/1/fd/*; do ls -d $fd/../../../../../../../../../proc/1/root/witness; done";
+    let outcome = bundle.exec(&[], &["/bin/sh", "-c", look]);
+    let led: Vec<&str> = outcome
+        .text
+        .lines()
+        .filter(|line| line.starts_with("/proc/1/fd/"))
+        .filter_map(|line| line.split_once(' '))
+        .map(|(_, to)| to)
+        .collect();
+    assert!(led.len() >= 3, "{}", outcome.text);
+    // Its streams are the caller's own: files in the bundle.
+    let outward = |to: &&&str| {
+        to.starts_with('/') && **to != "/dev/null" && !to.contains("/keelson-attack-") && **to != "/"
+    };
+    assert!(led.iter().find(outward).is_none(), "{}", outcome.text);
+    assert!(!outcome.text.contains("memfd"), "{}", outcome.text);
+    // All capabilities of the host's root are gone by now.
+    let capabilities = outcome.text.lines().find_map(|line| line.strip_prefix("CapEff:"));
+    assert_eq!(
+        capabilities.map(str::trim),
+        Some("00000000a80c25fb"),
+        "{}",
+        outcome.text
+    );
+}
+attack!(
+    of_a_container_that_waits,
+    "crun 1.8 takes the container's capabilities only when it is started"
+);
+
 /// The same call on a runtime that changes the root and enters the directory with the descriptors open.
 #[test]
 fn control() {

@@ -239,7 +239,7 @@ fn exec_options() {
             text.contains("CapInh:\t0000000000000000") && text.contains("CapAmb:\t0000000000000000"),
             "{text}"
         );
-        assert_eq!(exec(&["--cgroup", "../x", id, "true"]).0, Some(1));
+        assert_eq!(exec(&["--cgroup", "../x", id, "true"]).0, Some(255));
     }
 }
 

@@ -3,6 +3,7 @@
 
 #[path = "../node/busybox.rs"]
 mod busybox;
+mod callers;
 mod cgroups;
 mod command_line;
 #[cfg(target_arch = "x86_64")] // it reads registers

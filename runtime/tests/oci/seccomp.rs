@@ -313,3 +313,20 @@ fn no_agent_no_container() {
     assert!(!bench.create());
     assert!(!bench.path("state").join(&bench.id).exists());
 }
+
+/// A filter that denies everything, the end of a process included.
+#[test]
+fn a_filter_under_which_nothing_can_end() {
+    let mut bench = Bench::new(&["true"]);
+    bench.config["linux"]["seccomp"] =
+        json!({"defaultAction": "SCMP_ACT_ERRNO", "defaultErrnoRet": 38, "syscalls": []});
+    fs::write(bench.path("config.json"), bench.config.to_string()).unwrap();
+    let inner = bench.command(&["run", "-b", bench.directory.path().to_str().unwrap(), &bench.id]);
+    let mut command = std::process::Command::new("timeout");
+    command
+        .args(["-s", "KILL", "20"])
+        .arg(inner.get_program())
+        .args(inner.get_args());
+    let code = command.output().unwrap().status.code();
+    assert!(!matches!(code, Some(0 | 137) | None), "{code:?}");
+}

@@ -143,8 +143,9 @@ impl Registry {
         body: &dyn Fn() -> Result<Body, Failure>,
     ) -> Result<Response<Incoming>, Failure> {
         let sent = self.authorization();
-        let answer = self.follow(method, url, headers, sent.as_ref(), body).await?;
-        if answer.status() != StatusCode::UNAUTHORIZED {
+        let (from, answer) = self.follow(method, url, headers, sent.as_ref(), body).await?;
+        // Another host that a redirect led to may ask for what it likes: our credentials are not for it.
+        if answer.status() != StatusCode::UNAUTHORIZED || !self.is_home(&from) {
             return Ok(answer);
         }
         // Another request may have got a token meanwhile.
@@ -159,8 +160,10 @@ impl Registry {
             self.authorize(challenge).await?
         };
         *self.lock() = Some(authorization.clone());
-        self.follow(method, url, headers, Some(&authorization), body)
-            .await
+        let (_, answer) = self
+            .follow(method, url, headers, Some(&authorization), body)
+            .await?;
+        Ok(answer)
     }
 
     fn authorization(&self) -> Option<HeaderValue> {
@@ -174,7 +177,7 @@ impl Registry {
             .unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// Sends a request, and again to where it is redirected. Credentials stay with the registry.
+    /// Sends a request, and again to where it is redirected; also says who answered. Credentials stay with the registry.
     async fn follow(
         &self,
         method: &Method,
@@ -182,7 +185,7 @@ impl Registry {
         headers: &HeaderMap,
         authorization: Option<&HeaderValue>,
         body: &dyn Fn() -> Result<Body, Failure>,
-    ) -> Result<Response<Incoming>, Failure> {
+    ) -> Result<(Uri, Response<Incoming>), Failure> {
         let mut url: Uri = url
             .parse()
             .map_err(|error| Failure::lasting(format!("{url:.300}: {error}")))?;
@@ -193,7 +196,7 @@ impl Registry {
             }
             let answer = self.send(method, &url, &headers, body()?).await?;
             if !answer.status().is_redirection() {
-                return Ok(answer);
+                return Ok((url, answer));
             }
             let location = answer
                 .headers()

@@ -228,6 +228,9 @@ fn devices(linux: &Linux) -> Result<Vec<Device>, PlanError> {
     let mut devices = defaults::devices();
     for device in linux.devices().iter().flatten() {
         let made = mounts::device(device)?;
+        if made.path == "/dev/ptmx" {
+            continue; // a link to the container's own terminals, as in runc
+        }
         devices.retain(|known| known.path != made.path);
         devices.push(made);
     }

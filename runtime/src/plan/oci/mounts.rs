@@ -66,9 +66,9 @@ fn mount(mount: &OciMount, common: &Common<'_>) -> Result<Mount, PlanError> {
         checked(option, 4096, "mount option")?;
     }
     let options = mount_options::parse(options)?;
-    let target = text(mount.destination())?;
+    let mut target = text(mount.destination())?;
     if !target.starts_with('/') {
-        return Err(PlanError(format!("mount destination {target:?} is not absolute")));
+        target.insert(0, '/'); // config.md, mounts
     }
     if target.split('/').all(|part| part.is_empty() || part == ".") {
         return Err(invalid("a mount cannot replace the root filesystem itself"));

@@ -252,6 +252,18 @@ fn label(name: Option<&String>, what: &str) -> Result<Option<String>, PlanError>
     Ok(Some(name.clone()))
 }
 
+/// Of entries with one name the last, as runc has it: programs would take the first.
+fn last_of_each(mut env: Vec<String>) -> Vec<String> {
+    let mut known = std::collections::HashSet::new();
+    env.reverse();
+    env.retain(|entry| match entry.split_once('=') {
+        Some((name, _)) => known.insert(name.to_owned()),
+        None => true,
+    });
+    env.reverse();
+    env
+}
+
 /// An id that can be had: the highest number means "none" to the kernel, which would leave us root.
 fn id(id: u32, what: &str) -> Result<u32, PlanError> {
     if id == u32::MAX {
@@ -266,7 +278,7 @@ pub fn oci_process(process: &OciProcess, linux: Option<&Linux>) -> Result<Proces
     if args.first().is_none_or(String::is_empty) {
         return Err(invalid("no command specified"));
     }
-    let env = process.env().clone().unwrap_or_default();
+    let env = last_of_each(process.env().clone().unwrap_or_default());
     for (strings, what) in [(&args, "argument"), (&env, "environment entry")] {
         for string in strings {
             checked(string, MAX_STRING, what)?;

@@ -67,7 +67,10 @@ static void strike(struct prey *one) {
     snprintf(path, sizeof path, "/proc/self/fd/%d", one->fd);
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     if (fd < 0) return;
-    if (write(fd, "pwned", 5) == 5) {
+    // A file of the machine's is not to be spoiled: that it could be is enough. Those of the test are, and memory files,
+    // which may be sealed.
+    int ours = strstr(one->name, "runtime-under-attack") || strstr(one->name, "/naive") || !strncmp(one->name, "/memfd:", 7);
+    if (!ours || write(fd, "pwned", 5) == 5) {
         printf("WROTE %s\n", one->name);
         close(one->fd);
         one->fd = -1;

@@ -10,6 +10,7 @@ pub const TESTS: &[Test] = &[
     ("runtime::node", ALL, node),
     ("runtime::oci", ALL, oci),
     ("runtime::limits", ALL, limits),
+    ("runtime::systemd", DEFAULT, systemd),
     ("runtime::limits_of_crun", DEFAULT, limits_of_crun),
 ];
 
@@ -35,6 +36,16 @@ fn node(lab: &Lab, kernel: Kernel) -> Result<()> {
 fn oci(lab: &Lab, kernel: Kernel) -> Result<()> {
     // What needs controllers; all of it would take many minutes under emulation, and passes on the host.
     run(("oci", "--test-threads=2 cgroups::", ""), lab, kernel)
+}
+
+/// The driver for systemd, with a real one.
+fn systemd(lab: &Lab, kernel: Kernel) -> Result<()> {
+    let environment = "KEELSON_TEST_SYSTEMD=1 in-systemd";
+    run(
+        ("oci", "--exact cgroups::systemd_scopes", environment),
+        lab,
+        kernel,
+    )
 }
 
 fn limits(lab: &Lab, kernel: Kernel) -> Result<()> {
