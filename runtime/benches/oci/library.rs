@@ -149,7 +149,7 @@ fn launch(plan: &Plan, rootfs: &std::path::Path) -> Outcome<()> {
     let path = CString::new(rootfs.as_os_str().as_bytes()).map_err(why("the root"))?;
     let root = sys::open_path(&path, libc::O_PATH | libc::O_DIRECTORY).map_err(why("the root"))?;
     let root = sys::open_tree(root.as_fd(), true).map_err(why("the root"))?;
-    let launched = spawn_container(plan, root, None, Gate::Channel).map_err(|e| e.message)?;
+    let launched = spawn_container(plan, root, None, Gate::Channel, None).map_err(|e| e.message)?;
     while let Some((kind, _)) = launched.channel.receive().map_err(why("the child"))? {
         match kind {
             RecordKind::Ready => launched.channel.open_gate().map_err(why("the child"))?,

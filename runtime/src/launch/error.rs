@@ -102,8 +102,10 @@ impl SpawnError {
                 format!("exec: {program:?}: executable file not found in $PATH"),
                 127,
             ),
-            libc::EACCES | libc::EPERM => (format!("exec: {program:?}: permission denied"), 126),
-            libc::EISDIR => (format!("exec: {program:?}: is a directory"), 126),
+            // A directory may not be executed: in runc's words, which podman looks for.
+            libc::EACCES | libc::EPERM | libc::EISDIR => {
+                (format!("exec: {program:?}: permission denied"), 126)
+            }
             libc::ENOEXEC => (format!("exec {program}: exec format error"), 126),
             _ => (format!("exec: {program:?}: {errno}"), 128),
         };

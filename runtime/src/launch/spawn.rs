@@ -56,6 +56,7 @@ impl Visit {
             libc::CLONE_NEWNET => ("net", "entering the network namespace"),
             libc::CLONE_NEWIPC => ("ipc", "entering the ipc namespace"),
             libc::CLONE_NEWUTS => ("uts", "entering the uts namespace"),
+            libc::CLONE_NEWNS => ("mnt", "entering the mount namespace"),
             _ => ("cgroup", "entering the cgroup namespace"),
         };
         let path = format!("/proc/self/ns/{name}");
@@ -85,7 +86,7 @@ fn open_cgroup(path: Option<&str>) -> Result<Option<OwnedFd>, SpawnError> {
 }
 
 /// Clones the first process of a container. It sets everything up, reports [`RecordKind::Ready`], and execs when the
-/// gate opens. `rootfs` is a detached mount of the root filesystem.
+/// gate opens. `rootfs` is a detached mount of the root filesystem; `stage` a mount namespace for it to come from.
 ///
 /// Call from a single-threaded process only (see [`sys::clone_process`]).
 #[allow(clippy::needless_pass_by_value)] // closed when the child has them
@@ -94,6 +95,7 @@ pub fn spawn_container(
     rootfs: OwnedFd,
     streams: Option<StandardStreams>,
     gate: Gate,
+    stage: Option<BorrowedFd<'_>>,
 ) -> Result<Launched, SpawnError> {
     let asks_for_context = |mount: &super::Mount| match &mount.source {
         MountSource::Filesystem { options, .. } => options.iter().any(|(key, _)| key == "context"),
@@ -111,6 +113,7 @@ pub fn spawn_container(
             gate: &gate,
         },
         namespaces: plan.namespaces.fresh,
+        stage,
     };
     let launched = if prepared.namespaces.join_user.is_some() {
         launch.through_another(ours, cgroup.as_ref())?
@@ -141,6 +144,7 @@ struct Launch<'a> {
     prepared: &'a PreparedContainer,
     around: Surroundings<'a>,
     namespaces: u64,
+    stage: Option<BorrowedFd<'a>>,
 }
 
 impl Launch<'_> {
@@ -154,6 +158,9 @@ impl Launch<'_> {
         let mut visit = Visit::default();
         for (kind, fd) in &self.prepared.namespaces.join_before {
             visit.enter(*kind, fd.as_fd())?;
+        }
+        if let Some(stage) = self.stage {
+            visit.enter(libc::CLONE_NEWNS, stage)?; // which also moves our root and working directory
         }
         let request = CloneRequest {
             namespaces: self.namespaces,

@@ -188,7 +188,7 @@ fn make(
         sandbox: &sandbox.spec,
         user,
         // In the container's own mount namespace any directory will do.
-        attach_point: text(&inner.layout.containers())?,
+        attach_point: "/sys".to_owned(), // in a mount namespace of its own; every host has it
         shm: if sandbox.spec.host_ipc {
             "/dev/shm".to_owned()
         } else {

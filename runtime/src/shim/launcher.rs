@@ -303,7 +303,7 @@ fn start(request: &LaunchRequest) -> Result<(Launched, &Process), SpawnError> {
                 .map_err(|e| failed("opening exec.fifo")(e.into()))?;
             Gate::Fifo(OwnedFd::from(fifo))
         };
-        return Ok((spawn_container(plan, rootfs, None, gate)?, &plan.process));
+        return Ok((spawn_container(plan, rootfs, None, gate, None)?, &plan.process));
     }
     let process = request
         .process

@@ -18,6 +18,7 @@ mod requests;
 mod sandbox;
 mod server;
 mod sessions;
+mod stage;
 mod streams;
 
 use std::fs::File;

@@ -167,7 +167,8 @@ impl Server {
             });
         }
         let Launched { child, channel } =
-            spawn_container(&plan, rootfs, theirs, Gate::Channel).map_err(|e| failed(&e))?;
+            spawn_container(&plan, rootfs, theirs, Gate::Channel, Some(self.stage.as_fd()))
+                .map_err(|e| failed(&e))?;
         let number = self.number();
         let container = Container {
             number,

@@ -7,9 +7,9 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixListener;
 use std::path::Path;
 
-use super::init;
 use super::protocol::SandboxPlan;
 use super::server::Server;
+use super::{init, stage};
 use crate::sys;
 
 /// Namespace kinds and their files below `/proc/PID/ns`.
@@ -65,10 +65,11 @@ pub(super) fn set_up(plan: &SandboxPlan) -> Result<Server, String> {
         pin(&format!("/proc/{of}/ns/{name}"), path)?;
     }
 
+    let stage = stage::make().map_err(failed("making the containers' mount namespace"))?;
     let socket = Path::new(&plan.directory).join("shim.sock");
     let _ = fs::remove_file(&socket);
     let listener = bind(&plan.directory)?;
-    Server::new(plan, listener, lock, init).map_err(failed("making the event loop"))
+    Server::new(plan, listener, (lock, stage), init).map_err(failed("making the event loop"))
 }
 
 /// Holds a record lock for as long as this process lives: how others see that it does, and its process id.

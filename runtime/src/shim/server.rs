@@ -84,6 +84,8 @@ pub(super) struct Server {
     pub(super) connections: BTreeMap<u64, Connection>,
     pub(super) init: Option<Child>,
     pub(super) done: bool,
+    /// The mount namespace that containers are cloned from.
+    pub(super) stage: OwnedFd,
     // Held for its lock.
     _lock: File,
 }
@@ -92,7 +94,7 @@ impl Server {
     pub(super) fn new(
         plan: &SandboxPlan,
         listener: UnixListener,
-        lock: File,
+        (lock, stage): (File, OwnedFd),
         init: Option<Child>,
     ) -> SysResult<Self> {
         let epoll = Epoll::new()?;
@@ -112,6 +114,7 @@ impl Server {
             connections: BTreeMap::new(),
             init,
             done: false,
+            stage,
             _lock: lock,
         })
     }
