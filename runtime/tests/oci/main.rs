@@ -19,4 +19,5 @@ mod process;
 mod rootfs;
 mod seccomp;
 mod support;
+mod terminals;
 mod users;

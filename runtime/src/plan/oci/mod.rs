@@ -5,6 +5,7 @@ mod hooks;
 mod mounts;
 mod namespaces;
 mod process;
+mod scheduling;
 mod sysctls;
 
 use std::path::{Path, PathBuf};

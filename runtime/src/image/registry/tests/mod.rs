@@ -1,6 +1,7 @@
 //! A registry of our own that lies, breaks and damages. (A real one: runtime/tests/registry.)
 
 mod breaks;
+mod damage;
 mod thief;
 
 use std::collections::HashMap;

@@ -2,111 +2,35 @@
 //! memory file as the shim, before it makes a container process. So the `keelson` file itself is never the executable
 //! of a process that a container can see.
 
+mod hand_over;
+mod record;
+mod report;
+mod request;
+
 use std::ffi::CString;
 use std::fs::{self, File};
-use std::io::{IsTerminal, Read, Write};
+use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
-use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use super::foreground::{self, Relay};
-use super::lines;
 use crate::launch::{
-    Gate, HookPoint, Launched, Plan, Process, RecordKind, SeccompListener, SpawnError, become_container_root,
-    replace_null_streams, run_hooks, spawn_container, spawn_session,
+    Gate, HookPoint, Launched, Process, RecordKind, SpawnError, become_container_root, replace_null_streams,
+    run_hooks, spawn_container, spawn_session,
 };
 use crate::sys::{self, Attributes, Errno};
-use crate::wire::{Wire, wire_struct};
+use crate::wire::Wire;
+use hand_over::{send_listener, send_terminal};
+pub use record::{INIT, parse_init, start_time};
+use record::{publish, record};
+pub use report::{log, report};
+pub use request::LaunchRequest;
 
 /// Exit status of an `exec` that came to nothing, as runc has it: no program's own is mistaken for it.
 pub const EXEC_FAILED: i32 = 255;
 
 /// Its argument 0.
 pub const NAME: &str = "keelson-launch";
-
-wire_struct! {
-    /// What to launch, in a memory file whose number is the first argument.
-    #[derive(Debug, Clone, PartialEq)]
-    pub struct LaunchRequest {
-        /// The container; or none, for a process in the one whose first process is `init`.
-        pub plan: Option<Plan>,
-        /// The process of an exec.
-        pub process: Option<Process>,
-        /// Process id of the container's first process, for an exec.
-        pub init: i32,
-        /// Its start time, in clock ticks since boot, which tells it from a later process with its id.
-        pub init_started: u64,
-        /// Root filesystem directory.
-        pub rootfs: String,
-        /// The container's state directory.
-        pub state: String,
-        /// Cgroup directory that the process is born in.
-        pub cgroup: Option<String>,
-        /// The cgroup has others in it, and stays when the container goes.
-        pub cgroup_shared: bool,
-        /// The cgroup is systemd's, which removes it when it is empty, and would not notice if we did.
-        pub cgroup_of_systemd: bool,
-        /// A process that has kept the cgroup alive until now, our child; 0 for none.
-        pub placeholder: i32,
-        /// Run the program at once, instead of when the state directory's `exec.fifo` is opened.
-        pub run: bool,
-        /// Keep the container when it has ended.
-        pub keep: bool,
-        /// Do not wait for the end of the process.
-        pub detach: bool,
-        /// Write the process id there.
-        pub pid_file: Option<String>,
-        /// Send the terminal there, instead of relaying it.
-        pub console_socket: Option<String>,
-        /// Send a pidfd of the process there.
-        pub pidfd_socket: Option<String>,
-        /// Write errors there.
-        pub log: Option<String>,
-        /// As JSON.
-        pub log_json: bool,
-        /// How many descriptors from 3 on the process keeps.
-        pub preserve_fds: u32,
-        /// The container's state as [`crate::launch::Hooks::state`] has it, for a seccomp agent of an exec.
-        pub oci_state: String,
-    }
-}
-
-/// Reports an error as OCI runtimes do: to standard error, and to the log that the caller reads.
-pub fn report(log: Option<&str>, json: bool, message: &str) {
-    self::log(log, json, "error", message);
-}
-
-/// As [`report`], for what is of another level in the log.
-pub fn log(log: Option<&str>, json: bool, level: &str, message: &str) {
-    // Our standard error may be the container's, and ends in its log: what is no error goes there only for a person.
-    if level == "error" || (log.is_none() && std::io::stderr().is_terminal()) {
-        eprintln!("keelson runtime: {message}");
-    }
-    let Some(path) = log else { return };
-    let time = lines::rfc3339(lines::now());
-    let quoted = quote(message);
-    let line = if json {
-        format!("{{\"level\":\"{level}\",\"msg\":{quoted},\"time\":\"{time}\"}}\n")
-    } else {
-        format!("time=\"{time}\" level={level} msg={quoted}\n")
-    };
-    if let Ok(mut file) = File::options().append(true).create(true).open(path) {
-        let _ = file.write_all(line.as_bytes());
-    }
-}
-
-/// A JSON string.
-fn quote(text: &str) -> String {
-    let mut out = String::from("\"");
-    for c in text.chars() {
-        match c {
-            '"' | '\\' => out.extend(['\\', c]),
-            c if c.is_control() => out.extend(format!("\\u{:04x}", c as u32).chars()),
-            c => out.push(c),
-        }
-    }
-    out + "\""
-}
 
 /// The program. Exit status: that of the process, if it was waited for; 0 or 1 else.
 pub(super) fn main() -> i32 {
@@ -233,61 +157,6 @@ fn launch(request: &LaunchRequest) -> Result<i32, SpawnError> {
     Ok(code)
 }
 
-/// Notes the first process, so that whoever comes after us finds it. Before it goes on: it ends by itself if we end
-/// without having told it to.
-fn record(request: &LaunchRequest, child: &sys::Child) -> Result<(), SpawnError> {
-    let writing = |e: std::io::Error| failed("writing the state")(e.into());
-    let started = start_time(child.pid).unwrap_or(0);
-    let path = Path::new(&request.state).join(INIT);
-    let text = format!("pid {}\nstarted {started}\n", child.pid);
-    write_whole(&path, &text).map_err(writing)
-}
-
-/// Tells the caller of the process: its id in a file, a descriptor of it through a socket.
-fn publish(request: &LaunchRequest, child: &sys::Child) -> Result<(), SpawnError> {
-    if let Some(path) = &request.pid_file {
-        let written = write_whole(Path::new(path), &child.pid.to_string());
-        written.map_err(|e| failed(&format!("writing {path}"))(e.into()))?;
-    }
-    if let Some(path) = &request.pidfd_socket {
-        let what = format!("sending the pidfd to {path}");
-        let socket = UnixStream::connect(path).map_err(|e| failed(&what)(e.into()))?;
-        sys::send_with_fds(socket.as_fd(), b"pidfd", &[child.pidfd.as_fd()]).map_err(failed(&what))?;
-    }
-    Ok(())
-}
-
-/// Writes a file that appears whole or not at all. What lies beside it, maybe a link that leads elsewhere, is not written
-/// to but taken away.
-fn write_whole(path: &Path, text: &str) -> std::io::Result<()> {
-    let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let beside = path.with_file_name(format!(".{name}"));
-    let open = || File::options().write(true).create_new(true).open(&beside);
-    let mut file = match open() {
-        Err(e) if e.kind() == std::io::ErrorKind::AlreadyExists => {
-            fs::remove_file(&beside)?;
-            open()?
-        }
-        other => other?,
-    };
-    file.write_all(text.as_bytes())?;
-    fs::rename(&beside, path)
-}
-
-/// The file of a state directory that names the first process: lines of KEY VALUE, of which unknown ones are for newer
-/// versions.
-pub const INIT: &str = "init";
-
-/// Process id and start time of that file.
-pub fn parse_init(text: &str) -> Option<(i32, u64)> {
-    let value = |key: &str| {
-        text.lines()
-            .find_map(|line| line.strip_prefix(key)?.strip_prefix(' '))
-    };
-    let pid = value("pid")?.parse().ok().filter(|pid| *pid > 0)?;
-    Some((pid, value("started")?.parse().ok()?))
-}
-
 /// Clones the process.
 fn start(request: &LaunchRequest) -> Result<(Launched, &Process), SpawnError> {
     if let Some(plan) = &request.plan {
@@ -412,49 +281,4 @@ fn ended_early(child: &sys::Child) -> SpawnError {
         errno: Errno(libc::ECHILD),
         exit_code: 128,
     }
-}
-
-/// Hands a seccomp listener to its agent, with the state that the specification wants (`config-linux.md`,
-/// containerprocessstate).
-fn send_listener(
-    request: &LaunchRequest,
-    agent: &SeccompListener,
-    listener: &OwnedFd,
-    pid: i32,
-) -> Result<(), SpawnError> {
-    let (state, status, init) = match &request.plan {
-        Some(plan) => (&plan.hooks.state, "creating", pid),
-        None => (&request.oci_state, "running", request.init),
-    };
-    let state = format!("{state},\"status\":\"{status}\",\"pid\":{init}}}");
-    let metadata = quote(&agent.metadata);
-    let message = format!(
-        "{{\"ociVersion\":\"1.2.0\",\"fds\":[\"seccompFd\"],\"pid\":{pid},\"metadata\":{metadata},\"state\":{state}}}"
-    );
-    let path = &agent.path;
-    let what = format!("sending the seccomp listener to {path}");
-    let socket = UnixStream::connect(path).map_err(|e| failed(&what)(e.into()))?;
-    let sent =
-        sys::send_with_fds(socket.as_fd(), message.as_bytes(), &[listener.as_fd()]).map_err(failed(&what))?;
-    (&socket)
-        .write_all(&message.as_bytes()[sent..])
-        .map_err(|e| failed(&what)(e.into()))
-}
-
-fn send_terminal(path: &str, master: &OwnedFd) -> Result<(), SpawnError> {
-    let socket = UnixStream::connect(path).map_err(|e| failed(&format!("connecting to {path}"))(e.into()))?;
-    sys::send_with_fds(socket.as_fd(), b"/dev/ptmx", &[master.as_fd()])
-        .map_err(failed("sending the terminal"))?;
-    Ok(())
-}
-
-/// Start time of a process in clock ticks since boot: field 22 of its `stat` (proc_pid_stat(5)).
-pub fn start_time(pid: i32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in field 2 may contain anything, but ends with the last ")".
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
-    if *fields.first()? == "Z" || *fields.first()? == "X" {
-        return None; // ended, and waiting to be reaped
-    }
-    fields.get(19)?.parse().ok()
 }
