@@ -2,6 +2,7 @@
 //! same on (crun).
 
 use std::fs;
+use std::io::{BufRead, BufReader};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -136,6 +137,36 @@ fn memory() {
     let _running = running.start();
     assert_eq!(read(&running.cgroup(), "memory.max"), (32 << 20).to_string());
     assert_eq!(read(&running.cgroup(), "memory.low"), (16 << 20).to_string());
+}
+
+#[test]
+#[ignore = "needs cgroup v2 controllers: make test-vm"]
+fn events_report_the_want_of_memory() {
+    if std::env::var_os("KEELSON_TEST_OCI_RUNTIME").is_some() {
+        return; // crun has no such command
+    }
+    // The hungry one is a child, so that the container goes on, and somebody may listen.
+    let hungry = Container::new(
+        "for n in 1 2 3 4 5 6 7 8 9; do dd if=/dev/zero of=/dev/null bs=200M count=1; sleep 1; done",
+        json!({"memory": {"limit": 32 << 20, "swap": 32 << 20}}),
+    );
+    let _running = hungry.start();
+    let mut events = hungry
+        .command(&["events", "--interval", "100s", &hungry.id])
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let lines = BufReader::new(events.stdout.take().unwrap()).lines();
+    let mut kinds = lines.map(|line| {
+        let event: Value = serde_json::from_str(&line.unwrap()).unwrap();
+        assert_eq!(event["id"], json!(hungry.id));
+        event["type"].as_str().unwrap().to_owned()
+    });
+    // It ends with the container, so that this does.
+    let seen = kinds.any(|kind| kind == "oom");
+    events.kill().unwrap();
+    events.wait().unwrap();
+    assert!(seen, "no event of type oom");
 }
 
 #[test]
