@@ -245,7 +245,7 @@ fn usage_is_the_kernels_own() {
         "{stats:?}"
     );
     let pod = node.runtime.sandbox_stats("pod").unwrap();
-    assert!(pod.memory_usage >= 20 << 20 && pod.pids >= stats.pids, "{pod:?}");
+    assert!(pod.memory_usage >= 20 << 20 && pod.pids > 0, "{pod:?}"); // dd may have gone meanwhile
     let cgroup = cgroup(&node, &spec.id);
     node.runtime.remove_sandbox("pod").unwrap();
     assert!(!cgroup.exists());

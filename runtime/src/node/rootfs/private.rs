@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use nix::mount::MsFlags;
 
 use super::IdMapping;
-use super::overlay::{c_path, either, joined as options, name, one_by_one, open};
+use super::overlay::{either, joined as options, name, one_by_one, open};
 use crate::node::Error;
 use crate::sys::{self, Attributes, MountFs};
 
@@ -38,11 +38,30 @@ pub(super) fn joined(stack: &[&Path], directory: &Path) -> Result<OwnedFd, Error
     in_private_namespace(|| {
         let layers = stack
             .iter()
-            .map(|layer| open(layer))
+            .map(|layer| open_here(layer))
             .collect::<Result<Vec<_>, _>>()?;
         let (upper, work) = (open(&directory.join("upper"))?, open(&directory.join("work"))?);
         attached(&layers, &upper, &work, directory)
     })
+}
+
+/// Opens a layer in this mount namespace. One that is named by a descriptor (a bundle's) is a mount of the process's own
+/// namespace, which overlayfs would refuse: it is opened anew by its path, and must be the same directory.
+fn open_here(layer: &Path) -> Result<OwnedFd, Error> {
+    let opened = open(layer)?;
+    if !layer.starts_with("/proc/self/fd") {
+        return Ok(opened);
+    }
+    let path = std::fs::read_link(layer).map_err(Error::io("finding a bundle's root"))?;
+    let again = open(&path)?;
+    let identity = |fd: &OwnedFd| sys::stat_fd(fd.as_fd()).map(|stat| (stat.device, stat.inode));
+    if identity(&opened).is_err() || identity(&opened) != identity(&again) {
+        return Err(Error::Invalid(format!(
+            "the root {} of a bundle was replaced meanwhile",
+            path.display()
+        )));
+    }
+    Ok(again)
 }
 
 /// Mounts over `target` with mount(2), and takes a detached copy.
@@ -101,8 +120,7 @@ pub(super) fn mapped(stack: &[&Path], directory: &Path, mapping: &IdMapping<'_>)
 
 /// A detached copy of a layer's mount that shows other ids.
 fn map(layer: &Path, mapping: &IdMapping<'_>) -> Result<OwnedFd, Error> {
-    let opened = sys::open_path(&c_path(layer)?, libc::O_PATH | libc::O_DIRECTORY)
-        .map_err(Error::io(format!("opening layer {}", layer.display())))?;
+    let opened = open_here(layer)?;
     let copy = sys::open_tree(opened.as_fd(), false).map_err(Error::io(format!(
         "copying the mount of layer {}",
         layer.display()
