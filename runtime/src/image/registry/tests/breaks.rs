@@ -8,7 +8,7 @@ use super::*;
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Ask {
     number: usize,
-    from: Option<usize>,
+    pub(super) from: Option<usize>,
 }
 
 /// What is answered: status, headers, body, and after how many bytes of it the connection is cut.
