@@ -201,9 +201,10 @@ fn cpuset() {
 #[test]
 #[ignore = "needs cgroup v2 controllers: make test-vm"]
 fn pids() {
-    // Throttled, so that it leaves this test something of an emulated processor.
+    // Throttled, so that it leaves this test something of an emulated processor; behind a first process that does not fork,
+    // for a shell that cannot ends.
     let bomb = Container::new(
-        "bomb() { bomb | bomb & }; while :; do bomb; done 2>/dev/null",
+        "bomb() { bomb | bomb & }; bomb 2>/dev/null & exec sleep 1000",
         json!({"pids": {"limit": 20}, "cpu": {"quota": 30_000, "period": 100_000}}),
     );
     let _running = bomb.start();
