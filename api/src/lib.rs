@@ -2,6 +2,7 @@
 //!
 //! No I/O here, and no dependency on any other crate of the workspace.
 
+pub mod apply;
 pub mod depth;
 pub mod names;
 pub mod openapi;

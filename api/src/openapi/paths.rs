@@ -175,13 +175,18 @@ impl Operations<'_> {
     }
 
     fn patch_types(&self) -> &'static [&'static str] {
-        const BOTH: &[&str] = &["application/json-patch+json", "application/merge-patch+json"];
+        const CUSTOM: &[&str] = &[
+            "application/apply-patch+yaml",
+            "application/json-patch+json",
+            "application/merge-patch+json",
+        ];
         const ALL: &[&str] = &[
+            "application/apply-patch+yaml",
             "application/json-patch+json",
             "application/merge-patch+json",
             "application/strategic-merge-patch+json",
         ];
-        if self.resource.schema.is_some() { BOTH } else { ALL }
+        if self.resource.schema.is_some() { CUSTOM } else { ALL }
     }
 
     fn operation(

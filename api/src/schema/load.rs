@@ -45,6 +45,7 @@ pub(super) fn builtin() -> Schema {
             name: Cow::Borrowed(name),
             fields: Vec::new(),
             alias: None,
+            atomic: false,
             preserve_unknown: false,
         };
         while let Some(word) = words.next() {
@@ -62,12 +63,14 @@ pub(super) fn builtin() -> Schema {
     }
     resolve_aliases(&mut definitions);
     for (name, field, merge) in LISTS.lines().filter_map(list_line) {
-        // A marker on the definition itself matters to OpenAPI documents only.
         if let Some(index) = indexes.get(name.as_str())
             && let Some(definition) = definitions.get_mut(*index as usize)
-            && let Some(field) = definition.fields.iter_mut().find(|other| other.name == field)
         {
-            field.merge = Some(Box::new(merge));
+            if field == "-" {
+                definition.atomic = merge.atomic_map;
+            } else if let Some(field) = definition.fields.iter_mut().find(|other| other.name == field) {
+                field.merge = Some(Box::new(merge));
+            }
         }
     }
     Schema { definitions, kinds }
@@ -84,6 +87,7 @@ pub(crate) fn list_line(line: &'static str) -> Option<(String, &'static str, Mer
     for word in words {
         match word.split_once('=') {
             Some(("key", key)) => merge.patch_key = key,
+            Some(("default", value)) => merge.default = value,
             Some(("map", keys)) => merge.map_keys = keys.split(',').collect(),
             _ => match word {
                 "merge" => merge.patch_merge = true,
@@ -92,6 +96,7 @@ pub(crate) fn list_line(line: &'static str) -> Option<(String, &'static str, Mer
                 "set" => merge.set = true,
                 "atomic" => merge.atomic = true,
                 "atomic-map" => merge.atomic_map = true,
+                "value" => merge.value = true,
                 _ => return None,
             },
         }

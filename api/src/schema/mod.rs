@@ -20,7 +20,7 @@ use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 pub use conform::{Conformed, TypeError};
-pub use parse::{ParseError, Parsed, parse};
+pub use parse::{ParseError, Parsed, parse, parse_from};
 
 pub(crate) use load::{DOCS, LISTS, TYPES, list_line};
 
@@ -78,6 +78,10 @@ pub struct Merge {
     pub atomic: bool,
     /// `x-kubernetes-map-type: atomic`.
     pub atomic_map: bool,
+    /// Go's struct holds the value itself, not a pointer to it, so that it is always there.
+    pub value: bool,
+    /// What the field is where it is left out and keys of a list need it; empty if there is no such thing.
+    pub default: &'static str,
 }
 
 /// A field of a struct.
@@ -102,6 +106,8 @@ pub struct Definition {
     pub fields: Vec<Field>,
     /// The plain type that this is a name for.
     pub alias: Option<Node>,
+    /// Merges as a whole (`x-kubernetes-map-type: atomic` on the struct itself).
+    pub atomic: bool,
     /// Keep fields that are not in the schema (`x-kubernetes-preserve-unknown-fields`).
     pub preserve_unknown: bool,
 }

@@ -1,6 +1,6 @@
 //! Reads JSON into a `Value` and notices fields that appear twice, which `serde_json` alone lets pass.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::fmt::Write;
 
@@ -36,22 +36,55 @@ pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
     })
 }
 
+/// Reads a value of another notation. What could be far larger than its text (YAML's aliases) is given up once it has
+/// more than `most` values and bytes of text.
+pub fn parse_from<'de, D: Deserializer<'de>>(deserializer: D, most: usize) -> Result<Parsed, D::Error> {
+    let state = State {
+        left: Cell::new(most),
+        ..State::default()
+    };
+    let value = Seed(&state).deserialize(deserializer)?;
+    Ok(Parsed {
+        value,
+        duplicates: state.duplicates.into_inner(),
+    })
+}
+
 #[derive(Debug)]
 enum Step {
     Field(String),
     Index(usize),
 }
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct State {
     path: RefCell<Vec<Step>>,
     duplicates: RefCell<Vec<String>>,
+    /// How much more may come.
+    left: Cell<usize>,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self {
+            path: RefCell::default(),
+            duplicates: RefCell::default(),
+            left: Cell::new(usize::MAX),
+        }
+    }
 }
 
 /// Upstream stops listing after this many.
 const MAX_DUPLICATES: usize = 100;
 
 impl State {
+    fn count<E: Error>(&self, size: usize) -> Result<(), E> {
+        let left = self.left.get().checked_sub(size + 1);
+        self.left
+            .set(left.ok_or_else(|| E::custom("the document is too large"))?);
+        Ok(())
+    }
+
     fn duplicate(&self, name: &str) {
         let mut duplicates = self.duplicates.borrow_mut();
         if duplicates.len() >= MAX_DUPLICATES {
@@ -80,6 +113,7 @@ impl<'de> DeserializeSeed<'de> for Seed<'_> {
     type Value = Value;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Value, D::Error> {
+        self.0.count(0)?;
         deserializer.deserialize_any(self)
     }
 }
@@ -109,11 +143,13 @@ impl<'de> Visitor<'de> for Seed<'_> {
             .ok_or_else(|| E::custom("number out of range"))
     }
 
-    fn visit_str<E>(self, value: &str) -> Result<Value, E> {
+    fn visit_str<E: Error>(self, value: &str) -> Result<Value, E> {
+        self.0.count(value.len())?;
         Ok(Value::from(value))
     }
 
-    fn visit_string<E>(self, value: String) -> Result<Value, E> {
+    fn visit_string<E: Error>(self, value: String) -> Result<Value, E> {
+        self.0.count(value.len())?;
         Ok(Value::String(value))
     }
 
@@ -137,6 +173,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
         let mut map = Map::new();
         while let Some(name) = access.next_key::<String>()? {
+            self.0.count(name.len())?;
             if map.contains_key(&name) {
                 self.0.duplicate(&name);
             }

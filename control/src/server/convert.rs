@@ -36,6 +36,19 @@ pub fn to(kind: &Kind, mut object: Value) -> Value {
     object
 }
 
+/// The versions of a kind: those whose objects are stored where its own are.
+pub fn versions(kind: &'static Kind) -> impl Iterator<Item = &'static Kind> {
+    let storage = |kind: &'static Kind| match &kind.storage {
+        Some((group, resource)) => (group.as_ref(), resource.as_ref()),
+        None => (kind.group.as_ref(), kind.plural.as_ref()),
+    };
+    // Most have one version, the request's.
+    let others = kinds::builtin()
+        .iter()
+        .filter(move |&other| !std::ptr::eq(other, kind) && storage(other) == storage(kind));
+    std::iter::once(kind).chain(others)
+}
+
 /// The kinds whose objects are stored among this one's.
 fn others(kind: &Kind) -> impl Iterator<Item = &'static Kind> {
     kinds::builtin().iter().filter(|other| {

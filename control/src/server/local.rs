@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use http::header::{HeaderValue, USER_AGENT};
 use http::{Request, Response};
 use http_body_util::BodyExt;
 
@@ -19,11 +20,23 @@ use crate::auth::UserInfo;
 struct Door {
     api: Arc<Api>,
     user: UserInfo,
+    agent: HeaderValue,
 }
 
 /// A client that acts as this user.
 pub fn client(api: Arc<Api>, user: UserInfo) -> kube::Client {
-    kube::Client::new(Door { api, user }, "default")
+    let agent = agent(&user);
+    kube::Client::new(Door { api, user, agent }, "default")
+}
+
+/// The program that upstream runs this user in: managers of fields are named after it.
+fn agent(user: &UserInfo) -> HeaderValue {
+    let name = if user.name.starts_with("system:serviceaccount:kube-system:") {
+        "kube-controller-manager"
+    } else {
+        user.name.strip_prefix("system:").unwrap_or(&user.name)
+    };
+    HeaderValue::from_str(name).unwrap_or_else(|_| HeaderValue::from_static("unknown"))
 }
 
 impl tower::Service<Request<kube::client::Body>> for Door {
@@ -36,7 +49,9 @@ impl tower::Service<Request<kube::client::Body>> for Door {
     }
 
     fn call(&mut self, request: Request<kube::client::Body>) -> Self::Future {
-        let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
+        let mut request = request.map(|body| body.map_err(Into::into).boxed_unsync());
+        let headers = request.headers_mut();
+        headers.entry(USER_AGENT).or_insert_with(|| self.agent.clone());
         let (api, peer) = (Arc::clone(&self.api), Peer::Local(self.user.clone()));
         // A task of its own, so that a slow handler does not hold up the client's other requests.
         async move { Ok(handle(api, request, peer).await) }.boxed()

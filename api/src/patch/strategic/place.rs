@@ -12,6 +12,8 @@ static DEFAULT: Merge = Merge {
     set: false,
     atomic: false,
     atomic_map: false,
+    value: false,
+    default: "",
 };
 
 /// The type of the object (or of the items of the list) being merged.

@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use crate::server::body::Body;
 use crate::server::call::Call;
 use crate::server::respond;
+use crate::server::write::managed::Managers;
 use crate::server::write::update::{Edit, apply};
 use crate::server::write::{decode, metadata};
 
@@ -68,6 +69,7 @@ async fn assign(call: &Call, binding: &Value) -> Result<Response<Body>, Status> 
         subresource: Some("binding"),
         dry_run: call.query.dry_run()?,
         checked: false,
+        managers: Managers::Keep,
     };
     apply(call, &edit, |old| {
         let conflict = |why: String| Status::conflict_because("", "pods/binding", name, &why);

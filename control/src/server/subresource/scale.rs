@@ -1,6 +1,7 @@
 //! `scale`: replicas of anything that has them, as `autoscaling/v1 Scale`.
 
 use http::{Response, StatusCode};
+use keelson_api::apply::{self as managers, Tracked};
 use keelson_api::patch::apply as apply_patch;
 use keelson_api::schema::Schema;
 use keelson_api::status::{FieldError, Status};
@@ -11,6 +12,8 @@ use crate::server::body::Body;
 use crate::server::call::Call;
 use crate::server::dispatch::not_allowed;
 use crate::server::respond;
+use crate::server::write::apply as server_side;
+use crate::server::write::managed::{self, Managers};
 use crate::server::write::patch::format;
 use crate::server::write::update::{Edit, apply};
 use crate::server::write::{decode, metadata};
@@ -32,6 +35,7 @@ pub async fn serve(call: &Call, verb: &str, bytes: &[u8]) -> Result<Response<Bod
         subresource: Some("scale"),
         dry_run: call.query.dry_run()?,
         checked: true,
+        managers: Managers::Given,
     };
     let updated = match verb {
         "update" => {
@@ -43,14 +47,20 @@ pub async fn serve(call: &Call, verb: &str, bytes: &[u8]) -> Result<Response<Bod
                     call.path.name
                 )));
             }
-            apply(call, &edit, |old| scaled(call, old, &body)).await?
+            managed::check_options(call, "UpdateOptions", false)?;
+            apply(call, &edit, |old| tracked(call, old, &body)).await?
+        }
+        "patch" if server_side::is_apply(call) => {
+            let config = server_side::read(call, bytes)?;
+            apply(call, &edit, |old| applied(call, old, &config)).await?
         }
         "patch" => {
             let format = format(call)?;
+            managed::check_options(call, "PatchOptions", false)?;
             let schema = Schema::builtin().kind("autoscaling", "v1", KIND);
             apply(call, &edit, |old| {
                 let patched = apply_patch(format, schema, &scale(kind, old)?, bytes)?;
-                scaled(call, old, &patched.value)
+                tracked(call, old, &patched.value)
             })
             .await?
         }
@@ -84,6 +94,49 @@ fn scale(kind: &Kind, object: &Value) -> Result<Value, Status> {
         },
         "spec": spec, "status": status,
     }))
+}
+
+/// Where the parents keep the replicas.
+const REPLICAS: [&str; 2] = ["spec", "replicas"];
+
+fn decoded(old: &Value) -> Vec<managers::Entry> {
+    managers::decode(&old["metadata"][managed::FIELD], false).unwrap_or_default()
+}
+
+/// Puts the managers of a Scale in as those of the replicas.
+fn put(kind: &Kind, old: &Value, new: &mut Value, scale: Vec<managers::Entry>) {
+    let all = managers::from_scale(decoded(old), scale, &REPLICAS, &kind.api_version());
+    managed::put(new, managers::encode(all));
+}
+
+/// The object with the replicas of a Scale, and who asks as their manager.
+fn tracked(call: &Call, old: &Value, body: &Value) -> Result<Value, Status> {
+    let mut new = scaled(call, old, body)?;
+    let before = scale(call.kind(), old)?;
+    let mut after = before.clone();
+    after["spec"]["replicas"] = new["spec"]["replicas"].clone();
+    let known = managers::to_scale(&decoded(old), &REPLICAS);
+    let outcome = managed::acting(call, VERSION, "scale", &[&["status"]], |actor| {
+        let known = || Ok::<_, std::convert::Infallible>(known.clone());
+        managers::track(&server_side::Scales, actor, Some(&before), &after, known)
+    });
+    let now = match outcome {
+        Ok(Tracked::Changed(now)) => now,
+        Ok(Tracked::Unchanged) => known,
+    };
+    put(call.kind(), old, &mut new, now);
+    Ok(new)
+}
+
+/// The object after a server-side apply to its Scale.
+fn applied(call: &Call, old: &Value, config: &server_side::Config) -> Result<Value, Status> {
+    let before = scale(call.kind(), old)?;
+    let known = managers::to_scale(&decoded(old), &REPLICAS);
+    let reset: &[&[&str]] = &[&["status"]];
+    let applied = server_side::applied(call, &server_side::Scales, "scale", reset, &before, config, known)?;
+    let mut new = scaled(call, old, &applied.object)?;
+    put(call.kind(), old, &mut new, applied.managers);
+    Ok(new)
 }
 
 /// The object with the replicas of a Scale.

@@ -4,6 +4,7 @@ use http::{Response, StatusCode};
 use keelson_api::status::Status;
 use serde_json::Value;
 
+use super::managed::{self, Managers};
 use super::{check_depth, decode, expires, metadata};
 use crate::admission::{Operation, Request};
 use crate::kinds;
@@ -17,9 +18,21 @@ const TRIES: usize = 8;
 
 /// Creates the object in the body.
 pub async fn create(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status> {
-    let (mut value, mut warnings) = decode::object(call, bytes)?;
-    let dry_run = call.query.dry_run()?;
+    let (mut value, warnings) = decode::object(call, bytes)?;
+    managed::check_options(call, "CreateOptions", false)?;
     metadata::place(call, &mut value)?;
+    metadata::of(&mut value).remove(managed::FIELD);
+    store_new(call, value, Managers::Track, warnings).await
+}
+
+/// Creates the object; [`Managers::Given`] are those in it.
+pub async fn store_new(
+    call: &Call,
+    value: Value,
+    managers: Managers,
+    mut warnings: Vec<String>,
+) -> Result<Response<Body>, Status> {
+    let dry_run = call.query.dry_run()?;
     if !metadata::text(&value, "resourceVersion").is_empty() {
         return Err(Status::failure(
             500,
@@ -38,7 +51,7 @@ pub async fn create(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status>
             let name = metadata::generate(&call.api, &base);
             metadata::of(&mut candidate).insert("name".to_owned(), name.into());
         }
-        match admit_and_store(call, candidate, dry_run, &mut warnings).await {
+        match admit_and_store(call, candidate, managers, dry_run, &mut warnings).await {
             Err(Failure::Taken) if generated && tries < TRIES => {}
             Err(Failure::Taken) => {
                 let kind = call.kind();
@@ -68,11 +81,15 @@ impl From<Status> for Failure {
 async fn admit_and_store(
     call: &Call,
     mut value: Value,
+    managers: Managers,
     dry_run: bool,
     warnings: &mut Vec<String>,
 ) -> Result<Response<Body>, Failure> {
     let name = metadata::text(&value, "name").to_owned();
     call.kind().strategy.default(&mut value);
+    if managers == Managers::Track {
+        managed::created(call, &mut value);
+    }
     let api = &call.api;
     warnings.extend(
         api.chain

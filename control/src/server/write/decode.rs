@@ -16,6 +16,9 @@ const READABLE: [&str; 3] = [
     "application/vnd.kubernetes.protobuf",
 ];
 
+/// Values and bytes of text that aliases may add to a YAML document.
+const MOST_OF_ALIASES: usize = 1 << 20;
+
 /// Parses a body of any kind.
 pub fn parse(content_type: &str, bytes: &[u8]) -> Result<Parsed, Status> {
     let plain = |value| Parsed {
@@ -26,14 +29,25 @@ pub fn parse(content_type: &str, bytes: &[u8]) -> Result<Parsed, Status> {
         "" | "application/json" => schema::parse(bytes).map_err(|error| {
             Status::bad_request(format!("couldn't get version/kind; json parse error: {error}"))
         }),
-        "application/yaml" => serde_yaml_ng::from_slice(bytes)
-            .map(plain)
+        "application/yaml" => yaml(bytes)
             .map_err(|error| Status::bad_request(format!("error converting YAML to JSON: yaml: {error}"))),
         "application/vnd.kubernetes.protobuf" => protobuf::decode(bytes)
             .map(plain)
             .map_err(|error| Status::bad_request(error.to_string())),
         _ => Err(Status::unsupported_media_type(&READABLE)),
     }
+}
+
+/// Parses YAML, of which JSON is a part.
+pub fn yaml(bytes: &[u8]) -> Result<Parsed, String> {
+    if bytes.trim_ascii_start().starts_with(b"{")
+        && let Ok(parsed) = schema::parse(bytes)
+    {
+        return Ok(parsed);
+    }
+    // Aliases may not make much more of a body than its text.
+    let deserializer = serde_yaml_ng::Deserializer::from_slice(bytes);
+    schema::parse_from(deserializer, 2 * bytes.len() + MOST_OF_ALIASES).map_err(|error| error.to_string())
 }
 
 /// Reads the body as an object of this kind; a missing kind or version is the endpoint's. Fields that the schema does
@@ -81,7 +95,7 @@ pub fn other(call: &Call, bytes: &[u8], kind: &str, version: &str) -> Result<Val
 }
 
 /// Makes the value fit its type, if the type is known; returns what does not belong.
-fn conform(parsed: &mut Parsed, group: &str, version: &str, kind: &str) -> Result<Vec<String>, Status> {
+pub fn conform(parsed: &mut Parsed, group: &str, version: &str, kind: &str) -> Result<Vec<String>, Status> {
     let mut complaints = std::mem::take(&mut parsed.duplicates);
     if let Some(schema) = Schema::builtin().kind(group, version, kind) {
         let conformed = schema

@@ -77,7 +77,6 @@ pub fn fill(api: &Api, value: &mut Value) {
         "deletionTimestamp",
         "deletionGracePeriodSeconds",
         "selfLink",
-        "managedFields",
         "resourceVersion",
     ] {
         metadata.remove(field);
@@ -127,7 +126,6 @@ pub fn keep(kind: &Kind, name: &str, old: &Value, new: &mut Value) -> Result<(),
         metadata.insert("namespace".to_owned(), old["metadata"]["namespace"].clone());
     }
     metadata.remove("selfLink");
-    metadata.remove("managedFields");
     tidy(metadata);
     Ok(())
 }

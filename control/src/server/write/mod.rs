@@ -4,9 +4,11 @@
 //! preparation, validation, validating admission, store. Updates run the steps again on a newer object when the store
 //! reports a conflict that the client did not ask about.
 
+pub mod apply;
 pub mod create;
 pub mod decode;
 pub mod delete;
+pub mod managed;
 pub mod metadata;
 pub mod patch;
 pub mod protobuf;
@@ -15,15 +17,27 @@ pub mod update;
 /// Seconds for which the store keeps Events.
 pub const EVENT_TTL: u64 = 3600;
 
-use keelson_api::depth::{MAX_DEPTH, is_too_deep};
+use keelson_api::depth::{MAX_DEPTH, measure};
 use keelson_api::status::Status;
 use serde_json::Value;
 
 use crate::object::GroupResource;
 
-/// Refuses an object that could not be read back from the store.
+/// Refuses an object that could not be read back from the store. The managers' fields, which the server writes, are
+/// hardly deeper than the object.
 pub fn check_depth(object: &Value) -> Result<(), Status> {
-    if is_too_deep(object) {
+    let fields = object.as_object().into_iter().flatten();
+    let metadata = object["metadata"].as_object().into_iter().flatten();
+    let deepest = fields
+        .filter(|(name, _)| *name != "metadata")
+        .map(|(_, value)| measure(value).0 + 1)
+        .chain(
+            metadata
+                .filter(|(name, _)| *name != managed::FIELD)
+                .map(|(_, value)| measure(value).0 + 2),
+        )
+        .max();
+    if deepest.is_some_and(|deepest| deepest > MAX_DEPTH) {
         return Err(Status::bad_request(format!(
             "the object is nested deeper than {MAX_DEPTH} levels"
         )));

@@ -1,4 +1,4 @@
-//! PATCH: JSON patch, merge patch and strategic merge patch. Server-side apply is refused until it exists.
+//! PATCH: JSON patch, merge patch and strategic merge patch; `apply` has server-side apply.
 
 use http::{Response, StatusCode};
 use keelson_api::patch::{Format, apply as apply_patch};
@@ -6,8 +6,9 @@ use keelson_api::schema::{Parsed, Schema};
 use keelson_api::status::Status;
 use serde_json::Value;
 
+use super::managed::{self, Managers};
 use super::update::{Edit, apply};
-use super::{decode, metadata};
+use super::{apply as server_side, decode, metadata};
 use crate::kinds::Kind;
 use crate::server::accept::content_type;
 use crate::server::body::Body;
@@ -15,10 +16,11 @@ use crate::server::call::Call;
 use crate::server::respond;
 
 /// Media types of patches that can be read.
-const READABLE: [&str; 3] = [
+const READABLE: [&str; 4] = [
     "application/json-patch+json",
     "application/merge-patch+json",
     "application/strategic-merge-patch+json",
+    server_side::MEDIA,
 ];
 
 /// The patch's format.
@@ -29,13 +31,18 @@ pub fn format(call: &Call) -> Result<Format, Status> {
 
 /// PATCH of the main resource (`None`) or of a subresource that is stored with it.
 pub async fn patch(call: &Call, subresource: Option<&str>, bytes: &[u8]) -> Result<Response<Body>, Status> {
+    if server_side::is_apply(call) {
+        return server_side::patch(call, subresource, bytes).await;
+    }
     let format = format(call)?;
+    managed::check_options(call, "PatchOptions", false)?;
     let kind = call.kind();
     let schema = Schema::builtin().kind(&kind.group, &kind.version, &kind.kind);
     let edit = Edit {
         subresource,
         dry_run: call.query.dry_run()?,
         checked: true,
+        managers: Managers::Track,
     };
     let mut warnings = Vec::new();
     let updated = apply(call, &edit, |old| {
@@ -54,7 +61,7 @@ pub async fn patch(call: &Call, subresource: Option<&str>, bytes: &[u8]) -> Resu
 }
 
 /// A patch may not rename the object or turn it into another kind.
-fn check_identity(kind: &Kind, name: &str, old: &Value, new: &Value) -> Result<(), Status> {
+pub fn check_identity(kind: &Kind, name: &str, old: &Value, new: &Value) -> Result<(), Status> {
     let found = metadata::text(new, "name");
     if found != name {
         return Err(Status::bad_request(format!(

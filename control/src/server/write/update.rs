@@ -6,6 +6,7 @@ use http::{Response, StatusCode};
 use keelson_api::status::Status;
 use serde_json::Value;
 
+use super::managed::{self, Managers};
 use super::{check_depth, decode, delete, expires, metadata};
 use crate::admission::{Operation, Request};
 use crate::kinds;
@@ -26,6 +27,8 @@ pub struct Edit<'a> {
     pub dry_run: bool,
     /// Whether admission, strategy and validation run; a few subresources check on their own.
     pub checked: bool,
+    /// What it does to the managers of the fields.
+    pub managers: Managers,
 }
 
 /// What an update came to.
@@ -39,12 +42,14 @@ pub struct Updated {
 /// PUT: replaces the object (or its subresource) by the one in the body.
 pub async fn update(call: &Call, subresource: Option<&str>, bytes: &[u8]) -> Result<Response<Body>, Status> {
     let (mut value, mut warnings) = decode::object(call, bytes)?;
+    managed::check_options(call, "UpdateOptions", false)?;
     check_name(call, &mut value)?;
     metadata::place(call, &mut value)?;
     let edit = Edit {
         subresource,
         dry_run: call.query.dry_run()?,
         checked: true,
+        managers: Managers::Track,
     };
     let updated = apply(call, &edit, |_| Ok(value.clone())).await?;
     warnings.extend(updated.warnings);
@@ -112,8 +117,15 @@ async fn attempt(
     new: &mut Value,
 ) -> Result<Updated, Failure> {
     let (api, kind) = (&call.api, call.kind());
+    let managers = metadata::of(new).remove(managed::FIELD);
     metadata::keep(kind, &call.path.name, old, new)?;
     kind.strategy.default(new);
+    let subresource = edit.subresource.unwrap_or("");
+    match edit.managers {
+        Managers::Track => managed::updated(call, subresource, old, new, managers),
+        Managers::Given => managed::put(new, managers.unwrap_or_default()),
+        Managers::Keep => managed::put(new, old["metadata"][managed::FIELD].clone()),
+    }
     if !edit.checked {
         let object = store(call, edit, stored, old, new).await?;
         return Ok(Updated {
@@ -155,9 +167,10 @@ async fn store(
     edit: &Edit<'_>,
     stored: &Arc<Object>,
     old: &Value,
-    new: &Value,
+    new: &mut Value,
 ) -> Result<Arc<Object>, Failure> {
     check_depth(new)?;
+    managed::keep_times(old, new);
     let object = encode::object(call.kind(), new);
     let finished = delete::is_finished(old, new);
     if edit.dry_run || (same(&stored.bytes, &object.bytes) && !finished) {
