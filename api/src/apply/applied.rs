@@ -221,7 +221,9 @@ impl Apply<'_> {
             return merged;
         };
         let place = Place::root(kind);
-        let gone = with_structs(Some(place), &last.fields);
+        // What nobody manages stays, whatever is said around it.
+        let mut gone = with_structs(Some(place), &last.fields);
+        strip(&mut gone);
         let mut pruned = remove(place, &merged_then, &gone);
         // What appliers name stays. Those of the same version come first, so that what others need for a conversion is
         // there.

@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value};
 
 use super::element;
-use super::place::{List, Place, Shape};
+use super::place::{List, Place, Shape, is_always};
 use super::set::{Node, Set};
 use crate::schema::{Definition, Field, Node as Type};
 
@@ -112,7 +112,7 @@ impl Diff {
     }
 }
 
-fn is_empty(value: Option<&Value>) -> bool {
+pub(super) fn is_empty(value: Option<&Value>) -> bool {
     match value {
         None | Some(Value::Null) => true,
         Some(Value::Array(items)) => items.is_empty(),
@@ -124,10 +124,6 @@ fn is_empty(value: Option<&Value>) -> bool {
 /// Whether the place, or what Go puts below it on its own, has nothing in it.
 fn has_values(definition: &Definition) -> bool {
     definition.fields.iter().any(is_always)
-}
-
-fn is_always(field: &Field) -> bool {
-    field.required || field.merge.as_ref().is_some_and(|merge| merge.value)
 }
 
 fn walk(place: Place<'_>, old: Option<&Value>, new: Option<&Value>, diff: &mut Diff) {

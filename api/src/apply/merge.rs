@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use serde_json::{Map, Value};
 
-use super::compare::index;
+use super::compare::{index, is_empty};
 use super::element;
 use super::place::{List, Place, Shape};
 
@@ -16,12 +16,7 @@ pub(super) fn merge(root: Place<'_>, live: &Value, config: &Value) -> Value {
 /// `None` on one side: it says nothing here.
 fn walk(place: Place<'_>, live: Option<&Value>, config: Option<&Value>) -> Option<Value> {
     let either = || config.or(live).cloned();
-    let empty = |value: Option<&Value>| match value {
-        Some(Value::Array(items)) => items.is_empty(),
-        Some(Value::Object(map)) => map.is_empty(),
-        _ => true,
-    };
-    if empty(live) && empty(config) {
+    if is_empty(live) && is_empty(config) {
         return either();
     }
     match place.shape_of(&[live, config]) {
@@ -52,9 +47,16 @@ fn fields(place: Place<'_>, live: Option<&Value>, config: Option<&Value>) -> Map
     }
     for (name, value) in config.into_iter().flatten() {
         if !live.is_some_and(|live| live.contains_key(name)) {
-            merged.insert(name.clone(), value.clone());
+            let value = match place.child(name) {
+                Some(child) => walk(child, None, Some(value)),
+                None => Some(value.clone()),
+            };
+            if let Some(value) = value {
+                merged.insert(name.clone(), value);
+            }
         }
     }
+    merged.retain(|name, value| value.is_null() || !is_empty(Some(value)) || !place.omits_empty(name));
     merged
 }
 
@@ -112,7 +114,7 @@ fn merged(list: &List<'_>, ours: &Index<'_>, theirs: &Index<'_>, step: &str, out
         // The live list may have duplicates; the configuration replaces them all.
         (ours, []) => out.extend(ours.iter().map(|item| (*item).clone())),
         ([ours], [theirs, ..]) => out.extend(walk(list.item(), Some(ours), Some(theirs))),
-        (_, [theirs, ..]) => out.push((*theirs).clone()),
+        (_, [theirs, ..]) => out.extend(walk(list.item(), None, Some(theirs))),
     }
 }
 

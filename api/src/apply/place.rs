@@ -50,6 +50,11 @@ pub(super) enum List<'a> {
     },
 }
 
+/// Whether Go's struct always has the field: it holds the value itself, or writes it even if it is empty.
+pub(super) fn is_always(field: &Field) -> bool {
+    field.required || field.merge.as_ref().is_some_and(|merge| merge.value)
+}
+
 impl<'a> List<'a> {
     /// The items.
     pub(super) fn item(&self) -> Place<'a> {
@@ -173,6 +178,16 @@ impl<'a> Place<'a> {
             At::Deduced if !values.iter().flatten().all(|value| value.is_object()) => Shape::Leaf,
             _ => self.shape(),
         }
+    }
+
+    /// Whether the field here is an optional list or map, which Go leaves out if it is empty.
+    pub(super) fn omits_empty(self, name: &str) -> bool {
+        let Shape::Struct(definition) = self.shape() else {
+            return false;
+        };
+        definition
+            .field(name)
+            .is_some_and(|field| !is_always(field) && matches!(field.node, Node::List(_) | Node::Map(_)))
     }
 
     /// The place of a field or entry of the map or struct here; `None` if the struct does not know it.

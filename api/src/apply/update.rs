@@ -1,8 +1,9 @@
 //! What a create, update or patch means for the managers: who changed a field manages it now.
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use super::compare::{Comparison, compare};
 use super::entry::{Entry, Operation, age};
@@ -10,8 +11,8 @@ use super::place::Place;
 use super::set::Set;
 use super::{Actor, Versions};
 
-/// What was there before a create.
-static NOTHING: Value = Value::Null;
+/// What was there before a create: an object in which only that is which always is.
+static NOTHING: LazyLock<Value> = LazyLock::new(|| Value::Object(Map::new()));
 /// How many updaters an object keeps apart; the oldest ones become one.
 const MOST_UPDATERS: usize = 10;
 /// Name of the manager that stands for these.
@@ -127,9 +128,10 @@ impl<'a> Changes<'a> {
 
     fn compare(&self, version: &str) -> Option<Comparison> {
         let kind = self.versions.kind(version)?;
-        let old = match self.old {
-            Value::Null => Value::Null,
-            old => self.versions.convert(old, version)?,
+        let old = if self.old.get("apiVersion").is_none() {
+            self.old.clone()
+        } else {
+            self.versions.convert(self.old, version)?
         };
         let new = self.versions.convert(self.new, version)?;
         let mut comparison = compare(Place::root(kind), &old, &new);

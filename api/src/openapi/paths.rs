@@ -186,7 +186,11 @@ impl Operations<'_> {
             "application/merge-patch+json",
             "application/strategic-merge-patch+json",
         ];
-        if self.resource.schema.is_some() { CUSTOM } else { ALL }
+        if self.resource.schema.is_some() {
+            CUSTOM
+        } else {
+            ALL
+        }
     }
 
     fn operation(
