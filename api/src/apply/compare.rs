@@ -157,7 +157,8 @@ fn effective<'a>(field: &Field, owner: Option<&'a Value>, value: Option<&'a Valu
     match (&field.node, value) {
         (Type::Struct(_), None) if always => Some(&*NONE),
         (_, None) if always => Some(&NULL),
-        (Type::List(_) | Type::Map(_), Some(_)) if !always && is_empty(value) => None,
+        // Null is what is left of a list or map of which an apply has removed everything; it still is something.
+        (Type::List(_) | Type::Map(_), Some(found)) if !always && !found.is_null() && is_empty(value) => None,
         _ => value,
     }
 }

@@ -126,9 +126,9 @@ fn status_and_scale_have_managers_of_their_own() {
     assert_eq!(now["spec"]["replicas"], 2);
     // The spec in a status configuration is nobody's.
     let config = "apiVersion: apps/v1\nkind: Deployment\nspec: {paused: true}\nstatus: {collisionCount: 7}\n";
-    let (code, _) = apply(&cluster, &format!("{path}/status"), "fieldManager=me", config);
-    assert_eq!(code, 200);
-    let (_, now) = cluster.get(&path);
+    // (Seen in the answer: the controller writes a status of its own soon.)
+    let (code, now) = apply(&cluster, &format!("{path}/status"), "fieldManager=me", config);
+    assert_eq!(code, 200, "{now}");
     assert_eq!(
         entry(&now, "me", "status")["fieldsV1"],
         json!({"f:status": {"f:collisionCount": {}}})
