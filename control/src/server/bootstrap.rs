@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use http::header::CONTENT_TYPE;
+use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderValue, Method, Request};
 use http_body_util::BodyExt;
 use serde_json::Value;
@@ -88,6 +88,7 @@ impl Server {
             .map_err(|_| failed("its name does not make a path"))?;
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(USER_AGENT, HeaderValue::from_static("kube-apiserver"));
         let user = UserInfo {
             name: "system:apiserver".to_owned(),
             groups: vec!["system:masters".to_owned(), "system:authenticated".to_owned()],

@@ -81,6 +81,47 @@ fn every_write_names_its_manager() {
 }
 
 #[test]
+fn clients_may_name_managers_that_make_sense() {
+    let cluster = Cluster::start();
+    let a = format!("{MAPS}/a");
+    let mut map = config_map("a", "1");
+    let theirs = json!([{"manager": "them", "operation": "Update", "apiVersion": "v1", "fieldsType": "FieldsV1",
+        "fieldsV1": {"f:data": {"f:k": {}}}, "time": "2020-01-01T00:00:00Z"}]);
+    map["metadata"]["managedFields"] = theirs.clone();
+    let (_, created) = cluster.post(&format!("{MAPS}?fieldManager=me"), &map);
+    assert_eq!(
+        (
+            managers(&created),
+            entry(&created, "me", "")["operation"].as_str()
+        ),
+        (1, Some("Update"))
+    );
+    let (code, named) = cluster.put(&a, &map);
+    assert_eq!((code, &named["metadata"]["managedFields"]), (200, &theirs));
+    for bad in [
+        json!([{"manager": "m"}]),
+        json!([{"manager": "m", "operation": "Apply", "apiVersion": "v1"}]),
+        json!([{"manager": "m", "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": {"x": {}}}]),
+        json!([{"manager": "m", "operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": {"f:x": 1}}]),
+    ] {
+        map["metadata"]["managedFields"] = bad.clone();
+        let (code, kept) = cluster.put(&a, &map);
+        assert_eq!(
+            (code, &kept["metadata"]["managedFields"]),
+            (200, &theirs),
+            "{bad}"
+        );
+    }
+    // A status has no say in who manages the object.
+    let quota = json!({"apiVersion": "v1", "kind": "ResourceQuota", "metadata": {"name": "q"}, "spec": {"hard": {"pods": "1"}}});
+    let quotas = "/api/v1/namespaces/default/resourcequotas";
+    assert_eq!(cluster.post(&format!("{quotas}?fieldManager=me"), &quota).0, 201);
+    let forget = json!({"metadata": {"managedFields": [{}]}});
+    let (_, kept) = cluster.patch(&format!("{quotas}/q/status"), "merge-patch+json", &forget);
+    entry(&kept, "me", "");
+}
+
+#[test]
 fn status_and_scale_have_managers_of_their_own() {
     let cluster = Cluster::start();
     let web = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "web"}, "spec": {
