@@ -115,6 +115,7 @@ impl Set {
     }
 
     /// The paths that both have.
+    #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
         let mut both = Self::default();
         for (step, node) in &self.steps {
