@@ -172,9 +172,10 @@ pub fn updated(call: &Call, subresource: &str, old: &Value, new: &mut Value, ask
         |actor| apply::track(&Kinds(kind), actor, Some(old), new, decode),
     );
     match (tracked, base) {
-        (Ok(Tracked::Changed(managers)), _) => put(new, apply::encode(managers)),
+        (Ok(Tracked::Changed(managers)), _) | (Ok(Tracked::Unchanged), Some(managers)) => {
+            put(new, apply::encode(managers));
+        }
         (Ok(Tracked::Unchanged), None) => put(new, live.clone()),
-        (Ok(Tracked::Unchanged), Some(managers)) => put(new, apply::encode(managers)),
     }
 }
 
