@@ -12,7 +12,11 @@ use crate::status::go_quote;
 
 /// A field.
 pub(super) fn field(name: &str) -> String {
-    format!("f:{name}")
+    // Every field of every write comes through here.
+    let mut step = String::with_capacity(2 + name.len());
+    step.push_str("f:");
+    step.push_str(name);
+    step
 }
 
 /// The step to an item of a list that merges item by item; `Err` says why it has none.

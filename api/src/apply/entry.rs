@@ -140,8 +140,9 @@ pub fn encode(mut entries: Vec<Entry>) -> Value {
     let write = |entry: Entry| {
         let mut value = json!({
             "manager": entry.manager, "operation": entry.operation.text(), "apiVersion": entry.version,
-            "fieldsType": "FieldsV1", "fieldsV1": entry.fields.to_json(),
+            "fieldsType": "FieldsV1",
         });
+        value["fieldsV1"] = entry.fields.into_json();
         if let Some(time) = entry.time {
             value["time"] = time.into();
         }

@@ -45,18 +45,16 @@ impl Set {
     }
 
     /// Writes the notation.
-    pub fn to_json(&self) -> Value {
-        Value::Object(self.map(false))
+    pub fn into_json(self) -> Value {
+        Value::Object(self.into_map(false))
     }
 
-    fn map(&self, member: bool) -> Map<String, Value> {
-        let mut map = Map::new();
-        if member && !self.is_empty() {
-            map.insert(".".to_owned(), Value::Object(Map::new()));
-        }
-        for (step, node) in self.iter() {
-            map.insert(step.to_owned(), Value::Object(node.below.map(node.member)));
-        }
-        map
+    fn into_map(self, member: bool) -> Map<String, Value> {
+        let dot = (member && !self.is_empty()).then(|| (".".to_owned(), Value::Object(Map::new())));
+        // In order already, so that the map is built at once.
+        let steps = self
+            .into_steps()
+            .map(|(step, node)| (step, Value::Object(node.below.into_map(node.member))));
+        dot.into_iter().chain(steps).collect()
     }
 }

@@ -51,6 +51,11 @@ impl Set {
         }
     }
 
+    /// The positions one step down, in order.
+    pub(super) fn into_steps(self) -> impl Iterator<Item = (String, Node)> {
+        self.steps.into_iter()
+    }
+
     /// The positions one step down.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &Node)> {
         self.steps.iter().map(|(step, node)| (step.as_str(), node))

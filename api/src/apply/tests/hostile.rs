@@ -90,7 +90,7 @@ fn live_duplicates_are_endured_and_replaced() {
 
 #[test]
 fn foreign_fields_become_canonical_or_are_refused() {
-    let read = |value: Value| Set::from_json(&value, true).map(|set| set.to_json());
+    let read = |value: Value| Set::from_json(&value, true).map(Set::into_json);
     assert_eq!(
         read(json!({"f:a": {"k:{\"protocol\": \"TCP\", \"containerPort\": 80}": {}, "z:new": {}}})).unwrap(),
         json!({"f:a": {"k:{\"containerPort\":80,\"protocol\":\"TCP\"}": {}}})

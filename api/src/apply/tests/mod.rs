@@ -102,7 +102,8 @@ pub(super) fn fields(managers: &[Entry], manager: &str) -> Value {
     entry
         .unwrap_or_else(|| panic!("no {manager} in {}", encode(managers.to_vec())))
         .fields
-        .to_json()
+        .clone()
+        .into_json()
 }
 
 /// Names of the managers.

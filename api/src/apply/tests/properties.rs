@@ -137,7 +137,7 @@ fn run(kind: &Kind, steps: Vec<Step>) -> Result<(), TestCaseError> {
 proptest! {
     #[test]
     fn sets_are_sets(a in set(), b in set()) {
-        prop_assert_eq!(&Set::from_json(&a.to_json(), true).unwrap(), &a);
+        prop_assert_eq!(&Set::from_json(&a.clone().into_json(), true).unwrap(), &a);
         let mut union = a.clone();
         union.extend(b.clone());
         prop_assert_eq!(&a.intersection(&union), &a);
@@ -164,7 +164,7 @@ proptest! {
 
     #[test]
     fn no_managers_panic(value in set(), text in ".{0,20}") {
-        let mut fields = value.to_json();
+        let mut fields = value.into_json();
         fields[text] = json!({});
         let _ = decode(&json!([{"operation": "Apply", "apiVersion": "v1", "fieldsType": "FieldsV1", "fieldsV1": fields}]), true);
     }
