@@ -65,10 +65,7 @@ impl<'a> List<'a> {
 
     /// What a key is where an item leaves it out.
     pub(super) fn key_default(&self, key: &str) -> Option<Value> {
-        let Shape::Struct(definition) = self.item().shape() else {
-            return None;
-        };
-        let field = definition.field(key)?;
+        let field = self.item().definition()?.field(key)?;
         if let Some(merge) = &field.merge
             && !merge.default.is_empty()
         {
@@ -146,7 +143,10 @@ impl<'a> Place<'a> {
     pub(super) fn shape(self) -> Shape<'a> {
         let merge = self.merge;
         if let Some(definition) = self.definition() {
-            let atomic = definition.atomic || merge.is_some_and(|merge| merge.atomic_map);
+            let atomic = match merge {
+                Some(merge) => merge.atomic_map || (definition.atomic && !merge.granular),
+                None => definition.atomic,
+            };
             return if atomic {
                 Shape::Leaf
             } else {

@@ -262,6 +262,8 @@ fn extensions(schema: &mut Map<String, Value>, merge: &Merge, list: bool) {
     }
     if merge.atomic_map {
         set("map-type", Value::from("atomic"));
+    } else if merge.granular {
+        set("map-type", Value::from("granular"));
     }
 }
 

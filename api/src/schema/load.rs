@@ -96,6 +96,7 @@ pub(crate) fn list_line(line: &'static str) -> Option<(String, &'static str, Mer
                 "set" => merge.set = true,
                 "atomic" => merge.atomic = true,
                 "atomic-map" => merge.atomic_map = true,
+                "granular" => merge.granular = true,
                 "value" => merge.value = true,
                 _ => return None,
             },

@@ -78,6 +78,8 @@ pub struct Merge {
     pub atomic: bool,
     /// `x-kubernetes-map-type: atomic`.
     pub atomic_map: bool,
+    /// `x-kubernetes-map-type: granular`, where the struct itself is atomic.
+    pub granular: bool,
     /// Go's struct holds the value itself, not a pointer to it, so that it is always there.
     pub value: bool,
     /// What the field is where it is left out and keys of a list need it; empty if there is no such thing.

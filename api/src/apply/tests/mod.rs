@@ -20,6 +20,8 @@ pub(super) struct Kind(
 pub(super) const DEPLOYMENT: Kind = Kind("apps", "v1", "Deployment");
 pub(super) const CONFIG_MAP: Kind = Kind("", "v1", "ConfigMap");
 pub(super) const POD: Kind = Kind("", "v1", "Pod");
+pub(super) const VOLUME: Kind = Kind("", "v1", "PersistentVolume");
+pub(super) const EVENT: Kind = Kind("", "v1", "Event");
 pub(super) const SERVICE: Kind = Kind("", "v1", "Service");
 
 impl Kind {

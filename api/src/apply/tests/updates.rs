@@ -55,6 +55,20 @@ fn ports_are_named_by_both_keys_and_defaults() {
 }
 
 #[test]
+fn a_field_may_be_granular_where_its_type_is_atomic() {
+    let claimed = json!({"metadata": {"name": "v"}, "spec": {"claimRef": {"name": "c", "namespace": "n"}}});
+    let managers = VOLUME.update("m", None, &claimed, &[]);
+    assert_eq!(
+        fields(&managers, "m"),
+        json!({"f:spec": {"f:claimRef": {".": {}, "f:name": {}, "f:namespace": {}}}})
+    );
+    let referring =
+        json!({"metadata": {"name": "e", "namespace": "n"}, "involvedObject": {"name": "p", "kind": "Pod"}});
+    let managers = EVENT.update("m", None, &referring, &[]);
+    assert_eq!(fields(&managers, "m"), json!({"f:involvedObject": {}}));
+}
+
+#[test]
 fn who_changes_a_field_takes_it_and_who_removes_it_frees_it() {
     let old = json!({"metadata": {"name": "c"}, "data": {"a": "1", "b": "1", "c": "1"}});
     let managers = CONFIG_MAP.update("first", None, &old, &[]);

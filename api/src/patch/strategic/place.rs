@@ -12,6 +12,7 @@ static DEFAULT: Merge = Merge {
     set: false,
     atomic: false,
     atomic_map: false,
+    granular: false,
     value: false,
     default: "",
 };
