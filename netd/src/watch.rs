@@ -62,9 +62,13 @@ pub(crate) async fn connect(kubeconfig: &Path) -> Client {
 async fn try_connect(path: &Path) -> Result<Client, Error> {
     let say = |e: &dyn std::fmt::Display| Error::Api(format!("{}: {e}", path.display()));
     let kubeconfig = Kubeconfig::read_from(path).map_err(|e| say(&e))?;
-    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+    let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await
         .map_err(|e| say(&e))?;
+    config.headers.push((
+        http::header::USER_AGENT,
+        http::HeaderValue::from_static("keelson-netd"),
+    ));
     Client::try_from(config).map_err(|e| say(&e))
 }
 

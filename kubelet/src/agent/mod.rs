@@ -150,9 +150,14 @@ async fn client(path: &Path) -> Result<kube::Client, Error> {
     let wrong =
         |error: &dyn std::fmt::Display| Error::Host(format!("kubeconfig {}: {error}", path.display()));
     let kubeconfig = Kubeconfig::read_from(path).map_err(|e| wrong(&e))?;
-    let config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+    let mut config = kube::Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
         .await
         .map_err(|e| wrong(&e))?;
+    // Who the server notes as the manager of our fields.
+    config.headers.push((
+        http::header::USER_AGENT,
+        http::HeaderValue::from_static("kubelet"),
+    ));
     let timely = MapFutureLayer::new(within);
     Ok(kube::client::ClientBuilder::try_from(config)?
         .with_layer(&timely)

@@ -2,6 +2,7 @@
 //! skipped, and said; with `KEELSON_TEST_PEERS` in the environment (CI) it has to be there.
 
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -278,6 +279,21 @@ impl User {
 
 impl Drop for User {
     fn drop(&mut self) {
+        // podman leaves a process that keeps the user's namespaces.
+        let home = fs::metadata(self.home()).map(|home| home.uid());
+        for entry in fs::read_dir("/proc").unwrap().flatten() {
+            let name = entry.file_name();
+            let pid = name.to_str().and_then(|name| name.parse().ok());
+            let owner = entry.metadata().map(|process| process.uid());
+            if let (Some(pid), Ok(owner), Ok(home)) = (pid, owner, &home)
+                && owner == *home
+            {
+                let _ = nix::sys::signal::kill(
+                    nix::unistd::Pid::from_raw(pid),
+                    nix::sys::signal::Signal::SIGKILL,
+                );
+            }
+        }
         let _ = Command::new("userdel")
             .args(["--remove", "--force", &self.0])
             .output();
