@@ -65,7 +65,8 @@ pub(super) fn set_up(plan: &SandboxPlan) -> Result<Server, String> {
         pin(&format!("/proc/{of}/ns/{name}"), path)?;
     }
 
-    let stage = stage::make().map_err(failed("making the containers' mount namespace"))?;
+    let pods = Path::new(&plan.directory).parent().unwrap_or(Path::new("/"));
+    let stage = stage::open(pods)?;
     let socket = Path::new(&plan.directory).join("shim.sock");
     let _ = fs::remove_file(&socket);
     let listener = bind(&plan.directory)?;

@@ -1,9 +1,11 @@
-//! The mount namespace that a pod's containers are cloned from. The kernel copies every mount of the namespace for each
-//! container, and a node has two for each pod: so containers come from one that has only what a launch needs.
+//! The mount namespace that containers are cloned from. The kernel copies every mount of the namespace for each container,
+//! and a node has two for each pod: so containers come from one that has only what a launch needs. All pods of a node
+//! share it; the first to come makes it.
 
 use std::ffi::CString;
-use std::fs;
+use std::fs::{self, File};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
 
 use crate::sys::{self, CloneRequest, Errno, SysResult};
 
@@ -41,20 +43,41 @@ fn unescape(text: &str) -> Vec<u8> {
 fn strip() -> SysResult<()> {
     sys::make_tree_private()?;
     let text = fs::read_to_string("/proc/self/mountinfo")?;
-    for path in mount_points(&text)
-        .into_iter()
-        .rev()
-        .filter(|path| !is_needed(path))
-    {
+    // Those above come first, and take those below with them.
+    for path in mount_points(&text).into_iter().filter(|path| !is_needed(path)) {
         if let Ok(path) = CString::new(path) {
-            let _ = sys::unmount(&path); // it may have gone with the one above
+            let _ = sys::unmount(&path);
         }
     }
     Ok(())
 }
 
+/// `NSFS_MAGIC`.
+const NSFS: i64 = 0x6e73_6673;
+
+/// Opens the namespace that is pinned in a directory (on a private mount), or makes and pins one. Two that do this at once
+/// pin one over the other, and each has one.
+pub(super) fn open(directory: &Path) -> Result<OwnedFd, String> {
+    let path = directory.join(".stage");
+    let failed = |e: Errno| format!("the containers' mount namespace {}: {e}", path.display());
+    let known = File::open(&path).map(OwnedFd::from).ok();
+    if let Some(known) = known.filter(|file| sys::fs_type(file.as_fd()) == Ok(NSFS)) {
+        return Ok(known);
+    }
+    let made = make().map_err(failed)?;
+    let target = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path);
+    let target = target.map_err(|e| failed(e.into()))?;
+    let tree = sys::open_tree(made.as_fd(), false).map_err(failed)?;
+    sys::move_mount(tree.as_fd(), target.as_fd()).map_err(failed)?;
+    Ok(made)
+}
+
 /// Makes it. The shim has one thread, so that its copy may allocate.
-pub(super) fn make() -> SysResult<OwnedFd> {
+fn make() -> SysResult<OwnedFd> {
     let (outcome, tell) = sys::pipe()?;
     let (until, release) = sys::pipe()?;
     let request = CloneRequest {

@@ -16,7 +16,7 @@ fn thief() -> (u16, Arc<Mutex<String>>) {
                 .next()
                 .filter(|line| line.as_ref().is_ok_and(|l| !l.is_empty()))
             {
-                notes.lock().unwrap().push_str(&format!("{line}\n"));
+                notes.lock().unwrap().push_str(&line);
             }
             let answer = format!(
                 "HTTP/1.1 401 X\r\nContent-Length: 0\r\nConnection: close\r\n\
