@@ -1,14 +1,14 @@
 //! Terminals of the command line: relayed, and those that cannot be.
 
 use std::fs;
-use std::io::{BufRead, BufReader, Write};
+use std::io::Write;
 use std::os::fd::AsFd;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::command_line::{started, words};
+use crate::command_line::started;
 use crate::support::{Bench, is_ours};
 
 /// A command on a terminal of ours, whose other end we hold.
