@@ -1,14 +1,14 @@
 //! OpenAPI v3: the index and one document per group and version, good enough for kubectl (`explain`, `apply`, `diff`,
-//! `edit`, validation) and for generators of clients.
+//! `edit`, validation) and for generators of clients. [`v2`] makes the older form from the same pieces, as one document.
 //!
 //! Documents are written on demand, straight into a buffer, from the embedded files: keeping them (or a tree of them)
 //! would cost more memory than the whole API server. Their hash depends only on what they are made from.
-//! OpenAPI v2 is not offered; kubectl needs it only for servers without v3.
 
 mod paths;
 mod schemas;
 #[cfg(test)]
 mod tests;
+pub mod v2;
 
 use std::collections::BTreeMap;
 use std::hash::Hasher;
@@ -151,7 +151,13 @@ pub fn document(resources: &[Resource], group: &str, version: &str, server_versi
     Some(out.into_bytes())
 }
 
-/// Writes the members of one JSON object as they come.
+/// What takes the members of an object as they come.
+trait Members {
+    /// Takes one.
+    fn member(&mut self, name: &str, value: &Value);
+}
+
+/// Writes the members of one JSON object.
 struct Object<'a> {
     out: &'a mut String,
     first: bool,
@@ -163,6 +169,12 @@ impl<'a> Object<'a> {
         Self { out, first: true }
     }
 
+    fn end(self) {
+        self.out.push('}');
+    }
+}
+
+impl Members for Object<'_> {
     fn member(&mut self, name: &str, value: &Value) {
         if !self.first {
             self.out.push(',');
@@ -171,9 +183,5 @@ impl<'a> Object<'a> {
         self.out.push_str(&Value::from(name).to_string());
         self.out.push(':');
         self.out.push_str(&value.to_string());
-    }
-
-    fn end(self) {
-        self.out.push('}');
     }
 }

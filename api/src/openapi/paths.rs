@@ -4,12 +4,12 @@
 use serde_json::{Map, Value, json};
 
 use super::schemas::{Wanted, reference};
-use super::{Object, Resource, Subresource, group_version_path};
+use super::{Members, Resource, Subresource, group_version_path};
 
 const JSON: &str = "application/json";
 
 /// Writes the paths of one resource and its subresources.
-pub(super) fn write(paths: &mut Object<'_>, resource: &Resource, wanted: &mut Wanted) {
+pub(super) fn write(paths: &mut dyn Members, resource: &Resource, wanted: &mut Wanted) {
     let base = format!("/{}", group_version_path(&resource.group, &resource.version));
     let (scope, in_namespace) = if resource.namespaced {
         ("/namespaces/{namespace}", "Namespaced")
@@ -78,7 +78,7 @@ pub(super) fn write(paths: &mut Object<'_>, resource: &Resource, wanted: &mut Wa
 }
 
 fn write_subresource(
-    paths: &mut Object<'_>,
+    paths: &mut dyn Members,
     resource: &Resource,
     subresource: &Subresource,
     in_namespace: &str,

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Map, Value, json};
 
-use super::Object;
+use super::Members;
 use crate::schema::{DOCS, LISTS, Merge, Schema, TYPES, list_line};
 
 /// What a document must define.
@@ -78,7 +78,7 @@ struct Lines {
 }
 
 /// Writes what is wanted and everything that it refers to.
-pub(super) fn write(components: &mut Object<'_>, wanted: Wanted) {
+pub(super) fn write(components: &mut dyn Members, wanted: Wanted) {
     let files = Files::read();
     let mut done = BTreeSet::new();
     let mut todo: Vec<String> = wanted.builtin.into_iter().collect();

@@ -2,7 +2,7 @@ use serde_json::{Value, json};
 
 use super::{Resource, Subresource, document, hash, index};
 
-fn deployments() -> Resource {
+pub(super) fn deployments() -> Resource {
     let verbs = [
         "create",
         "delete",
