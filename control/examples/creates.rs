@@ -1,4 +1,4 @@
-//! Creates, reads and lists ConfigMaps and pods over HTTPS with 16 clients, and prints rates and the CPU that the
+//! Creates, reads (as JSON and as protobuf), lists and deletes pods over HTTPS with 16 clients, and prints rates and the CPU that the
 //! server process used: `cargo run --release -p keelson-control --example creates -- DIR PID [COUNT]`, where `DIR` is that
 //! of a running `serve` example (or of `keelson control`) and `PID` its process.
 
@@ -46,7 +46,15 @@ async fn bench(dir: &Path, pid: &str, count: usize) -> Result<(), Box<dyn std::e
         request(Method::GET, &read(number % count), Vec::new())
     })
     .await?;
+    phase(dir, pid, "get pb", count * 4, |number| {
+        protobuf(request(Method::GET, &read(number % count), Vec::new()))
+    })
+    .await?;
     phase(dir, pid, "list", 20, |_| request(Method::GET, pods, Vec::new())).await?;
+    phase(dir, pid, "list pb", 20, |_| {
+        protobuf(request(Method::GET, pods, Vec::new()))
+    })
+    .await?;
     println!("server memory after {count} pods: {} KiB resident", resident(pid));
     phase(dir, pid, "delete", count, |number| {
         request(Method::DELETE, &read(number), Vec::new())
@@ -62,6 +70,13 @@ fn request(method: Method, path: &str, body: Vec<u8>) -> Request<kube::client::B
     request
         .headers_mut()
         .insert("content-type", http::HeaderValue::from_static("application/json"));
+    request
+}
+
+/// The same request for an answer in protobuf.
+fn protobuf(mut request: Request<kube::client::Body>) -> Request<kube::client::Body> {
+    let media = http::HeaderValue::from_static(keelson_api::protobuf::MEDIA_TYPE);
+    request.headers_mut().insert("accept", media);
     request
 }
 

@@ -1,6 +1,7 @@
 //! An object as the API server holds it: serialized JSON plus a little parsed metadata.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
@@ -42,6 +43,34 @@ pub struct Object {
     pub fields: Pairs,
     /// Serialized JSON.
     pub bytes: Bytes,
+    /// How long it is as protobuf, once that is known.
+    pub protobuf: Length,
+}
+
+/// A length that was measured for bytes of a certain length. If these change, it is not known any more; only the digits
+/// of a resourceVersion change without changing their length, and they are as long in protobuf.
+#[derive(Debug, Default)]
+pub struct Length(AtomicU64);
+
+impl Length {
+    /// The length that goes with bytes of this length, measured now if it is not known.
+    pub fn of<E>(&self, bytes: usize, measure: impl FnOnce() -> Result<usize, E>) -> Result<usize, E> {
+        let known = self.0.load(Ordering::Relaxed);
+        if known >> 32 == bytes as u64 && known != 0 {
+            return Ok((known & u64::from(u32::MAX)) as usize);
+        }
+        let measured = measure()?;
+        // Objects are far below 4 GiB.
+        self.0
+            .store((bytes as u64) << 32 | measured as u64, Ordering::Relaxed);
+        Ok(measured)
+    }
+}
+
+impl Clone for Length {
+    fn clone(&self) -> Self {
+        Self(AtomicU64::new(self.0.load(Ordering::Relaxed)))
+    }
 }
 
 impl Object {
@@ -69,6 +98,7 @@ impl Object {
             labels,
             fields: Pairs::default(),
             bytes,
+            protobuf: Length::default(),
         }
     }
 

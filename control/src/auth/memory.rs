@@ -33,6 +33,7 @@ impl Memory {
                 .collect(),
             fields: crate::pairs::Pairs::default(),
             bytes: value.to_string().into(),
+            protobuf: crate::object::Length::default(),
         };
         let key = (resource.clone(), object.namespace.clone(), object.name.clone());
         self.objects.lock().unwrap().insert(key, Arc::new(object));

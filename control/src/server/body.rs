@@ -17,6 +17,7 @@ use keelson_api::status::Status;
 use serde_json::Value;
 
 use super::accept::Encoding;
+use super::protobuf;
 
 /// An error that ends a body early.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -74,11 +75,14 @@ pub fn with_type(code: StatusCode, media: &'static str, body: Body) -> Response<
 }
 
 /// A Status as an answer.
-pub fn status(status: &Status) -> Response<Body> {
+pub fn status(encoding: Encoding, status: &Status) -> Response<Body> {
     let code = StatusCode::from_u16(status.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let code = if status.code == 0 { StatusCode::OK } else { code };
-    // A Status consists of strings and numbers, which always serialize.
-    let mut response = json(code, serde_json::to_vec(status).unwrap_or_default());
+    let mut response = match encoding {
+        // A Status consists of strings and numbers, which always serialize.
+        Encoding::Json => json(code, serde_json::to_vec(status).unwrap_or_default()),
+        _ => value(code, encoding, &serde_json::to_value(status).unwrap_or_default()),
+    };
     let retry = status
         .details
         .as_ref()
@@ -95,6 +99,11 @@ pub fn value(code: StatusCode, encoding: Encoding, value: &Value) -> Response<Bo
         // A Value always serializes.
         Encoding::Json => json(code, serde_json::to_vec(value).unwrap_or_default()),
         Encoding::Yaml => yaml(code, value),
+        Encoding::Protobuf => match protobuf::document(value) {
+            Some(bytes) => with_type(code, keelson_api::protobuf::MEDIA_TYPE, full(bytes)),
+            // The few documents that are no kind have no other form; clients tell by the content type.
+            None => json(code, serde_json::to_vec(value).unwrap_or_default()),
+        },
     }
 }
 

@@ -6,10 +6,11 @@ use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use keelson_api::status::Status;
 
-use super::accept::Accept;
+use super::accept::{Accept, Endpoint};
 use super::body::{self, Body};
 use super::call::Call;
 use super::pipeline::Incoming;
+use super::registry::api_version;
 use super::{Api, connect, discovery, health, metrics, read, subresource, version, write};
 
 /// Answers the request.
@@ -87,11 +88,17 @@ async fn resource(api: Arc<Api>, incoming: Incoming, body: Body) -> Result<Respo
         return Err(Status::no_such_resource());
     }
     let streams = connect::is_stream(&path);
+    let version = api_version(&kind.group, &kind.version);
+    let endpoint = if verb == "watch" {
+        Endpoint::Watch(&version, &kind.kind)
+    } else {
+        Endpoint::Objects(&version, &kind.kind)
+    };
     let call = Call {
         accept: if streams {
             Accept::any()
         } else {
-            Accept::negotiate(&parts.headers)?
+            Accept::negotiate(&parts.headers, endpoint)?
         },
         api,
         user,

@@ -20,6 +20,7 @@ mod local;
 mod metrics;
 mod path;
 mod pipeline;
+mod protobuf;
 mod query;
 mod read;
 mod registry;
@@ -67,6 +68,7 @@ pub struct Api {
     random: SystemRandom,
     stop: watch::Sender<bool>,
     kubelets: connect::Kubelets,
+    protobuf: protobuf::Recent,
 }
 
 impl Api {
@@ -138,6 +140,7 @@ impl Server {
                 random: SystemRandom::new(),
                 stop: watch::Sender::new(false),
                 kubelets: connect::Kubelets::new(&config.pki_dir),
+                protobuf: protobuf::Recent::default(),
             }),
         })
     }

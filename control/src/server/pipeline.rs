@@ -6,10 +6,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
+use http::header::{ACCEPT, HeaderValue};
 use http::{Method, Request, Response};
 use keelson_api::status::Status;
 use rustls_pki_types::CertificateDer;
 
+use super::accept::Accept;
 use super::body::{self, Body};
 use super::path::{self, ResourcePath};
 use super::query::Query;
@@ -54,13 +56,18 @@ pub async fn handle(api: Arc<Api>, request: Request<Body>, peer: Peer) -> Respon
     let verb = verb(&parts.method, path.as_ref(), &query);
     let label = metrics_label(&api, verb, path.as_ref());
     let (method, uri) = (parts.method.clone(), parts.uri.clone());
+    let accept: Vec<HeaderValue> = parts.headers.get_all(ACCEPT).iter().cloned().collect();
+    let error = |status: &Status| {
+        let headers = accept.iter().map(|value| (ACCEPT, value.clone())).collect();
+        body::status(Accept::for_errors(&headers), status)
+    };
     let work = AssertUnwindSafe(admit(&api, parts, path, query, verb, body, peer)).catch_unwind();
     let response = match work.await {
         Ok(Ok(response)) => response,
-        Ok(Err(status)) => body::status(&status),
+        Ok(Err(status)) => error(&status),
         Err(_) => {
             tracing::error!(verb, "a handler panicked; the request failed, the server goes on");
-            body::status(&Status::internal("this request caused a panic on the server"))
+            error(&Status::internal("this request caused a panic on the server"))
         }
     };
     let took = began.elapsed();

@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::header::HeaderValue;
 use http::{HeaderName, Response, StatusCode};
+use keelson_api::protobuf::MEDIA_TYPE;
 use keelson_api::status::{Status, go_quote};
 use serde_json::Value;
 
@@ -10,6 +11,7 @@ use super::accept::{Encoding, Form};
 use super::body::{self, Body};
 use super::call::Call;
 use super::convert;
+use super::protobuf::Target;
 use super::table;
 use crate::kinds::Kind;
 use crate::object::Object;
@@ -43,6 +45,7 @@ pub fn object(call: &Call, code: StatusCode, object: &Object, warnings: &[String
             body::compress(body::json(code, bytes), size, call.accept.gzip && !call.local)
         }
         (Form::Object, Encoding::Yaml) => body::yaml(code, &value(kind, object)),
+        (Form::Object | Form::Partial { .. }, Encoding::Protobuf) => protobuf_object(call, code, object),
         (Form::Table { beta }, encoding) => {
             let table = table::single(kind, object, table::include(&call.query), beta);
             body::value(code, encoding, &table)
@@ -55,6 +58,18 @@ pub fn object(call: &Call, code: StatusCode, object: &Object, warnings: &[String
     response
 }
 
+fn protobuf_object(call: &Call, code: StatusCode, object: &Object) -> Response<Body> {
+    let kind = call.kind();
+    match Target::new(kind, call.accept.form).and_then(|target| target.body(&view(kind, object))) {
+        Ok(bytes) => {
+            let size = bytes.len();
+            let response = body::with_type(code, MEDIA_TYPE, body::full(bytes));
+            body::compress(response, size, call.accept.gzip && !call.local)
+        }
+        Err(status) => body::status(Encoding::Json, &status),
+    }
+}
+
 /// A value that is not stored as the answer.
 pub fn plain(call: &Call, code: StatusCode, value: &Value, warnings: &[String]) -> Response<Body> {
     let mut response = body::value(code, call.accept.encoding, value);
@@ -63,8 +78,8 @@ pub fn plain(call: &Call, code: StatusCode, value: &Value, warnings: &[String]) 
 }
 
 /// A Status as the answer.
-pub fn status(status: &Status, warnings: &[String]) -> Response<Body> {
-    let mut response = body::status(status);
+pub fn status(call: &Call, status: &Status, warnings: &[String]) -> Response<Body> {
+    let mut response = body::status(call.accept.encoding, status);
     warn(&mut response, warnings);
     response
 }

@@ -6,6 +6,7 @@ mod deletes;
 mod hardening;
 mod kubectl;
 mod lists;
+mod protobuf;
 mod restarts;
 mod streams;
 mod watches;

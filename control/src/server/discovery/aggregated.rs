@@ -5,34 +5,36 @@ use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
 
 use crate::kinds::Kind;
-use crate::server::accept::clauses;
+use crate::server::accept::{Encoding, clauses};
 use crate::server::body::{self, Body};
 use crate::server::registry::Registry;
 
-/// The version that the client prefers, if it asks for this form before plain JSON: `true` is v2beta1.
-pub fn wanted(headers: &HeaderMap) -> Option<bool> {
-    for (media, parameters) in clauses(headers) {
-        if !matches!(media.as_str(), "application/json" | "*/*") {
+/// The aggregated form that a client asks for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Wanted {
+    version: &'static str,
+    encoding: Encoding,
+}
+
+/// What the client prefers, if it asks for this form before any plain one.
+pub fn wanted(headers: &HeaderMap) -> Option<Wanted> {
+    for clause in clauses(headers) {
+        let Some(encoding) = clause.encoding() else {
             continue;
-        }
-        let get = |name: &str| {
-            parameters
-                .iter()
-                .find(|(key, _)| key == name)
-                .map_or("", |(_, value)| value.as_str())
         };
-        match (get("as"), get("g"), get("v")) {
+        let version = match (clause.get("as"), clause.get("g"), clause.get("v")) {
             ("", ..) => return None,
-            ("APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2") => return Some(false),
-            ("APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2beta1") => return Some(true),
-            _ => {}
-        }
+            ("APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2") => "v2",
+            ("APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2beta1") => "v2beta1",
+            _ => continue,
+        };
+        return Some(Wanted { version, encoding });
     }
     None
 }
 
 /// Answers for `/api` (the core group) or `/apis` (all others).
-pub fn serve(registry: &Registry, core: bool, beta: bool) -> Response<Body> {
+pub fn serve(registry: &Registry, core: bool, wanted: Wanted) -> Response<Body> {
     let items: Vec<Value> = registry
         .groups()
         .into_iter()
@@ -59,13 +61,20 @@ pub fn serve(registry: &Registry, core: bool, beta: bool) -> Response<Body> {
             json!({"metadata": metadata, "versions": versions})
         })
         .collect();
-    let version = if beta { "v2beta1" } else { "v2" };
+    let Wanted { version, encoding } = wanted;
     let list = json!({
         "kind": "APIGroupDiscoveryList", "apiVersion": format!("apidiscovery.k8s.io/{version}"),
         "metadata": {}, "items": items,
     });
-    let mut response = body::json(StatusCode::OK, serde_json::to_vec(&list).unwrap_or_default());
-    let media = format!("application/json;g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList");
+    let mut response = body::value(StatusCode::OK, encoding, &list);
+    let media = response
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|media| media.to_str().ok());
+    let media = format!(
+        "{};g=apidiscovery.k8s.io;v={version};as=APIGroupDiscoveryList",
+        media.unwrap_or_default()
+    );
     if let Ok(media) = HeaderValue::from_str(&media) {
         response.headers_mut().insert(CONTENT_TYPE, media);
     }

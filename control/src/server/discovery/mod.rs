@@ -4,15 +4,15 @@ mod aggregated;
 mod groups;
 mod openapi;
 
-use http::{HeaderMap, Response, StatusCode};
+use http::{Response, StatusCode};
 use keelson_api::status::Status;
 use serde_json::json;
 
-use super::accept::{Accept, Encoding};
+use super::Api;
+use super::accept::{Accept, Endpoint};
 use super::body::{self, Body};
 use super::pipeline::Incoming;
 use super::registry::api_version;
-use super::{Api, accept};
 
 /// Answers a discovery path; `None` for other paths.
 pub fn serve(api: &Api, incoming: &Incoming, path: &str) -> Result<Option<Response<Body>>, Status> {
@@ -23,8 +23,8 @@ pub fn serve(api: &Api, incoming: &Incoming, path: &str) -> Result<Option<Respon
     let value = match segments.as_slice() {
         [] => json!({"paths": paths(api)}),
         [root @ ("api" | "apis")] => {
-            if let Some(beta) = aggregated::wanted(headers) {
-                return Ok(Some(aggregated::serve(registry, *root == "api", beta)));
+            if let Some(wanted) = aggregated::wanted(headers) {
+                return Ok(Some(aggregated::serve(registry, *root == "api", wanted)));
             }
             if *root == "api" {
                 groups::versions(registry, api.advertise)
@@ -55,21 +55,9 @@ pub fn serve(api: &Api, incoming: &Incoming, path: &str) -> Result<Option<Respon
         }
         _ => return Ok(None),
     };
-    Ok(Some(body::value(StatusCode::OK, encoding(headers)?, &value)))
-}
-
-/// JSON or YAML; discovery documents have no other forms here.
-fn encoding(headers: &HeaderMap) -> Result<Encoding, Status> {
-    match Accept::negotiate(headers) {
-        Ok(accept) => Ok(accept.encoding),
-        // A client that asks for an aggregated version that we do not know, with plain JSON as its second choice,
-        // gets JSON.
-        Err(status) => accept::clauses(headers)
-            .iter()
-            .any(|(media, _)| media == "application/json")
-            .then_some(Encoding::Json)
-            .ok_or(status),
-    }
+    // A form other than the aggregated one is not known, and falls through to the next clause.
+    let encoding = Accept::negotiate(headers, Endpoint::Plain)?.encoding;
+    Ok(Some(body::value(StatusCode::OK, encoding, &value)))
 }
 
 /// The paths that `/` lists.
@@ -80,6 +68,7 @@ fn paths(api: &Api) -> Vec<String> {
         "/healthz",
         "/livez",
         "/metrics",
+        "/openapi/v2",
         "/openapi/v3",
         "/readyz",
         "/version",

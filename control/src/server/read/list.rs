@@ -15,7 +15,7 @@ use crate::server::body::{self, Body};
 use crate::server::call::Call;
 use crate::server::registry::api_version;
 use crate::server::select::Selection;
-use crate::server::{respond, table};
+use crate::server::{protobuf, respond, table};
 use crate::store::{Page, Range, StoreError, key_of};
 
 /// Which state of the store a list asks for.
@@ -37,7 +37,7 @@ struct Listed {
 pub fn list(call: &Call) -> Result<Response<Body>, Status> {
     let selection = Selection::parse(call.kind(), &call.query)?;
     let listed = read(call, &selection)?;
-    Ok(answer(call, listed))
+    answer(call, listed)
 }
 
 fn resource_version(call: &Call, paged: bool) -> Result<At, Status> {
@@ -168,10 +168,13 @@ fn too_large(asked: u64, current: u64) -> Status {
     status
 }
 
-fn answer(call: &Call, listed: Listed) -> Response<Body> {
+fn answer(call: &Call, listed: Listed) -> Result<Response<Body>, Status> {
     let kind = call.kind();
     let Listed { page, metadata } = listed;
-    match (call.accept.form, call.accept.encoding) {
+    Ok(match (call.accept.form, call.accept.encoding) {
+        (Form::Object | Form::Partial { .. }, Encoding::Protobuf) => {
+            return protobuf::list(call, &metadata.into(), page.objects);
+        }
         (Form::Object, Encoding::Json) => {
             let size = page.objects.iter().map(|object| object.bytes.len()).sum();
             let head = json!({
@@ -226,7 +229,7 @@ fn answer(call: &Call, listed: Listed) -> Response<Body> {
             });
             body::value(StatusCode::OK, encoding, &list)
         }
-    }
+    })
 }
 
 /// The pieces of a list: its head without the closing brace, then the objects' own bytes.

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{Response, StatusCode};
+use keelson_api::protobuf::{WATCH_MEDIA_TYPE, envelope};
 use keelson_api::status::Status;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -17,9 +18,10 @@ use tokio::time::Instant;
 
 use crate::kinds::Kind;
 use crate::object::Object;
-use crate::server::accept::Form;
+use crate::server::accept::{Encoding, Form};
 use crate::server::body::{self, Body};
 use crate::server::call::Call;
+use crate::server::protobuf::{Target, document};
 use crate::server::registry::{Served, api_version};
 use crate::server::select::Selection;
 use crate::server::table::{self, Include};
@@ -42,6 +44,8 @@ struct Watcher {
     namespace: Option<String>,
     selection: Selection,
     form: Form,
+    /// What events are made of, if they are protobuf.
+    protobuf: Option<Target>,
     include: Include,
     /// Column definitions, sent with the first Table only.
     columns: Option<Value>,
@@ -85,6 +89,13 @@ pub fn watch(call: &Call) -> Result<Response<Body>, Status> {
             (page.revision, page.objects.into())
         }
     };
+    let (protobuf, media) = match call.accept.encoding {
+        Encoding::Protobuf => {
+            let target = Target::new(call.kind(), call.accept.form)?;
+            (Some(target), WATCH_MEDIA_TYPE)
+        }
+        _ => (None, "application/json"),
+    };
     let now = Instant::now();
     let watcher = Watcher {
         api: Arc::clone(&call.api),
@@ -92,6 +103,7 @@ pub fn watch(call: &Call) -> Result<Response<Body>, Status> {
         namespace: call.scope().map(str::to_owned),
         selection,
         form: call.accept.form,
+        protobuf,
         include: table::include(&call.query),
         columns: Some(table::columns(call.kind())),
         changed,
@@ -106,11 +118,7 @@ pub fn watch(call: &Call) -> Result<Response<Body>, Status> {
         let chunk = watcher.next().await?;
         Some((chunk, watcher))
     });
-    Ok(body::with_type(
-        StatusCode::OK,
-        "application/json",
-        body::stream(pieces),
-    ))
+    Ok(body::with_type(StatusCode::OK, media, body::stream(pieces)))
 }
 
 /// Where a watch begins.
@@ -250,13 +258,25 @@ impl Watcher {
                     last.bytes = bytes;
                 }
                 last.resource_version = event.revision;
-                self.frame(out, "DELETED", &last);
+                match &self.protobuf {
+                    // Another object of this revision is among the recent ones.
+                    Some(target) => {
+                        let body = target.body(&respond::view(self.kind(), &last));
+                        self.protobuf_frame(out, "DELETED", body);
+                    }
+                    None => self.frame(out, "DELETED", &last),
+                }
             }
             (false, false) => {}
         }
     }
 
     fn frame(&mut self, out: &mut BytesMut, event: &str, object: &Object) {
+        if let Some(target) = &self.protobuf {
+            let body = self.api.protobuf.body(self.kind(), target, object);
+            self.protobuf_frame(out, event, body);
+            return;
+        }
         match self.form {
             Form::Object if convert::is_version(self.kind(), &object.bytes) => {
                 wrap(out, event, &object.bytes);
@@ -272,6 +292,13 @@ impl Watcher {
         }
     }
 
+    fn protobuf_frame(&mut self, out: &mut BytesMut, event: &str, body: Result<Bytes, Status>) {
+        match body {
+            Ok(body) => envelope::frame(out, event, &body),
+            Err(status) => self.end_with(out, &status),
+        }
+    }
+
     fn bookmark(&mut self, out: &mut BytesMut, end: bool) {
         let mut metadata = json!({"resourceVersion": self.cursor.to_string(), "creationTimestamp": null});
         if end {
@@ -281,6 +308,12 @@ impl Watcher {
         let object = json!({
             "kind": kind.kind, "apiVersion": api_version(&kind.group, &kind.version), "metadata": metadata,
         });
+        if let Some(target) = &self.protobuf {
+            // A Value always serializes.
+            let body = target.body(&serde_json::to_vec(&object).unwrap_or_default());
+            self.protobuf_frame(out, "BOOKMARK", body);
+            return;
+        }
         match self.form {
             Form::Object => wrap_value(out, "BOOKMARK", &object),
             Form::Partial { beta } => wrap_value(out, "BOOKMARK", &table::partial(&object, beta)),
@@ -299,9 +332,18 @@ impl Watcher {
             }
             error => Status::internal(&error.to_string()),
         };
-        // A Status always serializes.
-        wrap(out, "ERROR", &serde_json::to_vec(&status).unwrap_or_default());
+        self.end_with(out, &status);
+    }
+
+    /// An error ends the watch.
+    fn end_with(&mut self, out: &mut BytesMut, status: &Status) {
         self.done = true;
+        // A Status always serializes.
+        let value = serde_json::to_value(status).unwrap_or_default();
+        match self.protobuf.as_ref().and_then(|_| document(&value)) {
+            Some(body) => envelope::frame(out, "ERROR", &body),
+            None => wrap_value(out, "ERROR", &value),
+        }
     }
 }
 

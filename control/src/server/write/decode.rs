@@ -1,26 +1,24 @@
 //! Request bodies to values: JSON and YAML, checked against the endpoint and the kind's schema.
 
+use keelson_api::protobuf;
 use keelson_api::schema::{self, Parsed, Schema};
 use keelson_api::status::{FieldError, Status};
 use serde_json::Value;
 
-use super::protobuf;
 use crate::server::accept::content_type;
 use crate::server::call::Call;
 use crate::server::registry::api_version;
 
 /// Media types of objects that can be read.
-const READABLE: [&str; 3] = [
-    "application/json",
-    "application/yaml",
-    "application/vnd.kubernetes.protobuf",
-];
+const READABLE: [&str; 3] = ["application/json", "application/yaml", protobuf::MEDIA_TYPE];
 
 /// Values and bytes of text that aliases may add to a YAML document.
 const MOST_OF_ALIASES: usize = 1 << 20;
 
 /// Parses a body of any kind.
-pub fn parse(content_type: &str, bytes: &[u8]) -> Result<Parsed, Status> {
+///
+/// A protobuf body that does not say what it is, is of the expected version and kind.
+pub fn parse(content_type: &str, bytes: &[u8], version: &str, kind: &str) -> Result<Parsed, Status> {
     let plain = |value| Parsed {
         value,
         duplicates: Vec::new(),
@@ -31,9 +29,11 @@ pub fn parse(content_type: &str, bytes: &[u8]) -> Result<Parsed, Status> {
         }),
         "application/yaml" => yaml(bytes)
             .map_err(|error| Status::bad_request(format!("error converting YAML to JSON: yaml: {error}"))),
-        "application/vnd.kubernetes.protobuf" => protobuf::decode(bytes)
-            .map(plain)
-            .map_err(|error| Status::bad_request(error.to_string())),
+        protobuf::MEDIA_TYPE if protobuf::of_kind(version, kind).is_some() => {
+            protobuf::decode(bytes, (version, kind))
+                .map(plain)
+                .map_err(|error| Status::bad_request(error.to_string()))
+        }
         _ => Err(Status::unsupported_media_type(&READABLE)),
     }
 }
@@ -54,8 +54,8 @@ pub fn yaml(bytes: &[u8]) -> Result<Parsed, String> {
 /// not know are dropped, and reported as the request asks: the texts are warnings for the client.
 pub fn object(call: &Call, bytes: &[u8]) -> Result<(Value, Vec<String>), Status> {
     let kind = call.kind();
-    let mut parsed = parse(&content_type(&call.headers), bytes)?;
     let version = api_version(&kind.group, &kind.version);
+    let mut parsed = parse(&content_type(&call.headers), bytes, &version, &kind.kind)?;
     identify(&mut parsed.value, &kind.kind, &version)?;
     let complaints = conform(&mut parsed, &kind.group, &kind.version, &kind.kind)?;
     let warnings = match FieldValidation::of(call)? {
@@ -87,7 +87,7 @@ pub fn patched(call: &Call, parsed: &mut Parsed, patch: &[u8]) -> Result<Vec<Str
 
 /// Reads the body as an object of another kind than the resource's: a subresource's, or options.
 pub fn other(call: &Call, bytes: &[u8], kind: &str, version: &str) -> Result<Value, Status> {
-    let mut parsed = parse(&content_type(&call.headers), bytes)?;
+    let mut parsed = parse(&content_type(&call.headers), bytes, version, kind)?;
     identify(&mut parsed.value, kind, version)?;
     let (group, short) = version.split_once('/').unwrap_or(("", version));
     conform(&mut parsed, group, short, kind)?;

@@ -11,7 +11,6 @@ pub mod delete;
 pub mod managed;
 pub mod metadata;
 pub mod patch;
-pub mod protobuf;
 pub mod update;
 
 /// Seconds for which the store keeps Events.

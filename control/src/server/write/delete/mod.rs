@@ -58,7 +58,7 @@ pub async fn delete(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status>
             &deleted.object.name,
             &deleted.object.uid,
         );
-        return Ok(respond::status(&status, &[]));
+        return Ok(respond::status(call, &status, &[]));
     }
     let code = if !deleted.removed && options.cascade_asked {
         StatusCode::ACCEPTED

@@ -51,7 +51,7 @@ impl Options {
         if bytes.is_empty() {
             return Ok(options);
         }
-        let body = decode::parse(&content_type(&call.headers), bytes)?.value;
+        let body = decode::parse(&content_type(&call.headers), bytes, "v1", "DeleteOptions")?.value;
         options.read(&body)?;
         Ok(options)
     }
