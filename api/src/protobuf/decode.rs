@@ -45,7 +45,7 @@ pub enum DecodeError {
 /// Reads a body. If it does not say what it is, it is of the expected version and kind.
 pub fn decode(body: &[u8], expected: (&str, &str)) -> Result<Value, DecodeError> {
     let envelope = envelope::read(body)?;
-    let or = |text, expected| if text == "" { expected } else { text };
+    let or = |text, expected| if str::is_empty(text) { expected } else { text };
     let version = or(envelope.api_version, expected.0);
     let kind = or(envelope.kind, expected.1);
     let message = of_kind(version, kind).ok_or_else(|| DecodeError::Unknown {

@@ -107,7 +107,7 @@ pub fn list(call: &Call, metadata: &Value, objects: Vec<Arc<Object>>) -> Result<
     let (body, length) = if size <= SMALL {
         small(kind, &target, start, &objects)
     } else {
-        large(kind, target, start, objects)
+        large(kind, target, &start, objects)
     }
     .map_err(|error| failed(&error))?;
     let response = body::with_type(StatusCode::OK, MEDIA_TYPE, body);
@@ -149,7 +149,7 @@ fn small(
 fn large(
     kind: &'static Kind,
     target: Target,
-    start: Vec<u8>,
+    start: &[u8],
     objects: Vec<Arc<Object>>,
 ) -> Result<(Body, usize), EncodeError> {
     let mut scratch = Vec::new();
@@ -159,7 +159,7 @@ fn large(
     }
     let mut chunk = envelope::head(&target.api_version, &format!("{}List", target.kind), raw);
     let length = chunk.len() + raw + envelope::TAIL.len();
-    chunk.extend_from_slice(&start);
+    chunk.extend_from_slice(start);
     let mut objects = objects.into_iter();
     let mut done = false;
     let chunks = stream::iter(std::iter::from_fn(move || {
@@ -224,5 +224,63 @@ impl Recent {
             }
         }
         Ok(body)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::kinds;
+
+    fn pod(revision: u64, name: &str) -> Object {
+        let value = json!({"apiVersion": "v1", "kind": "Pod",
+            "metadata": {"resourceVersion": revision.to_string(), "name": name}});
+        Object::describe(&value, Bytes::from(value.to_string()))
+    }
+
+    fn kind(name: &str) -> &'static Kind {
+        kinds::builtin()
+            .iter()
+            .find(|kind| kind.kind == name && kind.group.is_empty())
+            .unwrap()
+    }
+
+    #[test]
+    fn a_watch_event_is_encoded_once_for_all() {
+        let recent = Recent::default();
+        let whole = Target::new(kind("Pod"), Form::Object).unwrap();
+        let partial = Target::new(kind("Pod"), Form::Partial { beta: false }).unwrap();
+        let body = |target: &Target, object: &Object| recent.body(kind("Pod"), target, object).unwrap();
+        let one = body(&whole, &pod(7, "a"));
+        assert_eq!(one.as_ptr(), body(&whole, &pod(7, "a")).as_ptr());
+        assert_ne!(one, body(&whole, &pod(8, "a")));
+        assert_ne!(one, body(&partial, &pod(7, "a")));
+        // What it keeps is bounded.
+        let long = "x".repeat(LARGEST / 2);
+        for revision in 10..100 {
+            body(&whole, &pod(revision, &long));
+        }
+        let kept = recent.0.lock().unwrap();
+        assert!(
+            kept.bytes <= RECENT && kept.bodies.len() == kept.order.len(),
+            "{kept:?}"
+        );
+        assert_eq!(kept.bytes, kept.bodies.values().map(Bytes::len).sum::<usize>());
+    }
+
+    #[test]
+    fn lengths_are_kept_until_the_object_changes() {
+        let (target, mut scratch) = (Target::new(kind("Pod"), Form::Object).unwrap(), Vec::new());
+        let mut object = pod(7, "a");
+        let length = target.length(kind("Pod"), &object, &mut scratch).unwrap();
+        let again = object.protobuf.of(object.bytes.len(), || Err(()));
+        assert_eq!(again, Ok(length));
+        object.bytes = pod(1000, "a").bytes;
+        assert_eq!(
+            target.length(kind("Pod"), &object, &mut scratch).unwrap(),
+            length + 3
+        );
     }
 }

@@ -120,6 +120,17 @@ impl Cluster {
     /// Runs kubectl with an input.
     pub fn kubectl_with(&self, arguments: &[&str], input: &str) -> Output {
         let binary = std::env::var("KUBECTL").unwrap_or_else(|_| KUBECTL.to_owned());
+        self.run(&binary, arguments, input)
+    }
+
+    /// Runs the kubectl of a version, which lies beside the usual one.
+    pub fn kubectl_of(&self, version: &str, arguments: &[&str]) -> Output {
+        let binary = std::env::var("KUBECTL").unwrap_or_else(|_| KUBECTL.to_owned());
+        let binary = Path::new(&binary).with_file_name(format!("kubectl.{version}"));
+        self.run(&binary.to_string_lossy(), arguments, "")
+    }
+
+    fn run(&self, binary: &str, arguments: &[&str], input: &str) -> Output {
         let mut child = Command::new(binary)
             .env("KUBECONFIG", self.kubeconfig())
             .env("KUBECACHEDIR", self.dir.path().join("cache"))

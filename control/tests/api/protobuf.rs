@@ -380,3 +380,56 @@ fn what_cannot_be_is_refused() {
     let other = encode(&json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "s"}}));
     assert_eq!(post(MEDIA_TYPE, &other).0, 400);
 }
+
+/// Since 1.32 kubectl sends protobuf and asks for it; before 1.28 it reads types from OpenAPI v2 as protobuf.
+#[test]
+fn kubectls_speak_it() {
+    let cluster = Cluster::start();
+    let create = ["create", "deployment", "d", "--image=i", "--replicas=0", "-v=8"];
+    let created = cluster.kubectl_of("1.33", &create);
+    assert!(created.err.contains(MEDIA_TYPE), "{}", created.err);
+    assert_eq!(created.ok(), "deployment.apps/d created\n");
+    let described = cluster.kubectl_of("1.33", &["describe", "deployment", "d", "-v=8"]);
+    let sent = described
+        .err
+        .matches("application/vnd.kubernetes.protobuf")
+        .count();
+    assert!(sent > 3, "{}", described.err);
+    assert!(described.ok().contains("0 desired | 0 updated | 0 total"));
+    let explained = cluster.kubectl_of("1.27", &["explain", "deployment.spec.replicas", "-v=8"]);
+    assert!(
+        explained.err.contains("com.github.proto-openapi.spec.v2"),
+        "{}",
+        explained.err
+    );
+    assert!(explained.ok().contains("FIELD: replicas <integer>"));
+}
+
+#[test]
+fn openapi_v2_has_a_tag_for_each_form() {
+    let cluster = Cluster::start();
+    let tag = |accept: &str, known: &str| {
+        runtime().block_on(async {
+            let request = Request::get("/openapi/v2")
+                .header("accept", accept)
+                .header("if-none-match", known)
+                .body(kube::client::Body::empty())
+                .unwrap();
+            let response = cluster.client().await.send(request).await.unwrap();
+            let header = |name: &str| response.headers()[name].to_str().unwrap().to_owned();
+            let (media, tag) = (header("content-type"), header("etag"));
+            (response.status().as_u16(), media, tag)
+        })
+    };
+    let proto = "application/com.github.proto-openapi.spec.v2@v1.0+protobuf";
+    let (code, media, json) = tag("application/json", "\"other\"");
+    assert_eq!((code, media.as_str()), (200, "application/json"));
+    let (code, media, gnostic) = tag(proto, &json);
+    let answered = "application/com.github.proto-openapi.spec.v2.v1.0+protobuf";
+    assert_eq!((code, media.as_str()), (200, answered));
+    assert_ne!(json, gnostic);
+    assert_eq!(tag("*/*", &json).0, 304);
+    assert_eq!(tag(proto, &format!("\"x\", W/{gnostic}")).0, 304);
+    let (code, status) = cluster.request(Method::GET, "/openapi/v2", &[("accept", "text/html")], b"");
+    assert_eq!(code, 406, "{status}");
+}

@@ -168,7 +168,7 @@ fn response(out: &mut Vec<u8>, response: &Value) {
     text(out, 1, &response["description"]);
     if response["schema"].is_object() {
         within(out, 2, |out| {
-            within(out, 1, |out| schema(out, &response["schema"]))
+            within(out, 1, |out| schema(out, &response["schema"]));
         });
     }
 }

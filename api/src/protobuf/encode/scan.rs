@@ -14,7 +14,7 @@ pub(super) struct Scanner<'a> {
 /// A text where it lies, quotes included.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Quoted<'a> {
-    quoted: &'a [u8],
+    whole: &'a [u8],
     at: usize,
     escapes: bool,
 }
@@ -22,7 +22,7 @@ pub(super) struct Quoted<'a> {
 impl<'a> Quoted<'a> {
     /// Its bytes as they lie there.
     pub fn raw(&self) -> &'a [u8] {
-        self.quoted.get(1..self.quoted.len() - 1).unwrap_or_default()
+        self.whole.get(1..self.whole.len() - 1).unwrap_or_default()
     }
 
     /// The text that it stands for.
@@ -30,7 +30,7 @@ impl<'a> Quoted<'a> {
         if !self.escapes {
             return Ok(Cow::Borrowed(self.raw()));
         }
-        let text: String = serde_json::from_slice(self.quoted).map_err(|_| EncodeError::Json(self.at))?;
+        let text: String = serde_json::from_slice(self.whole).map_err(|_| EncodeError::Json(self.at))?;
         Ok(Cow::Owned(text.into_bytes()))
     }
 }
@@ -140,8 +140,8 @@ impl<'a> Scanner<'a> {
             };
             self.at += step + 1;
             if rest.get(step) == Some(&b'"') {
-                let quoted = self.json.get(at..self.at).unwrap_or_default();
-                return Ok(Quoted { quoted, at, escapes });
+                let whole = self.json.get(at..self.at).unwrap_or_default();
+                return Ok(Quoted { whole, at, escapes });
             }
             escapes = true;
             self.at += 1;

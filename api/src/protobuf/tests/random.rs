@@ -95,7 +95,6 @@ fn value(dice: &mut Dice, schema: &Schema, node: &Node, field: &Field, shape: Sh
         Node::String if zero => "".into(),
         Node::Boolean if zero => false.into(),
         Node::Int32 | Node::Int64 | Node::Number if zero => 0.into(),
-        Node::String => dice.text().into(),
         Node::Bytes => ["AP8=", "eA=="][dice.roll(2) as usize].into(),
         Node::Boolean => true.into(),
         Node::Int32 => dice.integer(true).into(),
@@ -105,7 +104,7 @@ fn value(dice: &mut Dice, schema: &Schema, node: &Node, field: &Field, shape: Sh
         Node::Time => time::format(dice.integer(true) * 30).into(),
         Node::MicroTime => time::format_micro(dice.integer(false) % 10_000_000_000_000_000).into(),
         Node::IntOrString if dice.roll(2) == 0 => dice.integer(true).into(),
-        Node::IntOrString => dice.text().into(),
+        Node::String | Node::IntOrString => dice.text().into(),
         Node::Any | Node::Object => match field.kind {
             Kind::SchemaOrBool if dice.roll(2) == 0 => (dice.roll(2) == 0).into(),
             Kind::SchemaOrTexts if dice.roll(2) == 0 => json!(["a", ""]),
