@@ -147,8 +147,8 @@ fn can_i(c: &Context) -> Result<()> {
 }
 
 fn older_kubectl(c: &Context) -> Result<()> {
-    // 1.29 and older want /openapi/v2 in protobuf for `apply`, which is not served yet.
-    for version in ["1.32", "1.31", "1.30"] {
+    // 1.29 and older read /openapi/v2 for `apply`, in protobuf.
+    for version in ["1.32", "1.31", "1.30", "1.29", "1.28", "1.27"] {
         let Some(binary) = find_kubectl(version) else {
             println!("skipped: kubectl {version} is not beside the kubectl on PATH");
             continue;
@@ -167,6 +167,10 @@ fn older_kubectl(c: &Context) -> Result<()> {
             kubectl.ok(&["get", "configmap", &name, "-o", "jsonpath={.data.a}"])? == "c",
             "kubectl {version}"
         );
+        contains(
+            &kubectl.ok_with_input(&["apply", "--server-side", "-f", "-"], &manifest)?,
+            &["serverside-applied"],
+        )?;
     }
     Ok(())
 }

@@ -2,6 +2,7 @@
 //!
 //! `cargo test -p keelson-tests [FILTER]`; `KEELSON_BIN` names the binary, `KUBECTL` the kubectl.
 
+mod applies;
 mod context;
 mod controllers;
 mod discovery;
@@ -44,6 +45,7 @@ fn trials(suite: &Arc<Suite>) -> Vec<Trial> {
     [
         discovery::TESTS,
         objects::TESTS,
+        applies::TESTS,
         workloads::TESTS,
         controllers::TESTS,
         network::TESTS,
