@@ -61,7 +61,8 @@ fn server_side_apply(c: &Context) -> Result<()> {
     contains(
         &conflict.stderr,
         &[
-            "conflict with \"kubectl\" with subresource \"scale\"",
+            "conflict with \"kubectl", // as the program is called
+            "with subresource \"scale\"",
             ".spec.replicas",
         ],
     )?;
