@@ -208,7 +208,7 @@ fn prepare(
 }
 
 /// The directory that the root is attached on for the moment until it becomes the root. In a mount namespace of its own any
-/// will do, so it is the one that is there; else the host sees the mount, and it needs one of its own.
+/// will do, so it is the one that is there; in one that is joined others see the mount, and it needs one of its own.
 fn attach_point(spec: &Spec, state: &Path) -> Result<PathBuf, Error> {
     let namespaces = spec
         .linux()

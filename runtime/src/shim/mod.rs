@@ -31,7 +31,8 @@ use protocol::SandboxPlan;
 
 /// The program: a shim, or under the name `keelson-launch` the launcher of the OCI command line.
 pub fn main() -> i32 {
-    // Nobody may look into this process or reach its executable, nor into its children until they exec.
+    // Nobody may look into this process or reach its executable, nor into its children until they exec; but for who has
+    // CAP_SYS_PTRACE, for whom launches leave nothing to see.
     let _ = sys::set_dumpable(false);
     if std::env::args_os()
         .next()

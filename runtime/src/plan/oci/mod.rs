@@ -1,4 +1,5 @@
-//! An OCI configuration (`config.json`) compiled into a plan. What is asked for is done or refused, never left out.
+//! An OCI configuration (`config.json`) compiled into a plan. What is asked for is done or refused; left out is
+//! only what the launch has not the privilege to grant (capabilities, a lower `oomScoreAdj`).
 
 mod features;
 mod hooks;
