@@ -74,7 +74,23 @@ impl Cluster {
         let path = cluster.kubeconfig();
         pki::write_kubeconfig(&path, &url, &cluster.config.pki_dir, "admin", "kubernetes-admin").unwrap();
         cluster.resume();
+        // Pods are admitted once the controllers have made their service account.
+        cluster.eventually("a service account", |cluster| {
+            cluster
+                .get("/api/v1/namespaces/default/serviceaccounts/default")
+                .0
+                == 200
+        });
         cluster
+    }
+
+    /// Waits until something is so; the test ends after 20 seconds.
+    pub fn eventually(&self, what: &str, is: impl Fn(&Self) -> bool) {
+        let began = Instant::now();
+        while !is(self) {
+            assert!(began.elapsed() < Duration::from_secs(20), "not yet: {what}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// Starts it again after [`Cluster::stop`].
@@ -92,11 +108,7 @@ impl Cluster {
             }))
         });
         self.running = Some(Running { stop, thread });
-        let began = Instant::now();
-        while self.get("/readyz").0 != 200 {
-            assert!(began.elapsed() < Duration::from_secs(20), "not ready");
-            std::thread::sleep(Duration::from_millis(20));
-        }
+        self.eventually("ready", |cluster| cluster.get("/readyz").0 == 200);
     }
 
     /// Stops it in an orderly way.

@@ -1,5 +1,6 @@
 //! Kubelets that die, and API servers that go away.
 
+use std::fs;
 use std::time::Duration;
 
 use keelson_runtime::node::Phase;
@@ -13,15 +14,48 @@ fn ended(pod: Option<&Value>) -> bool {
     pod.is_some_and(|p| !container(p)["state"]["terminated"].is_null())
 }
 
+/// Runs a pod that ends with an exit code when [`end`] says so, not by a clock that a busy machine overtakes.
+fn run_until_told(node: &Node, name: &str, policy: &str, code: u8) {
+    let more = json!({
+        "volumes": [{"name": "h", "hostPath": {"path": node.path("told"), "type": "DirectoryOrCreate"}}],
+        "container": {"volumeMounts": [{"name": "h", "mountPath": "/h"}]}});
+    let script = format!("until rm /h/{name} 2>/dev/null; do sleep 0.05; done; exit {code}");
+    node.run(name, policy, &script, more);
+}
+
+/// Tells the container of [`run_until_told`] to end, and waits until it has.
+async fn end(node: &Node, name: &str) {
+    let file = node.path("told").join(name);
+    fs::write(&file, "").unwrap();
+    until("the container is told", || !file.exists()).await;
+}
+
+/// Waits until something is so; the test ends after 20 seconds.
+async fn until(what: &str, is: impl Fn() -> bool) {
+    for _ in 0..200 {
+        if is() {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    panic!("not yet: {what}");
+}
+
+fn running(node: &Node) -> usize {
+    let containers = node.runtime().containers().unwrap();
+    containers.iter().filter(|c| c.phase == Phase::Running).count()
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_new_agent_adopts_what_runs_and_reports_what_ended() {
     let mut node = Node::start().await;
     node.run("stays", "Always", "sleep 1000", json!({}));
-    node.run("ends", "Never", "sleep 1.5; exit 7", json!({}));
+    run_until_told(&node, "ends", "Never", 7);
     let before = node.api.until("stays", |p| phase(p) == "Running").await.unwrap();
     node.api.until("ends", |p| phase(p) == "Running").await;
     node.kill_agent();
-    tokio::time::sleep(Duration::from_secs(2)).await;
+    end(&node, "ends").await;
+    until("one is left", || running(&node) == 1).await;
     assert!(!ended(node.api.get(PODS, "ends").as_ref()));
     node.start_agent();
     let gone = node.api.until("ends", ended).await.unwrap();
@@ -51,40 +85,30 @@ async fn pods_deleted_meanwhile_are_removed_after_the_first_list() {
     );
     node.api.come_back().await;
     let uid = pod["metadata"]["uid"].as_str().unwrap();
-    for _ in 0..100 {
-        if node.runtime().sandboxes().unwrap().is_empty() && !node.path("kubelet/pods").join(uid).exists() {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    panic!("the orphan is still there");
+    let directory = node.path("kubelet/pods").join(uid);
+    until("the orphan is gone", || {
+        node.runtime().sandboxes().unwrap().is_empty() && !directory.exists()
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn containers_are_restarted_while_the_api_is_away() {
     let mut node = Node::start().await;
-    node.run("p", "Always", "sleep 1.5; exit 5", json!({}));
+    run_until_told(&node, "p", "Always", 5);
     node.api.until("p", |p| phase(p) == "Running").await;
     node.kill_agent();
     node.api.go_away().await;
     node.start_agent();
     let runtime = node.runtime();
+    end(&node, "p").await;
     let restarted = || {
-        runtime
-            .containers()
-            .unwrap()
+        let containers = runtime.containers().unwrap();
+        containers
             .iter()
             .any(|c| c.spec.attempt > 0 && c.phase == Phase::Running)
     };
-    let mut seen = false;
-    for _ in 0..100 {
-        seen = restarted();
-        if seen {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    assert!(seen, "nobody restarted the container");
+    until("somebody restarted the container", restarted).await;
     node.api.come_back().await;
     let pod = node
         .api
@@ -97,10 +121,11 @@ async fn containers_are_restarted_while_the_api_is_away() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_end_that_could_not_be_reported_is_reported_later() {
     let node = Node::start().await;
-    node.run("p", "Never", "sleep 0.7; exit 9", json!({}));
+    run_until_told(&node, "p", "Never", 9);
     node.api.until("p", |p| phase(p) == "Running").await;
     node.api.go_away().await;
-    tokio::time::sleep(Duration::from_secs(1)).await;
+    end(&node, "p").await;
+    until("it has ended", || running(&node) == 0).await;
     node.api.come_back().await;
     let pod = node.api.until("p", ended).await.unwrap();
     assert_eq!(container(&pod)["state"]["terminated"]["exitCode"], 9);
