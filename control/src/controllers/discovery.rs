@@ -22,7 +22,7 @@ impl Discovered {
     }
 }
 
-/// All resources in the preferred version of their group.
+/// All resources, each in the most preferred version of its group that has it.
 pub async fn discover(api: &Api) -> Result<Vec<Discovered>, Error> {
     let mut found = Vec::new();
     let core: Value = api.get_path("/api/v1", "application/json").await?;
@@ -30,13 +30,17 @@ pub async fn discover(api: &Api) -> Result<Vec<Discovered>, Error> {
     let groups: Value = api.get_path("/apis", "application/json").await?;
     for group in groups["groups"].as_array().into_iter().flatten() {
         let name = group["name"].as_str().unwrap_or_default();
-        let Some(version) = group["preferredVersion"]["version"].as_str() else {
-            continue;
-        };
-        let list: Value = api
-            .get_path(&format!("/apis/{name}/{version}"), "application/json")
-            .await?;
-        collect(&list, name, version, &mut found);
+        // The preferred version comes first; custom resources may be in other versions only.
+        for version in group["versions"].as_array().into_iter().flatten() {
+            let version = version["version"].as_str().unwrap_or_default();
+            let path = format!("/apis/{name}/{version}");
+            let list: Value = match api.get_path(&path, "application/json").await {
+                // Its definition has gone meanwhile.
+                Err(error) if error.is_not_found() => continue,
+                list => list?,
+            };
+            collect(&list, name, version, &mut found);
+        }
     }
     Ok(found)
 }
@@ -47,6 +51,10 @@ fn collect(list: &Value, group: &str, version: &str, found: &mut Vec<Discovered>
         let plural = text("name");
         // Subresources.
         if plural.contains('/') {
+            continue;
+        }
+        let known = |known: &Discovered| known.resource.group == group && known.resource.plural == plural;
+        if found.iter().any(known) {
             continue;
         }
         let verbs = entry["verbs"].as_array().into_iter().flatten();

@@ -47,9 +47,11 @@ pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
         sets.synced().await;
         let mut workers = JoinSet::new();
         loop {
-            match feed.refresh(&mut watches).await {
-                Ok(found) => {
-                    *controller.known.write().unwrap_or_else(PoisonError::into_inner) = found;
+            let learn = |found| {
+                *controller.known.write().unwrap_or_else(PoisonError::into_inner) = found;
+            };
+            match feed.refresh(&mut watches, learn).await {
+                Ok(()) => {
                     // Nothing is judged before all resources were listed once.
                     while workers.len() < WORKERS {
                         let controller = controller.clone();

@@ -123,11 +123,12 @@ impl Feed {
     }
 
     /// Discovers resources, starts watches of new ones and ends those of gone ones. Waits until the new ones have
-    /// their first list. Returns all resources, to find an owner's by its kind.
+    /// their first list. `learn` gets all resources before that, to find an owner's by its kind.
     pub async fn refresh(
         &mut self,
         tasks: &mut JoinSet<()>,
-    ) -> Result<Vec<Discovered>, crate::controllers::api::Error> {
+        learn: impl FnOnce(Vec<Discovered>),
+    ) -> Result<(), crate::controllers::api::Error> {
         let found = discover(&self.api).await?;
         let wanted: Vec<_> = found
             .iter()
@@ -135,6 +136,7 @@ impl Feed {
             .map(|found| found.resource.clone())
             .filter(|resource| !self.shared.contains(resource))
             .collect();
+        learn(found);
         self.watches.retain(|resource, handle| {
             let keep = wanted.contains(resource);
             if !keep {
@@ -158,8 +160,15 @@ impl Feed {
             new.push(informer);
         }
         for informer in new {
-            informer.synced().await;
+            tokio::select! {
+                () = informer.synced() => {}
+                // Its definition may be gone, and then it never comes to a list.
+                () = self.definitions.notified() => {
+                    self.definitions.notify_one();
+                    break;
+                }
+            }
         }
-        Ok(found)
+        Ok(())
     }
 }
