@@ -4,6 +4,7 @@
 
 pub mod apply;
 pub mod depth;
+pub mod jsonpath;
 pub mod names;
 pub mod openapi;
 pub mod patch;
@@ -12,4 +13,5 @@ pub mod quantity;
 pub mod schema;
 pub mod selector;
 pub mod status;
+pub mod structural;
 pub mod time;

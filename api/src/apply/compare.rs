@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value};
 
 use super::element;
-use super::place::{List, Place, Shape, is_always};
+use super::place::{List, Place, Shape, is_always, keeps_empty};
 use super::set::{Node, Set};
 use crate::schema::{Definition, Field, Node as Type};
 
@@ -154,11 +154,16 @@ fn walk(place: Place<'_>, old: Option<&Value>, new: Option<&Value>, diff: &mut D
 fn effective<'a>(field: &Field, owner: Option<&'a Value>, value: Option<&'a Value>) -> Option<&'a Value> {
     owner.filter(|owner| owner.is_object())?;
     let always = is_always(field);
+    let may_be_empty = always || keeps_empty(field);
     match (&field.node, value) {
         (Type::Struct(_), None) if always => Some(&*NONE),
         (_, None) if always => Some(&NULL),
         // Null is what is left of a list or map of which an apply has removed everything; it still is something.
-        (Type::List(_) | Type::Map(_), Some(found)) if !always && !found.is_null() && is_empty(value) => None,
+        (Type::List(_) | Type::Map(_), Some(found))
+            if !may_be_empty && !found.is_null() && is_empty(value) =>
+        {
+            None
+        }
         _ => value,
     }
 }

@@ -35,7 +35,7 @@ pub(super) fn item(list: &List<'_>, value: &Value) -> Result<String, String> {
     };
     let mut found = Map::new();
     for key in *keys {
-        let value = match fields.get(*key) {
+        let value = match fields.get(key.as_ref()) {
             Some(value) if !value.is_null() => value.clone(),
             _ => list.key_default(key).ok_or_else(|| {
                 let key = go_quote(key);
@@ -44,7 +44,7 @@ pub(super) fn item(list: &List<'_>, value: &Value) -> Result<String, String> {
                 )
             })?,
         };
-        found.insert((*key).to_owned(), value);
+        found.insert(key.to_string(), value);
     }
     Ok(format!("k:{}", Value::Object(found)))
 }

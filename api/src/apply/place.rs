@@ -1,5 +1,7 @@
 //! What the schema says of a position in an object.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use crate::schema::{Definition, Field, Merge, Node, Schema, Type};
@@ -39,7 +41,7 @@ pub(super) enum List<'a> {
     /// Items are told apart by these fields.
     Keyed {
         /// The fields.
-        keys: &'a [&'static str],
+        keys: &'a [Cow<'static, str>],
         /// The items.
         item: Place<'a>,
     },
@@ -55,6 +57,11 @@ pub(super) fn is_always(field: &Field) -> bool {
     field.required || field.merge.as_ref().is_some_and(|merge| merge.value)
 }
 
+/// Whether an empty list or map is something else than none.
+pub(super) fn keeps_empty(field: &Field) -> bool {
+    field.merge.as_ref().is_some_and(|merge| merge.keeps_empty)
+}
+
 impl<'a> List<'a> {
     /// The items.
     pub(super) fn item(&self) -> Place<'a> {
@@ -66,10 +73,8 @@ impl<'a> List<'a> {
     /// What a key is where an item leaves it out.
     pub(super) fn key_default(&self, key: &str) -> Option<Value> {
         let field = self.item().definition()?.field(key)?;
-        if let Some(merge) = &field.merge
-            && !merge.default.is_empty()
-        {
-            return Some(Value::from(merge.default));
+        if let Some(default) = field.merge.as_ref().and_then(|merge| merge.default.as_ref()) {
+            return Some(default.clone());
         }
         if !field.required {
             return None;
@@ -185,9 +190,9 @@ impl<'a> Place<'a> {
         let Shape::Struct(definition) = self.shape() else {
             return false;
         };
-        definition
-            .field(name)
-            .is_some_and(|field| !is_always(field) && matches!(field.node, Node::List(_) | Node::Map(_)))
+        definition.field(name).is_some_and(|field| {
+            !is_always(field) && !keeps_empty(field) && matches!(field.node, Node::List(_) | Node::Map(_))
+        })
     }
 
     /// The place of a field or entry of the map or struct here; `None` if the struct does not know it.

@@ -12,7 +12,7 @@ pub mod v2;
 
 use std::collections::BTreeMap;
 use std::hash::Hasher;
-use std::sync::LazyLock;
+use std::sync::{Arc, LazyLock};
 
 use serde_json::{Value, json};
 
@@ -36,7 +36,40 @@ pub struct Resource {
     /// Subresources.
     pub subresources: Vec<Subresource>,
     /// The OpenAPI schema of a custom resource; built-in ones are known by group, version and kind.
-    pub schema: Option<Value>,
+    pub schema: Option<CustomSchema>,
+}
+
+/// The OpenAPI schema of a custom resource, as text: trees of them would be ten times as large, and are needed only while
+/// a document is written.
+#[derive(Clone)]
+pub struct CustomSchema {
+    text: Arc<str>,
+    hash: u64,
+}
+
+impl CustomSchema {
+    /// Keeps a schema.
+    pub fn new(schema: &Value) -> Self {
+        let text: Arc<str> = schema.to_string().into();
+        let mut hash = Fnv::default();
+        hash.write(text.as_bytes());
+        Self {
+            hash: hash.finish(),
+            text,
+        }
+    }
+
+    fn value(&self) -> Value {
+        // It was written from a value.
+        serde_json::from_str(&self.text).unwrap_or_default()
+    }
+}
+
+/// Documents' hashes are made of this.
+impl std::fmt::Debug for CustomSchema {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:016X}", self.hash)
+    }
 }
 
 /// A subresource.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Map, Value, json};
 
-use super::Members;
+use super::{CustomSchema, Members};
 use crate::schema::{DOCS, LISTS, Merge, Schema, TYPES, list_line};
 
 /// What a document must define.
@@ -20,7 +20,13 @@ const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1";
 
 impl Wanted {
     /// The name of a kind's definition.
-    pub(super) fn kind(&mut self, group: &str, version: &str, kind: &str, schema: Option<&Value>) -> String {
+    pub(super) fn kind(
+        &mut self,
+        group: &str,
+        version: &str,
+        kind: &str,
+        schema: Option<&CustomSchema>,
+    ) -> String {
         if let Some(known) = Schema::builtin().kind(group, version, kind) {
             let name = known.definition().name.to_string();
             self.builtin.insert(name.clone());
@@ -30,11 +36,31 @@ impl Wanted {
         let mut parts: Vec<&str> = group.split('.').rev().filter(|part| !part.is_empty()).collect();
         parts.extend([version, kind]);
         let name = parts.join(".");
-        let mut schema = schema.cloned().unwrap_or_else(|| json!({"type": "object"}));
+        let mut schema = schema.map_or_else(|| json!({"type": "object"}), CustomSchema::value);
+        self.implied(&mut schema);
         schema["x-kubernetes-group-version-kind"] =
             json!([{"group": group, "kind": kind, "version": version}]);
         self.made.insert(name.clone(), schema);
         name
+    }
+
+    /// What every object has, which the schema of a custom resource need not say.
+    fn implied(&mut self, schema: &mut Value) {
+        let meta = format!("{META}.ObjectMeta");
+        self.builtin.insert(meta.clone());
+        if !schema["properties"].is_object() {
+            schema["properties"] = json!({});
+        }
+        let text = |text: &str| json!({"type": "string", "description": text});
+        schema["properties"]["apiVersion"] = text(
+            "APIVersion defines the versioned schema of this representation of an object. Servers should convert              recognized schemas to the latest internal value, and may reject unrecognized values.",
+        );
+        schema["properties"]["kind"] = text(
+            "Kind is a string value representing the REST resource this object represents. Servers may infer this from \
+             the endpoint the client submits requests to. Cannot be updated. In CamelCase.",
+        );
+        schema["properties"]["metadata"] =
+            json!({"allOf": [reference(&meta)], "description": "Standard object's metadata."});
     }
 
     /// The name of the definition of a kind's list.

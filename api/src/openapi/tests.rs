@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::{Resource, Subresource, document, hash, index};
+use super::{CustomSchema, Resource, Subresource, document, hash, index};
 
 pub(super) fn deployments() -> Resource {
     let verbs = [
@@ -117,7 +117,8 @@ fn custom_resources_bring_their_schema() {
         "Widget".to_owned(),
         "widgets".to_owned(),
     );
-    widget.schema = Some(json!({"type": "object", "properties": {"spec": {"type": "object"}}}));
+    let schema = json!({"type": "object", "properties": {"spec": {"type": "object"}}});
+    widget.schema = Some(CustomSchema::new(&schema));
     let document = read(&[widget], "example.com");
     let schema = &document["components"]["schemas"]["com.example.v1.Widget"];
     assert_eq!(schema["properties"]["spec"]["type"], "object");

@@ -87,8 +87,8 @@ pub(crate) fn list_line(line: &'static str) -> Option<(String, &'static str, Mer
     for word in words {
         match word.split_once('=') {
             Some(("key", key)) => merge.patch_key = key,
-            Some(("default", value)) => merge.default = value,
-            Some(("map", keys)) => merge.map_keys = keys.split(',').collect(),
+            Some(("default", value)) => merge.default = Some(value.into()),
+            Some(("map", keys)) => merge.map_keys = keys.split(',').map(Cow::Borrowed).collect(),
             _ => match word {
                 "merge" => merge.patch_merge = true,
                 "retain" => merge.retain_keys = true,

@@ -19,6 +19,8 @@ use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
+use serde_json::Value;
+
 pub use conform::{Conformed, TypeError};
 pub use parse::{ParseError, Parsed, parse, parse_from};
 
@@ -71,7 +73,7 @@ pub struct Merge {
     /// Strategic merge patch replaces the object as a whole.
     pub patch_replace: bool,
     /// `x-kubernetes-list-map-keys`; not empty for lists of type map.
-    pub map_keys: Vec<&'static str>,
+    pub map_keys: Vec<Cow<'static, str>>,
     /// `x-kubernetes-list-type: set`.
     pub set: bool,
     /// `x-kubernetes-list-type: atomic`.
@@ -82,8 +84,10 @@ pub struct Merge {
     pub granular: bool,
     /// Go's struct holds the value itself, not a pointer to it, so that it is always there.
     pub value: bool,
-    /// What the field is where it is left out and keys of a list need it; empty if there is no such thing.
-    pub default: &'static str,
+    /// What is empty is kept: there is no Go struct that would leave it out (custom resources).
+    pub keeps_empty: bool,
+    /// What the field is where it is left out and keys of a list need it, if there is such a thing.
+    pub default: Option<Value>,
 }
 
 /// A field of a struct.
@@ -144,6 +148,22 @@ impl Schema {
     /// The built-in types. The first call parses them (about a millisecond).
     pub fn builtin() -> &'static Self {
         &BUILTIN
+    }
+
+    /// These definitions; the first is that of the objects, see [`Schema::first`].
+    pub fn of(definitions: Vec<Definition>) -> Self {
+        Self {
+            definitions,
+            kinds: BTreeMap::new(),
+        }
+    }
+
+    /// The first definition.
+    pub fn first(&self) -> Option<Type<'_>> {
+        self.definitions.first().map(|definition| Type {
+            schema: self,
+            definition,
+        })
     }
 
     /// The type of a kind; the core group is empty.

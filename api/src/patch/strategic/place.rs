@@ -14,7 +14,8 @@ static DEFAULT: Merge = Merge {
     atomic_map: false,
     granular: false,
     value: false,
-    default: "",
+    keeps_empty: false,
+    default: None,
 };
 
 /// The type of the object (or of the items of the list) being merged.

@@ -1,0 +1,179 @@
+//! `pattern`: a regular expression in Go's dialect (RE2), on an engine that takes linear time as Go's does.
+
+use std::fmt::Write;
+use std::sync::OnceLock;
+
+use regex::{Regex, RegexBuilder};
+
+/// Most bytes of a compiled expression, and of what it keeps for searching: a definition has many, and may be hostile.
+const MOST: usize = 1 << 20;
+/// Deepest nesting of an expression (Go: 1000, which would take a compiler's stack).
+const DEEPEST: u32 = 100;
+
+/// An expression, compiled when it is first used.
+#[derive(Debug)]
+pub(super) struct Pattern {
+    text: String,
+    compiled: OnceLock<Option<Regex>>,
+}
+
+impl Pattern {
+    pub(super) fn new(text: &str) -> Self {
+        Self {
+            text: text.to_owned(),
+            compiled: OnceLock::new(),
+        }
+    }
+
+    /// As it was written.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether it is found in the text; one that does not compile matches nothing.
+    pub(super) fn matches(&self, text: &str) -> bool {
+        let compiled = self.compiled.get_or_init(|| compile(&self.text).ok());
+        compiled.as_ref().is_some_and(|regex| regex.is_match(text))
+    }
+}
+
+/// Whether it is an expression; the error is in one line.
+pub(super) fn compile(text: &str) -> Result<Regex, String> {
+    RegexBuilder::new(&translate(text))
+        .size_limit(MOST)
+        .dfa_size_limit(MOST)
+        .nest_limit(DEEPEST)
+        .build()
+        .map_err(|error| match error {
+            regex::Error::CompiledTooBig(_) => "expression too large".to_owned(),
+            error => {
+                let text = error.to_string();
+                let last = text.lines().last().unwrap_or_default();
+                format!("error parsing regexp: {}", last.trim_start_matches("error: "))
+            }
+        })
+}
+
+/// Go's dialect in that of the `regex` crate: the classes of Perl are ASCII, and `[`, `&` and `~` are nothing special
+/// inside of a class.
+fn translate(text: &str) -> String {
+    let mut out = String::with_capacity(text.len() + 16);
+    let mut chars = text.chars().peekable();
+    // Inside of a class, and whether anything but `^` has been seen in it, after which `]` ends it.
+    let mut class: Option<bool> = None;
+    while let Some(c) = chars.next() {
+        match (c, class) {
+            ('\\', _) => {
+                let Some(escaped) = chars.next() else {
+                    out.push('\\');
+                    break;
+                };
+                escape(&mut out, escaped, class.is_some());
+                class = class.map(|_| true);
+            }
+            ('[', None) => {
+                out.push('[');
+                if chars.next_if_eq(&'^').is_some() {
+                    out.push('^');
+                }
+                class = Some(false);
+            }
+            ('[', Some(_)) => {
+                // `[:alpha:]` is the same in both.
+                out.push_str(if chars.peek() == Some(&':') { "[" } else { "\\[" });
+                if chars.peek() == Some(&':') {
+                    for c in chars.by_ref() {
+                        out.push(c);
+                        if c == ']' {
+                            break;
+                        }
+                    }
+                }
+                class = Some(true);
+            }
+            (']', Some(false)) => {
+                out.push_str("\\]");
+                class = Some(true);
+            }
+            (']', Some(true)) => {
+                out.push(']');
+                class = None;
+            }
+            ('&' | '~', Some(_)) => {
+                // Writing to a string cannot fail.
+                let _ = write!(out, "\\{c}");
+                class = Some(true);
+            }
+            (c, _) => {
+                out.push(c);
+                class = class.map(|_| true);
+            }
+        }
+    }
+    out
+}
+
+fn escape(out: &mut String, escaped: char, in_class: bool) {
+    let (members, negated) = match escaped {
+        'd' => ("0-9", false),
+        'D' => ("0-9", true),
+        'w' => ("0-9A-Za-z_", false),
+        'W' => ("0-9A-Za-z_", true),
+        's' => ("\\t\\n\\x0c\\r\\x20", false),
+        'S' => ("\\t\\n\\x0c\\r\\x20", true),
+        'b' if !in_class => return out.push_str("(?-u:\\b)"),
+        'B' if !in_class => return out.push_str("(?-u:\\B)"),
+        // Ends of words in the other dialect.
+        '<' | '>' => return out.push(escaped),
+        other => {
+            out.push('\\');
+            return out.push(other);
+        }
+    };
+    // Writing to a string cannot fail.
+    let _ = write!(out, "[{}{members}]", if negated { "^" } else { "" });
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn as_go_reads_them() {
+        for (pattern, yes, no) in [
+            (
+                r"^(\d+|\*)(/\d+)?(\s+(\d+|\*)(/\d+)?){4}$",
+                "* * * * */5",
+                "* * * *",
+            ),
+            (r"^\d$", "7", "\u{0667}"),
+            (r"^\w+$", "a_1", "\u{e4}"),
+            (r"^[\w.-]+$", "a.b-c", "a b"),
+            (r"^[^\s]$", "x", "\t"),
+            (r"^[[a]$", "[", "b"),
+            (r"^[]a]$", "]", "b"),
+            (r"^[a&&b]$", "&", "c"),
+            (r"^[[:alpha:]_]$", "_", "["),
+            (r"^.{3}$", "\u{e4}\u{f6}\u{fc}", "ab"),
+            (r"a\/b\<", "a/b<", "ab"),
+            (r"\bfoo\b", "a foo b", "afoo"),
+        ] {
+            let pattern = Pattern::new(pattern);
+            assert!(pattern.matches(yes), "{} {yes}", pattern.text());
+            assert!(!pattern.matches(no), "{} {no}", pattern.text());
+        }
+    }
+
+    #[test]
+    fn catastrophes() {
+        // Exponential for those that backtrack.
+        let pattern = Pattern::new("^(a+)+$");
+        assert!(!pattern.matches(&("a".repeat(50_000) + "b")));
+        assert!(compile("(((a{1000}){1000}){1000}){1000}").is_err());
+        assert!(compile(&"(".repeat(100_000)).is_err());
+        assert!(compile(&("(".repeat(5000) + &")".repeat(5000))).is_err());
+        for broken in ["(", "[", "a{2,1}", "*", "\\"] {
+            assert!(compile(broken).is_err(), "{broken}");
+        }
+    }
+}

@@ -1,0 +1,113 @@
+//! Pruning: fields that the schema does not know go, and are reported.
+
+use serde_json::{Map, Value};
+
+use super::{Additional, Structural, child};
+use crate::schema::{Schema, TypeError};
+
+/// Upstream stops listing after this many.
+const MOST: usize = 100;
+/// The type of `metadata`.
+const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta";
+
+/// What was taken away.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Pruned {
+    /// Upstream's texts, e.g. `unknown field "spec.foo"`.
+    pub unknown: Vec<String>,
+}
+
+impl Structural {
+    /// Takes away what the schema does not know, and makes `metadata` fit its type, here and in embedded resources.
+    pub fn prune(&self, object: &mut Value) -> Result<Pruned, TypeError> {
+        let mut walk = Walk { unknown: Vec::new() };
+        walk.value(self, object, "", true)?;
+        walk.unknown.sort();
+        walk.unknown.truncate(MOST);
+        Ok(Pruned {
+            unknown: walk.unknown,
+        })
+    }
+}
+
+impl Structural {
+    /// As [`Structural::prune`], for a part of an object.
+    pub(super) fn prune_value(&self, value: &mut Value) -> Result<(), TypeError> {
+        let mut walk = Walk { unknown: Vec::new() };
+        walk.value(self, value, "", false)
+    }
+}
+
+struct Walk {
+    unknown: Vec<String>,
+}
+
+impl Walk {
+    fn value(
+        &mut self,
+        schema: &Structural,
+        value: &mut Value,
+        path: &str,
+        resource: bool,
+    ) -> Result<(), TypeError> {
+        match value {
+            Value::Object(map) => self.object(schema, map, path, resource || schema.embedded),
+            Value::Array(list) => {
+                let Some(items) = &schema.items else {
+                    // Values of a wrong type are for validation to refuse.
+                    return Ok(());
+                };
+                for (index, item) in list.iter_mut().enumerate() {
+                    self.value(items, item, &format!("{path}[{index}]"), false)?;
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn object(
+        &mut self,
+        schema: &Structural,
+        map: &mut Map<String, Value>,
+        path: &str,
+        resource: bool,
+    ) -> Result<(), TypeError> {
+        let mut unknown = Vec::new();
+        for (name, value) in map.iter_mut() {
+            if resource && matches!(name.as_str(), "apiVersion" | "kind") {
+                continue;
+            }
+            if resource && name == "metadata" {
+                self.metadata(value, &child(path, name))?;
+                continue;
+            }
+            match schema.property(name) {
+                Some(property) => self.value(property, value, &child(path, name), false)?,
+                None if schema.preserve || matches!(schema.additional, Additional::Any) => {}
+                None => unknown.push(name.clone()),
+            }
+        }
+        for name in unknown {
+            self.unknown
+                .push(format!("unknown field \"{}\"", child(path, &name)));
+            map.remove(&name);
+        }
+        Ok(())
+    }
+
+    fn metadata(&mut self, value: &mut Value, path: &str) -> Result<(), TypeError> {
+        let Some(kind) = Schema::builtin().named(META) else {
+            return Ok(());
+        };
+        if !value.is_object() {
+            return Ok(());
+        }
+        let conformed = kind.conform(value)?;
+        for text in conformed.unknown {
+            let text = text.replacen("unknown field \"", &format!("unknown field \"{path}."), 1);
+            self.unknown.push(text);
+        }
+        Ok(())
+    }
+}

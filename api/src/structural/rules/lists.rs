@@ -1,0 +1,117 @@
+//! `x-kubernetes-list-type`, `-list-map-keys` and `-map-type`.
+
+use serde_json::Value;
+
+use crate::status::FieldError;
+use crate::structural::child;
+use crate::structural::read::{text, texts};
+
+const KEYS: &str = "x-kubernetes-list-map-keys";
+const LIST: &str = "x-kubernetes-list-type";
+const MAP: &str = "x-kubernetes-map-type";
+
+pub(super) fn check(path: &str, schema: &Value, errors: &mut Vec<FieldError>) {
+    let at = |field: &str| child(path, field);
+    let (kind, list, map) = (text(schema, "type"), text(schema, LIST), text(schema, MAP));
+    let keys = texts(&schema[KEYS]);
+    if !list.is_empty() {
+        if kind != "array" {
+            let why = format!("must be array if {LIST} is {list}");
+            errors.push(if kind.is_empty() {
+                FieldError::required(at("type"), &why)
+            } else {
+                FieldError::invalid(at("type"), kind, &why)
+            });
+        }
+        if !matches!(list, "atomic" | "set" | "map") {
+            errors.push(FieldError::not_supported(
+                at(LIST),
+                list,
+                &["atomic", "set", "map"],
+            ));
+        }
+    }
+    if !keys.is_empty() && list != "map" {
+        let why = format!("must be map if {KEYS} is non-empty");
+        errors.push(if list.is_empty() {
+            FieldError::required(at(LIST), &why)
+        } else {
+            FieldError::invalid(at(LIST), list, &why)
+        });
+    }
+    if list == "map" {
+        of_map(path, schema, &keys, errors);
+    }
+    if list == "set" && schema["items"]["nullable"] == true {
+        let why = format!("cannot be nullable when {LIST} is set");
+        errors.push(FieldError::forbidden(at("items.nullable"), &why));
+    }
+    if !map.is_empty() {
+        if kind != "object" {
+            let why = format!("must be object if {MAP} is specified");
+            errors.push(if kind.is_empty() {
+                FieldError::required(at("type"), &why)
+            } else {
+                FieldError::invalid(at("type"), kind, &why)
+            });
+        }
+        if !matches!(map, "atomic" | "granular") {
+            errors.push(FieldError::not_supported(at(MAP), map, &["atomic", "granular"]));
+        }
+    }
+}
+
+fn of_map(path: &str, schema: &Value, keys: &[String], errors: &mut Vec<FieldError>) {
+    let at = |field: &str| child(path, field);
+    if keys.is_empty() {
+        let why = format!("must not be empty if {LIST} is map");
+        errors.push(FieldError::required(at(KEYS), &why));
+    }
+    let items = &schema["items"];
+    if !items.is_object() {
+        let why = format!("must have a schema if {LIST} is map");
+        errors.push(FieldError::required(at("items"), &why));
+        return;
+    }
+    if items["nullable"] == true {
+        let why = format!("cannot be nullable when {LIST} is map");
+        errors.push(FieldError::forbidden(at("items.nullable"), &why));
+    }
+    let kind = text(items, "type");
+    if kind != "object" {
+        let why = format!("must be object if parent array's {LIST} is map");
+        errors.push(FieldError::invalid(at("items.type"), kind, &why));
+    }
+    let required = texts(&items["required"]);
+    for (index, key) in keys.iter().enumerate() {
+        if keys.iter().take(index).any(|other| other == key) {
+            errors.push(FieldError::duplicate(
+                format!("{}[{index}]", at(KEYS)),
+                key.as_str(),
+            ));
+        }
+        let Some(property) = items["properties"].get(key) else {
+            let why = "entries must all be names of item properties";
+            errors.push(FieldError::invalid(at(KEYS), schema[KEYS].clone(), why));
+            continue;
+        };
+        let property_at = format!("{path}.items.properties[{key}]");
+        if matches!(text(property, "type"), "array" | "object") {
+            let why = "must be a scalar type if parent array's x-kubernetes-list-type is map";
+            errors.push(FieldError::invalid(
+                format!("{property_at}.type"),
+                text(property, "type"),
+                why,
+            ));
+        }
+        if property["nullable"] == true {
+            let why = format!("this property is in {KEYS}, so it cannot be nullable");
+            errors.push(FieldError::forbidden(format!("{property_at}.nullable"), &why));
+        }
+        if !required.contains(key) && property.get("default").is_none_or(Value::is_null) {
+            let why =
+                format!("this property is in {KEYS}, so it must have a default or be a required property");
+            errors.push(FieldError::required(format!("{property_at}.default"), &why));
+        }
+    }
+}

@@ -1,0 +1,313 @@
+//! What a definition's schema may say. Two passes, as upstream has them: what no schema may have, then what makes it
+//! structural; the second is not told while the first has complaints.
+//!
+//! Source: `apiextensions/validation.ValidateCustomResourceDefinitionOpenAPISchema` and
+//! `apiserver/schema.ValidateStructural`, and their texts.
+
+mod lists;
+mod nested;
+
+use serde_json::{Map, Value};
+
+use super::pattern;
+use super::read::{kind_of, text};
+use super::{Structural, child};
+use crate::depth;
+use crate::status::FieldError;
+
+/// Most complaints that are told.
+const MOST: usize = 100;
+/// Most parts of a schema: bounds what is built of it.
+const MOST_PARTS: usize = 100_000;
+/// Names of types, as errors list them.
+const TYPES: &[&str] = &["array", "boolean", "integer", "number", "object", "string"];
+
+/// Where a part of a schema stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Level {
+    Root,
+    Item,
+    Field,
+}
+
+/// Complaints about an `openAPIV3Schema` at a path.
+pub fn check(path: &str, schema: &Value) -> Vec<FieldError> {
+    let (deepest, _) = depth::measure(schema);
+    if deepest > depth::MAX_DEPTH {
+        return vec![FieldError::invalid_shown(
+            path,
+            "\"schema\"",
+            "is nested too deeply",
+        )];
+    }
+    let mut parts = 0;
+    count(schema, &mut parts);
+    if parts > MOST_PARTS {
+        return vec![FieldError::too_many(path, parts, MOST_PARTS)];
+    }
+    let mut errors = Vec::new();
+    forbidden(path, schema, &mut errors);
+    if errors.is_empty() {
+        structural(path, schema, Level::Root, &mut errors);
+        nested::complete(path, schema, path, schema, &mut errors);
+        errors.sort_by_cached_key(ToString::to_string);
+    }
+    if errors.is_empty() {
+        defaults(path, schema, &mut errors);
+    }
+    errors.truncate(MOST);
+    errors
+}
+
+fn count(value: &Value, parts: &mut usize) {
+    *parts += 1;
+    match value {
+        Value::Object(map) => map.values().for_each(|value| count(value, parts)),
+        Value::Array(list) => list.iter().for_each(|value| count(value, parts)),
+        _ => {}
+    }
+}
+
+/// The schemas inside of a schema, with their paths.
+fn parts<'a>(path: &str, schema: &'a Value) -> Vec<(String, &'a Value)> {
+    let mut out = Vec::new();
+    for name in ["items", "not", "additionalProperties"] {
+        if schema[name].is_object() {
+            out.push((child(path, name), &schema[name]));
+        }
+    }
+    for name in ["allOf", "anyOf", "oneOf"] {
+        for (index, part) in schema[name].as_array().into_iter().flatten().enumerate() {
+            out.push((format!("{}[{index}]", child(path, name)), part));
+        }
+    }
+    for (name, part) in schema["properties"].as_object().into_iter().flatten() {
+        out.push((format!("{path}.properties[{name}]"), part));
+    }
+    out
+}
+
+/// What no schema may have.
+fn forbidden(path: &str, schema: &Value, errors: &mut Vec<FieldError>) {
+    let mut forbid = |field: &str, why: &str| errors.push(FieldError::forbidden(child(path, field), why));
+    if schema["uniqueItems"] == true {
+        forbid(
+            "uniqueItems",
+            "uniqueItems cannot be set to true since the runtime complexity becomes quadratic",
+        );
+    }
+    let additional = &schema["additionalProperties"];
+    let has_properties = schema["properties"]
+        .as_object()
+        .is_some_and(|map| !map.is_empty());
+    if *additional == false {
+        forbid(
+            "additionalProperties",
+            "additionalProperties cannot be set to false",
+        );
+    } else if !additional.is_null() && has_properties {
+        forbid(
+            "additionalProperties",
+            "additionalProperties and properties are mutual exclusive",
+        );
+    }
+    for field in ["definitions", "dependencies", "patternProperties"] {
+        if schema[field].as_object().is_some_and(|map| !map.is_empty()) {
+            forbid(field, &format!("{field} is not supported"));
+        }
+    }
+    for field in ["additionalItems", "$ref", "id"] {
+        let empty = schema[field].is_null() || schema[field] == "";
+        if !empty {
+            forbid(field, &format!("{field} is not supported"));
+        }
+    }
+    if schema["items"].is_array() {
+        forbid("items", "items must be a schema object and not an array");
+    }
+    let kind = text(schema, "type");
+    if kind == "null" {
+        forbid(
+            "type",
+            "type cannot be set to null, use nullable as an alternative",
+        );
+    } else if !kind.is_empty() && kind_of(kind).is_none() {
+        errors.push(FieldError::not_supported(child(path, "type"), kind, TYPES));
+    }
+    if schema["x-kubernetes-preserve-unknown-fields"] == false {
+        errors.push(FieldError::invalid(
+            child(path, "x-kubernetes-preserve-unknown-fields"),
+            false,
+            "must be true or undefined",
+        ));
+    }
+    lists::check(path, schema, errors);
+    for (path, part) in parts(path, schema) {
+        forbidden(&path, part, errors);
+    }
+}
+
+/// What makes a schema structural.
+fn structural(path: &str, schema: &Value, level: Level, errors: &mut Vec<FieldError>) {
+    let flag = |name: &str| schema[name] == true;
+    let kind = text(schema, "type");
+    let at = |field: &str| child(path, field);
+    let (int_or_string, preserve, embedded) = (
+        flag("x-kubernetes-int-or-string"),
+        flag("x-kubernetes-preserve-unknown-fields"),
+        flag("x-kubernetes-embedded-resource"),
+    );
+    if kind == "array" && !schema["items"].is_object() {
+        errors.push(FieldError::required(at("items"), "must be specified"));
+    }
+    if int_or_string && preserve {
+        errors.push(FieldError::invalid(
+            at("x-kubernetes-preserve-unknown-fields"),
+            true,
+            "must be false if x-kubernetes-int-or-string is true",
+        ));
+    }
+    if int_or_string && embedded {
+        errors.push(FieldError::invalid(
+            at("x-kubernetes-embedded-resource"),
+            true,
+            "must be false if x-kubernetes-int-or-string is true",
+        ));
+    }
+    if embedded && kind != "object" {
+        let why = "must be object if x-kubernetes-embedded-resource is true";
+        errors.push(if kind.is_empty() {
+            FieldError::required(at("type"), why)
+        } else {
+            FieldError::invalid(at("type"), kind, why)
+        });
+    } else if int_or_string && !kind.is_empty() {
+        let why = "must be empty if x-kubernetes-int-or-string is true";
+        errors.push(FieldError::invalid(at("type"), kind, why));
+    } else if kind.is_empty() && !int_or_string && !preserve {
+        let why = match level {
+            Level::Root => "must not be empty at the root",
+            Level::Item => "must not be empty for specified array items",
+            Level::Field => "must not be empty for specified object fields",
+        };
+        errors.push(FieldError::required(at("type"), why));
+    }
+    if level == Level::Root && !kind.is_empty() && kind != "object" {
+        errors.push(FieldError::invalid(
+            at("type"),
+            kind,
+            "must be object at the root",
+        ));
+    }
+    let none = Map::new();
+    let properties = schema["properties"].as_object().unwrap_or(&none);
+    if embedded && !schema["additionalProperties"].is_null() {
+        let why = "must not be used if x-kubernetes-embedded-resource is set";
+        errors.push(FieldError::forbidden(at("additionalProperties"), why));
+    }
+    if embedded && !preserve && properties.is_empty() {
+        let why = "must not be empty if x-kubernetes-embedded-resource is true without \
+                   x-kubernetes-preserve-unknown-fields";
+        errors.push(FieldError::required(at("properties"), why));
+    }
+    if level == Level::Root && !schema["additionalProperties"].is_null() {
+        let why = "must not be used at the root";
+        errors.push(FieldError::forbidden(at("additionalProperties"), why));
+    }
+    if level == Level::Root || embedded {
+        implied(path, properties, level, errors);
+    }
+    nested::check(path, schema, nested::exception(schema), errors);
+    if schema["items"].is_object() {
+        structural(&at("items"), &schema["items"], Level::Item, errors);
+    }
+    if schema["additionalProperties"].is_object() {
+        let inner = &schema["additionalProperties"];
+        structural(&at("additionalProperties"), inner, Level::Field, errors);
+    }
+    for (name, part) in properties {
+        structural(&format!("{path}.properties[{name}]"), part, Level::Field, errors);
+    }
+}
+
+/// What is said of fields that every resource has.
+fn implied(path: &str, properties: &Map<String, Value>, level: Level, errors: &mut Vec<FieldError>) {
+    for (field, wanted) in [
+        ("apiVersion", "string"),
+        ("kind", "string"),
+        ("metadata", "object"),
+    ] {
+        if let Some(schema) = properties.get(field)
+            && text(schema, "type") != wanted
+        {
+            let at = format!("{path}.properties[{field}].type");
+            errors.push(FieldError::invalid(
+                at,
+                text(schema, "type"),
+                &format!("must be {wanted}"),
+            ));
+        }
+    }
+    let Some(metadata) = properties.get("metadata").filter(|_| level == Level::Root) else {
+        return;
+    };
+    let only_names = metadata["properties"].as_object().is_none_or(|map| {
+        map.keys()
+            .all(|name| matches!(name.as_str(), "name" | "generateName"))
+    });
+    let rest = metadata.as_object().into_iter().flatten();
+    let mut rest = rest.filter(|(name, value)| {
+        !matches!(name.as_str(), "type" | "properties" | "description") && !value.is_null()
+    });
+    if !only_names || rest.next().is_some() {
+        errors.push(FieldError::forbidden(
+            format!("{path}.properties[metadata]"),
+            "must not specify anything other than name and generateName, but metadata is implicitly specified",
+        ));
+    }
+}
+
+/// Defaults are values of their schema, and of known fields only.
+fn defaults(path: &str, schema: &Value, errors: &mut Vec<FieldError>) {
+    if let Some(default) = schema.get("default").filter(|default| !default.is_null()) {
+        let at = child(path, "default");
+        let read = Structural::read(schema);
+        let mut pruned = default.clone();
+        if read.prune_value(&mut pruned).is_err() || pruned != *default {
+            errors.push(FieldError::invalid(
+                at.clone(),
+                default.clone(),
+                "must not have unknown fields",
+            ));
+        }
+        // Inner defaults count, as they do in objects.
+        let mut filled = default.clone();
+        if let Err(error) = read.default(&mut filled) {
+            errors.push(FieldError::invalid_shown(
+                at.clone(),
+                "\"default\"",
+                &error.to_string(),
+            ));
+        }
+        errors.extend(read.validate_at(&at, &filled));
+    }
+    for name in ["items", "additionalProperties"] {
+        if schema[name].is_object() {
+            defaults(&child(path, name), &schema[name], errors);
+        }
+    }
+    for (name, part) in schema["properties"].as_object().into_iter().flatten() {
+        defaults(&format!("{path}.properties[{name}]"), part, errors);
+    }
+}
+
+/// Whether a regular expression compiles.
+fn check_pattern(path: &str, schema: &Value, errors: &mut Vec<FieldError>) {
+    let text = text(schema, "pattern");
+    if !text.is_empty()
+        && let Err(error) = pattern::compile(text)
+    {
+        let why = format!("must be a valid regular expression, but isn't: {error}");
+        errors.push(FieldError::invalid(child(path, "pattern"), text, &why));
+    }
+}

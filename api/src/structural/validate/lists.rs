@@ -1,0 +1,51 @@
+//! Lists that are sets or maps have no item twice.
+
+use std::collections::HashSet;
+
+use serde_json::{Map, Value};
+
+use crate::status::FieldError;
+use crate::structural::{List, Structural, child};
+
+impl Structural {
+    pub(super) fn lists(&self, path: &str, value: &Value, errors: &mut Vec<FieldError>) {
+        match value {
+            Value::Object(map) => {
+                for (name, value) in map {
+                    if let Some(property) = self.property(name) {
+                        property.lists(&child(path, name), value, errors);
+                    }
+                }
+            }
+            Value::Array(list) => {
+                self.duplicates(path, list, errors);
+                let Some(items) = &self.items else { return };
+                for (index, item) in list.iter().enumerate() {
+                    items.lists(&format!("{path}[{index}]"), item, errors);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    fn duplicates(&self, path: &str, list: &[Value], errors: &mut Vec<FieldError>) {
+        let mut seen = HashSet::new();
+        for (index, item) in list.iter().enumerate() {
+            let key = match &self.list {
+                List::Atomic => return,
+                List::Set => item.clone(),
+                List::Map(keys) => {
+                    let Value::Object(item) = item else { continue };
+                    let keys = keys
+                        .iter()
+                        .filter_map(|key| Some((key.clone(), item.get(key)?.clone())));
+                    Value::Object(keys.collect::<Map<_, _>>())
+                }
+            };
+            // Their text tells values apart, and is quick to compare; serde_json keeps keys in order.
+            if !seen.insert(key.to_string()) {
+                errors.push(FieldError::duplicate(format!("{path}[{index}]"), key));
+            }
+        }
+    }
+}
