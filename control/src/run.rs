@@ -70,7 +70,14 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
             () = stopped() => {}
         }
     };
-    tokio::join!(serve, controllers, scheduler, keep, end);
+    tokio::join!(
+        serve,
+        controllers,
+        scheduler,
+        keep,
+        server.follow_definitions(),
+        end
+    );
     Ok(())
 }
 

@@ -65,6 +65,7 @@ pub(super) fn kind(
         storage: None,
         columns: columns.iter().map(column).collect(),
         strategy: Box::new(strategy),
+        custom: None,
     })
 }
 

@@ -9,6 +9,7 @@ mod autoscaling;
 mod batch;
 mod cells;
 mod core;
+pub mod custom;
 mod describe;
 mod extension;
 
@@ -30,6 +31,7 @@ mod update;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
 
+use keelson_api::schema::{Schema, Type};
 use keelson_api::status::FieldError;
 use serde_json::Value;
 
@@ -66,6 +68,8 @@ pub struct Kind {
     pub columns: Vec<Column>,
     /// Its rules.
     pub strategy: Box<dyn Strategy>,
+    /// What it has besides if it is a custom kind.
+    pub custom: Option<custom::Custom>,
 }
 
 /// A subresource as discovery lists it.
@@ -157,6 +161,15 @@ pub trait Strategy: Send + Sync + std::fmt::Debug {
         let _ = object;
         None
     }
+    /// Where the replicas of the `Scale` are in the object.
+    fn replicas_path(&self) -> Vec<&str> {
+        vec!["spec", "replicas"]
+    }
+    /// Warnings for who writes the object.
+    fn warnings(&self, object: &Value) -> Vec<String> {
+        let _ = object;
+        Vec::new()
+    }
 }
 
 pub use metadata::{validate_metadata, validate_metadata_update};
@@ -169,6 +182,14 @@ impl Kind {
             self.version.to_string()
         } else {
             format!("{}/{}", self.group, self.version)
+        }
+    }
+
+    /// The type of its objects, if it is known.
+    pub fn object_type(&self) -> Option<Type<'_>> {
+        match &self.custom {
+            Some(custom) => custom.object_type(),
+            None => Schema::builtin().kind(&self.group, &self.version, &self.kind),
         }
     }
 

@@ -25,6 +25,6 @@ pub fn resource(kind: &Kind) -> Resource {
                 verbs: owned(subresource.verbs),
             })
             .collect(),
-        schema: None,
+        schema: kind.custom.as_ref().map(|custom| custom.openapi().clone()),
     }
 }

@@ -64,7 +64,8 @@ impl Server {
         );
         let failed = |why: &str| Error::Config(format!("bootstrap of {kind} {namespace}/{name}: {why}"));
         let (group, _) = version.split_once('/').unwrap_or(("", &version));
-        let Some(served) = self.api.registry.find_kind(group, &kind) else {
+        let registry = self.api.registry();
+        let Some(served) = registry.find_kind(group, &kind) else {
             return Err(failed("there is no such kind"));
         };
         let (plural, found_version) = (&served.kind.plural, &served.kind.version);

@@ -40,8 +40,8 @@ pub struct Call {
 
 impl Call {
     /// The descriptor.
-    pub fn kind(&self) -> &'static Kind {
-        self.served.kind
+    pub fn kind(&self) -> &Kind {
+        &self.served.kind
     }
 
     /// Where the objects are stored.

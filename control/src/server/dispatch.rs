@@ -60,13 +60,13 @@ async fn resource(api: Arc<Api>, incoming: Incoming, body: Body) -> Result<Respo
         return Err(Status::no_such_resource());
     };
     let Some(served) = api
-        .registry
+        .registry()
         .find(&path.group, &path.version, &path.resource)
         .cloned()
     else {
         return Err(Status::no_such_resource());
     };
-    let kind = served.kind;
+    let kind = served.kind.clone();
     if kind.namespaced && path.namespace.is_empty() && !path.name.is_empty() && path.subresource.is_empty() {
         return Err(Status::no_such_resource());
     }
@@ -126,7 +126,9 @@ async fn resource(api: Arc<Api>, incoming: Incoming, body: Body) -> Result<Respo
         _ => {
             let bytes = body::read(body).await?;
             match verb {
-                "create" if subresource::is_virtual(kind) => subresource::create_virtual(&call, &bytes).await,
+                "create" if subresource::is_virtual(&kind) => {
+                    subresource::create_virtual(&call, &bytes).await
+                }
                 "create" if call.path.name.is_empty() => {
                     if kind.namespaced && call.path.namespace.is_empty() {
                         return Err(not_allowed(&call, verb));

@@ -3,21 +3,26 @@
 use bytes::Bytes;
 use serde_json::Value;
 
+use super::convert::STAMP;
 use crate::kinds::Kind;
 use crate::object::Object;
 
 /// Serializes an object with `apiVersion`, `kind` and `metadata` first and an empty `metadata.resourceVersion` first
 /// inside that, as [`crate::store::Change::Put`] needs it.
 pub fn encode(value: &Value) -> Bytes {
+    encode_as(value, value.get("apiVersion").unwrap_or(&Value::Null))
+}
+
+fn encode_as(value: &Value, version: &Value) -> Bytes {
     let mut out = Vec::with_capacity(1024);
     let none = serde_json::Map::new();
     let object = value.as_object().unwrap_or(&none);
     let metadata = object.get("metadata").and_then(Value::as_object).unwrap_or(&none);
     out.push(b'{');
-    for name in ["apiVersion", "kind"] {
-        member(&mut out, name, object.get(name).unwrap_or(&Value::Null));
-        out.push(b',');
-    }
+    member(&mut out, "apiVersion", version);
+    out.push(b',');
+    member(&mut out, "kind", object.get("kind").unwrap_or(&Value::Null));
+    out.push(b',');
     out.extend_from_slice(b"\"metadata\":{\"resourceVersion\":\"\"");
     for (name, value) in metadata {
         if name != "resourceVersion" {
@@ -45,8 +50,15 @@ fn member(out: &mut Vec<u8>, name: &str, value: &Value) {
 
 /// The object to store.
 pub fn object(kind: &Kind, value: &Value) -> Object {
-    let mut object = Object::describe(value, encode(value));
-    object.fields = kind.strategy.selectable_fields(value).into_iter().collect();
+    let fields = kind.strategy.selectable_fields(value).into_iter();
+    let Some(custom) = &kind.custom else {
+        let mut object = Object::describe(value, encode(value));
+        object.fields = fields.collect();
+        return object;
+    };
+    let mut object = Object::describe(value, encode_as(value, &custom.storage_version().into()));
+    let stamp = (STAMP.to_owned(), custom.stamp().to_owned());
+    object.fields = fields.chain([stamp]).collect();
     object
 }
 

@@ -77,7 +77,7 @@ pub fn serve(api: &Api) -> Response<Body> {
          # TYPE apiserver_storage_objects gauge\n"
     ));
     let mut seen = std::collections::BTreeSet::new();
-    for served in api.registry.all() {
+    for served in api.registry().all() {
         if seen.insert(&served.storage) {
             let name = match served.storage.group.as_str() {
                 "" => served.storage.resource.clone(),

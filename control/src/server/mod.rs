@@ -11,6 +11,7 @@ mod bootstrap;
 mod call;
 mod connect;
 mod convert;
+mod definitions;
 mod discovery;
 mod dispatch;
 mod encode;
@@ -56,7 +57,8 @@ const MOST_WRITES: usize = 200;
 #[derive(Debug)]
 pub struct Api {
     store: Arc<dyn Store>,
-    registry: Registry,
+    /// The kinds as they are now; another registry takes its place when a definition changes.
+    registry: watch::Sender<Arc<Registry>>,
     authenticator: Authenticator,
     authorizer: Arc<Authorizer>,
     chain: Chain,
@@ -69,9 +71,15 @@ pub struct Api {
     stop: watch::Sender<bool>,
     kubelets: connect::Kubelets,
     protobuf: protobuf::Recent,
+    definitions: definitions::Definitions,
 }
 
 impl Api {
+    /// The kinds as they are now.
+    fn registry(&self) -> Arc<Registry> {
+        Arc::clone(&self.registry.borrow())
+    }
+
     fn random<const N: usize>(&self) -> [u8; N] {
         let mut bytes = [0; N];
         if self.random.fill(&mut bytes).is_err() {
@@ -121,7 +129,7 @@ impl Server {
     pub fn new(config: &Config, store: Arc<Embedded>) -> Result<Self, crate::Error> {
         let reader: Arc<dyn Reader> = store.clone();
         let authorizer = Arc::new(Authorizer::new(Arc::clone(&reader)));
-        Ok(Self {
+        let server = Self {
             api: Arc::new(Api {
                 authenticator: Authenticator::with_domain(
                     &config.pki_dir,
@@ -131,7 +139,7 @@ impl Server {
                 chain: Chain::new(config, reader, Arc::clone(&authorizer)),
                 authorizer,
                 store,
-                registry: Registry::builtin(),
+                registry: watch::Sender::new(Arc::new(Registry::builtin())),
                 advertise: config.advertise,
                 health: Health::default(),
                 metrics: Metrics::default(),
@@ -141,8 +149,12 @@ impl Server {
                 stop: watch::Sender::new(false),
                 kubelets: connect::Kubelets::new(&config.pki_dir),
                 protobuf: protobuf::Recent::default(),
+                definitions: definitions::Definitions::default(),
             }),
-        })
+        };
+        // What was established before a restart is served from the first request on.
+        server.api.definitions.load(&server.api);
+        Ok(server)
     }
 
     /// A client that acts as this user, without sockets.

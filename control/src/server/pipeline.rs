@@ -191,7 +191,8 @@ fn is_long_running(verb: &str, path: Option<&ResourcePath>) -> bool {
 /// A label for the counters; paths that nobody serves share one, so that clients cannot grow the table.
 fn metrics_label(api: &Api, verb: &'static str, path: Option<&ResourcePath>) -> (&'static str, String) {
     let resource = path.and_then(|path| {
-        let served = api.registry.find(&path.group, &path.version, &path.resource)?;
+        let registry = api.registry();
+        let served = registry.find(&path.group, &path.version, &path.resource)?;
         let known = served
             .kind
             .subresources

@@ -18,7 +18,7 @@ use super::accept::Form;
 use super::body::{self, Body};
 use super::call::Call;
 use super::convert;
-use super::registry::api_version;
+use super::registry::{KindRef, api_version};
 use super::respond::view;
 use crate::kinds::Kind;
 use crate::object::Object;
@@ -78,7 +78,7 @@ impl Target {
             self.item(kind, object, scratch)?;
             Ok(scratch.len())
         };
-        if self.whole && convert::is_version(kind, &object.bytes) {
+        if self.whole && convert::is_version(kind, object) {
             object.protobuf.of(object.bytes.len(), measure)
         } else {
             measure()
@@ -107,7 +107,7 @@ pub fn list(call: &Call, metadata: &Value, objects: Vec<Arc<Object>>) -> Result<
     let (body, length) = if size <= SMALL {
         small(kind, &target, start, &objects)
     } else {
-        large(kind, target, &start, objects)
+        large(call.served.kind.clone(), target, &start, objects)
     }
     .map_err(|error| failed(&error))?;
     let response = body::with_type(StatusCode::OK, MEDIA_TYPE, body);
@@ -147,7 +147,7 @@ fn small(
 }
 
 fn large(
-    kind: &'static Kind,
+    kind: KindRef,
     target: Target,
     start: &[u8],
     objects: Vec<Arc<Object>>,
@@ -155,7 +155,7 @@ fn large(
     let mut scratch = Vec::new();
     let mut raw = start.len();
     for object in &objects {
-        raw += envelope::item_length(target.length(kind, object, &mut scratch)?);
+        raw += envelope::item_length(target.length(&kind, object, &mut scratch)?);
     }
     let mut chunk = envelope::head(&target.api_version, &format!("{}List", target.kind), raw);
     let length = chunk.len() + raw + envelope::TAIL.len();
@@ -171,7 +171,7 @@ fn large(
             };
             // It was encoded a moment ago, so it can be encoded; if not, the body ends early, which the client sees.
             scratch.clear();
-            target.item(kind, &object, &mut scratch).ok()?;
+            target.item(&kind, &object, &mut scratch).ok()?;
             chunk.extend_from_slice(&envelope::item(scratch.len()));
             chunk.extend_from_slice(&scratch);
         }
@@ -181,7 +181,8 @@ fn large(
     Ok((body::stream(chunks), length))
 }
 
-/// Which body: kind, whether only metadata, revision.
+/// Which body: kind, whether only metadata, revision. A custom kind, whose place in memory another may take, has nothing
+/// but metadata here, which is the same in all kinds.
 type Key = (usize, bool, u64);
 
 /// The bodies of the latest watch events, so that each is encoded once, however many watch.
@@ -197,7 +198,7 @@ struct Kept {
 
 impl Recent {
     /// The body of an object as it was stored at its revision.
-    pub fn body(&self, kind: &'static Kind, target: &Target, object: &Object) -> Result<Bytes, Status> {
+    pub fn body(&self, kind: &Kind, target: &Target, object: &Object) -> Result<Bytes, Status> {
         if object.bytes.len() > LARGEST {
             return target.body(&view(kind, object));
         }

@@ -1,21 +1,42 @@
 //! The kinds by the names that paths use.
 
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Deref;
 use std::sync::Arc;
 
 use crate::kinds::{self, Kind};
 use crate::object::GroupResource;
 
+/// A kind: one of the table's, or one that a definition made.
+#[derive(Debug, Clone)]
+pub enum KindRef {
+    /// Of the table.
+    Builtin(&'static Kind),
+    /// Of a definition.
+    Custom(Arc<Kind>),
+}
+
+impl Deref for KindRef {
+    type Target = Kind;
+
+    fn deref(&self) -> &Kind {
+        match self {
+            Self::Builtin(kind) => kind,
+            Self::Custom(kind) => kind,
+        }
+    }
+}
+
 /// A kind and where its objects are stored.
 #[derive(Debug, Clone)]
 pub struct Served {
     /// The descriptor.
-    pub kind: &'static Kind,
+    pub kind: KindRef,
     /// Group and resource under which its objects are stored.
     pub storage: Arc<GroupResource>,
 }
 
-/// All served kinds.
+/// All served kinds. It never changes: when a definition does, another one takes its place.
 #[derive(Debug)]
 pub struct Registry {
     by_path: HashMap<(String, String, String), Served>,
@@ -25,15 +46,14 @@ pub struct Registry {
 impl Registry {
     /// The built-in kinds.
     pub fn builtin() -> Self {
-        Self::new(kinds::builtin())
+        Self::with(Vec::new())
     }
 
-    /// These kinds.
-    pub fn new(kinds: &'static [Kind]) -> Self {
+    /// The built-in kinds and these custom ones. Kinds that are not served are left out.
+    pub fn with(custom: impl IntoIterator<Item = Served>) -> Self {
         let mut storages: BTreeMap<(String, String), Arc<GroupResource>> = BTreeMap::new();
-        let mut by_path = HashMap::new();
         let mut order = Vec::new();
-        for kind in kinds {
+        for kind in kinds::builtin() {
             let (group, resource) = kind
                 .storage
                 .as_ref()
@@ -41,17 +61,33 @@ impl Registry {
             let storage = storages
                 .entry((group.to_string(), resource.to_string()))
                 .or_insert_with(|| Arc::new(GroupResource::new(group, resource)));
-            let served = Served {
-                kind,
+            order.push(Served {
+                kind: KindRef::Builtin(kind),
                 storage: Arc::clone(storage),
-            };
+            });
+        }
+        let mut custom: Vec<Served> = custom
+            .into_iter()
+            .filter(|served| kinds::custom::is_served(&served.kind))
+            .collect();
+        custom.sort_by(|a, b| {
+            let by_version = || kinds::custom::compare_versions(&a.kind.version, &b.kind.version);
+            let by_group = a.kind.group.cmp(&b.kind.group);
+            by_group
+                .then_with(by_version)
+                .then_with(|| a.kind.plural.cmp(&b.kind.plural))
+        });
+        order.extend(custom);
+        let mut by_path = HashMap::new();
+        for served in &order {
+            let kind = &served.kind;
             let path = (
                 kind.group.to_string(),
                 kind.version.to_string(),
                 kind.plural.to_string(),
             );
-            by_path.insert(path, served.clone());
-            order.push(served);
+            // Nothing takes the place of a built-in kind.
+            by_path.entry(path).or_insert_with(|| served.clone());
         }
         Self { by_path, order }
     }
@@ -75,10 +111,10 @@ impl Registry {
     }
 
     /// Groups in the table's order, each with its versions, preferred first. The core group is first.
-    pub fn groups(&self) -> Vec<(&'static str, Vec<&'static str>)> {
-        let mut groups: Vec<(&'static str, Vec<&'static str>)> = Vec::new();
+    pub fn groups(&self) -> Vec<(&str, Vec<&str>)> {
+        let mut groups: Vec<(&str, Vec<&str>)> = Vec::new();
         for served in &self.order {
-            let (group, version): (&'static str, &'static str) = (&served.kind.group, &served.kind.version);
+            let (group, version): (&str, &str) = (&served.kind.group, &served.kind.version);
             match groups.iter_mut().find(|(known, _)| *known == group) {
                 Some((_, versions)) if versions.contains(&version) => {}
                 Some((_, versions)) => versions.push(version),

@@ -18,7 +18,7 @@ use crate::object::Object;
 
 /// The object's JSON in the version that this kind serves.
 pub fn view(kind: &Kind, object: &Object) -> Bytes {
-    if convert::is_version(kind, &object.bytes) {
+    if convert::is_version(kind, object) {
         object.bytes.clone()
     } else {
         // Values always serialize.
@@ -28,7 +28,7 @@ pub fn view(kind: &Kind, object: &Object) -> Bytes {
 
 /// The decoded object in the version that this kind serves.
 pub fn value(kind: &Kind, object: &Object) -> Value {
-    if convert::is_version(kind, &object.bytes) {
+    if convert::is_version(kind, object) {
         object.value()
     } else {
         convert::to(kind, object.value())

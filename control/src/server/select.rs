@@ -3,8 +3,10 @@
 use keelson_api::selector::{FieldSelector, FieldTerm, Selector};
 use keelson_api::status::Status;
 
+use super::convert::STAMP;
 use super::query::Query;
 use crate::kinds::Kind;
+use crate::kinds::custom::Custom;
 use crate::object::Object;
 
 /// The one name that a field selector asks for, which authorization treats as the request's name.
@@ -18,6 +20,8 @@ pub fn exact_name(query: &Query) -> Option<String> {
 pub struct Selection {
     labels: Selector,
     fields: FieldSelector,
+    /// The custom kind, if fields of its own are asked for.
+    custom: Option<Custom>,
 }
 
 impl Selection {
@@ -27,13 +31,27 @@ impl Selection {
         let labels = Selector::parse(query.get("labelSelector")).map_err(|error| bad(&error))?;
         let fields = FieldSelector::parse(query.get("fieldSelector")).map_err(|error| bad(&error))?;
         let known = kind.strategy.selectable_field_names();
+        let mut own = false;
         for term in &fields.terms {
             let field = term.field.as_str();
-            if !matches!(field, "metadata.name" | "metadata.namespace") && !known.contains(&field) {
+            if matches!(field, "metadata.name" | "metadata.namespace") {
+                continue;
+            }
+            own = true;
+            let custom = kind
+                .custom
+                .as_ref()
+                .is_some_and(|custom| custom.can_select(field));
+            if !custom && !known.contains(&field) {
                 return Err(Status::bad_request(format!("field label not supported: {field}")));
             }
         }
-        Ok(Self { labels, fields })
+        let custom = kind.custom.clone().filter(|_| own);
+        Ok(Self {
+            labels,
+            fields,
+            custom,
+        })
     }
 
     /// Selects this one name.
@@ -59,11 +77,17 @@ impl Selection {
 
     /// Whether it selects this object.
     pub fn matches(&self, object: &Object) -> bool {
+        // What the definition selects by may have changed since the object was written.
+        let read = self.custom.as_ref();
+        let read = read
+            .filter(|custom| object.fields.get(STAMP) != Some(custom.stamp()))
+            .map(|custom| custom.selectable(&object.value()));
         self.labels.matches_with(|label| object.labels.get(label))
-            && self.fields.matches(|field| match field {
-                "metadata.name" => Some(object.name.as_str()),
-                "metadata.namespace" => Some(object.namespace.as_str()),
-                field => object.fields.get(field),
+            && self.fields.matches(|field| match (field, &read) {
+                ("metadata.name", _) => Some(object.name.as_str()),
+                ("metadata.namespace", _) => Some(object.namespace.as_str()),
+                (field, Some(read)) => read.get(field).map(String::as_str),
+                (field, None) => object.fields.get(field),
             })
     }
 }

@@ -2,6 +2,7 @@
 
 mod applies;
 mod cluster;
+mod custom;
 mod deletes;
 mod hardening;
 mod kubectl;

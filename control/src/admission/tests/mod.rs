@@ -41,6 +41,7 @@ pub fn kind(group: &'static str, plural: &'static str) -> Kind {
         storage: None,
         columns: Vec::new(),
         strategy: Box::new(Plain),
+        custom: None,
     }
 }
 

@@ -46,7 +46,7 @@ pub fn serve(registry: &Registry, core: bool, wanted: Wanted) -> Response<Body> 
                     let mut resources: Vec<_> = registry
                         .all()
                         .iter()
-                        .map(|served| served.kind)
+                        .map(|served| &*served.kind)
                         .filter(|kind| kind.group == group && kind.version == version)
                         .map(resource)
                         .collect();

@@ -57,7 +57,7 @@ pub fn one(registry: &Registry, wanted: &str) -> Option<Value> {
 pub fn resources(registry: &Registry, group: &str, version: &str) -> Option<Value> {
     let mut list = Vec::new();
     for served in registry.all() {
-        let kind = served.kind;
+        let kind = &*served.kind;
         if kind.group != group || kind.version != version {
             continue;
         }

@@ -19,7 +19,7 @@ pub fn serve(api: &Api, incoming: &Incoming, path: &str) -> Result<Option<Respon
     let headers = &incoming.parts.headers;
     let trimmed = path.trim_end_matches('/');
     let segments: Vec<&str> = trimmed.split('/').skip(1).collect();
-    let registry = &api.registry;
+    let registry = &*api.registry();
     let value = match segments.as_slice() {
         [] => json!({"paths": paths(api)}),
         [root @ ("api" | "apis")] => {
@@ -75,7 +75,7 @@ fn paths(api: &Api) -> Vec<String> {
     ]
     .map(str::to_owned)
     .into();
-    for (group, versions) in api.registry.groups() {
+    for (group, versions) in api.registry().groups() {
         if !group.is_empty() {
             paths.push(format!("/apis/{group}"));
         }

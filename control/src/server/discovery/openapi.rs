@@ -114,9 +114,9 @@ fn is_known(headers: &HeaderMap, tag: &str) -> bool {
 }
 
 fn resources(api: &Api) -> Vec<Resource> {
-    api.registry
+    api.registry()
         .all()
         .iter()
-        .map(|served| resource(served.kind))
+        .map(|served| resource(&served.kind))
         .collect()
 }

@@ -238,13 +238,13 @@ fn pieces(
     head: &Value,
     objects: Vec<Arc<Object>>,
 ) -> impl Iterator<Item = Bytes> + Send + 'static {
-    let kind = call.kind();
+    let kind = call.served.kind.clone();
     let mut head = serde_json::to_vec(head).unwrap_or_default();
     head.pop();
     head.extend_from_slice(b",\"items\":[");
     let items = objects.into_iter().enumerate().flat_map(move |(index, object)| {
         let comma = (index > 0).then(|| Bytes::from_static(b","));
-        comma.into_iter().chain([respond::view(kind, &object)])
+        comma.into_iter().chain([respond::view(&kind, &object)])
     });
     std::iter::once(Bytes::from(head))
         .chain(items)

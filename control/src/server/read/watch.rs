@@ -22,7 +22,7 @@ use crate::server::accept::{Encoding, Form};
 use crate::server::body::{self, Body};
 use crate::server::call::Call;
 use crate::server::protobuf::{Target, document};
-use crate::server::registry::{Served, api_version};
+use crate::server::registry::{Registry, Served, api_version};
 use crate::server::select::Selection;
 use crate::server::table::{self, Include};
 use crate::server::{Api, convert, respond};
@@ -50,6 +50,7 @@ struct Watcher {
     /// Column definitions, sent with the first Table only.
     columns: Option<Value>,
     changed: watch::Receiver<u64>,
+    kinds: watch::Receiver<Arc<Registry>>,
     /// Everything up to this revision has been sent.
     cursor: u64,
     initial: VecDeque<Arc<Object>>,
@@ -107,6 +108,7 @@ pub fn watch(call: &Call) -> Result<Response<Body>, Status> {
         include: table::include(&call.query),
         columns: Some(table::columns(call.kind())),
         changed,
+        kinds: call.api.registry.subscribe(),
         cursor,
         initial,
         initial_end: call.query.flag("sendInitialEvents"),
@@ -169,8 +171,8 @@ impl Start {
 }
 
 impl Watcher {
-    fn kind(&self) -> &'static Kind {
-        self.served.kind
+    fn kind(&self) -> &Kind {
+        &self.served.kind
     }
 
     /// The next piece of the answer; `None` at the end.
@@ -205,6 +207,16 @@ impl Watcher {
         Some(out.freeze())
     }
 
+    /// Whether the definition of a custom kind has changed or gone: clients begin anew.
+    fn is_outdated(&mut self) -> bool {
+        let kind = self.served.kind.clone();
+        let Some(custom) = &kind.custom else { return false };
+        let registry = self.kinds.borrow_and_update();
+        let now = registry.find(&kind.group, &kind.version, &kind.plural);
+        now.and_then(|served| served.kind.custom.as_ref())
+            .is_none_or(|now| now.stamp() != custom.stamp())
+    }
+
     fn send_initial(&mut self, out: &mut BytesMut) {
         while out.len() < CHUNK {
             let Some(object) = self.initial.pop_front() else {
@@ -222,6 +234,7 @@ impl Watcher {
         let bookmark = self.bookmarks.unwrap_or(self.ends);
         tokio::select! {
             changed = self.changed.changed() => self.done = changed.is_err(),
+            changed = self.kinds.changed() => self.done = changed.is_err() || self.is_outdated(),
             // A timer, because a bookmark must come although nothing happens: it keeps the client's revision fresh.
             () = tokio::time::sleep_until(bookmark.min(self.ends)) => {
                 let now = Instant::now();
@@ -278,7 +291,7 @@ impl Watcher {
             return;
         }
         match self.form {
-            Form::Object if convert::is_version(self.kind(), &object.bytes) => {
+            Form::Object if convert::is_version(self.kind(), object) => {
                 wrap(out, event, &object.bytes);
             }
             Form::Object => wrap(out, event, &respond::view(self.kind(), object)),

@@ -15,7 +15,8 @@ use crate::server::write::{decode, metadata};
 /// `POST /api/v1/namespaces/NS/bindings`: the pod is named in the body.
 pub async fn create(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status> {
     let binding = decode::other(call, bytes, "Binding", "v1")?;
-    let Some(pods) = call.api.registry.find("", "v1", "pods") else {
+    let registry = call.api.registry();
+    let Some(pods) = registry.find("", "v1", "pods") else {
         return Err(Status::no_such_resource());
     };
     let mut path = call.path.clone();

@@ -76,7 +76,7 @@ fn is_uncounted(budget: &Value, pod: &Value) -> bool {
 async fn take_from_budget(call: &Call, pod: &Object, dry_run: bool) -> Result<Option<String>, Status> {
     let Some(served) = call
         .api
-        .registry
+        .registry()
         .find("policy", "v1", "poddisruptionbudgets")
         .cloned()
     else {
@@ -109,7 +109,7 @@ async fn take_from_budget(call: &Call, pod: &Object, dry_run: bool) -> Result<Op
             key: key_of(&budget.namespace, &budget.name),
             expect: Expect::Revision(budget.resource_version),
             change: Change::Put {
-                object: encode::object(served.kind, &new),
+                object: encode::object(&served.kind, &new),
                 expires: None,
             },
         };

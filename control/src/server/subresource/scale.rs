@@ -71,10 +71,10 @@ pub async fn serve(call: &Call, verb: &str, bytes: &[u8]) -> Result<Response<Bod
 
 /// The Scale of an object.
 fn scale(kind: &Kind, object: &Value) -> Result<Value, Status> {
-    let (replicas, observed, selector) = kind
-        .strategy
-        .scale(object)
-        .ok_or_else(|| Status::internal("this object has no scale"))?;
+    let (replicas, observed, selector) = kind.strategy.scale(object).ok_or_else(|| {
+        let path = kind.strategy.replicas_path().join(".");
+        Status::internal(&format!("the spec replicas field \".{path}\" does not exist"))
+    })?;
     let meta = &object["metadata"];
     let mut status = json!({"replicas": observed});
     if !selector.is_empty() {
@@ -96,16 +96,18 @@ fn scale(kind: &Kind, object: &Value) -> Result<Value, Status> {
     }))
 }
 
-/// Where the parents keep the replicas.
-const REPLICAS: [&str; 2] = ["spec", "replicas"];
-
 fn decoded(old: &Value) -> Vec<managers::Entry> {
     managers::decode(&old["metadata"][managed::FIELD], false).unwrap_or_default()
 }
 
 /// Puts the managers of a Scale in as those of the replicas.
 fn put(kind: &Kind, old: &Value, new: &mut Value, scale: Vec<managers::Entry>) {
-    let all = managers::from_scale(decoded(old), scale, &REPLICAS, &kind.api_version());
+    let all = managers::from_scale(
+        decoded(old),
+        scale,
+        &kind.strategy.replicas_path(),
+        &kind.api_version(),
+    );
     managed::put(new, managers::encode(all));
 }
 
@@ -114,8 +116,8 @@ fn tracked(call: &Call, old: &Value, body: &Value) -> Result<Value, Status> {
     let mut new = scaled(call, old, body)?;
     let before = scale(call.kind(), old)?;
     let mut after = before.clone();
-    after["spec"]["replicas"] = new["spec"]["replicas"].clone();
-    let known = managers::to_scale(&decoded(old), &REPLICAS);
+    after["spec"]["replicas"] = body["spec"]["replicas"].as_i64().unwrap_or(0).into();
+    let known = managers::to_scale(&decoded(old), &call.kind().strategy.replicas_path());
     let outcome = managed::acting(call, VERSION, "scale", &[&["status"]], |actor| {
         let known = || Ok::<_, std::convert::Infallible>(known.clone());
         managers::track(&server_side::Scales, actor, Some(&before), &after, known)
@@ -131,7 +133,7 @@ fn tracked(call: &Call, old: &Value, body: &Value) -> Result<Value, Status> {
 /// The object after a server-side apply to its Scale.
 fn applied(call: &Call, old: &Value, config: &server_side::Config) -> Result<Value, Status> {
     let before = scale(call.kind(), old)?;
-    let known = managers::to_scale(&decoded(old), &REPLICAS);
+    let known = managers::to_scale(&decoded(old), &call.kind().strategy.replicas_path());
     let reset: &[&[&str]] = &[&["status"]];
     let applied = server_side::applied(call, &server_side::Scales, "scale", reset, &before, config, known)?;
     let mut new = scaled(call, old, &applied.object)?;
@@ -152,7 +154,14 @@ fn scaled(call: &Call, old: &Value, body: &Value) -> Result<Value, Status> {
         return Err(Status::invalid("autoscaling", KIND, &call.path.name, &[error]));
     }
     let mut new = old.clone();
-    new["spec"]["replicas"] = replicas.into();
+    let mut at = &mut new;
+    for step in call.kind().strategy.replicas_path() {
+        if !at.is_object() {
+            *at = json!({});
+        }
+        at = &mut at[step];
+    }
+    *at = replicas.into();
     new["metadata"]["resourceVersion"] = body["metadata"]["resourceVersion"].clone();
     if !body["metadata"]["uid"].is_null() {
         new["metadata"]["uid"] = body["metadata"]["uid"].clone();

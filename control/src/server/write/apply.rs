@@ -123,7 +123,7 @@ fn finished(kind: &Kind, applied: Applied, config: &Config, call: &Call) -> Resu
         value: applied.object,
         duplicates: Vec::new(),
     };
-    decode::conform(&mut parsed, &kind.group, &kind.version, &kind.kind)?;
+    decode::conform(&mut parsed, kind)?;
     let mut value = parsed.value;
     if managed::manager(call) == KUBECTL {
         sync_annotation(&mut value, &config.value);

@@ -119,6 +119,7 @@ async fn validate_and_store(
     if !errors.is_empty() {
         return Err(Status::invalid(&kind.group, &kind.kind, name, &errors).into());
     }
+    warnings.extend(kind.strategy.warnings(value));
     warnings.extend(api.chain.validate(&request(call, name, dry_run, value)).await?);
     check_depth(value)?;
     let object = encode::object(kind, value);

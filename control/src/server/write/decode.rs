@@ -1,10 +1,12 @@
 //! Request bodies to values: JSON and YAML, checked against the endpoint and the kind's schema.
 
 use keelson_api::protobuf;
-use keelson_api::schema::{self, Parsed, Schema};
+use keelson_api::schema::{self, Parsed, Schema, Type};
 use keelson_api::status::{FieldError, Status};
 use serde_json::Value;
 
+use crate::kinds::Kind;
+use crate::kinds::custom::FitError;
 use crate::server::accept::content_type;
 use crate::server::call::Call;
 use crate::server::registry::api_version;
@@ -57,7 +59,7 @@ pub fn object(call: &Call, bytes: &[u8]) -> Result<(Value, Vec<String>), Status>
     let version = api_version(&kind.group, &kind.version);
     let mut parsed = parse(&content_type(&call.headers), bytes, &version, &kind.kind)?;
     identify(&mut parsed.value, &kind.kind, &version)?;
-    let complaints = conform(&mut parsed, &kind.group, &kind.version, &kind.kind)?;
+    let complaints = conform(&mut parsed, kind)?;
     let warnings = match FieldValidation::of(call)? {
         FieldValidation::Ignore => Vec::new(),
         FieldValidation::Warn => complaints,
@@ -72,7 +74,7 @@ pub fn object(call: &Call, bytes: &[u8]) -> Result<(Value, Vec<String>), Status>
 /// As [`object`], for what a patch has made; `patch` is its text, which upstream's error shows.
 pub fn patched(call: &Call, parsed: &mut Parsed, patch: &[u8]) -> Result<Vec<String>, Status> {
     let kind = call.kind();
-    let complaints = conform(parsed, &kind.group, &kind.version, &kind.kind)?;
+    let complaints = conform(parsed, kind)?;
     match FieldValidation::of(call)? {
         FieldValidation::Ignore => Ok(Vec::new()),
         FieldValidation::Warn => Ok(complaints),
@@ -90,14 +92,39 @@ pub fn other(call: &Call, bytes: &[u8], kind: &str, version: &str) -> Result<Val
     let mut parsed = parse(&content_type(&call.headers), bytes, version, kind)?;
     identify(&mut parsed.value, kind, version)?;
     let (group, short) = version.split_once('/').unwrap_or(("", version));
-    conform(&mut parsed, group, short, kind)?;
+    conform_to(
+        &mut parsed,
+        Schema::builtin().kind(group, short, kind),
+        kind,
+        short,
+    )?;
     Ok(parsed.value)
 }
 
 /// Makes the value fit its type, if the type is known; returns what does not belong.
-pub fn conform(parsed: &mut Parsed, group: &str, version: &str, kind: &str) -> Result<Vec<String>, Status> {
+pub fn conform(parsed: &mut Parsed, kind: &Kind) -> Result<Vec<String>, Status> {
+    let Some(custom) = &kind.custom else {
+        return conform_to(parsed, kind.object_type(), &kind.kind, &kind.version);
+    };
     let mut complaints = std::mem::take(&mut parsed.duplicates);
-    if let Some(schema) = Schema::builtin().kind(group, version, kind) {
+    match custom.fit(&mut parsed.value) {
+        Ok(unknown) => complaints.extend(unknown),
+        Err(FitError::Type(error)) => {
+            return Err(cannot_handle(&kind.kind, &kind.version, &error.to_string()));
+        }
+        Err(FitError::Size(error)) => return Err(Status::too_large(&error.to_string())),
+    }
+    Ok(complaints)
+}
+
+fn conform_to(
+    parsed: &mut Parsed,
+    schema: Option<Type<'_>>,
+    kind: &str,
+    version: &str,
+) -> Result<Vec<String>, Status> {
+    let mut complaints = std::mem::take(&mut parsed.duplicates);
+    if let Some(schema) = schema {
         let conformed = schema
             .conform(&mut parsed.value)
             .map_err(|error| cannot_handle(kind, version, &error.to_string()))?;

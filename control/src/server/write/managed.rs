@@ -2,7 +2,7 @@
 //! here they meet requests and kinds.
 
 use keelson_api::apply::{self, Actor, Entry, Tracked, Versions};
-use keelson_api::schema::{Schema, Type};
+use keelson_api::schema::Type;
 use keelson_api::status::{FieldError, Status};
 use keelson_api::time;
 use serde_json::Value;
@@ -30,17 +30,15 @@ pub enum Managers {
 
 /// The versions of a kind that share its storage.
 #[derive(Debug)]
-pub struct Kinds(pub &'static Kind);
+pub struct Kinds<'a>(pub &'a Kind);
 
-impl Versions for Kinds {
+impl Versions for Kinds<'_> {
     fn kind(&self, version: &str) -> Option<Type<'_>> {
-        let kind = convert::versions(self.0).find(|kind| kind.api_version() == version)?;
-        Schema::builtin().kind(&kind.group, &kind.version, &kind.kind)
+        convert::object_type(self.0, version)
     }
 
     fn convert(&self, object: &Value, version: &str) -> Option<Value> {
-        let kind = convert::versions(self.0).find(|kind| kind.api_version() == version)?;
-        Some(convert::to(kind, object.clone()))
+        convert::to_version(self.0, object, version)
     }
 }
 
@@ -105,7 +103,13 @@ pub fn reset(kind: &Kind, subresource: &str) -> &'static [&'static [&'static str
         &["metadata", "ownerReferences"],
     ];
     const CERTIFICATE: &[&[&str]] = &[&["spec"], &["status", "certificate"]];
-    match (kind.kind.as_ref(), subresource) {
+    // Custom kinds may have any name.
+    let name = if kind.custom.is_some() {
+        ""
+    } else {
+        kind.kind.as_ref()
+    };
+    match (name, subresource) {
         ("Deployment", "status") => SPEC_AND_LABELS,
         ("Pod", "status") => POD,
         ("CertificateSigningRequest", "approval") => CERTIFICATE,

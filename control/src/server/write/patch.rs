@@ -2,7 +2,7 @@
 
 use http::{Response, StatusCode};
 use keelson_api::patch::{Format, apply as apply_patch};
-use keelson_api::schema::{Parsed, Schema};
+use keelson_api::schema::Parsed;
 use keelson_api::status::Status;
 use serde_json::Value;
 
@@ -37,7 +37,8 @@ pub async fn patch(call: &Call, subresource: Option<&str>, bytes: &[u8]) -> Resu
     let format = format(call)?;
     managed::check_options(call, "PatchOptions", false)?;
     let kind = call.kind();
-    let schema = Schema::builtin().kind(&kind.group, &kind.version, &kind.kind);
+    // Custom resources have no strategic merge patch.
+    let schema = kind.object_type().filter(|_| kind.custom.is_none());
     let edit = Edit {
         subresource,
         dry_run: call.query.dry_run()?,

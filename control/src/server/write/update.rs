@@ -158,6 +158,9 @@ async fn validate_and_store(
     if !errors.is_empty() {
         return Err(Status::invalid(&kind.group, &kind.kind, &call.path.name, &errors).into());
     }
+    if part.is_none() {
+        warnings.extend(kind.strategy.warnings(new));
+    }
     warnings.extend(call.api.chain.validate(&request(call, edit, old, new)).await?);
     store(call, edit, stored, old, new).await
 }

@@ -4,6 +4,8 @@ use keelson_api::time;
 use serde_json::{Value, json};
 
 use super::options::{Options, Propagation};
+use crate::server::definitions::CLEANUP;
+use crate::server::definitions::conditions::{self, Condition};
 use crate::server::write::metadata;
 
 /// Finalizer that lets the garbage collector delete the dependents first.
@@ -58,6 +60,11 @@ pub fn plan(kind: &str, old: &Value, options: &Options, default_grace: Option<i6
         Propagation::Foreground => after.push(FOREGROUND),
         Propagation::Orphan => after.push(ORPHAN),
     }
+    let definition = kind == "CustomResourceDefinition" && old["apiVersion"] == "apiextensions.k8s.io/v1";
+    if definition && !pending && !after.contains(&CLEANUP) {
+        // Its objects go first.
+        after.push(CLEANUP);
+    }
     let held = !after.is_empty() || (kind == "Namespace" && has_namespace_finalizers(old));
     if grace == 0 && !held {
         return Outcome::Remove;
@@ -79,6 +86,17 @@ pub fn plan(kind: &str, old: &Value, options: &Options, default_grace: Option<i6
     }
     if generation > 0 && !pending {
         fields.insert("generation".to_owned(), (generation + 1).into());
+    }
+    if definition && !pending {
+        let condition = Condition {
+            kind: "Terminating",
+            status: "True",
+            reason: "InstanceDeletionPending",
+            message: "CustomResourceDefinition marked for deletion; CustomResource deletion will be in progress",
+        };
+        if let Some(conditions) = conditions::with(&new["status"]["conditions"], &condition) {
+            new["status"]["conditions"] = conditions;
+        }
     }
     if kind == "Namespace" {
         new["status"]["phase"] = "Terminating".into();

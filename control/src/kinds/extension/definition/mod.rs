@@ -1,13 +1,15 @@
 //! CustomResourceDefinitions and APIServices.
 
-use keelson_api::names;
+mod change;
+mod validate;
+
 use keelson_api::status::FieldError;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::kinds::describe::{self, AGE, CREATED_AT, ColumnDef, NAME};
 use crate::kinds::json::{items, object, object_or_new, set_default, set_zero, text};
 use crate::kinds::plain::Plain;
-use crate::kinds::{Kind, cells};
+use crate::kinds::{Kind, Strategy, cells, update};
 
 const SERVICE: &[ColumnDef] = &[
     NAME,
@@ -23,11 +25,6 @@ const SERVICE: &[ColumnDef] = &[
 
 /// Its kinds.
 pub(super) fn kinds() -> Vec<Kind> {
-    let definition = Plain {
-        default: default_definition,
-        validate: validate_definition,
-        ..Plain::with_status(|object, _| vec![cells::name(object), cells::created_at(object)])
-    };
     let service = Plain {
         default: |service| {
             if let Some(spec) = object(service, "spec")
@@ -47,7 +44,7 @@ pub(super) fn kinds() -> Vec<Kind> {
             name,
             plural,
             &[NAME, CREATED_AT],
-            definition,
+            Definition,
         )
         .cluster()
         .short(&["crd", "crds"])
@@ -66,6 +63,75 @@ pub(super) fn kinds() -> Vec<Kind> {
         .status()
         .done(),
     ]
+}
+
+/// CustomResourceDefinitions. What they say is carried out by `kinds::custom`, their conditions are written by
+/// `server::definitions`.
+#[derive(Debug)]
+struct Definition;
+
+impl Strategy for Definition {
+    fn default(&self, object: &mut Value) {
+        default_definition(object);
+    }
+
+    fn prepare_create(&self, object: &mut Value) {
+        let stored = storage(object).to_owned();
+        object["status"] = json!({
+            "conditions": [], "acceptedNames": {"plural": "", "kind": ""}, "storedVersions": [stored],
+        });
+        update::start_generation(object);
+    }
+
+    fn prepare_update(&self, subresource: Option<&str>, old: &Value, new: &mut Value) {
+        update::without_generation(subresource, old, new);
+        update::generation(old, new);
+        if subresource == Some("status") {
+            return;
+        }
+        let stored = Value::from(storage(new));
+        if let Some(versions) = new
+            .pointer_mut("/status/storedVersions")
+            .and_then(Value::as_array_mut)
+            && !versions.contains(&stored)
+        {
+            versions.push(stored);
+        }
+    }
+
+    fn validate_create(&self, object: &Value) -> Vec<FieldError> {
+        validate::definition(object)
+    }
+
+    fn validate_update(&self, subresource: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {
+        let mut errors = if subresource == Some("status") {
+            Vec::new()
+        } else {
+            // What was accepted once is not looked at again as long as it stays.
+            if old["spec"] == new["spec"] {
+                Vec::new()
+            } else {
+                validate::definition(new)
+            }
+        };
+        errors.extend(change::check(old, new));
+        errors
+    }
+
+    fn warnings(&self, object: &Value) -> Vec<String> {
+        validate::warnings(object)
+    }
+
+    fn row(&self, object: &Value, _: i64) -> Vec<Value> {
+        vec![cells::name(object), cells::created_at(object)]
+    }
+}
+
+/// The version in which objects are stored.
+fn storage(definition: &Value) -> &str {
+    let versions = items(definition, "/spec/versions").iter();
+    let mut stored = versions.filter(|version| version["storage"] == true);
+    stored.next().map_or("", |version| text(version, "/name"))
 }
 
 fn default_definition(definition: &mut Value) {
@@ -87,72 +153,6 @@ fn default_definition(definition: &mut Value) {
             set_zero(names, "listKind", format!("{kind}List"));
         }
     }
-}
-
-fn validate_definition(definition: &Value) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    let (group, plural) = (
-        text(definition, "/spec/group"),
-        text(definition, "/spec/names/plural"),
-    );
-    let name = text(definition, "/metadata/name");
-    if name != format!("{plural}.{group}") {
-        let detail = "must be spec.names.plural+\".\"+spec.group";
-        errors.push(FieldError::invalid("metadata.name", name, detail));
-    }
-    if group.is_empty() {
-        errors.push(FieldError::required("spec.group", ""));
-    } else if !group.contains('.') {
-        errors.push(FieldError::invalid(
-            "spec.group",
-            group,
-            "should be a domain with at least one dot",
-        ));
-    } else {
-        for complaint in names::dns1123_subdomain(group) {
-            errors.push(FieldError::invalid("spec.group", group, &complaint));
-        }
-    }
-    for field in ["plural", "kind"] {
-        if text(definition, &format!("/spec/names/{field}")).is_empty() {
-            errors.push(FieldError::required(format!("spec.names.{field}"), ""));
-        }
-    }
-    let scope = text(definition, "/spec/scope");
-    if !matches!(scope, "Cluster" | "Namespaced") {
-        errors.push(FieldError::not_supported(
-            "spec.scope",
-            scope,
-            &["Cluster", "Namespaced"],
-        ));
-    }
-    let versions = items(definition, "/spec/versions");
-    let stored = versions
-        .iter()
-        .filter(|version| version.get("storage") == Some(&Value::Bool(true)))
-        .count();
-    if stored != 1 {
-        let detail = "must have exactly one version marked as storage version";
-        errors.push(FieldError::invalid(
-            "spec.versions",
-            Value::from(versions.to_vec()),
-            detail,
-        ));
-    }
-    for (index, version) in versions.iter().enumerate() {
-        let path = format!("spec.versions[{index}]");
-        let name = text(version, "/name");
-        for complaint in names::dns1035_label(name) {
-            errors.push(FieldError::invalid(format!("{path}.name"), name, &complaint));
-        }
-        if version.pointer("/schema/openAPIV3Schema").is_none() {
-            errors.push(FieldError::required(
-                format!("{path}.schema.openAPIV3Schema"),
-                "schemas are required",
-            ));
-        }
-    }
-    errors
 }
 
 fn validate_service(service: &Value) -> Vec<FieldError> {

@@ -1,0 +1,59 @@
+//! What may change of a definition, and what its status says of versions that are stored.
+
+use keelson_api::names;
+use keelson_api::status::FieldError;
+use serde_json::Value;
+
+use crate::kinds::json::{items, text};
+
+/// Complaints about a change.
+pub(super) fn check(old: &Value, new: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let established = items(old, "/status/conditions")
+        .iter()
+        .any(|condition| condition["type"] == "Established" && condition["status"] == "True");
+    let mut fixed = vec![
+        ("/spec/group", "spec.group"),
+        ("/spec/names/plural", "spec.names.plural"),
+    ];
+    if established {
+        // Stored objects depend on these.
+        fixed.extend([
+            ("/spec/scope", "spec.scope"),
+            ("/spec/names/kind", "spec.names.kind"),
+        ]);
+    }
+    for (pointer, path) in fixed {
+        if text(old, pointer) != text(new, pointer) {
+            errors.push(FieldError::invalid(path, text(new, pointer), names::IMMUTABLE));
+        }
+    }
+    stored(new, &mut errors);
+    errors
+}
+
+fn stored(definition: &Value, errors: &mut Vec<FieldError>) {
+    let stored = items(definition, "/status/storedVersions");
+    let versions = items(definition, "/spec/versions");
+    let path = "status.storedVersions";
+    let shown = || {
+        let names: Vec<&str> = stored.iter().filter_map(Value::as_str).collect();
+        serde_json::to_string(&names).unwrap_or_default()
+    };
+    for (index, name) in stored.iter().enumerate() {
+        if !versions.iter().any(|version| version["name"] == *name) {
+            errors.push(FieldError::invalid(
+                format!("{path}[{index}]"),
+                name.clone(),
+                "missing from spec.versions; it was previously a storage version, and must remain in spec.versions until a \
+                 storage migration ensures no data remains persisted in that version, and removes it from \
+                 status.storedVersions",
+            ));
+        }
+    }
+    let storage = super::storage(definition);
+    if !storage.is_empty() && !stored.iter().any(|name| name == storage) {
+        let why = format!("must have the storage version {storage}");
+        errors.push(FieldError::invalid_shown(path, &shown(), &why));
+    }
+}

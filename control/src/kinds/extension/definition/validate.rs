@@ -1,0 +1,369 @@
+//! Complaints about definitions (`apiextensions/validation.ValidateCustomResourceDefinition`).
+
+use keelson_api::jsonpath::Path;
+use keelson_api::status::FieldError;
+use keelson_api::{names, structural};
+use serde_json::Value;
+
+use crate::kinds::json::{is_true, items, text};
+
+/// Allows a definition in a group of the Kubernetes community.
+const APPROVAL: &str = "api-approved.kubernetes.io";
+/// Most fields of a version that can be selected by.
+const MOST_SELECTABLE: usize = 8;
+
+/// Complaints about a definition.
+pub(super) fn definition(definition: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    named(definition, &mut errors);
+    let scope = text(definition, "/spec/scope");
+    if !matches!(scope, "Cluster" | "Namespaced") {
+        errors.push(FieldError::not_supported(
+            "spec.scope",
+            scope,
+            &["Cluster", "Namespaced"],
+        ));
+    }
+    if is_true(definition, "/spec/preserveUnknownFields") {
+        let why = "cannot set to true, set x-kubernetes-preserve-unknown-fields to true in spec.versions[*].schema instead";
+        errors.push(FieldError::invalid("spec.preserveUnknownFields", true, why));
+    }
+    conversion(definition, &mut errors);
+    let versions = items(definition, "/spec/versions");
+    if versions.is_empty() {
+        errors.push(FieldError::required(
+            "spec.versions",
+            "must have at least one version",
+        ));
+    }
+    let stored = versions
+        .iter()
+        .filter(|version| is_true(version, "/storage"))
+        .count();
+    if stored != 1 {
+        let detail = "must have exactly one version marked as storage version";
+        errors.push(FieldError::invalid(
+            "spec.versions",
+            Value::from(versions.to_vec()),
+            detail,
+        ));
+    }
+    for (index, one) in versions.iter().enumerate() {
+        let path = format!("spec.versions[{index}]");
+        let name = text(one, "/name");
+        for complaint in names::dns1035_label(name) {
+            errors.push(FieldError::invalid(format!("{path}.name"), name, &complaint));
+        }
+        if versions
+            .iter()
+            .take(index)
+            .any(|other| text(other, "/name") == name)
+        {
+            errors.push(FieldError::invalid(
+                format!("{path}.name"),
+                name,
+                "must contain unique version names",
+            ));
+        }
+        version(&path, one, &mut errors);
+    }
+    errors
+}
+
+fn named(definition: &Value, errors: &mut Vec<FieldError>) {
+    let (group, plural) = (
+        text(definition, "/spec/group"),
+        text(definition, "/spec/names/plural"),
+    );
+    let name = text(definition, "/metadata/name");
+    if name != format!("{plural}.{group}") {
+        let detail = "must be spec.names.plural+\".\"+spec.group";
+        errors.push(FieldError::invalid("metadata.name", name, detail));
+    }
+    if group.is_empty() {
+        errors.push(FieldError::required("spec.group", ""));
+    } else if !group.contains('.') {
+        errors.push(FieldError::invalid(
+            "spec.group",
+            group,
+            "should be a domain with at least one dot",
+        ));
+    } else {
+        for complaint in names::dns1123_subdomain(group) {
+            errors.push(FieldError::invalid("spec.group", group, &complaint));
+        }
+    }
+    let community = ["k8s.io", "kubernetes.io"]
+        .iter()
+        .any(|domain| group == *domain || group.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.')));
+    let approval = &definition["metadata"]["annotations"][APPROVAL];
+    if community && approval.as_str().is_none_or(str::is_empty) {
+        let why = format!(
+            "protected groups must have approval annotation \"{APPROVAL}\", see \
+             https://github.com/kubernetes/enhancements/pull/1111"
+        );
+        errors.push(FieldError::required(
+            format!("metadata.annotations[{APPROVAL}]"),
+            &why,
+        ));
+    }
+    for field in ["plural", "singular", "kind", "listKind"] {
+        let path = format!("spec.names.{field}");
+        let found = text(definition, &format!("/spec/names/{field}"));
+        if found.is_empty() && matches!(field, "plural" | "kind") {
+            errors.push(FieldError::required(path, ""));
+            continue;
+        }
+        // Kinds are compared as names are written in lower case.
+        for complaint in names::dns1035_label(&found.to_lowercase()) {
+            let complaint = if matches!(field, "kind" | "listKind") {
+                format!("may have mixed case, but should otherwise match: {complaint}")
+            } else {
+                complaint
+            };
+            errors.push(FieldError::invalid(path.clone(), found, &complaint));
+        }
+    }
+    let (kind, list) = (
+        text(definition, "/spec/names/kind"),
+        text(definition, "/spec/names/listKind"),
+    );
+    if !kind.is_empty() && kind == list {
+        let why = "kind and listKind may not be the same";
+        errors.push(FieldError::invalid("spec.names.listKind", list, why));
+    }
+    for field in ["shortNames", "categories"] {
+        for (index, name) in items(definition, &format!("/spec/names/{field}"))
+            .iter()
+            .enumerate()
+        {
+            let name = name.as_str().unwrap_or_default();
+            for complaint in names::dns1035_label(name) {
+                let path = format!("spec.names.{field}[{index}]");
+                errors.push(FieldError::invalid(path, name, &complaint));
+            }
+        }
+    }
+}
+
+fn conversion(definition: &Value, errors: &mut Vec<FieldError>) {
+    let strategy = text(definition, "/spec/conversion/strategy");
+    let webhook = &definition["spec"]["conversion"]["webhook"];
+    match strategy {
+        "None" => {
+            if !webhook.is_null() {
+                errors.push(FieldError::forbidden(
+                    "spec.conversion.webhookClientConfig",
+                    "should not be set when strategy is not set to Webhook",
+                ));
+            }
+        }
+        "Webhook" => {
+            if webhook["clientConfig"].is_null() {
+                errors.push(FieldError::required(
+                    "spec.conversion.webhookClientConfig",
+                    "required when strategy is set to Webhook",
+                ));
+            }
+            if items(webhook, "/conversionReviewVersions").is_empty() {
+                errors.push(FieldError::required(
+                    "spec.conversion.conversionReviewVersions",
+                    "",
+                ));
+            }
+        }
+        other => errors.push(FieldError::not_supported(
+            "spec.conversion.strategy",
+            other,
+            &["None", "Webhook"],
+        )),
+    }
+}
+
+fn version(path: &str, version: &Value, errors: &mut Vec<FieldError>) {
+    match version
+        .pointer("/schema/openAPIV3Schema")
+        .filter(|schema| schema.is_object())
+    {
+        Some(schema) => errors.extend(structural::check(
+            &format!("{path}.schema.openAPIV3Schema"),
+            schema,
+        )),
+        None => errors.push(FieldError::required(
+            format!("{path}.schema.openAPIV3Schema"),
+            "schemas are required",
+        )),
+    }
+    if !text(version, "/deprecationWarning").is_empty() && !is_true(version, "/deprecated") {
+        let warning = text(version, "/deprecationWarning");
+        errors.push(FieldError::invalid(
+            format!("{path}.deprecationWarning"),
+            warning,
+            "can only be set for deprecated versions",
+        ));
+    }
+    for (index, column) in items(version, "/additionalPrinterColumns").iter().enumerate() {
+        printer_column(
+            &format!("{path}.additionalPrinterColumns[{index}]"),
+            column,
+            errors,
+        );
+    }
+    let fields = items(version, "/selectableFields");
+    if fields.len() > MOST_SELECTABLE {
+        errors.push(FieldError::too_many(
+            format!("{path}.selectableFields"),
+            fields.len(),
+            MOST_SELECTABLE,
+        ));
+    }
+    for (index, field) in fields.iter().enumerate() {
+        let at = format!("{path}.selectableFields[{index}].jsonPath");
+        selectable(&at, text(field, "/jsonPath"), version, errors);
+    }
+    let scale = &version["subresources"]["scale"];
+    if scale.is_object() {
+        for (field, root, needed) in [
+            ("specReplicasPath", ".spec.", true),
+            ("statusReplicasPath", ".status.", true),
+            ("labelSelectorPath", "", false),
+        ] {
+            let at = format!("{path}.subresources.scale.{field}");
+            let found = scale[field].as_str().unwrap_or_default();
+            if found.is_empty() {
+                if needed {
+                    errors.push(FieldError::required(at, ""));
+                }
+            } else if !is_plain(found) {
+                errors.push(FieldError::invalid(
+                    at,
+                    found,
+                    "should be a simple json path without array notation",
+                ));
+            } else if !root.is_empty() && !found.starts_with(root) {
+                let why = format!("should be a json path under {}", root.trim_end_matches('.'));
+                errors.push(FieldError::invalid(at, found, &why));
+            } else if root.is_empty() && !found.starts_with(".spec.") && !found.starts_with(".status.") {
+                errors.push(FieldError::invalid(
+                    at,
+                    found,
+                    "should be a json path under either .status or .spec",
+                ));
+            }
+        }
+    }
+}
+
+/// A path of plain fields.
+fn is_plain(path: &str) -> bool {
+    path.starts_with('.')
+        && Path::parse(path).is_ok_and(|path| path.fields().is_some_and(|steps| !steps.is_empty()))
+}
+
+fn printer_column(path: &str, column: &Value, errors: &mut Vec<FieldError>) {
+    const TYPES: &[&str] = &["boolean", "date", "integer", "number", "string"];
+    const FORMATS: &[&str] = &[
+        "byte",
+        "date",
+        "date-time",
+        "double",
+        "float",
+        "int32",
+        "int64",
+        "password",
+    ];
+    if text(column, "/name").is_empty() {
+        errors.push(FieldError::required(format!("{path}.name"), ""));
+    }
+    let kind = text(column, "/type");
+    if kind.is_empty() {
+        errors.push(FieldError::required(
+            format!("{path}.type"),
+            &format!("must be one of {}", TYPES.join(",")),
+        ));
+    } else if !TYPES.contains(&kind) {
+        let why = format!("must be one of {}", TYPES.join(","));
+        errors.push(FieldError::invalid(format!("{path}.type"), kind, &why));
+    }
+    let format = text(column, "/format");
+    if !format.is_empty() && !FORMATS.contains(&format) {
+        let why = format!("must be one of {}", FORMATS.join(","));
+        errors.push(FieldError::invalid(format!("{path}.format"), format, &why));
+    }
+    let found = text(column, "/jsonPath");
+    if found.is_empty() {
+        errors.push(FieldError::required(format!("{path}.jsonPath"), ""));
+    } else if let Err(error) = Path::parse(found) {
+        errors.push(FieldError::invalid(
+            format!("{path}.jsonPath"),
+            found,
+            &error.to_string(),
+        ));
+    }
+}
+
+/// A field that can be selected by is a plain value that the schema knows.
+fn selectable(path: &str, found: &str, version: &Value, errors: &mut Vec<FieldError>) {
+    if found.is_empty() {
+        errors.push(FieldError::required(path, ""));
+        return;
+    }
+    let steps = Path::parse(found).ok().filter(|_| is_plain(found));
+    let Some(steps) = steps.as_ref().and_then(Path::fields) else {
+        let why = "must be a simple json path without array notation";
+        errors.push(FieldError::invalid(path, found, why));
+        return;
+    };
+    if steps.first() == Some(&"metadata") {
+        errors.push(FieldError::invalid(
+            path,
+            found,
+            "must not point to fields in metadata",
+        ));
+        return;
+    }
+    let schema = version.pointer("/schema/openAPIV3Schema");
+    let schema = steps
+        .iter()
+        .try_fold(schema.unwrap_or(&Value::Null), |schema, step| {
+            schema["properties"].get(step)
+        });
+    match schema.map(|schema| text(schema, "/type")) {
+        None => errors.push(FieldError::invalid(path, found, "must point to a field in the schema")),
+        Some("string" | "boolean" | "integer") => {}
+        Some(_) => errors.push(FieldError::invalid(
+            path,
+            found,
+            "must point to a field of type string, boolean or integer. Enum string fields and strings with formats are allowed.",
+        )),
+    }
+}
+
+/// What is stored, and not acted on.
+pub(super) fn warnings(definition: &Value) -> Vec<String> {
+    let mut warnings = Vec::new();
+    if text(definition, "/spec/conversion/strategy") == "Webhook" {
+        warnings.push(
+            "spec.conversion.strategy: Webhook is stored, but not carried out yet: objects are converted as with None"
+                .to_owned(),
+        );
+    }
+    let any = items(definition, "/spec/versions").iter();
+    if any.into_iter().any(|version| has_rules(&version["schema"])) {
+        warnings.push("x-kubernetes-validations are stored, but not enforced yet".to_owned());
+    }
+    warnings
+}
+
+fn has_rules(schema: &Value) -> bool {
+    match schema {
+        Value::Object(map) => {
+            map.get("x-kubernetes-validations")
+                .and_then(Value::as_array)
+                .is_some_and(|rules| !rules.is_empty())
+                || map.values().any(has_rules)
+        }
+        Value::Array(list) => list.iter().any(has_rules),
+        _ => false,
+    }
+}

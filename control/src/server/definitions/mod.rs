@@ -1,0 +1,286 @@
+//! Definitions at work: from stored CustomResourceDefinitions to served kinds.
+//!
+//! A task follows the definitions: it decides on their names and conditions ([`conditions`], pure), puts a new registry
+//! in the place of the old one, and empties what is being deleted ([`cleanup`]). Several API servers on one store each do
+//! this for themselves, and come to the same result.
+
+mod cleanup;
+pub mod conditions;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures::future::select_all;
+use http::HeaderMap;
+use http::header::{HeaderValue, USER_AGENT};
+use keelson_api::status::Status;
+use serde_json::Value;
+
+use super::accept::Accept;
+use super::call::Call;
+use super::path::ResourcePath;
+use super::query::Query;
+use super::registry::{KindRef, Registry, Served};
+use super::write::managed::Managers;
+use super::write::update::{Edit, apply};
+use super::{Api, Server};
+use crate::auth::UserInfo;
+use crate::kinds::custom;
+use crate::object::{GroupResource, Object};
+use crate::store::Range;
+
+pub use cleanup::FINALIZER as CLEANUP;
+
+/// What was made of a definition.
+#[derive(Debug, Clone)]
+struct Made {
+    /// The revision of the definition that was last looked at.
+    revision: u64,
+    /// Digest of the parts of it that matter.
+    from: Vec<u8>,
+    /// All of its versions, also those that are not served.
+    kinds: Vec<Served>,
+}
+
+/// What was made of each definition, by its name. Kept, so that a change of one leaves the others' kinds as they are, and
+/// with them what is known of their objects.
+#[derive(Debug, Default)]
+pub struct Definitions {
+    made: Mutex<HashMap<String, Made>>,
+    /// Definitions without their versions, by name. Definitions are large, and all are looked at when one changes.
+    slim: Mutex<HashMap<String, Slim>>,
+}
+
+/// A definition without its versions, and its revision.
+type Slim = (u64, Arc<Value>);
+
+fn resource() -> Arc<GroupResource> {
+    Arc::new(GroupResource::new(
+        "apiextensions.k8s.io",
+        "customresourcedefinitions",
+    ))
+}
+
+/// All definitions.
+fn stored(api: &Api) -> Vec<Arc<Object>> {
+    let range = api.store.range(&resource(), &Range::all(None));
+    range.map(|page| page.objects).unwrap_or_default()
+}
+
+/// All definitions without their versions, which are decoded only if they have changed.
+fn slim(api: &Api) -> Vec<Arc<Value>> {
+    let mut known = api
+        .definitions
+        .slim
+        .lock()
+        .unwrap_or_else(PoisonError::into_inner);
+    let mut old = std::mem::take(&mut *known);
+    let mut all = Vec::new();
+    for object in stored(api) {
+        let kept = old
+            .remove(&object.name)
+            .filter(|(revision, _)| *revision == object.resource_version);
+        let (revision, value) = kept.unwrap_or_else(|| {
+            let mut value = object.value();
+            if let Some(spec) = value["spec"].as_object_mut() {
+                spec.remove("versions");
+            }
+            if let Some(metadata) = value["metadata"].as_object_mut() {
+                metadata.remove("managedFields");
+                metadata.remove("annotations");
+            }
+            (object.resource_version, Arc::new(value))
+        });
+        all.push(Arc::clone(&value));
+        known.insert(object.name.clone(), (revision, value));
+    }
+    all
+}
+
+fn digest(object: &Object, definition: &Value) -> Vec<u8> {
+    let parts = serde_json::json!([
+        definition["spec"],
+        definition["status"]["acceptedNames"],
+        definition["metadata"]["deletionTimestamp"],
+        object.uid,
+    ]);
+    let digest = ring::digest::digest(&ring::digest::SHA256, parts.to_string().as_bytes());
+    digest.as_ref().to_vec()
+}
+
+impl Definitions {
+    /// Serves what is established.
+    pub fn load(&self, api: &Api) {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut old = std::mem::take(&mut *made);
+        let mut changed = false;
+        for object in stored(api) {
+            let revision = object.resource_version;
+            let kept = old.remove(&object.name);
+            if let Some(kept) = kept.as_ref().filter(|made| made.revision == revision) {
+                made.insert(object.name.clone(), kept.clone());
+                continue;
+            }
+            let definition = object.value();
+            if !conditions::is_established(&definition) {
+                changed |= kept.is_some();
+                continue;
+            }
+            let from = digest(&object, &definition);
+            let kept = kept.filter(|made| made.from == from).map(|made| made.kinds);
+            changed |= kept.is_none();
+            let new = Made {
+                revision,
+                kinds: kept.unwrap_or_else(|| served(&definition)),
+                from,
+            };
+            made.insert(object.name.clone(), new);
+        }
+        if changed || !old.is_empty() {
+            let kinds = made.values().flat_map(|made| made.kinds.iter().cloned());
+            let registry = Arc::new(Registry::with(kinds));
+            api.registry.send_replace(registry);
+        }
+    }
+
+    /// The kind in whose version a definition's objects are stored.
+    fn storage_kind(&self, name: &str) -> Option<Served> {
+        let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        let kinds = &made.get(name)?.kinds;
+        kinds
+            .iter()
+            .find(|served| custom::is_storage(&served.kind))
+            .cloned()
+    }
+}
+
+fn served(definition: &Value) -> Vec<Served> {
+    let kinds = custom::kinds(definition);
+    let storage = kinds
+        .first()
+        .map(|kind| Arc::new(GroupResource::new(&kind.group, &kind.plural)));
+    let Some(storage) = storage else {
+        return Vec::new();
+    };
+    kinds
+        .into_iter()
+        .map(|kind| Served {
+            kind: KindRef::Custom(Arc::new(kind)),
+            storage: Arc::clone(&storage),
+        })
+        .collect()
+}
+
+impl Server {
+    /// Follows the definitions until the server stops.
+    pub async fn follow_definitions(&self) {
+        let api = &self.api;
+        let mut changes = api.store.subscribe(&resource());
+        loop {
+            changes.borrow_and_update();
+            settle(api).await;
+            api.definitions.load(api);
+            let left = cleanup::run(api).await;
+            let emptied = async {
+                if left.is_empty() {
+                    std::future::pending::<()>().await;
+                }
+                let waits = left.into_iter().map(|mut change| {
+                    Box::pin(async move {
+                        drop(change.changed().await);
+                    })
+                });
+                select_all(waits).await;
+            };
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() { return },
+                () = emptied => {}
+                () = api.stopping() => return,
+            }
+        }
+    }
+}
+
+/// Writes the conditions that are not what they should be.
+async fn settle(api: &Arc<Api>) {
+    let all = slim(api);
+    for definition in &all {
+        let Some(status) = conditions::decide(definition, &all) else {
+            continue;
+        };
+        let name = definition["metadata"]["name"].as_str().unwrap_or_default();
+        let written = write(api, name, Some("status"), |new| {
+            new["status"]["acceptedNames"] = status["acceptedNames"].clone();
+            new["status"]["conditions"] = status["conditions"].clone();
+        });
+        if let Err(error) = written.await {
+            // The next change of the definition, which has come if this is a conflict, tries again.
+            tracing::warn!(
+                name,
+                error = error.message,
+                "the conditions of a definition cannot be written"
+            );
+        }
+    }
+}
+
+/// Who acts here.
+fn ourselves() -> UserInfo {
+    UserInfo {
+        name: "system:apiserver".to_owned(),
+        groups: vec!["system:masters".to_owned(), "system:authenticated".to_owned()],
+        ..UserInfo::default()
+    }
+}
+
+/// A call of our own.
+fn call(api: &Arc<Api>, served: Served, name: &str) -> Call {
+    let mut headers = HeaderMap::new();
+    headers.insert(USER_AGENT, HeaderValue::from_static("kube-apiserver"));
+    Call {
+        api: Arc::clone(api),
+        user: ourselves(),
+        path: ResourcePath {
+            group: served.kind.group.to_string(),
+            version: served.kind.version.to_string(),
+            resource: served.kind.plural.to_string(),
+            name: name.to_owned(),
+            ..ResourcePath::default()
+        },
+        served,
+        raw_query: String::new(),
+        query: Query::default(),
+        accept: Accept::any(),
+        headers,
+        local: true,
+    }
+}
+
+/// Changes a definition.
+async fn write(
+    api: &Arc<Api>,
+    name: &str,
+    subresource: Option<&'static str>,
+    change: impl Fn(&mut Value),
+) -> Result<(), Status> {
+    let registry = api.registry();
+    let Some(served) = registry.find("apiextensions.k8s.io", "v1", "customresourcedefinitions") else {
+        return Ok(());
+    };
+    let call = call(api, served.clone(), name);
+    let edit = Edit {
+        subresource,
+        dry_run: false,
+        checked: false,
+        managers: Managers::Track,
+    };
+    let changed = apply(&call, &edit, |old| {
+        let mut new = old.clone();
+        change(&mut new);
+        if let Some(metadata) = new["metadata"].as_object_mut() {
+            metadata.remove("resourceVersion");
+        }
+        Ok(new)
+    });
+    changed.await.map(drop)
+}
