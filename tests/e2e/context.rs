@@ -14,7 +14,11 @@ pub const PATIENCE: Duration = Duration::from_mins(1);
 pub type Test = (&'static str, fn(&Context) -> Result<()>);
 
 /// The cluster that all tests share.
-pub struct Suite(Mutex<Option<Arc<Cluster>>>);
+#[derive(Default)]
+pub struct Suite {
+    cluster: Mutex<Option<Arc<Cluster>>>,
+    flaky: Mutex<Vec<&'static str>>,
+}
 
 /// One test's view.
 pub struct Context {
@@ -27,17 +31,21 @@ pub struct Context {
 impl Suite {
     /// For listing tests only.
     pub fn unstarted() -> Self {
-        Self(Mutex::new(None))
+        Self::default()
     }
 
     /// Starts the cluster.
     pub fn start() -> Result<Self> {
-        Ok(Self(Mutex::new(Some(Arc::new(Cluster::start()?)))))
+        let cluster = Mutex::new(Some(Arc::new(Cluster::start()?)));
+        Ok(Self {
+            cluster,
+            ..Self::default()
+        })
     }
 
     /// Takes the cluster down.
     pub fn stop(&self) {
-        drop(self.0.lock().map(|mut cluster| cluster.take()));
+        drop(self.cluster.lock().map(|mut cluster| cluster.take()));
     }
 
     /// The daemons' logs.
@@ -47,31 +55,55 @@ impl Suite {
 
     fn cluster(&self) -> Result<Arc<Cluster>> {
         let guard = self
-            .0
+            .cluster
             .lock()
             .ok()
             .context("a test panicked while it started the cluster")?;
         guard.clone().context("the cluster is not running")
     }
 
-    /// Wraps a test: creates its namespace, runs it, deletes the namespace.
+    /// Wraps a test. Where `KEELSON_TEST_RETRIES` is set, one that fails is tried once more and named at the end.
     pub fn trial(self: &Arc<Self>, (name, body): Test) -> Trial {
         let suite = Arc::clone(self);
+        let again = std::env::var_os("KEELSON_TEST_RETRIES").is_some();
         Trial::test(name, move || {
-            let run = || -> Result<()> {
-                let cluster = suite.cluster()?;
-                let namespace = name.replace('_', "-");
-                let kubectl = cluster.kubectl()?.namespace(&namespace);
-                kubectl.ok(&["create", "namespace", &namespace])?;
-                let context = Context { cluster, kubectl };
-                let result = body(&context).map_err(|error| error.context(context.picture()));
-                let deleted = context
-                    .kubectl
-                    .ok(&["delete", "namespace", &namespace, "--wait=false"]);
-                result.and(deleted.map(drop))
+            let first = suite.attempt(name, body);
+            let result = match first {
+                Err(error) if again => {
+                    eprintln!("{name} failed; trying it once more: {error:?}");
+                    let second = suite.attempt(&format!("{name}_again"), body);
+                    if second.is_ok() {
+                        suite.flaky.lock().map(|mut names| names.push(name)).ok();
+                    }
+                    second
+                }
+                result => result,
             };
-            run().map_err(|error| Failed::from(format!("{error:?}")))
+            result.map_err(|error| Failed::from(format!("{error:?}")))
         })
+    }
+
+    /// Runs a test in a namespace of its own.
+    fn attempt(&self, name: &str, body: fn(&Context) -> Result<()>) -> Result<()> {
+        let cluster = self.cluster()?;
+        let namespace = name.replace('_', "-");
+        let kubectl = cluster.kubectl()?.namespace(&namespace);
+        kubectl.ok(&["create", "namespace", &namespace])?;
+        let context = Context { cluster, kubectl };
+        let result = body(&context).map_err(|error| error.context(context.picture()));
+        let deleted = context
+            .kubectl
+            .ok(&["delete", "namespace", &namespace, "--wait=false"]);
+        result.and(deleted.map(drop))
+    }
+
+    /// Says which tests passed only at their second attempt.
+    pub fn confess(&self) {
+        if let Ok(names) = self.flaky.lock()
+            && !names.is_empty()
+        {
+            eprintln!("FLAKY, passed at the second attempt only: {}", names.join(", "));
+        }
     }
 }
 

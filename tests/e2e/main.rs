@@ -36,6 +36,7 @@ fn main() -> anyhow::Result<()> {
     if failed {
         eprintln!("{}", suite.logs());
     }
+    suite.confess();
     suite.stop();
     std::process::exit(if failed { 101 } else { 0 })
 }
