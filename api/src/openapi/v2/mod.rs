@@ -48,7 +48,7 @@ fn each_path(resources: &[Resource], wanted: &mut schemas::Wanted, sink: &mut dy
 
 /// Gives the members of `definitions`, translated.
 fn each_definition(wanted: schemas::Wanted, sink: &mut dyn Members) {
-    let translate = translate::schema;
+    let translate = translate::definition;
     schemas::write(&mut Translated { sink, translate }, wanted);
 }
 

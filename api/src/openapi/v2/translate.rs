@@ -69,10 +69,30 @@ fn operation(operation: &Value) -> Value {
     out.into()
 }
 
+/// A definition. One that keeps unknown fields is any object to clients, which take listed fields for the only ones.
+pub(super) fn definition(definition: &Value) -> Value {
+    if definition[OPEN] != true {
+        return schema(definition);
+    }
+    let mut out = json!({"type": "object"});
+    if let Some(kinds) = definition.get(KINDS) {
+        out[KINDS] = kinds.clone();
+    }
+    out
+}
+
+const OPEN: &str = "x-kubernetes-preserve-unknown-fields";
+const KINDS: &str = "x-kubernetes-group-version-kind";
+
 /// A schema: references lead elsewhere, and what the older form cannot say is left out.
 pub(super) fn schema(schema: &Value) -> Value {
     let mut out = Map::new();
+    let nullable = schema["nullable"] == true;
+    let open = nullable || schema[OPEN] == true;
     for (name, value) in schema.as_object().into_iter().flatten() {
+        if (open && (name == "items" || name == "properties")) || (nullable && name == "type") {
+            continue;
+        }
         let value = match name.as_str() {
             "$ref" => reference(value),
             // A reference beside others: here it may stand among them.
@@ -90,6 +110,15 @@ pub(super) fn schema(schema: &Value) -> Value {
                 continue;
             }
             "oneOf" | "anyOf" | "not" | "nullable" => continue,
+            // `null` is no value to a client that checks by this form.
+            "required" if value.is_array() => {
+                let null = |name: &Value| {
+                    name.as_str()
+                        .is_some_and(|name| schema["properties"][name]["nullable"] == true)
+                };
+                let names = value.as_array().into_iter().flatten();
+                names.filter(|name| !null(name)).cloned().collect()
+            }
             "items" => self::schema(value),
             "additionalProperties" if value.is_object() => self::schema(value),
             "properties" => value

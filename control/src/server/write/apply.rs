@@ -58,7 +58,7 @@ pub fn read(call: &Call, bytes: &[u8]) -> Result<Config, Status> {
     }
     let mut warnings = Vec::new();
     if !parsed.duplicates.is_empty() && validation != FieldValidation::Ignore {
-        let text = parsed.duplicates.join(", ");
+        let text = format!("error converting YAML to JSON: {}", parsed.duplicates.join(", "));
         if validation == FieldValidation::Strict {
             return Err(Status::bad_request(format!("error strict decoding YAML: {text}")));
         }

@@ -5,6 +5,7 @@ use keelson_api::schema::{self, Parsed, Schema, Type};
 use keelson_api::status::{FieldError, Status};
 use serde_json::Value;
 
+use super::duplicates;
 use crate::kinds::Kind;
 use crate::kinds::custom::FitError;
 use crate::server::accept::content_type;
@@ -40,8 +41,18 @@ pub fn parse(content_type: &str, bytes: &[u8], version: &str, kind: &str) -> Res
     }
 }
 
-/// Parses YAML, of which JSON is a part.
+/// Parses YAML, of which JSON is a part. Duplicates are told in the words of upstream's YAML library, with lines.
 pub fn yaml(bytes: &[u8]) -> Result<Parsed, String> {
+    let mut parsed = plain_yaml(bytes)?;
+    if !parsed.duplicates.is_empty()
+        && let Some(text) = std::str::from_utf8(bytes).ok().and_then(duplicates::of)
+    {
+        parsed.duplicates = vec![text];
+    }
+    Ok(parsed)
+}
+
+fn plain_yaml(bytes: &[u8]) -> Result<Parsed, String> {
     if bytes.trim_ascii_start().starts_with(b"{")
         && let Ok(parsed) = schema::parse(bytes)
     {

@@ -8,6 +8,7 @@ pub mod apply;
 pub mod create;
 pub mod decode;
 pub mod delete;
+mod duplicates;
 pub mod managed;
 pub mod metadata;
 pub mod patch;

@@ -1,7 +1,9 @@
 //! Custom resources, by raw requests and by the real kubectl.
 
+mod conformance;
 mod kubectl;
 mod objects;
+mod published;
 mod versions;
 
 use std::time::{Duration, Instant};
