@@ -6,6 +6,8 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use keelson_tests::Cluster;
 
+use crate::process::{cpu_ticks, pss};
+
 /// Long enough for several lease renewals and probes.
 const WINDOW: Duration = Duration::from_secs(30);
 
@@ -20,12 +22,15 @@ pub struct Footprint {
 pub async fn take(cluster: &Cluster, title: &str) -> Result<Footprint> {
     tokio::time::sleep(Duration::from_secs(5)).await;
     let pids = pids(cluster)?;
-    let before: BTreeMap<_, _> = pids.iter().map(|(name, pid)| (name.clone(), cpu(*pid))).collect();
+    let before: BTreeMap<_, _> = pids
+        .iter()
+        .map(|(name, pid)| (name.clone(), cpu_ticks(*pid)))
+        .collect();
     tokio::time::sleep(WINDOW).await;
     let mut daemons = BTreeMap::new();
     let mut total_share = 0.0;
     for (name, pid) in &pids {
-        let used = cpu(*pid).saturating_sub(before.get(name).copied().unwrap_or_default());
+        let used = cpu_ticks(*pid).saturating_sub(before.get(name).copied().unwrap_or_default());
         let share = used as f64 / WINDOW.as_secs_f64();
         total_share += share;
         let memory = pss(*pid);
@@ -87,36 +92,6 @@ fn shim_pids(id: &str) -> Vec<i32> {
             program.to_string_lossy().contains("keelson-shim") && cgroups.contains(&format!("keelson-{id}"))
         })
         .collect()
-}
-
-/// Clock ticks used, which are hundredths of a second: per second of window, per cent of a core.
-fn cpu(pid: i32) -> u64 {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let fields: Vec<_> = stat
-        .rsplit_once(')')
-        .map_or("", |(_, rest)| rest)
-        .split_whitespace()
-        .collect();
-    let field = |index: usize| {
-        fields
-            .get(index)
-            .and_then(|text| text.parse::<u64>().ok())
-            .unwrap_or_default()
-    };
-    field(11) + field(12)
-}
-
-fn pss(pid: i32) -> u64 {
-    let text = std::fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).unwrap_or_default();
-    let line = text
-        .lines()
-        .find(|line| line.starts_with("Pss:"))
-        .unwrap_or_default();
-    line.split_whitespace()
-        .nth(1)
-        .and_then(|kib| kib.parse::<u64>().ok())
-        .unwrap_or_default()
-        * 1024
 }
 
 fn mb(bytes: u64) -> f64 {

@@ -3,6 +3,7 @@
 mod api;
 mod footprint;
 mod pods;
+mod process;
 mod statistics;
 
 use anyhow::{Context, Result};
@@ -28,11 +29,11 @@ async fn measure(cluster: &Cluster) -> Result<()> {
     pods::one(&client, "warm-up").await?;
     let idle = footprint::take(cluster, "idle, 0 pods").await?;
     pods::series(&client, 20).await?;
-    api::creates(&client, 16, 3_000).await?;
     let burst = pods::burst(&client, 50).await?;
     let loaded = footprint::take(cluster, "50 pods").await?;
     footprint::per_pod(&idle, &loaded, 50);
-    pods::remove(&client, burst).await
+    pods::remove(&client, burst).await?;
+    api::measure(cluster, &client).await
 }
 
 async fn client(cluster: &Cluster) -> Result<kube::Client> {

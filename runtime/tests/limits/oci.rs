@@ -300,3 +300,32 @@ fn unified() {
     let (code, output, _) = wrong.run();
     assert!(code != 0 && output.contains("memory.nothing"), "{code}: {output}");
 }
+
+/// Huge pages of a file system of their own: two of the machine's eight, and no third one.
+#[test]
+#[ignore = "needs cgroup v2 controllers: make test-vm"]
+fn hugetlb() {
+    fs::write("/proc/sys/vm/nr_hugepages", "8").unwrap();
+    let mut container = Container::new(
+        "fallocate -l 4194304 /huge/two && ! fallocate -l 2097152 /huge/third && sleep 1000",
+        json!({"hugepageLimits": [{"pageSize": "2MB", "limit": 4 << 20}]}),
+    );
+    container.config["mounts"].as_array_mut().unwrap().push(json!({
+        "destination": "/huge", "type": "hugetlbfs", "source": "hugetlbfs", "options": ["pagesize=2M"]}));
+    let _running = container.start();
+    let cgroup = container.cgroup();
+    assert_eq!(read(&cgroup, "hugetlb.2MB.max"), (4 << 20).to_string());
+    eventually("the third page was refused", || {
+        keyed(&cgroup, "hugetlb.2MB.events", "max") > 0
+    });
+    assert_eq!(read(&cgroup, "hugetlb.2MB.current"), (4 << 20).to_string());
+    if std::env::var_os("KEELSON_TEST_OCI_RUNTIME").is_none() {
+        let stats: Value =
+            serde_json::from_str(&container.ok(&["events", "--stats", &container.id])).unwrap();
+        assert_eq!(
+            stats["data"]["hugetlb"]["2MB"]["usage"],
+            json!(4 << 20),
+            "{stats}"
+        );
+    }
+}

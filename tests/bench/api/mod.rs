@@ -1,0 +1,106 @@
+//! The API server: operations per second with sixteen clients, what they cost, lists, watches, and memory.
+//!
+//! Every write is durable when it is answered. Bodies are sent and received as bytes, so that the clients, which share the
+//! machine with the server, cost little.
+
+mod load;
+mod memory;
+mod watches;
+
+use anyhow::{Context, Result, ensure};
+use keelson_tests::Cluster;
+use kube::Client;
+use kube::client::Body;
+use serde_json::{Value, json};
+
+use crate::process;
+
+/// Clients at a time.
+const CLIENTS: usize = 16;
+/// Pods of the middle size.
+const PODS: usize = 5_000;
+
+/// Everything, on one cluster; its nodes run none of these pods.
+pub async fn measure(cluster: &Cluster, client: &Client) -> Result<()> {
+    let server = Server {
+        client: client.clone(),
+        pid: cluster.pid("control")?,
+    };
+    server.namespace("bench").await?;
+    memory::print("idle", &server, 0).await?;
+    load::operations(&server).await?;
+    watches::deliver(&server).await?;
+    memory::many(&server).await
+}
+
+/// The server, and its process.
+struct Server {
+    client: Client,
+    pid: i32,
+}
+
+impl Server {
+    /// One request; its answer's body.
+    async fn send(&self, method: &str, path: &str, body: Vec<u8>) -> Result<bytes::Bytes> {
+        let request = http::Request::builder()
+            .method(method)
+            .uri(path)
+            .header("content-type", "application/json")
+            .body(Body::from(body))?;
+        let response = self.client.send(request).await?;
+        let status = response.status();
+        let body = response.into_body().collect_bytes().await?;
+        ensure!(
+            status.is_success(),
+            "{method} {path}: {status} {}",
+            String::from_utf8_lossy(&body)
+        );
+        Ok(body)
+    }
+
+    /// A namespace in which pods can be created.
+    async fn namespace(&self, name: &str) -> Result<()> {
+        let body = json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": name}});
+        self.send("POST", "/api/v1/namespaces", body.to_string().into())
+            .await?;
+        let account = format!("/api/v1/namespaces/{name}/serviceaccounts/default");
+        for _ in 0..200 {
+            if self.send("GET", &account, Vec::new()).await.is_ok() {
+                return Ok(());
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+        }
+        anyhow::bail!("no service account in {name}")
+    }
+
+    /// CPU time that the process has used, in seconds.
+    fn cpu(&self) -> f64 {
+        process::cpu_ticks(self.pid) as f64 / 100.0
+    }
+}
+
+/// A pod such as a Deployment makes, of about a kilobyte, which no scheduler takes.
+fn pod(index: usize) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {"name": format!("web-{index:06}"), "labels": {"app": "web", "pod-template-hash": "5d8c9f7b6"},
+            "annotations": {"example.com/revision": "17"}},
+        "spec": {"schedulerName": "nobody", "containers": [{
+            "name": "web", "image": "registry.example.com/team/web:1.2.3", "ports": [{"containerPort": 8080}],
+            "env": [{"name": "PORT", "value": "8080"}, {"name": "MODE", "value": "production"}],
+            "resources": {"requests": {"cpu": "100m", "memory": "128Mi"}, "limits": {"memory": "256Mi"}},
+            "readinessProbe": {"httpGet": {"path": "/healthz", "port": 8080}, "periodSeconds": 5}}]},
+    })
+}
+
+fn path_of(index: usize) -> String {
+    format!("/api/v1/namespaces/bench/pods/web-{index:06}")
+}
+
+/// The number of a field that the kernel or the server gives as text.
+fn text<'a>(value: &'a Value, pointer: &str) -> Result<&'a str> {
+    value
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .context(pointer.to_owned())
+}
