@@ -181,9 +181,9 @@ fn large(
     Ok((body::stream(chunks), length))
 }
 
-/// Which body: kind, whether only metadata, revision. A custom kind, whose place in memory another may take, has nothing
+/// Which body: kind, whether only metadata, revision, and UID, for what expires together is deleted at one revision. A custom kind, whose place in memory another may take, has nothing
 /// but metadata here, which is the same in all kinds.
-type Key = (usize, bool, u64);
+type Key = (usize, bool, u64, String);
 
 /// The bodies of the latest watch events, so that each is encoded once, however many watch.
 #[derive(Debug, Default)]
@@ -206,6 +206,7 @@ impl Recent {
             std::ptr::from_ref(kind) as usize,
             target.whole,
             object.resource_version,
+            object.uid.clone(),
         );
         // Held while encoding, which takes microseconds: others who come now want the same body.
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -214,7 +215,7 @@ impl Recent {
         }
         let body = target.body(&view(kind, object))?;
         kept.bytes += body.len();
-        kept.order.push_back(key);
+        kept.order.push_back(key.clone());
         kept.bodies.insert(key, body.clone());
         while kept.bytes > RECENT {
             let Some(oldest) = kept.order.pop_front() else {
@@ -258,6 +259,9 @@ mod tests {
         assert_eq!(one.as_ptr(), body(&whole, &pod(7, "a")).as_ptr());
         assert_ne!(one, body(&whole, &pod(8, "a")));
         assert_ne!(one, body(&partial, &pod(7, "a")));
+        let mut twin = pod(7, "b");
+        twin.uid = "another".to_owned();
+        assert_ne!(one, body(&whole, &twin), "deleted at the same revision");
         // What it keeps is bounded.
         let long = "x".repeat(LARGEST / 2);
         for revision in 10..100 {

@@ -109,7 +109,7 @@ fn load(disk: &Disk, options: &Options) -> Result<Index, DiskError> {
     }));
     let mut last: Option<Arc<GroupResource>> = None;
     disk.load(
-        |revision| index.borrow_mut().set_revision(revision),
+        |revision| index.borrow_mut().set_revision(revision, 0),
         |resource, at| index.borrow_mut().set_changed(Arc::new(resource), at),
         |row| {
             let resource = match &last {

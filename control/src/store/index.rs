@@ -27,6 +27,8 @@ pub struct Limits {
 pub struct Index {
     limits: Limits,
     revision: u64,
+    /// Nothing is known of what happened up to this revision, to whatever resource.
+    compacted: u64,
     tables: HashMap<Arc<GroupResource>, Table>,
     expiries: BTreeSet<(u64, Arc<GroupResource>, String)>,
 }
@@ -94,14 +96,25 @@ impl Index {
         Self {
             limits,
             revision: 1,
+            compacted: 0,
             tables: HashMap::new(),
             expiries: BTreeSet::new(),
         }
     }
 
-    /// Sets the revision found on disk.
-    pub fn set_revision(&mut self, revision: u64) {
+    /// Sets the revisions found on disk.
+    pub fn set_revision(&mut self, revision: u64, compacted: u64) {
         self.revision = revision.max(1);
+        self.compacted = compacted;
+    }
+
+    /// Fails if what happened after a revision is not known. Also of resources that have no objects: a restore may have
+    /// taken them away.
+    fn check_compacted(&self, after: u64) -> Result<(), StoreError> {
+        if after < self.compacted {
+            return Err(StoreError::Compacted(self.compacted));
+        }
+        Ok(())
     }
 
     /// Notes that a resource was last changed at that revision, as found on disk.
@@ -189,6 +202,20 @@ impl Index {
             .collect()
     }
 
+    /// Notes that everything up to a revision has been applied, although the last of it changed no object.
+    pub fn advance(&mut self, revision: u64) {
+        self.revision = self.revision.max(revision);
+    }
+
+    /// Takes the place of another index, whose history is gone: its watchers are woken to begin anew.
+    pub fn succeed(&mut self, old: &mut Self) {
+        for (resource, table) in old.tables.drain() {
+            let new = self.tables.entry(resource).or_insert_with(|| Table::new(0));
+            new.changed = table.changed;
+            new.changed.send_replace(self.revision);
+        }
+    }
+
     /// Drops events that are too old.
     pub fn compact(&mut self, now: u64) {
         for table in self.tables.values_mut() {
@@ -250,8 +277,9 @@ impl Index {
         }
     }
 
-    /// Changes after a revision.
+    /// Changes after a revision: at most `max`, and the others of the last one's revision, which belong together.
     pub fn changes(&self, resource: &GroupResource, after: u64, max: usize) -> Result<Changes, StoreError> {
+        self.check_compacted(after)?;
         let Some(table) = self.tables.get(resource) else {
             return Ok(Changes {
                 events: Vec::new(),
@@ -262,7 +290,11 @@ impl Index {
             return Err(StoreError::Compacted(table.floor));
         }
         let first = table.first_after(after);
-        let events: Vec<_> = table.history.range(first..).take(max).cloned().collect();
+        let mut events: Vec<_> = table.history.range(first..).take(max).cloned().collect();
+        if let Some(last) = events.last().map(|last| last.revision) {
+            let rest = table.history.range(first + events.len()..);
+            events.extend(rest.take_while(|event| event.revision == last).cloned());
+        }
         let upto = match events.last() {
             Some(last) if first + events.len() < table.history.len() => last.revision,
             _ => self.revision.max(after),
@@ -276,6 +308,7 @@ impl Index {
         if revision > self.revision {
             return Err(StoreError::Future(self.revision));
         }
+        self.check_compacted(revision)?;
         let Some(table) = self.tables.get(resource) else {
             return Ok(Page {
                 objects: Vec::new(),

@@ -189,8 +189,13 @@ impl Watcher {
             self.changed.borrow_and_update();
             match self.api.store.changes(&self.served.storage, self.cursor, BATCH) {
                 Ok(changes) => {
-                    for event in &changes.events {
+                    let mut events = changes.events.iter().peekable();
+                    while let Some(event) = events.next() {
                         self.event(&mut out, event);
+                        // Events of one revision belong together: the cursor knows no place between them.
+                        if events.peek().is_some_and(|next| next.revision == event.revision) {
+                            continue;
+                        }
                         self.cursor = event.revision;
                         if out.len() >= CHUNK {
                             return Some(out.freeze());
