@@ -108,6 +108,10 @@ pub fn store_error(kind: &Kind, name: &str, error: &StoreError) -> Status {
             ),
             None,
         ),
+        StoreError::Taken(what) => {
+            Status::conflict_because(group, resource, name, &format!("{what} is already allocated"))
+        }
+        StoreError::Unreachable(_) => Status::service_unavailable(error.to_string()),
         StoreError::Failed(_) | StoreError::Closed => Status::internal(&error.to_string()),
     }
 }

@@ -178,6 +178,16 @@ impl Server {
     }
 }
 
+/// The built-in resources as they are stored.
+pub fn builtin_resources() -> Vec<GroupResource> {
+    let storages: std::collections::BTreeSet<GroupResource> = Registry::builtin()
+        .all()
+        .iter()
+        .map(|served| GroupResource::clone(&served.storage))
+        .collect();
+    storages.into_iter().collect()
+}
+
 /// Selectable fields of an object, for the store when it loads.
 pub fn selectable_fields(
     resource: &GroupResource,

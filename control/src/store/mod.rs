@@ -1,4 +1,4 @@
-//! The `Store` trait with etcd semantics, and its embedded implementation.
+//! The `Store` trait with etcd semantics, and its implementations: embedded, and on a real etcd.
 //!
 //! One global revision counts all changes. A write names the revision that it expects (compare-and-swap), is durable
 //! before it is acknowledged, and becomes visible to readers and watchers at that moment, never before. Reads are
@@ -9,9 +9,11 @@
 //! - [`disk`]: the redb file.
 //! - [`writer`]: the thread that commits whatever has queued up, one commit at a time.
 //! - [`embedded`]: those three together, behind the trait.
+//! - [`etcd`]: the same index fed by a watch of etcd; writes are etcd's transactions.
 
 mod disk;
 mod embedded;
+mod etcd;
 mod index;
 mod revision;
 mod writer;
@@ -25,6 +27,7 @@ use futures::future::BoxFuture;
 use tokio::sync::watch;
 
 pub use embedded::{Embedded, Options};
+pub use etcd::{Etcd, EtcdOptions, Servers};
 pub use revision::{same, splice};
 
 use crate::object::{GroupResource, Object};
@@ -173,6 +176,12 @@ pub enum StoreError {
     /// The write failed; whether it was stored is unknown.
     #[error("the store could not be written: {0}")]
     Failed(String),
+    /// Something that only one object can have is taken by another one. Nothing was stored.
+    #[error("{0} is taken")]
+    Taken(String),
+    /// No server of the store could be reached in time. Nothing was stored.
+    #[error("the store cannot be reached: {0}")]
+    Unreachable(String),
     /// The store is shutting down.
     #[error("the store is closed")]
     Closed,
@@ -182,13 +191,27 @@ pub enum StoreError {
 pub trait Store: Send + Sync + std::fmt::Debug {
     /// The revision of the newest durable change.
     fn revision(&self) -> u64;
+    /// Resolves once reads see every write that was acknowledged before this call, whoever made it. `None` where they
+    /// always do.
+    fn barrier(&self) -> Option<BoxFuture<'static, Result<(), StoreError>>> {
+        None
+    }
+    /// Resolves once reads see this revision, or with [`StoreError::Future`] if that takes too long. `None` where waiting
+    /// is of no use.
+    fn reach(&self, _revision: u64) -> Option<BoxFuture<'static, Result<(), StoreError>>> {
+        None
+    }
+    /// Whether the store works, as far as is known.
+    fn is_healthy(&self) -> bool {
+        true
+    }
     /// The current object of that key.
     fn get(&self, resource: &GroupResource, key: &str) -> Option<Arc<Object>>;
     /// Objects of a resource, as one consistent snapshot.
     fn range(&self, resource: &GroupResource, range: &Range<'_>) -> Result<Page, StoreError>;
     /// Number of objects of a resource.
     fn count(&self, resource: &GroupResource) -> usize;
-    /// Changes of a resource after a revision, at most `max`.
+    /// Changes of a resource after a revision: at most `max`, and the others of the last one's revision.
     fn changes(&self, resource: &GroupResource, after: u64, max: usize) -> Result<Changes, StoreError>;
     /// Wakes when the resource changes; the value is the revision of its last change.
     fn subscribe(&self, resource: &Arc<GroupResource>) -> watch::Receiver<u64>;

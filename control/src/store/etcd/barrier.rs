@@ -1,0 +1,93 @@
+//! Reads that must not miss what another server has acknowledged.
+//!
+//! etcd tells its revision (one linearizable read for all who ask at once), and the index waits until its watch has
+//! brought it there. A revision that changed none of our keys would never come; then one of ours is touched.
+//!
+//! Upstream asks the watch for its progress instead. Before 3.4.25 and 3.5.8 etcd's answer may overtake events
+//! (etcd issue 15220), and Debian 12 has 3.4.23; an event cannot overtake another one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::sync::{mpsc, oneshot};
+
+use super::client::Failure;
+use super::proto::{Op, PutRequest, RangeRequest, TxnRequest};
+use super::{Core, PATIENCE};
+use crate::store::StoreError;
+
+/// How long an event of ours may take, before the revision is taken for somebody else's.
+const USUAL: Duration = Duration::from_millis(50);
+
+/// The key that is touched.
+pub fn progress_key(core: &Core) -> Vec<u8> {
+    core.layout.own("progress")
+}
+
+/// A change of that key.
+pub fn touch(core: &Core) -> Op {
+    Op::Put(PutRequest {
+        key: progress_key(core),
+        value: Bytes::new(),
+        lease: 0,
+    })
+}
+
+/// Serves barriers: all that have come while one was being served share the next.
+pub async fn run(
+    core: Arc<Core>,
+    mut queue: mpsc::UnboundedReceiver<oneshot::Sender<Result<(), StoreError>>>,
+) {
+    while let Some(first) = queue.recv().await {
+        let mut waiting = vec![first];
+        while let Ok(next) = queue.try_recv() {
+            waiting.push(next);
+        }
+        let result = catch_up(&core).await;
+        for reply in waiting {
+            // Who has gone away does not wait any more.
+            drop(reply.send(result.clone()));
+        }
+    }
+}
+
+/// Waits until the index has seen what etcd has now.
+pub async fn catch_up(core: &Core) -> Result<(), StoreError> {
+    let current = current(core)
+        .await
+        .map_err(|error| StoreError::Unreachable(error.to_string()))?;
+    if await_revision(core, current).await {
+        return Ok(());
+    }
+    let seen = *core.seen.borrow();
+    Err(StoreError::Unreachable(format!(
+        "it is at revision {current}, and only those up to {seen} have come"
+    )))
+}
+
+/// Waits until the index has seen a revision that etcd has told, which need not have changed any of our keys.
+pub async fn await_revision(core: &Core, revision: u64) -> bool {
+    if core.wait(revision, USUAL).await {
+        return true;
+    }
+    let request = TxnRequest {
+        success: vec![touch(core).into()],
+        ..TxnRequest::default()
+    };
+    // If this fails, the event may come all the same.
+    if let Err(error) = core.client.txn(request).await {
+        tracing::debug!(%error, "the progress key cannot be written");
+    }
+    core.wait(revision, PATIENCE).await
+}
+
+/// etcd's revision: every write that was acknowledged before has this or a lower one.
+async fn current(core: &Core) -> Result<u64, Failure> {
+    let request = RangeRequest {
+        key: progress_key(core),
+        ..RangeRequest::default()
+    };
+    let answer = core.client.range(request).await?;
+    Ok(answer.header.map_or(0, |header| header.revision as u64))
+}

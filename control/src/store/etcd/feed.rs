@@ -1,0 +1,252 @@
+//! What feeds the index: everything once, then a watch.
+//!
+//! The load is of a state in the past, and the watch begins there: so the history of a server that has just started
+//! reaches back as far as that of others, and a client's watch that comes over from another server goes on.
+
+use std::sync::{Arc, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use tokio::time::sleep;
+
+use super::client::Failure;
+use super::proto::{DELETE, Event, KeyValue, RangeRequest, WatchCreateRequest};
+use super::{Core, compact, limits};
+use crate::object::Object;
+use crate::store::index::{Applied, Index};
+use crate::store::splice;
+use crate::store::writer::now;
+
+/// How many revisions of history a server loads, if etcd still has them.
+const HISTORY: i64 = 10_000;
+/// Keys per answer while loading.
+const PAGE: i64 = 500;
+/// Longest pause between tries to watch again.
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+/// How often history is looked at for what has become too old.
+const FORGET: Duration = Duration::from_secs(30);
+
+/// The index's first content. Tries until it has it.
+pub async fn open(core: &Core) -> Result<(), String> {
+    loop {
+        match load(core, HISTORY).await {
+            Ok(index) => {
+                install(core, index);
+                return Ok(());
+            }
+            // Not there yet, or without a leader.
+            Err(Failure::NotSent(why) | Failure::Unknown(why)) => {
+                tracing::warn!(why, "waiting for etcd");
+                // Nothing tells us when it comes.
+                sleep(Duration::from_secs(1)).await;
+            }
+            Err(Failure::Refused(code, why)) => return Err(format!("{why} ({code:?})")),
+        }
+    }
+}
+
+/// Follows the watch for ever.
+pub async fn follow(core: Arc<Core>) {
+    let mut pause = Duration::ZERO;
+    loop {
+        let before = *core.seen.borrow();
+        let ended = watch(&core).await;
+        core.attached.send_replace(false);
+        match ended {
+            Ended::Compacted => {
+                tracing::warn!(
+                    revision = before,
+                    "etcd has forgotten what happened since; reading everything again"
+                );
+                match load(&core, 0).await {
+                    Ok(index) => install(&core, index),
+                    Err(error) => tracing::warn!(%error, "etcd cannot be read"),
+                }
+            }
+            Ended::Broken(why) => tracing::warn!(why, "the watch of etcd has ended; beginning again"),
+        }
+        pause = if *core.seen.borrow() > before {
+            Duration::ZERO
+        } else {
+            // A server that refuses would refuse again at once.
+            (pause * 2).clamp(Duration::from_millis(50), LONGEST_PAUSE)
+        };
+        sleep(pause).await;
+    }
+}
+
+/// Lets go of history that is too old; for ever.
+pub async fn forget(core: Arc<Core>) {
+    loop {
+        // Age is a matter of time alone.
+        sleep(FORGET).await;
+        core.index
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .compact(now());
+    }
+}
+
+fn install(core: &Core, mut index: Index) {
+    let revision = index.revision();
+    let mut current = core.index.write().unwrap_or_else(PoisonError::into_inner);
+    index.succeed(&mut current);
+    *current = index;
+    drop(current);
+    core.seen.send_replace(revision);
+}
+
+/// Reads everything as it was at most `history` revisions ago.
+async fn load(core: &Core, history: i64) -> Result<Index, Failure> {
+    let newest = compact::last(core).await?;
+    let from = (newest.now - history).max(newest.compacted).max(1);
+    match load_at(core, from.min(newest.now)).await {
+        // Somebody else compacts, or it has just happened.
+        Err(Failure::Refused(tonic::Code::OutOfRange, _)) => {
+            let newest = compact::last(core).await?;
+            load_at(core, newest.now).await
+        }
+        loaded => loaded,
+    }
+}
+
+async fn load_at(core: &Core, revision: i64) -> Result<Index, Failure> {
+    let mut index = Index::new(limits(&core.options.store));
+    index.set_revision(revision as u64, revision as u64);
+    let mut request = RangeRequest {
+        key: core.layout.all(),
+        range_end: core.layout.end(),
+        limit: PAGE,
+        revision,
+    };
+    loop {
+        let page = core.client.range(request.clone()).await?;
+        for pair in &page.kvs {
+            if let Some((resource, key)) = core.layout.parse(&pair.key)
+                && let Some(object) = decode(core, &resource, pair)
+            {
+                index.load(&resource, key.to_owned(), object, None);
+            }
+        }
+        let Some(last) = page.kvs.last().filter(|_| page.more) else {
+            return Ok(index);
+        };
+        // The next key is the last one with a zero byte behind it.
+        request.key.clone_from(&last.key);
+        request.key.push(0);
+    }
+}
+
+/// The object that a key's value is.
+pub fn decode(core: &Core, resource: &crate::object::GroupResource, pair: &KeyValue) -> Option<Object> {
+    let revision = pair.mod_revision as u64;
+    let read = |bytes: &Bytes| {
+        let value: serde_json::Value = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
+        let bytes = splice(bytes, revision).ok_or("it was not written by this program")?;
+        let mut object = Object::describe(&value, bytes);
+        object.resource_version = revision;
+        object.fields = (core.options.store.fields)(resource, &value)
+            .into_iter()
+            .collect();
+        Ok::<_, String>(object)
+    };
+    match read(&pair.value) {
+        Ok(object) => Some(object),
+        Err(why) => {
+            // One object must not keep all others from being served; it stays as it is.
+            let key = String::from_utf8_lossy(&pair.key);
+            tracing::error!(%key, why, "an object in etcd cannot be read and is left out");
+            None
+        }
+    }
+}
+
+/// Why a watch has ended.
+enum Ended {
+    Compacted,
+    Broken(String),
+}
+
+async fn watch(core: &Core) -> Ended {
+    let create = WatchCreateRequest {
+        key: core.layout.all(),
+        range_end: core.layout.end(),
+        start_revision: *core.seen.borrow() as i64 + 1,
+    };
+    let (generation, mut responses) = match core.client.watch(create).await {
+        Ok(watch) => watch,
+        Err(error) => return Ended::Broken(error.to_string()),
+    };
+    let why = loop {
+        match responses.message().await {
+            Ok(Some(response)) if response.compact_revision > 0 => return Ended::Compacted,
+            Ok(Some(response)) if response.canceled => break response.cancel_reason,
+            Ok(Some(response)) => {
+                core.attached.send_replace(true);
+                apply(core, response.events);
+            }
+            Ok(None) => break "it was closed".to_owned(),
+            Err(status) => break status.message().to_owned(),
+        }
+    };
+    core.client.give_up(generation).await;
+    Ended::Broken(why)
+}
+
+/// Applies the events of one answer: whole revisions, in order.
+fn apply(core: &Core, events: Vec<Event>) {
+    let mut changes: Vec<Applied> = Vec::with_capacity(events.len());
+    let mut revision = 0;
+    for event in events {
+        let Some(pair) = event.kv else { continue };
+        // A watch that was begun again may repeat nothing, but this costs nothing either.
+        if pair.mod_revision as u64 <= *core.seen.borrow() {
+            continue;
+        }
+        revision = pair.mod_revision as u64;
+        let Some((resource, key)) = core.layout.parse(&pair.key) else {
+            continue;
+        };
+        let put = (event.kind != DELETE)
+            .then(|| decode(core, &resource, &pair))
+            .flatten();
+        let deleted = put.is_none();
+        let object = match put {
+            Some(object) => object,
+            // Gone, or not to be read any more: its last state, from the same answer or from the index.
+            None => {
+                let earlier = changes
+                    .iter()
+                    .rev()
+                    .find(|change| change.resource == resource && change.key == key);
+                let last = match earlier {
+                    Some(change) if change.deleted => None,
+                    Some(change) => Some(Arc::clone(&change.object)),
+                    None => core.read().get(&resource, key).cloned(),
+                };
+                let Some(last) = last else { continue };
+                let mut object = Object::clone(&last);
+                if let Some(bytes) = splice(&object.bytes, revision) {
+                    object.bytes = bytes;
+                }
+                object.resource_version = revision;
+                object
+            }
+        };
+        changes.push(Applied {
+            resource,
+            key: key.to_owned(),
+            object: Arc::new(object),
+            deleted,
+            expires: None,
+        });
+    }
+    if revision == 0 {
+        return;
+    }
+    let mut index = core.index.write().unwrap_or_else(PoisonError::into_inner);
+    index.apply(changes, now());
+    index.advance(revision);
+    drop(index);
+    core.seen.send_replace(revision);
+}

@@ -1,0 +1,181 @@
+//! A write: a transaction that compares the revision of the key's last change.
+
+use std::sync::Arc;
+
+use super::client::Failure;
+use super::proto::{Compare, DeleteRangeRequest, KeyValue, Op, PutRequest, RangeRequest, TxnRequest};
+use super::{Core, PATIENCE, claims, feed, lease};
+use crate::object::Object;
+use crate::store::{Change, Expect, StoreError, Write, splice};
+
+/// How often a write is tried with a new lease.
+const TRIES: usize = 3;
+
+/// Carries out a write. When it returns, the index has seen it, or what made it fail.
+pub async fn run(core: &Core, write: Write) -> Result<Arc<Object>, StoreError> {
+    let key = core.layout.key(&write.resource, &write.key);
+    let claims = claims(core, &write).await;
+    for _ in 0..TRIES {
+        let lease = match &write.change {
+            Change::Put {
+                expires: Some(at), ..
+            } => lease::until(core, *at).await.map_err(not_stored)?,
+            _ => 0,
+        };
+        let request = transaction(core, &key, &write, lease, &claims);
+        let answer = match core.client.txn(request).await {
+            Ok(answer) => answer,
+            // The lease has ended meanwhile, or etcd has lost it.
+            Err(Failure::Refused(tonic::Code::NotFound, _)) if lease != 0 => {
+                lease::forget(core, lease).await;
+                continue;
+            }
+            Err(error) => return Err(failed(error)),
+        };
+        let revision = answer.header.as_ref().map_or(0, |header| header.revision as u64);
+        let mut results = answer.responses.into_iter();
+        if answer.succeeded {
+            let deleted = results
+                .next()
+                .and_then(|result| result.deleted?.prev_kvs.into_iter().next());
+            // It is durable; whether our own watch has brought it is of no concern to who wrote it.
+            core.wait(revision, PATIENCE).await;
+            return stored(core, write, revision, deleted);
+        }
+        let current = results
+            .next()
+            .and_then(|result| result.range?.kvs.into_iter().next());
+        return Err(refused(core, &write, &claims, current, revision).await);
+    }
+    Err(StoreError::Unreachable("etcd loses its leases".to_owned()))
+}
+
+/// What changes hands. The object that is replaced must be known; if it is not the one that the write expects, the write
+/// will be refused anyway.
+async fn claims(core: &Core, write: &Write) -> claims::Change {
+    let old = match write.expect {
+        Expect::Absent => None,
+        Expect::Revision(revision) => {
+            core.wait(revision, PATIENCE).await;
+            core.read()
+                .get(&write.resource, &write.key)
+                .filter(|object| object.resource_version == revision)
+                .cloned()
+        }
+    };
+    let new = match &write.change {
+        Change::Put { object, .. } => Some(object),
+        Change::Delete => None,
+    };
+    claims::Change::between(core, &write.resource, old.as_deref(), new)
+}
+
+fn transaction(core: &Core, key: &[u8], write: &Write, lease: i64, claims: &claims::Change) -> TxnRequest {
+    let expected = match write.expect {
+        // etcd's way to say that the key is absent; no object has this revision.
+        Expect::Absent => 0,
+        Expect::Revision(0) => -1,
+        Expect::Revision(revision) => revision as i64,
+    };
+    let op = match &write.change {
+        Change::Put { object, .. } => Op::Put(PutRequest {
+            key: key.to_vec(),
+            value: object.bytes.clone(),
+            lease,
+        }),
+        Change::Delete => Op::Delete(DeleteRangeRequest {
+            key: key.to_vec(),
+            prev_kv: true,
+        }),
+    };
+    let mut compare = vec![Compare::changed_at(key, expected)];
+    compare.extend(claims.conditions(core));
+    let mut success = vec![op.into()];
+    success.extend(claims.operations(core, write.key.as_bytes()).map(Into::into));
+    TxnRequest {
+        compare,
+        success,
+        failure: vec![
+            Op::Range(RangeRequest {
+                key: key.to_vec(),
+                ..RangeRequest::default()
+            })
+            .into(),
+        ],
+    }
+}
+
+/// The object as it was stored, or of a deletion its last state.
+fn stored(
+    core: &Core,
+    write: Write,
+    revision: u64,
+    deleted: Option<KeyValue>,
+) -> Result<Arc<Object>, StoreError> {
+    let mut object = match write.change {
+        Change::Put { object, .. } => {
+            // The index has it already, most likely.
+            let shared = core.read().get(&write.resource, &write.key).cloned();
+            if let Some(shared) = shared.filter(|shared| shared.resource_version == revision) {
+                return Ok(shared);
+            }
+            object
+        }
+        Change::Delete => deleted
+            .and_then(|pair| feed::decode(core, &write.resource, &pair))
+            .ok_or_else(|| StoreError::Failed("the object that was deleted cannot be read".to_owned()))?,
+    };
+    object.bytes = splice(&object.bytes, revision)
+        .ok_or_else(|| StoreError::Failed("the object was not encoded by the server".to_owned()))?;
+    object.resource_version = revision;
+    Ok(Arc::new(object))
+}
+
+/// Why the transaction was refused. The index is to have seen the reason, or the caller would try the same again.
+async fn refused(
+    core: &Core,
+    write: &Write,
+    claims: &claims::Change,
+    current: Option<KeyValue>,
+    now: u64,
+) -> StoreError {
+    let seen = current.as_ref().map_or(now, |pair| pair.mod_revision as u64);
+    match (write.expect, current) {
+        (Expect::Absent, Some(_)) => {
+            core.wait(seen, PATIENCE).await;
+            StoreError::Exists
+        }
+        (Expect::Revision(expected), Some(pair)) if pair.mod_revision as u64 != expected => {
+            core.wait(seen, PATIENCE).await;
+            match feed::decode(core, &write.resource, &pair) {
+                Some(object) => StoreError::Conflict(Arc::new(object)),
+                None => StoreError::NotFound,
+            }
+        }
+        (Expect::Revision(_), None) => {
+            // A deletion; its revision is not told, but it is not above the current one.
+            super::barrier::await_revision(core, now).await;
+            StoreError::NotFound
+        }
+        _ => {
+            super::barrier::await_revision(core, now).await;
+            StoreError::Taken(claims.names())
+        }
+    }
+}
+
+/// A request that only prepared the write.
+fn not_stored(error: Failure) -> StoreError {
+    match error {
+        Failure::Refused(tonic::Code::ResourceExhausted, why) => StoreError::Full(why),
+        error => StoreError::Unreachable(error.to_string()),
+    }
+}
+
+fn failed(error: Failure) -> StoreError {
+    match error {
+        Failure::NotSent(why) => StoreError::Unreachable(why),
+        Failure::Refused(tonic::Code::ResourceExhausted, why) => StoreError::Full(why),
+        Failure::Refused(_, why) | Failure::Unknown(why) => StoreError::Failed(why),
+    }
+}
