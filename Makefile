@@ -5,7 +5,7 @@ KEELSON := $(TARGET)/release/keelson
 DATA_DIR ?= /var/lib/keelson
 IMAGES := rootfs/out/busybox.tar rootfs/out/echoserver.tar
 
-.PHONY: build images run test unit e2e test-vm soak lint bench bench-runtime clean
+.PHONY: build images run test unit unit-etcd e2e test-vm soak lint bench bench-runtime clean
 
 # The release binary at $(TARGET)/release/keelson.
 build:
@@ -22,7 +22,7 @@ run: build images
 	$(KEELSON) up --data-dir $(DATA_DIR)
 
 # Everything that can be checked on this machine. Needs root: containers and networks are made for real.
-test: lint unit e2e
+test: lint unit unit-etcd e2e
 
 lint:
 	cargo fmt --all --check
@@ -33,6 +33,14 @@ unit:
 	if cargo nextest --version >/dev/null 2>&1; \
 	then cargo nextest run --workspace --locked --no-fail-fast -E 'not package(keelson-tests)'; \
 	else cargo test --workspace --exclude keelson-tests --locked --no-fail-fast; fi
+
+# The API server's component tests once more, on an etcd of their own instead of the embedded store.
+unit-etcd:
+	if ! command -v etcd >/dev/null && [ -z "$$KEELSON_TEST_PEERS" ]; \
+	then echo "SKIPPED: the API's tests on etcd: there is no etcd (Debian: apt-get install etcd-server etcd-client)"; \
+	elif cargo nextest --version >/dev/null 2>&1; \
+	then KEELSON_TEST_STORE=etcd cargo nextest run --workspace --locked --no-fail-fast -E 'binary(api)'; \
+	else KEELSON_TEST_STORE=etcd cargo test --workspace --locked --no-fail-fast --test api; fi
 
 # Whole-system tests: a private cluster, driven by the real kubectl. (Chosen by target in the whole workspace: chosen by
 # package, cargo would build every dependency again with other features.)

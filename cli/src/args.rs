@@ -1,5 +1,6 @@
 //! The command line, as scripts rely on it.
 
+use std::ffi::OsString;
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
@@ -30,7 +31,7 @@ pub enum Command {
     /// Manage the images of this node
     Image(Image),
     /// Run only the control plane (as `up` does)
-    Control(DataDir),
+    Control(Control),
     /// Run only the node agent (as `up` does)
     Kubelet(DataDir),
     /// Run only the network daemon (as `up` does)
@@ -75,12 +76,68 @@ pub struct Up {
     /// Name that the node registers with [default: the host name]
     #[arg(long, value_name = "NAME")]
     pub node_name: Option<String>,
+    /// The store
+    #[command(flatten)]
+    pub etcd: Etcd,
     /// Return when the cluster is ready, and leave it running
     #[arg(long)]
     pub detach: bool,
     /// Report readiness or failure as one line on stdout (what `--detach` starts)
     #[arg(long, hide = true)]
     pub report: bool,
+}
+
+/// `keelson control`.
+#[derive(Debug, Args)]
+pub struct Control {
+    /// The cluster
+    #[command(flatten)]
+    pub cluster: DataDir,
+    /// The store
+    #[command(flatten)]
+    pub etcd: Etcd,
+}
+
+/// Where the control plane keeps its objects (kube-apiserver's options of these names).
+#[derive(Debug, Clone, Args)]
+pub struct Etcd {
+    /// URLs of the etcd servers that several control planes share, with commas between them; empty for the embedded
+    /// store [default: the embedded store, or what this cluster had before]
+    #[arg(long, value_name = "URLS", value_delimiter = ',')]
+    pub etcd_servers: Option<Vec<String>>,
+    /// Authority that signed the certificates of the etcd servers
+    #[arg(long, value_name = "FILE", requires = "etcd_servers")]
+    pub etcd_cafile: Option<PathBuf>,
+    /// Certificate to show to etcd
+    #[arg(long, value_name = "FILE", requires_all = ["etcd_servers", "etcd_keyfile"])]
+    pub etcd_certfile: Option<PathBuf>,
+    /// Key of that certificate
+    #[arg(long, value_name = "FILE", requires_all = ["etcd_servers", "etcd_certfile"])]
+    pub etcd_keyfile: Option<PathBuf>,
+    /// What all keys in etcd begin with
+    #[arg(long, value_name = "PREFIX", default_value = "/registry")]
+    pub etcd_prefix: String,
+}
+
+impl Etcd {
+    /// The same options, to pass on.
+    pub fn arguments(&self) -> Vec<OsString> {
+        let Some(servers) = &self.etcd_servers else {
+            return Vec::new();
+        };
+        let mut all = vec!["--etcd-servers".into(), servers.join(",").into()];
+        for (option, file) in [
+            ("--etcd-cafile", &self.etcd_cafile),
+            ("--etcd-certfile", &self.etcd_certfile),
+            ("--etcd-keyfile", &self.etcd_keyfile),
+        ] {
+            if let Some(file) = file {
+                all.extend([option.into(), file.into()]);
+            }
+        }
+        all.extend(["--etcd-prefix".into(), OsString::from(&self.etcd_prefix)]);
+        all
+    }
 }
 
 /// `keelson status`.

@@ -3,6 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use crate::store::Servers;
+
 /// What the control plane needs to know.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -24,4 +26,6 @@ pub struct Config {
     pub cluster_domain: String,
     /// Node port range, inclusive (30000-32767).
     pub node_ports: (u16, u16),
+    /// The etcd that several control planes share, instead of the store below `data_dir`.
+    pub etcd: Option<Servers>,
 }

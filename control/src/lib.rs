@@ -2,17 +2,19 @@
 //!
 //! Layers, each using only those above it in this list: [`object`] (bytes plus metadata), [`store`], [`kinds`] (the
 //! table of descriptors), [`auth`] and [`admission`], [`server`] (HTTP), then [`controllers`] and [`scheduler`], which
-//! use nothing but the API through a `kube::Client`.
+//! use nothing but the API through a `kube::Client`, and [`election`], which says where they run.
 
 pub mod admission;
 pub mod auth;
 pub mod bootstrap;
 mod config;
 pub mod controllers;
+pub mod election;
 pub mod kinds;
 pub mod object;
 pub mod pairs;
 pub mod pki;
+mod presence;
 mod run;
 pub mod scheduler;
 pub mod server;

@@ -2,16 +2,22 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use socket2::{Domain, Protocol, Socket, Type};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::auth::UserInfo;
+use crate::controllers::api::Api;
+use crate::election::{Candidate, Timing};
+use crate::presence::Presence;
 use crate::server::{self, Server, Tls};
-use crate::store::{Embedded, Options};
+use crate::store::{Embedded, Etcd, EtcdOptions, Options};
 use crate::{Config, Error, bootstrap, controllers, scheduler};
+
+/// Between compactions of etcd (upstream's `--etcd-compaction-interval`).
+const COMPACTION: Duration = Duration::from_mins(5);
 
 /// Runs the control plane until `shutdown` resolves.
 ///
@@ -25,22 +31,12 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         .then(|| bind(config.advertise))
         .transpose()?;
     let tls = Tls::load(&config.pki_dir)?;
-    let store = Arc::new(Embedded::open(
-        &config.data_dir,
-        &Options::new(server::selectable_fields),
-    )?);
-    let server = Server::new(&config, store)?;
+    let server = open(&config).await?;
     let objects = bootstrap::objects(&config);
     server.bootstrap(objects.clone()).await?;
     server.ready("bootstrap");
     let stop = watch::Sender::new(false);
-    let stopped = || {
-        let mut stop = stop.subscribe();
-        async move {
-            // An error means that the sender is gone, which is a stop as well.
-            drop(stop.wait_for(|stop| *stop).await);
-        }
-    };
+    let stopped = || until(stop.subscribe());
     let clients: controllers::Clients = {
         let server = server.clone();
         Arc::new(move |name: &str| server.client(controller(name)))
@@ -53,8 +49,36 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
             None => server.serve(listener, tls).await,
         }
     };
-    let controllers = controllers::run(clients, &config, stopped());
-    let scheduler = scheduler::run(server.client(component("system:kube-scheduler")), stopped());
+    // What tells this process from others that share the store; upstream's form.
+    let process = server.process_id();
+    let leading = |name, user| {
+        config.etcd.is_some().then(|| Candidate {
+            api: Api::new(server.client(component(user))),
+            name,
+            identity: format!("{}_{process}", host_name()),
+            timing: Timing::default(),
+        })
+    };
+    let controllers = lead(
+        leading("kube-controller-manager", "system:kube-controller-manager"),
+        |stop| controllers::run(clients.clone(), &config, until(stop)),
+        stopped(),
+    );
+    let scheduler = lead(
+        leading("kube-scheduler", "system:kube-scheduler"),
+        |stop| scheduler::run(server.client(component("system:kube-scheduler")), until(stop)),
+        stopped(),
+    );
+    let presence = async {
+        if config.etcd.is_some() {
+            let presence = Presence {
+                api: Api::new(server.client(apiserver())),
+                advertise: config.advertise,
+                process: process.clone(),
+            };
+            presence.run(stopped()).await;
+        }
+    };
     server.ready("controllers");
     server.ready("scheduler");
     tracing::info!(address = %config.listen, milliseconds = began.elapsed().as_millis(), "the control plane is up");
@@ -74,11 +98,57 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         serve,
         controllers,
         scheduler,
+        presence,
         keep,
         server.follow_definitions(),
         end
     );
     Ok(())
+}
+
+/// The server over the store that the configuration names.
+async fn open(config: &Config) -> Result<Server, Error> {
+    let options = Options::new(server::selectable_fields);
+    let Some(servers) = &config.etcd else {
+        return Server::new(config, Arc::new(Embedded::open(&config.data_dir, &options)?));
+    };
+    let store = Etcd::open(EtcdOptions {
+        servers: servers.clone(),
+        store: options,
+        builtin: server::builtin_resources(),
+        claims: server::claims,
+        compaction: Some(COMPACTION),
+    });
+    Server::new(config, Arc::new(store.await?))
+}
+
+/// Resolves when it is time to end.
+async fn until(mut stop: watch::Receiver<bool>) {
+    // An error means that the sender is gone, which is a stop as well.
+    drop(stop.wait_for(|stop| *stop).await);
+}
+
+/// Runs something while this process is the leader, or from the start if nobody else can be.
+async fn lead<W: Future<Output = ()>>(
+    candidate: Option<Candidate>,
+    work: impl Fn(watch::Receiver<bool>) -> W,
+    stopped: impl Future<Output = ()>,
+) {
+    if let Some(candidate) = candidate {
+        return candidate.run(work, stopped).await;
+    }
+    let stop = watch::Sender::new(false);
+    tokio::join!(work(stop.subscribe()), async {
+        stopped.await;
+        stop.send_replace(true);
+    });
+}
+
+fn host_name() -> String {
+    nix::unistd::gethostname().map_or_else(
+        |_| "localhost".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    )
 }
 
 /// Listens on an address that this machine may get only later: the pod bridge's, which netd makes (ip(7), IP_FREEBIND).
@@ -106,6 +176,15 @@ fn component(name: &str) -> UserInfo {
     UserInfo {
         name: name.to_owned(),
         groups: vec!["system:authenticated".to_owned()],
+        ..UserInfo::default()
+    }
+}
+
+/// The API server itself.
+fn apiserver() -> UserInfo {
+    UserInfo {
+        name: "system:apiserver".to_owned(),
+        groups: vec!["system:masters".to_owned(), "system:authenticated".to_owned()],
         ..UserInfo::default()
     }
 }

@@ -4,6 +4,7 @@
 //! gone.
 
 pub mod config;
+mod etcd;
 mod ranges;
 
 use std::io::ErrorKind;
@@ -15,6 +16,7 @@ use anyhow::{Context, Result, bail};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
+pub use etcd::Etcd;
 pub use ranges::Ranges;
 
 /// The file that marks a data directory as ours.
@@ -38,6 +40,9 @@ pub struct Cluster {
     pub ranges: Ranges,
     /// The administrator's kubeconfig.
     pub kubeconfig: PathBuf,
+    /// The etcd that holds the cluster's objects, if they are not in the embedded store.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub etcd: Option<Etcd>,
 }
 
 impl Cluster {

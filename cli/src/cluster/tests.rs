@@ -10,6 +10,7 @@ fn sample(dir: &Path) -> Cluster {
         listen: "127.0.0.1:6443".parse().unwrap(),
         ranges: Ranges { network: 42 },
         kubeconfig: dir.join("admin.kubeconfig"),
+        etcd: None,
     }
 }
 

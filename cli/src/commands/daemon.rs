@@ -10,18 +10,23 @@ use nix::unistd::getppid;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::args::DataDir;
-use crate::cluster::Cluster;
+use crate::args::{Control, DataDir};
+use crate::cluster::{Cluster, Etcd};
 use crate::supervisor::SUPERVISOR;
 use crate::{logging, preflight};
 
 /// Runs the control plane.
-pub fn control(args: &DataDir) -> Result<()> {
-    run("control", &args.data_dir, |cluster, stop| async move {
-        Box::pin(keelson_control::run(cluster.control(), stop))
-            .await
-            .map_err(Into::into)
-    })
+pub fn control(args: &Control) -> Result<()> {
+    run(
+        "control",
+        &args.cluster.data_dir,
+        |mut cluster, stop| async move {
+            cluster.etcd = Etcd::choose(&args.etcd, cluster.etcd.take())?;
+            Box::pin(keelson_control::run(cluster.control(), stop))
+                .await
+                .map_err(Into::into)
+        },
+    )
 }
 
 /// Runs the node agent.

@@ -40,6 +40,7 @@ pub use request::{Operation, Request};
 
 use self::resource_quota::Quotas;
 use self::service_allocator::ServiceAllocator;
+pub use self::service_allocator::claims as service_claims;
 use self::token_secrets::TokenSecrets;
 
 /// What plug-ins look things up in.

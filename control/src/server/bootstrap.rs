@@ -15,7 +15,8 @@ use crate::auth::UserInfo;
 use crate::object::GroupResource;
 use crate::store::key_of;
 
-/// Objects that follow the configuration: they are replaced when they differ.
+/// Objects that follow the configuration: they are replaced when they differ. Where several servers share the store, they
+/// are looked after together ([`crate::presence`]).
 const FOLLOWING: [&str; 2] = ["Endpoints", "EndpointSlice"];
 
 impl Server {
@@ -79,7 +80,9 @@ impl Server {
         let stored = self.api.store.get(&served.storage, &key_of(&namespace, &name));
         let (method, path) = match stored {
             None => (Method::POST, collection),
-            Some(_) if FOLLOWING.contains(&kind.as_str()) => (Method::PUT, format!("{collection}/{name}")),
+            Some(_) if FOLLOWING.contains(&kind.as_str()) && !self.api.shared => {
+                (Method::PUT, format!("{collection}/{name}"))
+            }
             Some(_) => return Ok(()),
         };
         let mut request = Request::new(body::full(serde_json::to_vec(object).unwrap_or_default()));
@@ -97,6 +100,16 @@ impl Server {
         };
         let response = handle(self.api.clone(), request, Peer::Local(user)).await;
         if response.status().is_success() || response.status() == http::StatusCode::CONFLICT {
+            return Ok(());
+        }
+        // Another server has made it in between, and a Service's address is taken, namely by itself.
+        if self.api.shared
+            && self
+                .api
+                .store
+                .get(&served.storage, &key_of(&namespace, &name))
+                .is_some()
+        {
             return Ok(());
         }
         let text = match response.into_body().collect().await {

@@ -109,6 +109,7 @@ async fn resource(api: Arc<Api>, incoming: Incoming, body: Body) -> Result<Respo
         query,
         local,
     };
+    read::fresh::wait(&call, verb).await?;
     if streams {
         return connect::serve(call, parts, body).await;
     }

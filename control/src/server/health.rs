@@ -42,7 +42,7 @@ pub fn serve(api: &Api, path: &str, query: &Query) -> Option<Response<Body>> {
     if !matches!(endpoint, "healthz" | "livez" | "readyz") {
         return None;
     }
-    let mut checks = vec![("ping", true), ("store", true)];
+    let mut checks = vec![("ping", true), ("store", api.store.is_healthy())];
     if endpoint == "readyz" {
         checks.extend(PARTS.map(|part| (part, api.health.is_ready(part))));
         checks.push(("shutdown", !*api.stop.borrow()));

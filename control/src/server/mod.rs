@@ -42,8 +42,8 @@ pub use listen::Tls;
 use crate::Config;
 use crate::admission::Chain;
 use crate::auth::{Authenticator, Authorizer, UserInfo};
-use crate::object::{GroupResource, Reader};
-use crate::store::{Embedded, Store};
+use crate::object::{GroupResource, Object, Reader};
+use crate::store::Store;
 use health::Health;
 use metrics::Metrics;
 use registry::Registry;
@@ -63,6 +63,8 @@ pub struct Api {
     authorizer: Arc<Authorizer>,
     chain: Chain,
     advertise: std::net::SocketAddr,
+    /// Other servers share the store.
+    shared: bool,
     health: Health,
     metrics: Metrics,
     reads: Semaphore,
@@ -126,7 +128,7 @@ pub struct Server {
 
 impl Server {
     /// A server over an open store. Keys are read from the configuration's `pki_dir`.
-    pub fn new(config: &Config, store: Arc<Embedded>) -> Result<Self, crate::Error> {
+    pub fn new<S: Store + Reader + 'static>(config: &Config, store: Arc<S>) -> Result<Self, crate::Error> {
         let reader: Arc<dyn Reader> = store.clone();
         let authorizer = Arc::new(Authorizer::new(Arc::clone(&reader)));
         let server = Self {
@@ -141,6 +143,7 @@ impl Server {
                 store,
                 registry: watch::Sender::new(Arc::new(Registry::builtin())),
                 advertise: config.advertise,
+                shared: config.etcd.is_some(),
                 health: Health::default(),
                 metrics: Metrics::default(),
                 reads: Semaphore::new(MOST_READS),
@@ -160,6 +163,11 @@ impl Server {
     /// A client that acts as this user, without sockets.
     pub fn client(&self, user: UserInfo) -> kube::Client {
         local::client(Arc::clone(&self.api), user)
+    }
+
+    /// A random name, different at every call.
+    pub fn process_id(&self) -> String {
+        self.api.uid()
     }
 
     /// Serves HTTPS on a bound listener until [`Server::stop`].
@@ -186,6 +194,15 @@ pub fn builtin_resources() -> Vec<GroupResource> {
         .map(|served| GroupResource::clone(&served.storage))
         .collect();
     storages.into_iter().collect()
+}
+
+/// What an object claims for itself alone, for a store that several servers share.
+pub fn claims(resource: &GroupResource, object: &Object) -> std::collections::BTreeSet<String> {
+    if resource.group.is_empty() && resource.resource == "services" {
+        crate::admission::service_claims(&object.value())
+    } else {
+        std::collections::BTreeSet::new()
+    }
 }
 
 /// Selectable fields of an object, for the store when it loads.

@@ -7,9 +7,12 @@ use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use http::{Method, Request};
+use keelson_control::store::Servers;
 use keelson_control::{Config, Error, pki};
 use serde_json::Value;
 use tokio::sync::oneshot;
+
+use crate::peer::Peer;
 
 /// Where the real kubectl 1.33 is; `KUBECTL` names another one.
 const KUBECTL: &str = "/usr/lib/google-cloud-sdk/bin/kubectl.1.33";
@@ -19,6 +22,17 @@ pub struct Cluster {
     pub dir: tempfile::TempDir,
     pub config: Config,
     running: Option<Running>,
+    /// Ends after the control plane.
+    _etcd: Option<Peer>,
+}
+
+/// Whether these tests run on an etcd of their own instead of the embedded store: `KEELSON_TEST_STORE=etcd`.
+pub fn on_etcd() -> bool {
+    match std::env::var("KEELSON_TEST_STORE").as_deref() {
+        Ok("etcd") => true,
+        Ok(other) => panic!("KEELSON_TEST_STORE={other}: \"etcd\" is known"),
+        Err(_) => false,
+    }
 }
 
 struct Running {
@@ -56,7 +70,9 @@ impl Cluster {
         let dir = tempfile::tempdir().unwrap();
         // The port is free now; nothing else on this machine takes ports of the ephemeral range at random.
         let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-        let config = config(dir.path(), listen);
+        let mut config = config(dir.path(), listen);
+        let etcd = on_etcd().then(|| Peer::start(1).expect("etcd is asked for"));
+        config.etcd = etcd.as_ref().map(|peer| Servers::new(peer.urls()));
         let request = pki::Request {
             api_sans: Vec::new(),
             service_cidrs: config.service_cidrs.clone(),
@@ -69,6 +85,7 @@ impl Cluster {
             dir,
             config,
             running: None,
+            _etcd: etcd,
         };
         let url = format!("https://{listen}");
         let path = cluster.kubeconfig();
@@ -281,6 +298,7 @@ fn config(dir: &Path, listen: SocketAddr) -> Config {
         dns_ip: IpAddr::V4(Ipv4Addr::new(10, 43, 0, 10)),
         cluster_domain: "cluster.local".to_owned(),
         node_ports: (30000, 32767),
+        etcd: None,
     }
 }
 

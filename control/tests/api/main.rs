@@ -7,6 +7,8 @@ mod deletes;
 mod hardening;
 mod kubectl;
 mod lists;
+#[path = "../peers/etcd.rs"]
+mod peer;
 mod protobuf;
 mod restarts;
 mod streams;

@@ -46,6 +46,7 @@ pub fn start(args: &Up) -> Result<()> {
     if let Some(name) = &args.node_name {
         command.arg("--node-name").arg(name);
     }
+    command.args(args.etcd.arguments());
     let mut child = command
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

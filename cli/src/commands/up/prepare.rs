@@ -10,7 +10,7 @@ use base64::Engine;
 use keelson_control::pki;
 
 use crate::args::Up;
-use crate::cluster::{Cluster, Ranges, check_owner, id_of, run_dir_of, write_atomically};
+use crate::cluster::{Cluster, Etcd, Ranges, check_owner, id_of, run_dir_of, write_atomically};
 
 /// The cluster in `dir`: the one that is there with this call's options applied, or a new one.
 pub fn cluster(args: &Up, dir: &Path) -> Result<Cluster> {
@@ -50,6 +50,7 @@ pub fn cluster(args: &Up, dir: &Path) -> Result<Cluster> {
         listen,
         ranges,
         kubeconfig,
+        etcd: Etcd::choose(&args.etcd, existing.and_then(|cluster| cluster.etcd))?,
     };
     cluster.save()?;
     Ok(cluster)

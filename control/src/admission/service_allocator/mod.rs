@@ -11,6 +11,7 @@ mod taken;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
@@ -42,6 +43,16 @@ struct Allocation<'a> {
     taken: &'a mut Taken,
     now: Instant,
     reserved: Vec<Item>,
+}
+
+/// What a Service holds and no other one can have, by name. A store that several servers share keeps these apart, as
+/// [`ServiceAllocator`] does in one server.
+pub fn claims(service: &Value) -> BTreeSet<String> {
+    let name = |item: &Item| match item {
+        Item::Address(address) => format!("service-address/{address}"),
+        Item::Port(port, protocol) => format!("service-port/{protocol:?}/{port}"),
+    };
+    held(service).iter().map(name).collect()
 }
 
 impl ServiceAllocator {

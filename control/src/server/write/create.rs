@@ -53,6 +53,11 @@ pub async fn store_new(
         }
         match admit_and_store(call, candidate, managers, dry_run, &mut warnings).await {
             Err(Failure::Taken) if generated && tries < TRIES => {}
+            // Another server has given it to somebody else; by now we know.
+            Err(Failure::Claimed(_)) if tries < TRIES => {}
+            Err(Failure::Claimed(error)) => {
+                return Err(call.store_error(metadata::text(&value, "name"), &error));
+            }
             Err(Failure::Taken) => {
                 let kind = call.kind();
                 return Err(if generated {
@@ -68,7 +73,10 @@ pub async fn store_new(
 }
 
 enum Failure {
+    /// The name.
     Taken,
+    /// Something that only one object can have.
+    Claimed(StoreError),
     Refused(Box<Status>),
 }
 
@@ -144,6 +152,7 @@ async fn validate_and_store(
     match api.store.write(write).await {
         Ok(object) => Ok(respond::object(call, StatusCode::CREATED, &object, warnings)),
         Err(StoreError::Exists) => Err(Failure::Taken),
+        Err(error @ StoreError::Taken(_)) => Err(Failure::Claimed(error)),
         Err(error) => Err(call.store_error(name, &error).into()),
     }
 }

@@ -200,7 +200,8 @@ async fn store(
     };
     match call.api.store.write(write).await {
         Ok(object) => Ok(object),
-        Err(StoreError::Conflict(_)) => Err(Failure::Changed),
+        // What another server has given to somebody else is not given again.
+        Err(StoreError::Conflict(_) | StoreError::Taken(_)) => Err(Failure::Changed),
         Err(error) => Err(call.store_error(&call.path.name, &error).into()),
     }
 }

@@ -1,0 +1,57 @@
+//! How new what a request sees must be, where several servers share a store.
+//!
+//! A request that names no resourceVersion sees every write that was acknowledged before it, by whichever server; one that
+//! names a revision sees that; and with resourceVersion 0 any state will do (`docs/reference/using-api/api-concepts`,
+//! "Semantics for get and list"). Writes begin with what is stored, so they are requests of the first kind. On a store that
+//! only this server writes to, all of this is always so.
+
+use keelson_api::status::Status;
+
+use super::token::Token;
+use crate::server::call::Call;
+use crate::store::StoreError;
+
+/// Waits until this server has seen what the request must see.
+pub async fn wait(call: &Call, verb: &str) -> Result<(), Status> {
+    let store = &call.api.store;
+    let waits = match needed(call, verb) {
+        Needed::Newest => store.barrier(),
+        Needed::Revision(revision) => store.reach(revision),
+        Needed::Nothing => None,
+    };
+    let Some(waits) = waits else { return Ok(()) };
+    match waits.await {
+        // A list has words of its own for this.
+        Err(StoreError::Future(_)) if verb == "list" => Ok(()),
+        result => result.map_err(|error| call.store_error(&call.path.name, &error)),
+    }
+}
+
+enum Needed {
+    Newest,
+    Revision(u64),
+    Nothing,
+}
+
+fn needed(call: &Call, verb: &str) -> Needed {
+    if !matches!(verb, "get" | "list" | "watch") {
+        return Needed::Newest;
+    }
+    let token = call.query.get("continue");
+    if verb == "list" && !token.is_empty() {
+        let token = Token::parse(token).ok();
+        return token.map_or(Needed::Nothing, |token| {
+            // A negative revision goes on in the current state.
+            u64::try_from(token.rv).map_or(Needed::Newest, Needed::Revision)
+        });
+    }
+    // A watch from a revision waits for what comes after it by itself.
+    let waits_itself = verb == "watch" && !call.query.flag("sendInitialEvents");
+    match call.query.get("resourceVersion") {
+        "" => Needed::Newest,
+        "0" => Needed::Nothing,
+        _ if waits_itself => Needed::Nothing,
+        // What is no number is refused later.
+        text => text.parse().map_or(Needed::Nothing, Needed::Revision),
+    }
+}
