@@ -30,7 +30,7 @@ pub enum Command {
     /// Manage the images of this node
     Image(Image),
     /// Run only the control plane (as `up` does)
-    Control(DataDir),
+    Control(Control),
     /// Run only the node agent (as `up` does)
     Kubelet(DataDir),
     /// Run only the network daemon (as `up` does)
@@ -81,6 +81,21 @@ pub struct Up {
     /// Report readiness or failure as one line on stdout (what `--detach` starts)
     #[arg(long, hide = true)]
     pub report: bool,
+}
+
+/// `keelson control`.
+#[derive(Debug, Args)]
+pub struct Control {
+    /// The cluster
+    #[command(flatten)]
+    pub cluster: DataDir,
+    /// How objects are encrypted in the store: an EncryptionConfiguration of apiserver.config.k8s.io/v1
+    /// [default: DIR/pki/encryption.yaml, which the first start makes]
+    #[arg(long, value_name = "FILE")]
+    pub encryption_provider_config: Option<PathBuf>,
+    /// Read that file again when it changes
+    #[arg(long)]
+    pub encryption_provider_config_automatic_reload: bool,
 }
 
 /// `keelson status`.

@@ -23,6 +23,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         dns_ip: IpAddr::V4(Ipv4Addr::new(10, 43, 0, 10)),
         cluster_domain: "cluster.local".to_owned(),
         node_ports: (30000, 32767),
+        encryption: keelson_control::encryption::Settings::default(),
     };
     let request = pki::Request {
         api_sans: Vec::new(),

@@ -3,6 +3,8 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use crate::encryption;
+
 /// What the control plane needs to know.
 #[derive(Debug, Clone)]
 pub struct Config {
@@ -24,4 +26,6 @@ pub struct Config {
     pub cluster_domain: String,
     /// Node port range, inclusive (30000-32767).
     pub node_ports: (u16, u16),
+    /// How objects are encrypted in the store.
+    pub encryption: encryption::Settings,
 }

@@ -9,6 +9,7 @@ pub mod auth;
 pub mod bootstrap;
 mod config;
 pub mod controllers;
+pub mod encryption;
 pub mod kinds;
 pub mod object;
 pub mod pairs;

@@ -9,6 +9,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::auth::UserInfo;
+use crate::encryption::{self, Encryption};
 use crate::server::{self, Server, Tls};
 use crate::store::{Embedded, Options};
 use crate::{Config, Error, bootstrap, controllers, scheduler};
@@ -25,11 +26,14 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         .then(|| bind(config.advertise))
         .transpose()?;
     let tls = Tls::load(&config.pki_dir)?;
-    let store = Arc::new(Embedded::open(
-        &config.data_dir,
-        &Options::new(server::selectable_fields),
-    )?);
-    let server = Server::new(&config, store)?;
+    let encryption_file = config.encryption.path(&config.pki_dir);
+    let encryption = Arc::new(Encryption::from_file(encryption_file.as_deref())?);
+    let options = Options {
+        encryption: Arc::clone(&encryption),
+        ..Options::new(server::selectable_fields)
+    };
+    let store = Arc::new(Embedded::open(&config.data_dir, &options)?);
+    let server = Server::new(&config, Arc::clone(&store))?;
     let objects = bootstrap::objects(&config);
     server.bootstrap(objects.clone()).await?;
     server.ready("bootstrap");
@@ -70,11 +74,20 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
             () = stopped() => {}
         }
     };
+    let reload = async {
+        if let (true, Some(file)) = (config.encryption.automatic_reload, &encryption_file) {
+            tokio::select! {
+                () = encryption::follow(file, &encryption, |before| store.rules_changed(before)) => {}
+                () = stopped() => {}
+            }
+        }
+    };
     tokio::join!(
         serve,
         controllers,
         scheduler,
         keep,
+        reload,
         server.follow_definitions(),
         end
     );

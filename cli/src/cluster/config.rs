@@ -47,6 +47,7 @@ impl Cluster {
             dns_ip: self.ranges.dns_ip(),
             cluster_domain: DOMAIN.to_owned(),
             node_ports: NODE_PORTS,
+            encryption: keelson_control::encryption::Settings::default(),
         }
     }
 

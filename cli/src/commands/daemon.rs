@@ -10,15 +10,20 @@ use nix::unistd::getppid;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::args::DataDir;
+use crate::args::{Control, DataDir};
 use crate::cluster::Cluster;
 use crate::supervisor::SUPERVISOR;
 use crate::{logging, preflight};
 
 /// Runs the control plane.
-pub fn control(args: &DataDir) -> Result<()> {
-    run("control", &args.data_dir, |cluster, stop| async move {
-        Box::pin(keelson_control::run(cluster.control(), stop))
+pub fn control(args: &Control) -> Result<()> {
+    run("control", &args.cluster.data_dir, |cluster, stop| async move {
+        let mut config = cluster.control();
+        config.encryption = keelson_control::encryption::Settings {
+            file: args.encryption_provider_config.clone(),
+            automatic_reload: args.encryption_provider_config_automatic_reload,
+        };
+        Box::pin(keelson_control::run(config, stop))
             .await
             .map_err(Into::into)
     })

@@ -19,6 +19,7 @@ fn config() -> Config {
         dns_ip: "10.43.0.10".parse().unwrap(),
         cluster_domain: "cluster.local".to_owned(),
         node_ports: (30000, 32767),
+        encryption: crate::encryption::Settings::default(),
     }
 }
 

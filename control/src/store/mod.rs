@@ -8,12 +8,14 @@
 //! - [`index`]: the multi-version index in memory, plain data.
 //! - [`disk`]: the redb file.
 //! - [`writer`]: the thread that commits whatever has queued up, one commit at a time.
+//! - [`sealed`]: which objects are stored in another encryption than they would be now, or cannot be decrypted.
 //! - [`embedded`]: those three together, behind the trait.
 
 mod disk;
 mod embedded;
 mod index;
 mod revision;
+mod sealed;
 mod writer;
 
 #[cfg(test)]
@@ -173,6 +175,9 @@ pub enum StoreError {
     /// The write failed; whether it was stored is unknown.
     #[error("the store could not be written: {0}")]
     Failed(String),
+    /// There is an object, but it cannot be decrypted. It stays as it is.
+    #[error("{0}")]
+    Unreadable(String),
     /// The store is shutting down.
     #[error("the store is closed")]
     Closed,
@@ -186,6 +191,15 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     fn get(&self, resource: &GroupResource, key: &str) -> Option<Arc<Object>>;
     /// Objects of a resource, as one consistent snapshot.
     fn range(&self, resource: &GroupResource, range: &Range<'_>) -> Result<Page, StoreError>;
+    /// Why there is an object of that key that cannot be read.
+    fn unreadable(&self, _resource: &GroupResource, _key: &str) -> Option<StoreError> {
+        None
+    }
+    /// Whether the object is stored in another encryption than it would be now: an update that changes nothing has to
+    /// be written all the same.
+    fn is_stale(&self, _resource: &GroupResource, _key: &str) -> bool {
+        false
+    }
     /// Number of objects of a resource.
     fn count(&self, resource: &GroupResource) -> usize;
     /// Changes of a resource after a revision, at most `max`.

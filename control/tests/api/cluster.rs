@@ -281,6 +281,7 @@ fn config(dir: &Path, listen: SocketAddr) -> Config {
         dns_ip: IpAddr::V4(Ipv4Addr::new(10, 43, 0, 10)),
         cluster_domain: "cluster.local".to_owned(),
         node_ports: (30000, 32767),
+        encryption: keelson_control::encryption::Settings::default(),
     }
 }
 

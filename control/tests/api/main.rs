@@ -4,6 +4,7 @@ mod applies;
 mod cluster;
 mod custom;
 mod deletes;
+mod encryption;
 mod hardening;
 mod kubectl;
 mod lists;

@@ -48,6 +48,7 @@ impl Cluster {
             dns_ip: "10.43.0.10".parse().unwrap(),
             cluster_domain: "cluster.local".to_owned(),
             node_ports: (30000, 32767),
+            encryption: keelson_control::encryption::Settings::default(),
         };
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let task = tokio::spawn(keelson_control::run(config, async {
