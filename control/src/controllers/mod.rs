@@ -4,6 +4,8 @@
 //! A controller is a folder or file: pure decisions over these views, and a thin part that carries them out.
 
 pub mod api;
+mod bootstrap;
+mod certificates;
 mod claim;
 mod cluster_role;
 mod cronjob;
@@ -32,11 +34,12 @@ use std::sync::Arc;
 use kube::Client;
 use tokio::task::JoinSet;
 
+use crate::auth::bootstrap_token;
 use api::{Api, Recorder, resources};
 use informer::{Informer, Object};
 use model::{
-    ConfigMap, ControllerRevision, CronJob, DaemonSet, Deployment, EndpointSlice, Endpoints, Job, Lease,
-    Meta, Namespace, Node, Pod, ReplicaSet, Service, StatefulSet,
+    CertificateRequest, ConfigMap, ControllerRevision, CronJob, DaemonSet, Deployment, EndpointSlice,
+    Endpoints, Job, Lease, Meta, Namespace, Node, Pod, ReplicaSet, Service, StatefulSet, TokenSecret,
 };
 
 /// Makes the client of a controller: the argument is the name of its service account in `kube-system`.
@@ -63,6 +66,9 @@ struct Context {
     controller_revisions: Arc<Informer<ControllerRevision>>,
     service_accounts: Arc<Informer<Meta>>,
     config_maps: Arc<Informer<ConfigMap>>,
+    token_secrets: Arc<Informer<TokenSecret>>,
+    cluster_info: Arc<Informer<ConfigMap>>,
+    signing_requests: Arc<Informer<CertificateRequest>>,
 }
 
 impl Context {
@@ -104,6 +110,23 @@ pub async fn run(clients: Clients, config: &crate::Config, shutdown: impl Future
             resources::config_maps(),
             &format!("metadata.name={}", root_ca::CONFIG_MAP),
         ),
+        token_secrets: Informer::selecting(
+            resources::secrets(),
+            &format!(
+                "type={},metadata.namespace={}",
+                bootstrap_token::TYPE,
+                bootstrap_token::NAMESPACE
+            ),
+        ),
+        cluster_info: Informer::selecting(
+            resources::config_maps(),
+            &format!(
+                "metadata.name={},metadata.namespace={}",
+                bootstrap::CLUSTER_INFO,
+                bootstrap::PUBLIC_NAMESPACE
+            ),
+        ),
+        signing_requests: Informer::new(resources::signing_requests()),
         clients,
     };
     let mut tasks = JoinSet::new();
@@ -113,6 +136,8 @@ pub async fn run(clients: Clients, config: &crate::Config, shutdown: impl Future
     endpoints::start(&context, &mut tasks);
     service_account::start(&context, &mut tasks);
     root_ca::start(&context, &mut tasks);
+    bootstrap::start(&context, &mut tasks);
+    certificates::start(&context, &mut tasks);
     namespace::start(&context, &mut tasks);
     gc::start(&context, &mut tasks);
     pod_gc::start(&context, &mut tasks);
@@ -141,6 +166,9 @@ pub async fn run(clients: Clients, config: &crate::Config, shutdown: impl Future
     follow(&context.controller_revisions, &api, &mut tasks);
     follow(&context.service_accounts, &api, &mut tasks);
     follow(&context.config_maps, &api, &mut tasks);
+    follow(&context.token_secrets, &api, &mut tasks);
+    follow(&context.cluster_info, &api, &mut tasks);
+    follow(&context.signing_requests, &api, &mut tasks);
     tokio::pin!(shutdown);
     loop {
         tokio::select! {

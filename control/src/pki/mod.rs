@@ -10,6 +10,7 @@ mod files;
 mod issue;
 mod kubeconfig;
 mod plan;
+mod request;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,7 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use time::OffsetDateTime;
 
 pub use kubeconfig::write_kubeconfig;
+pub use request::{Named, SignError, SigningRequest};
 
 use crate::encryption;
 

@@ -1,11 +1,14 @@
 //! The control plane over HTTPS, driven by the real kubectl and by raw requests. One private cluster per test.
 
 mod applies;
+mod bootstrap_tokens;
 mod cluster;
 mod custom;
 mod deletes;
 mod encryption;
+mod front_proxy;
 mod hardening;
+mod identity;
 mod kubectl;
 mod lists;
 mod protobuf;

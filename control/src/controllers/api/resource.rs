@@ -100,6 +100,7 @@ table! {
     endpoints: "" "v1" "endpoints" "Endpoints" true;
     events: "" "v1" "events" "Event" true;
     config_maps: "" "v1" "configmaps" "ConfigMap" true;
+    secrets: "" "v1" "secrets" "Secret" true;
     service_accounts: "" "v1" "serviceaccounts" "ServiceAccount" true;
     replication_controllers: "" "v1" "replicationcontrollers" "ReplicationController" true;
     persistent_volume_claims: "" "v1" "persistentvolumeclaims" "PersistentVolumeClaim" true;
@@ -113,6 +114,7 @@ table! {
     cron_jobs: "batch" "v1" "cronjobs" "CronJob" true;
     endpoint_slices: "discovery.k8s.io" "v1" "endpointslices" "EndpointSlice" true;
     leases: "coordination.k8s.io" "v1" "leases" "Lease" true;
+    signing_requests: "certificates.k8s.io" "v1" "certificatesigningrequests" "CertificateSigningRequest" false;
     pod_disruption_budgets: "policy" "v1" "poddisruptionbudgets" "PodDisruptionBudget" true;
     cluster_roles: "rbac.authorization.k8s.io" "v1" "clusterroles" "ClusterRole" false;
 }

@@ -86,7 +86,8 @@ pub fn tap_shared(context: &Context, sink: &Sink) -> Vec<Resource> {
         jobs,
         cron_jobs,
         controller_revisions,
-        service_accounts
+        service_accounts,
+        signing_requests
     )
 }
 

@@ -11,7 +11,9 @@ mod node;
 mod pod;
 mod selector;
 mod service;
+mod signing_request;
 mod time;
+mod token_secret;
 mod workload;
 
 use serde::{Deserialize, Deserializer};
@@ -27,7 +29,9 @@ pub use node::{Lease, Node, Taint};
 pub use pod::{Container, ContainerPort, ContainerStatus, Pod, Toleration};
 pub use selector::{Requirement, Selector};
 pub use service::{EndpointSlice, Endpoints, Service, ServicePort};
+pub use signing_request::CertificateRequest;
 pub use time::Time;
+pub use token_secret::TokenSecret;
 pub use workload::{Deployment, DeploymentStatus, IntOrPercent, ReplicaSet, ReplicaSetStatus, Template};
 
 /// `null` means the default, as for Go's decoder.
