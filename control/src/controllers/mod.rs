@@ -23,6 +23,7 @@ mod node;
 mod owners;
 mod pod_gc;
 mod pods;
+mod protection;
 mod replicaset;
 mod revisions;
 mod root_ca;
@@ -40,6 +41,7 @@ use informer::{Informer, Object};
 use model::{
     CertificateRequest, ConfigMap, ControllerRevision, CronJob, DaemonSet, Deployment, EndpointSlice,
     Endpoints, Job, Lease, Meta, Namespace, Node, Pod, ReplicaSet, Service, StatefulSet, TokenSecret,
+    Volume,
 };
 
 /// Makes the client of a controller: the argument is the name of its service account in `kube-system`.
@@ -68,6 +70,8 @@ struct Context {
     config_maps: Arc<Informer<ConfigMap>>,
     token_secrets: Arc<Informer<TokenSecret>>,
     cluster_info: Arc<Informer<ConfigMap>>,
+    claims: Arc<Informer<Meta>>,
+    volumes: Arc<Informer<Volume>>,
     signing_requests: Arc<Informer<CertificateRequest>>,
 }
 
@@ -126,7 +130,9 @@ pub async fn run(clients: Clients, config: &crate::Config, shutdown: impl Future
                 bootstrap::PUBLIC_NAMESPACE
             ),
         ),
+        claims: Informer::metadata(resources::persistent_volume_claims()),
         signing_requests: Informer::new(resources::signing_requests()),
+        volumes: Informer::new(resources::persistent_volumes()),
         clients,
     };
     let mut tasks = JoinSet::new();
@@ -138,6 +144,7 @@ pub async fn run(clients: Clients, config: &crate::Config, shutdown: impl Future
     root_ca::start(&context, &mut tasks);
     bootstrap::start(&context, &mut tasks);
     certificates::start(&context, &mut tasks);
+    protection::start(&context, &mut tasks);
     namespace::start(&context, &mut tasks);
     gc::start(&context, &mut tasks);
     pod_gc::start(&context, &mut tasks);
@@ -168,6 +175,8 @@ pub async fn run(clients: Clients, config: &crate::Config, shutdown: impl Future
     follow(&context.config_maps, &api, &mut tasks);
     follow(&context.token_secrets, &api, &mut tasks);
     follow(&context.cluster_info, &api, &mut tasks);
+    follow(&context.claims, &api, &mut tasks);
+    follow(&context.volumes, &api, &mut tasks);
     follow(&context.signing_requests, &api, &mut tasks);
     tokio::pin!(shutdown);
     loop {

@@ -13,6 +13,7 @@ mod kubectl;
 mod lists;
 mod protobuf;
 mod restarts;
+mod storage;
 mod streams;
 mod watches;
 mod writes;

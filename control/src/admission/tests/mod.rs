@@ -3,6 +3,7 @@
 mod nodes;
 mod objects;
 mod pods;
+mod storage;
 
 use std::sync::Arc;
 

@@ -103,6 +103,7 @@ table! {
     secrets: "" "v1" "secrets" "Secret" true;
     service_accounts: "" "v1" "serviceaccounts" "ServiceAccount" true;
     replication_controllers: "" "v1" "replicationcontrollers" "ReplicationController" true;
+    persistent_volumes: "" "v1" "persistentvolumes" "PersistentVolume" false;
     persistent_volume_claims: "" "v1" "persistentvolumeclaims" "PersistentVolumeClaim" true;
     resource_quotas: "" "v1" "resourcequotas" "ResourceQuota" true;
     deployments: "apps" "v1" "deployments" "Deployment" true;

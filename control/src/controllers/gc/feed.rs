@@ -87,6 +87,8 @@ pub fn tap_shared(context: &Context, sink: &Sink) -> Vec<Resource> {
         cron_jobs,
         controller_revisions,
         service_accounts,
+        claims,
+        volumes,
         signing_requests
     )
 }

@@ -14,6 +14,7 @@ mod service;
 mod signing_request;
 mod time;
 mod token_secret;
+mod volume;
 mod workload;
 
 use serde::{Deserialize, Deserializer};
@@ -32,6 +33,7 @@ pub use service::{EndpointSlice, Endpoints, Service, ServicePort};
 pub use signing_request::CertificateRequest;
 pub use time::Time;
 pub use token_secret::TokenSecret;
+pub use volume::Volume;
 pub use workload::{Deployment, DeploymentStatus, IntOrPercent, ReplicaSet, ReplicaSetStatus, Template};
 
 /// `null` means the default, as for Go's decoder.
