@@ -18,7 +18,7 @@ mod pod_resources;
 mod pod_security;
 mod priority;
 mod request;
-mod resource_quota;
+pub mod resource_quota;
 mod runtime_class;
 mod service_account;
 mod service_allocator;

@@ -25,6 +25,7 @@ mod pod_gc;
 mod pods;
 mod protection;
 mod replicaset;
+mod resource_quota;
 mod revisions;
 mod root_ca;
 mod service_account;
@@ -40,7 +41,7 @@ use api::{Api, Recorder, resources};
 use informer::{Informer, Object};
 use model::{
     CertificateRequest, ConfigMap, ControllerRevision, CronJob, DaemonSet, Deployment, EndpointSlice,
-    Endpoints, Job, Lease, Meta, Namespace, Node, Pod, ReplicaSet, Service, StatefulSet, TokenSecret,
+    Endpoints, Job, Lease, Meta, Namespace, Node, Pod, Quota, ReplicaSet, Service, StatefulSet, TokenSecret,
     Volume,
 };
 
@@ -72,7 +73,10 @@ struct Context {
     cluster_info: Arc<Informer<ConfigMap>>,
     claims: Arc<Informer<Meta>>,
     volumes: Arc<Informer<Volume>>,
+    quotas: Arc<Informer<Quota>>,
     signing_requests: Arc<Informer<CertificateRequest>>,
+    /// Whom the garbage collector's feed tells of changes.
+    quota_interest: Arc<resource_quota::Interest>,
 }
 
 impl Context {
@@ -92,6 +96,7 @@ const INFORMERS: &str = "generic-garbage-collector";
 
 /// Runs all controllers until `shutdown` resolves.
 pub async fn run(clients: Clients, config: &crate::Config, shutdown: impl Future<Output = ()>) {
+    let quotas = Informer::new(resources::resource_quotas());
     let context = Context {
         config: config.clone(),
         pods: Informer::new(resources::pods()),
@@ -133,6 +138,8 @@ pub async fn run(clients: Clients, config: &crate::Config, shutdown: impl Future
         claims: Informer::metadata(resources::persistent_volume_claims()),
         signing_requests: Informer::new(resources::signing_requests()),
         volumes: Informer::new(resources::persistent_volumes()),
+        quota_interest: Arc::new(resource_quota::Interest::new(quotas.clone())),
+        quotas,
         clients,
     };
     let mut tasks = JoinSet::new();
@@ -145,6 +152,7 @@ pub async fn run(clients: Clients, config: &crate::Config, shutdown: impl Future
     bootstrap::start(&context, &mut tasks);
     certificates::start(&context, &mut tasks);
     protection::start(&context, &mut tasks);
+    resource_quota::start(&context, &mut tasks);
     namespace::start(&context, &mut tasks);
     gc::start(&context, &mut tasks);
     pod_gc::start(&context, &mut tasks);
@@ -177,6 +185,7 @@ pub async fn run(clients: Clients, config: &crate::Config, shutdown: impl Future
     follow(&context.cluster_info, &api, &mut tasks);
     follow(&context.claims, &api, &mut tasks);
     follow(&context.volumes, &api, &mut tasks);
+    follow(&context.quotas, &api, &mut tasks);
     follow(&context.signing_requests, &api, &mut tasks);
     tokio::pin!(shutdown);
     loop {

@@ -9,6 +9,7 @@ mod meta;
 mod namespace;
 mod node;
 mod pod;
+mod quota;
 mod selector;
 mod service;
 mod signing_request;
@@ -28,6 +29,7 @@ pub use meta::{Condition, Meta, OwnerReference, controller_reference, index_orph
 pub use namespace::{ConfigMap, Namespace};
 pub use node::{Lease, Node, Taint};
 pub use pod::{Container, ContainerPort, ContainerStatus, Pod, Toleration};
+pub use quota::Quota;
 pub use selector::{Requirement, Selector};
 pub use service::{EndpointSlice, Endpoints, Service, ServicePort};
 pub use signing_request::CertificateRequest;
