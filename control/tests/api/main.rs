@@ -3,6 +3,7 @@
 mod applies;
 mod bootstrap_tokens;
 mod cluster;
+mod collector;
 mod custom;
 mod deletes;
 mod encryption;
@@ -12,6 +13,7 @@ mod identity;
 mod kubectl;
 mod limits;
 mod lists;
+mod namespaces;
 mod protobuf;
 mod quotas;
 mod restarts;
