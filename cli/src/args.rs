@@ -96,6 +96,13 @@ pub struct Control {
     /// The store
     #[command(flatten)]
     pub etcd: Etcd,
+    /// How objects are encrypted in the store: an EncryptionConfiguration of apiserver.config.k8s.io/v1
+    /// [default: DIR/pki/encryption.yaml, which the first start makes]
+    #[arg(long, value_name = "FILE")]
+    pub encryption_provider_config: Option<PathBuf>,
+    /// Read that file again when it changes
+    #[arg(long)]
+    pub encryption_provider_config_automatic_reload: bool,
 }
 
 /// Where the control plane keeps its objects (kube-apiserver's options of these names).

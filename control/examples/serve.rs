@@ -24,6 +24,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         cluster_domain: "cluster.local".to_owned(),
         node_ports: (30000, 32767),
         etcd: None,
+        encryption: keelson_control::encryption::Settings::default(),
     };
     let request = pki::Request {
         api_sans: Vec::new(),

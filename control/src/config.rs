@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::path::PathBuf;
 
+use crate::encryption;
 use crate::store::Servers;
 
 /// What the control plane needs to know.
@@ -28,4 +29,6 @@ pub struct Config {
     pub node_ports: (u16, u16),
     /// The etcd that several control planes share, instead of the store below `data_dir`.
     pub etcd: Option<Servers>,
+    /// How objects are encrypted in the store.
+    pub encryption: encryption::Settings,
 }

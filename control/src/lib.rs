@@ -10,6 +10,7 @@ pub mod bootstrap;
 mod config;
 pub mod controllers;
 pub mod election;
+pub mod encryption;
 pub mod kinds;
 pub mod object;
 pub mod pairs;

@@ -11,9 +11,10 @@ use tokio::sync::watch;
 use crate::auth::UserInfo;
 use crate::controllers::api::Api;
 use crate::election::{Candidate, Timing};
+use crate::encryption::{self, Encryption};
 use crate::presence::Presence;
 use crate::server::{self, Server, Tls};
-use crate::store::{Embedded, Etcd, EtcdOptions, Options};
+use crate::store::{Embedded, Etcd, EtcdOptions, Options, Store};
 use crate::{Config, Error, bootstrap, controllers, scheduler};
 
 /// Between compactions of etcd (upstream's `--etcd-compaction-interval`).
@@ -31,7 +32,9 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         .then(|| bind(config.advertise))
         .transpose()?;
     let tls = Tls::load(&config.pki_dir)?;
-    let server = open(&config).await?;
+    let encryption_file = config.encryption.path(&config.pki_dir);
+    let encryption = Arc::new(Encryption::from_file(encryption_file.as_deref())?);
+    let (server, store) = open(&config, &encryption).await?;
     let objects = bootstrap::objects(&config);
     server.bootstrap(objects.clone()).await?;
     server.ready("bootstrap");
@@ -94,23 +97,36 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
             () = stopped() => {}
         }
     };
+    let reload = async {
+        if let (true, Some(file)) = (config.encryption.automatic_reload, &encryption_file) {
+            tokio::select! {
+                () = encryption::follow(file, &encryption, |before| store.rules_changed(before)) => {}
+                () = stopped() => {}
+            }
+        }
+    };
     tokio::join!(
         serve,
         controllers,
         scheduler,
         presence,
         keep,
+        reload,
         server.follow_definitions(),
         end
     );
     Ok(())
 }
 
-/// The server over the store that the configuration names.
-async fn open(config: &Config) -> Result<Server, Error> {
-    let options = Options::new(server::selectable_fields);
+/// The store that the configuration names, and a server over it.
+async fn open(config: &Config, encryption: &Arc<Encryption>) -> Result<(Server, Arc<dyn Store>), Error> {
+    let options = Options {
+        encryption: Arc::clone(encryption),
+        ..Options::new(server::selectable_fields)
+    };
     let Some(servers) = &config.etcd else {
-        return Server::new(config, Arc::new(Embedded::open(&config.data_dir, &options)?));
+        let store = Arc::new(Embedded::open(&config.data_dir, &options)?);
+        return Ok((Server::new(config, Arc::clone(&store))?, store));
     };
     let store = Etcd::open(EtcdOptions {
         servers: servers.clone(),
@@ -119,7 +135,8 @@ async fn open(config: &Config) -> Result<Server, Error> {
         claims: server::claims,
         compaction: Some(COMPACTION),
     });
-    Server::new(config, Arc::new(store.await?))
+    let store = Arc::new(store.await?);
+    Ok((Server::new(config, Arc::clone(&store))?, store))
 }
 
 /// Resolves when it is time to end.

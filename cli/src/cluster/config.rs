@@ -48,6 +48,7 @@ impl Cluster {
             cluster_domain: DOMAIN.to_owned(),
             node_ports: NODE_PORTS,
             etcd: self.etcd.as_ref().map(super::Etcd::servers),
+            encryption: keelson_control::encryption::Settings::default(),
         }
     }
 

@@ -22,7 +22,12 @@ pub fn control(args: &Control) -> Result<()> {
         &args.cluster.data_dir,
         |mut cluster, stop| async move {
             cluster.etcd = Etcd::choose(&args.etcd, cluster.etcd.take())?;
-            Box::pin(keelson_control::run(cluster.control(), stop))
+            let mut config = cluster.control();
+            config.encryption = keelson_control::encryption::Settings {
+                file: args.encryption_provider_config.clone(),
+                automatic_reload: args.encryption_provider_config_automatic_reload,
+            };
+            Box::pin(keelson_control::run(config, stop))
                 .await
                 .map_err(Into::into)
         },

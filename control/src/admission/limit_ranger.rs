@@ -95,7 +95,12 @@ fn fill(resources: &mut Map<String, Value>, which: &str, defaults: &Value) -> Ve
 pub fn validate(context: &Context, request: &Request<'_>) -> Result<(), Status> {
     let is_claim = request.is("", "persistentvolumeclaims")
         && matches!(request.operation, Operation::Create | Operation::Update);
-    let is_pod = request.creates("", "pods");
+    // What a pod asks for is changed by its resize only.
+    let resizes = request.operation == Operation::Update
+        && request.kind.group.is_empty()
+        && request.kind.plural == "pods"
+        && request.subresource == "resize";
+    let is_pod = request.creates("", "pods") || resizes;
     if !is_claim && !is_pod {
         return Ok(());
     }

@@ -5,6 +5,7 @@
 //! ([`service_allocator`]), because like quota they must be given back when the write fails: [`Chain::settle`].
 
 mod certificates;
+mod default_ingress_class;
 mod default_storage_class;
 mod default_toleration_seconds;
 mod fields;
@@ -12,14 +13,16 @@ mod limit_ranger;
 mod namespace_lifecycle;
 mod node_restriction;
 mod owner_references;
+mod persistent_volume_claim_resize;
 mod pod_resources;
 mod pod_security;
 mod priority;
 mod request;
-mod resource_quota;
+pub mod resource_quota;
 mod runtime_class;
 mod service_account;
 mod service_allocator;
+mod storage_object_in_use_protection;
 mod taint_nodes_by_condition;
 #[cfg(test)]
 mod tests;
@@ -37,6 +40,7 @@ use crate::kinds::Kind;
 use crate::object::Reader;
 
 pub use request::{Operation, Request};
+pub use storage_object_in_use_protection::{CLAIM as CLAIM_PROTECTION, VOLUME as VOLUME_PROTECTION};
 
 use self::resource_quota::Quotas;
 use self::service_allocator::ServiceAllocator;
@@ -86,7 +90,9 @@ impl Chain {
         priority::admit(context, request)?;
         default_toleration_seconds::admit(request);
         default_storage_class::admit(context, request);
+        storage_object_in_use_protection::admit(request);
         runtime_class::admit(context, request)?;
+        default_ingress_class::admit(context, request);
         self.token_secrets.admit(request)?;
         self.services.admit(request)?;
         certificates::mutate(request);
@@ -101,6 +107,7 @@ impl Chain {
         limit_ranger::validate(context, request)?;
         let warnings = pod_security::validate(context, request)?;
         owner_references::validate(context, request)?;
+        persistent_volume_claim_resize::validate(context, request)?;
         certificates::validate(context, request)?;
         if request.subresource.is_empty()
             && matches!(request.operation, Operation::Create | Operation::Update)

@@ -12,6 +12,8 @@ use keelson_api::time::now;
 use rustls_pki_types::CertificateDer;
 use serde_json::{Value, json};
 
+use super::bootstrap_token::{self, BootstrapError};
+use super::front_proxy::{self, FrontProxy};
 use super::tokens::{TokenError, Tokens};
 use super::{ANONYMOUS, AUTHENTICATED, UNAUTHENTICATED, UserInfo, certificate};
 use crate::object::Reader;
@@ -23,6 +25,8 @@ const WEBSOCKET_PREFIX: &str = "base64url.bearer.authorization.k8s.io.";
 #[derive(Debug)]
 pub struct Authenticator {
     tokens: Tokens,
+    reader: Arc<dyn Reader>,
+    front_proxy: Option<FrontProxy>,
 }
 
 impl Authenticator {
@@ -35,7 +39,9 @@ impl Authenticator {
     /// As [`Self::new`] in a cluster with another domain, which is part of the tokens' issuer.
     pub fn with_domain(pki_dir: &Path, domain: &str, reader: Arc<dyn Reader>) -> Result<Self, crate::Error> {
         Ok(Self {
-            tokens: Tokens::new(pki_dir, domain, reader)?,
+            tokens: Tokens::new(pki_dir, domain, Arc::clone(&reader))?,
+            reader,
+            front_proxy: FrontProxy::load(pki_dir)?,
         })
     }
 
@@ -75,9 +81,56 @@ impl Authenticator {
         }
     }
 
+    /// Whether a verified certificate is that of an authenticating proxy in front of this server, and no client's.
+    pub fn is_front_proxy(&self, certificate: &CertificateDer<'_>) -> bool {
+        self.front_proxy
+            .as_ref()
+            .is_some_and(|proxy| proxy.issued(certificate))
+    }
+
+    /// The caller behind a request that came with such a certificate: whom the proxy names. Its headers are removed.
+    pub fn proxied(
+        &self,
+        certificate: &CertificateDer<'_>,
+        headers: &mut HeaderMap,
+    ) -> Result<UserInfo, Status> {
+        let Some(proxy) = &self.front_proxy else {
+            return Err(Status::unauthorized());
+        };
+        if let Some(user) = proxy.user(certificate, headers, now()) {
+            front_proxy::strip(headers);
+            return Ok(complete(user));
+        }
+        if proxy.is_client(certificate) {
+            return self.authenticate(Some(certificate), headers);
+        }
+        // A certificate that proves nothing is refused, unless a token comes with it.
+        match self.authenticate(None, headers)? {
+            user if user.name == ANONYMOUS => Err(Status::unauthorized()),
+            user => Ok(user),
+        }
+    }
+
     /// The caller behind a token that is meant for one of `audiences`.
     pub fn token_user(&self, token: &str, audiences: &[String]) -> Result<UserInfo, TokenError> {
+        // The two forms have no token in common: one has two dots and the other has one.
+        if bootstrap_token::parse(token).is_some() {
+            if !audiences.iter().any(|audience| audience == self.tokens.issuer()) {
+                // Tokens without audiences are for this server.
+                return Err(BootstrapError::Unknown.into());
+            }
+            let user = bootstrap_token::user(token, self.reader.as_ref(), now())?;
+            return Ok(complete(user));
+        }
         self.tokens.user(token, audiences, now()).map(complete)
+    }
+
+    /// The audiences of a valid token.
+    pub fn audiences(&self, token: &str) -> Vec<String> {
+        if bootstrap_token::parse(token).is_some() {
+            return vec![self.tokens.issuer().to_owned()];
+        }
+        self.tokens.audiences(token).unwrap_or_default()
     }
 
     /// The token issuer, for the `serviceaccounts/token` subresource.

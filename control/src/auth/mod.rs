@@ -5,12 +5,16 @@
 //! RBAC. Everything is read through [`crate::object::Reader`], straight from memory, so neither ever waits.
 //!
 //! - [`tokens`]: service-account tokens, issued and checked; [`jws`] is the signature format below them.
+//! - [`bootstrap_token`]: tokens of machines that have no certificate yet.
+//! - [`front_proxy`]: callers whom an authenticating proxy names.
 //! - [`rbac`]: roles compiled to tables; what a rule covers; the check against privilege escalation.
 //! - [`impersonate`](fn@impersonate) and [`reviews`]: the other two ways to ask.
 
 mod authenticator;
 mod authorizer;
+pub mod bootstrap_token;
 mod certificate;
+pub mod front_proxy;
 mod impersonation;
 mod jws;
 #[cfg(test)]

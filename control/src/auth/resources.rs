@@ -23,6 +23,7 @@ resources! {
     RESOURCE_QUOTAS = "", "resourcequotas";
     PRIORITY_CLASSES = "scheduling.k8s.io", "priorityclasses";
     RUNTIME_CLASSES = "node.k8s.io", "runtimeclasses";
+    INGRESS_CLASSES = "networking.k8s.io", "ingressclasses";
     STORAGE_CLASSES = "storage.k8s.io", "storageclasses";
     CLUSTER_ROLES = "rbac.authorization.k8s.io", "clusterroles";
     CLUSTER_ROLE_BINDINGS = "rbac.authorization.k8s.io", "clusterrolebindings";

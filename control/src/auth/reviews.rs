@@ -206,7 +206,7 @@ pub fn token_review(authenticator: &Authenticator, review: &Value) -> Result<Val
     let audiences = asked.unwrap_or(own);
     let status = match authenticator.token_user(&spec.token, &audiences) {
         Ok(user) => {
-            let held = authenticator.tokens().audiences(&spec.token).unwrap_or_default();
+            let held = authenticator.audiences(&spec.token);
             let common: Vec<&String> = audiences
                 .iter()
                 .filter(|audience| held.contains(audience))

@@ -1,10 +1,11 @@
 //! The objects that every cluster has from its first moment: upstream's default roles and bindings, the system
 //! namespaces and priority classes, and the Services `kubernetes` and `kube-dns`.
 //!
-//! Roles are data in a short notation ([`notation`]), one rule a line, in [`roles`] and [`controllers`].
+//! [`joining`] has what machines need to join. Roles are data in a short notation ([`notation`]), one rule a line, in [`roles`] and [`controllers`].
 
 mod cluster;
 mod controllers;
+mod joining;
 mod notation;
 mod roles;
 #[cfg(test)]
@@ -25,6 +26,7 @@ type Role = (&'static str, &'static str, &'static str);
 pub fn objects(config: &Config) -> Vec<Value> {
     let mut objects = cluster::objects(config);
     objects.extend(rbac());
+    objects.extend(joining::objects());
     objects
 }
 

@@ -20,6 +20,7 @@ fn config() -> Config {
         cluster_domain: "cluster.local".to_owned(),
         node_ports: (30000, 32767),
         etcd: None,
+        encryption: crate::encryption::Settings::default(),
     }
 }
 

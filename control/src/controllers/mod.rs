@@ -4,6 +4,8 @@
 //! A controller is a folder or file: pure decisions over these views, and a thin part that carries them out.
 
 pub mod api;
+mod bootstrap;
+mod certificates;
 mod claim;
 mod cluster_role;
 mod cronjob;
@@ -21,7 +23,9 @@ mod node;
 mod owners;
 mod pod_gc;
 mod pods;
+mod protection;
 mod replicaset;
+mod resource_quota;
 mod revisions;
 mod root_ca;
 mod service_account;
@@ -32,11 +36,13 @@ use std::sync::Arc;
 use kube::Client;
 use tokio::task::JoinSet;
 
+use crate::auth::bootstrap_token;
 use api::{Api, Recorder, resources};
 use informer::{Informer, Object};
 use model::{
-    ConfigMap, ControllerRevision, CronJob, DaemonSet, Deployment, EndpointSlice, Endpoints, Job, Lease,
-    Meta, Namespace, Node, Pod, ReplicaSet, Service, StatefulSet,
+    CertificateRequest, ConfigMap, ControllerRevision, CronJob, DaemonSet, Deployment, EndpointSlice,
+    Endpoints, Job, Lease, Meta, Namespace, Node, Pod, Quota, ReplicaSet, Service, StatefulSet, TokenSecret,
+    Volume,
 };
 
 /// Makes the client of a controller: the argument is the name of its service account in `kube-system`.
@@ -63,6 +69,14 @@ struct Context {
     controller_revisions: Arc<Informer<ControllerRevision>>,
     service_accounts: Arc<Informer<Meta>>,
     config_maps: Arc<Informer<ConfigMap>>,
+    token_secrets: Arc<Informer<TokenSecret>>,
+    cluster_info: Arc<Informer<ConfigMap>>,
+    claims: Arc<Informer<Meta>>,
+    volumes: Arc<Informer<Volume>>,
+    quotas: Arc<Informer<Quota>>,
+    signing_requests: Arc<Informer<CertificateRequest>>,
+    /// Whom the garbage collector's feed tells of changes.
+    quota_interest: Arc<resource_quota::Interest>,
 }
 
 impl Context {
@@ -82,6 +96,7 @@ const INFORMERS: &str = "generic-garbage-collector";
 
 /// Runs all controllers until `shutdown` resolves.
 pub async fn run(clients: Clients, config: &crate::Config, shutdown: impl Future<Output = ()>) {
+    let quotas = Informer::new(resources::resource_quotas());
     let context = Context {
         config: config.clone(),
         pods: Informer::new(resources::pods()),
@@ -104,6 +119,27 @@ pub async fn run(clients: Clients, config: &crate::Config, shutdown: impl Future
             resources::config_maps(),
             &format!("metadata.name={}", root_ca::CONFIG_MAP),
         ),
+        token_secrets: Informer::selecting(
+            resources::secrets(),
+            &format!(
+                "type={},metadata.namespace={}",
+                bootstrap_token::TYPE,
+                bootstrap_token::NAMESPACE
+            ),
+        ),
+        cluster_info: Informer::selecting(
+            resources::config_maps(),
+            &format!(
+                "metadata.name={},metadata.namespace={}",
+                bootstrap::CLUSTER_INFO,
+                bootstrap::PUBLIC_NAMESPACE
+            ),
+        ),
+        claims: Informer::metadata(resources::persistent_volume_claims()),
+        signing_requests: Informer::new(resources::signing_requests()),
+        volumes: Informer::new(resources::persistent_volumes()),
+        quota_interest: Arc::new(resource_quota::Interest::new(quotas.clone())),
+        quotas,
         clients,
     };
     let mut tasks = JoinSet::new();
@@ -113,6 +149,10 @@ pub async fn run(clients: Clients, config: &crate::Config, shutdown: impl Future
     endpoints::start(&context, &mut tasks);
     service_account::start(&context, &mut tasks);
     root_ca::start(&context, &mut tasks);
+    bootstrap::start(&context, &mut tasks);
+    certificates::start(&context, &mut tasks);
+    protection::start(&context, &mut tasks);
+    resource_quota::start(&context, &mut tasks);
     namespace::start(&context, &mut tasks);
     gc::start(&context, &mut tasks);
     pod_gc::start(&context, &mut tasks);
@@ -141,6 +181,12 @@ pub async fn run(clients: Clients, config: &crate::Config, shutdown: impl Future
     follow(&context.controller_revisions, &api, &mut tasks);
     follow(&context.service_accounts, &api, &mut tasks);
     follow(&context.config_maps, &api, &mut tasks);
+    follow(&context.token_secrets, &api, &mut tasks);
+    follow(&context.cluster_info, &api, &mut tasks);
+    follow(&context.claims, &api, &mut tasks);
+    follow(&context.volumes, &api, &mut tasks);
+    follow(&context.quotas, &api, &mut tasks);
+    follow(&context.signing_requests, &api, &mut tasks);
     tokio::pin!(shutdown);
     loop {
         tokio::select! {

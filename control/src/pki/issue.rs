@@ -17,13 +17,34 @@ const AUTHORITY_LIFE: Duration = Duration::days(3650);
 /// Life of the others; kubeadm's.
 const LEAF_LIFE: Duration = Duration::days(365);
 /// Certificates begin a little in the past, for machines whose clocks differ.
-const CLOCK_SKEW: Duration = Duration::minutes(5);
+pub const CLOCK_SKEW: Duration = Duration::minutes(5);
 
 /// The certificate authority. Without a key it can check, not sign.
 pub struct Authority {
     /// Its certificate.
     pub der: CertificateDer<'static>,
     issuer: Option<Issuer<'static, KeyPair>>,
+}
+
+impl Authority {
+    /// When its certificate ends.
+    pub fn ends(&self) -> OffsetDateTime {
+        use x509_parser::prelude::FromDer;
+        // It was parsed when it was read or made; one that cannot be read any more has ended.
+        x509_parser::certificate::X509Certificate::from_der(&self.der)
+            .map_or(OffsetDateTime::UNIX_EPOCH, |(_, certificate)| {
+                certificate.validity().not_after.to_datetime()
+            })
+    }
+
+    /// A certificate for a request, in PEM; `None` without the authority's key.
+    pub fn sign(
+        &self,
+        request: &rcgen::CertificateSigningRequestParams,
+    ) -> Option<Result<String, rcgen::Error>> {
+        let certificate = request.signed_by(self.issuer.as_ref()?);
+        Some(certificate.map(|certificate| certificate.pem()))
+    }
 }
 
 /// Reads or makes the authority. Its certificate is renewed over the same key and name, under which everything that

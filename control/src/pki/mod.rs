@@ -3,13 +3,14 @@
 //! One certificate authority signs everything; the files have kubeadm's names. [`ensure`] is a plain loop: the list
 //! of certificates that there must be ([`plan`]) is data, whether a file on disk still fits is a pure decision
 //! ([`existing`]), and only what does not fit is issued again ([`issue`]). The authority and the service-account key
-//! are never replaced, because everything that was handed out hangs on them.
+//! are never replaced, because everything that was handed out hangs on them; nor is the key that Secrets are encrypted with.
 
 mod existing;
 mod files;
 mod issue;
 mod kubeconfig;
 mod plan;
+mod request;
 #[cfg(test)]
 mod tests;
 
@@ -21,6 +22,9 @@ use rustls_pki_types::{CertificateDer, PrivateKeyDer};
 use time::OffsetDateTime;
 
 pub use kubeconfig::write_kubeconfig;
+pub use request::{Named, SignError, SigningRequest};
+
+use crate::encryption;
 
 /// For whom certificates are made.
 #[derive(Debug, Clone)]
@@ -114,7 +118,23 @@ fn ensure_at(dir: &Path, request: &Request, now: OffsetDateTime) -> Result<(), P
         }
         issue::leaf(dir, leaf, &authority, now)?;
     }
-    issue::service_account_key(dir)
+    issue::service_account_key(dir)?;
+    encryption_key(dir)
+}
+
+/// Makes the configuration by which Secrets are encrypted in the store, once. It lies here and not beside the store, so
+/// that a copy of the store alone tells no secrets.
+fn encryption_key(dir: &Path) -> Result<(), PkiError> {
+    let path = dir.join(encryption::FILE);
+    if files::exists(&path)? {
+        return Ok(());
+    }
+    let text = encryption::configuration::with_new_key().ok_or_else(|| PkiError::Io {
+        what: "making a key for",
+        path: path.clone(),
+        source: std::io::Error::other("the system has no random numbers"),
+    })?;
+    files::write(&path, text.as_bytes(), 0o600)
 }
 
 /// The certificates of a PEM file.

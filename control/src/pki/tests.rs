@@ -111,10 +111,11 @@ fn files_are_private() {
     let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
     assert_eq!(mode(&dir.path().join("pki")), 0o700);
     for (name, _) in contents(&dir.path().join("pki")) {
-        let expected = if Path::new(&name)
+        let is_key = Path::new(&name)
             .extension()
-            .is_some_and(|extension| extension == "key")
-        {
+            .is_some_and(|extension| extension == "key");
+        // What Secrets are encrypted with.
+        let expected = if is_key || name == "encryption.yaml" {
             0o600
         } else {
             0o644

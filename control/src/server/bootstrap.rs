@@ -12,12 +12,16 @@ use super::registry::api_version;
 use super::{Server, body};
 use crate::Error;
 use crate::auth::UserInfo;
+use crate::auth::rbac::reconciled;
 use crate::object::GroupResource;
 use crate::store::key_of;
 
 /// Objects that follow the configuration: they are replaced when they differ. Where several servers share the store, they
 /// are looked after together ([`crate::presence`]).
 const FOLLOWING: [&str; 2] = ["Endpoints", "EndpointSlice"];
+
+/// The group of roles and bindings: the default ones get what they lack.
+const RBAC: &str = "rbac.authorization.k8s.io";
 
 impl Server {
     /// Creates the objects that are not there yet, in their order; namespaces first, the rest together, so that they
@@ -78,14 +82,19 @@ impl Server {
             format!("{root}/{version}/namespaces/{namespace}/{plural}")
         };
         let stored = self.api.store.get(&served.storage, &key_of(&namespace, &name));
-        let (method, path) = match stored {
-            None => (Method::POST, collection),
+        let one = format!("{collection}/{name}");
+        let (method, path, object) = match stored {
+            None => (Method::POST, collection, object.clone()),
             Some(_) if FOLLOWING.contains(&kind.as_str()) && !self.api.shared => {
-                (Method::PUT, format!("{collection}/{name}"))
+                (Method::PUT, one, object.clone())
             }
+            Some(stored) if group == RBAC => match reconciled(&stored.value(), object) {
+                Some(new) => (Method::PUT, one, new),
+                None => return Ok(()),
+            },
             Some(_) => return Ok(()),
         };
-        let mut request = Request::new(body::full(serde_json::to_vec(object).unwrap_or_default()));
+        let mut request = Request::new(body::full(serde_json::to_vec(&object).unwrap_or_default()));
         *request.method_mut() = method;
         *request.uri_mut() = path
             .parse()

@@ -73,7 +73,15 @@ impl Call {
         self.api
             .store
             .get(self.storage(), &self.key())
-            .ok_or_else(|| self.not_found())
+            .ok_or_else(|| self.absent(&self.key()))
+    }
+
+    /// Why an object of that key is not there for the named one: 404, or 500 if it cannot be decrypted.
+    pub fn absent(&self, key: &str) -> Status {
+        match self.api.store.unreadable(self.storage(), key) {
+            Some(error) => self.store_error(&self.path.name, &error),
+            None => self.not_found(),
+        }
     }
 
     /// 404 for the named object.
@@ -112,6 +120,8 @@ pub fn store_error(kind: &Kind, name: &str, error: &StoreError) -> Status {
             Status::conflict_because(group, resource, name, &format!("{what} is already allocated"))
         }
         StoreError::Unreachable(_) => Status::service_unavailable(error.to_string()),
-        StoreError::Failed(_) | StoreError::Closed => Status::internal(&error.to_string()),
+        StoreError::Failed(_) | StoreError::Unreadable(_) | StoreError::Closed => {
+            Status::internal(&error.to_string())
+        }
     }
 }

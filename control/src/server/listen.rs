@@ -18,6 +18,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Api;
 use super::pipeline::{Peer, handle};
+use crate::auth::front_proxy;
 use crate::pki;
 
 /// Most connections at once; more wait in the kernel's queue.
@@ -51,6 +52,15 @@ impl Tls {
         let mut roots = RootCertStore::empty();
         for certificate in pki::certificates(&pki_dir.join("ca.crt"))? {
             roots.add(certificate).map_err(|error| failed("ca.crt", &error))?;
+        }
+        // Which of the authorities a certificate is by is asked once more when it has been verified.
+        let proxies = pki_dir.join(front_proxy::AUTHORITY);
+        if proxies.exists() {
+            for certificate in pki::certificates(&proxies)? {
+                roots
+                    .add(certificate)
+                    .map_err(|error| failed(front_proxy::AUTHORITY, &error))?;
+            }
         }
         let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), Arc::clone(&provider))
             .allow_unauthenticated()
@@ -104,10 +114,16 @@ pub async fn serve(api: Arc<Api>, listener: TcpListener, tls: Tls) {
                 .peer_certificates()
                 .and_then(|chain| chain.first())
                 .map(|certificate| certificate.clone().into_owned());
+            let from = match certificate {
+                Some(certificate) if api.authenticator.is_front_proxy(&certificate) => {
+                    Peer::Proxy(certificate)
+                }
+                certificate => Peer::Remote(certificate),
+            };
             let handler = Arc::clone(&api);
             let service = service_fn(move |request: Request<Incoming>| {
                 let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
-                let (api, peer) = (Arc::clone(&handler), Peer::Remote(certificate.clone()));
+                let (api, peer) = (Arc::clone(&handler), from.clone());
                 async move { Ok::<_, std::convert::Infallible>(handle(api, request, peer).await) }
             });
             let builder = builder();

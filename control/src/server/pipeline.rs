@@ -26,6 +26,8 @@ const LONGEST: Duration = Duration::from_mins(1);
 pub enum Peer {
     /// A connection, with the client's verified certificate if it showed one.
     Remote(Option<CertificateDer<'static>>),
+    /// A connection of an authenticating proxy, with its verified certificate.
+    Proxy(CertificateDer<'static>),
     /// This process, as this user.
     Local(UserInfo),
 }
@@ -80,7 +82,7 @@ pub async fn handle(api: Arc<Api>, request: Request<Body>, peer: Peer) -> Respon
 
 async fn admit(
     api: &Arc<Api>,
-    parts: http::request::Parts,
+    mut parts: http::request::Parts,
     path: Option<ResourcePath>,
     query: Query,
     verb: &'static str,
@@ -94,6 +96,10 @@ async fn admit(
             let user = api
                 .authenticator
                 .authenticate(certificate.as_ref(), &parts.headers)?;
+            auth::impersonate(&api.authorizer, &user, &parts.headers)?.unwrap_or(user)
+        }
+        Peer::Proxy(certificate) => {
+            let user = api.authenticator.proxied(&certificate, &mut parts.headers)?;
             auth::impersonate(&api.authorizer, &user, &parts.headers)?.unwrap_or(user)
         }
     };

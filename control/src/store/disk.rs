@@ -1,13 +1,16 @@
 //! The redb file: which rows there are, opening, loading and committing.
 //!
-//! Rows of `objects`: key `group/resource/KEY`, value `version byte, expiry (u64), revision (u64), JSON`. `changed` holds
-//! the revision of the last change of each resource, so that a client's watch survives a restart; `meta` the revision.
+//! Rows of `objects`: key `group/resource/KEY`, value `version byte, expiry (u64), revision (u64), JSON`, the JSON sealed by
+//! [`crate::encryption`] where that is configured. `changed` holds the revision of the last change of each resource, so that
+//! a client's watch survives a restart; `meta` the revision.
 
+use std::borrow::Cow;
 use std::path::{Path, PathBuf};
 
 use redb::{Database, Durability, ReadableDatabase, ReadableTable, TableDefinition};
 
 use super::index::Applied;
+use crate::encryption::{Rules, path_of};
 use crate::object::GroupResource;
 
 const OBJECTS: TableDefinition<'_, &str, &[u8]> = TableDefinition::new("objects");
@@ -18,6 +21,8 @@ const META: TableDefinition<'_, &str, u64> = TableDefinition::new("meta");
 const FORMAT: u64 = 1;
 /// First byte of an object's row: plain JSON follows the header.
 const PLAIN: u8 = 0;
+/// First byte of an object's row: encrypted JSON follows the header, so that versions that know no encryption refuse it.
+const SEALED: u8 = 1;
 /// Bytes before the JSON.
 const HEADER: usize = 17;
 /// Pages that redb keeps; all reads are served from our own index, so few are needed.
@@ -90,6 +95,15 @@ pub enum DiskError {
         #[source]
         source: std::io::Error,
     },
+    /// An object could not be encrypted; nothing was stored.
+    #[error("{path}: {source}")]
+    Seal {
+        /// File.
+        path: String,
+        /// Why.
+        #[source]
+        source: crate::encryption::SealError,
+    },
     /// Anything else that redb reports.
     #[error("{path}: {why}")]
     Other {
@@ -136,8 +150,8 @@ pub struct Row<'a> {
     pub expires: Option<u64>,
     /// Revision of the last change.
     pub revision: u64,
-    /// JSON.
-    pub json: &'a [u8],
+    /// JSON, possibly sealed.
+    pub stored: &'a [u8],
 }
 
 /// The open file.
@@ -247,8 +261,16 @@ impl Disk {
 
     /// Stores changes in one durable transaction. When this fails, they may or may not have been stored;
     /// [`Disk::recover`] tells.
-    pub fn commit(&mut self, changes: &[Applied]) -> Result<(), DiskError> {
+    pub fn commit(&mut self, changes: &[Applied], rules: &Rules) -> Result<(), DiskError> {
         let name = self.medium.name();
+        let sealed = changes
+            .iter()
+            .map(|change| seal(change, rules))
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|source| DiskError::Seal {
+                path: name.clone(),
+                source,
+            })?;
         if self.database.is_none() {
             self.reopen()?;
         }
@@ -266,13 +288,13 @@ impl Disk {
                 let mut changed = write.open_table(CHANGED)?;
                 let mut buffer = Vec::new();
                 let mut last = std::collections::BTreeMap::new();
-                for change in changes {
+                for (change, stored) in changes.iter().zip(&sealed) {
                     let prefix = format!("{}/{}/", change.resource.group, change.resource.resource);
                     let key = format!("{prefix}{}", change.key);
                     if change.deleted {
                         objects.remove(key.as_str())?;
                     } else {
-                        encode(change, &mut buffer);
+                        encode(change, stored, &mut buffer);
                         objects.insert(key.as_str(), buffer.as_slice())?;
                     }
                     last.insert(prefix, change.object.resource_version);
@@ -312,12 +334,24 @@ impl Disk {
     }
 }
 
-fn encode(change: &Applied, out: &mut Vec<u8>) {
+/// What is stored of a change's object; nothing of a deletion.
+fn seal<'a>(change: &'a Applied, rules: &Rules) -> Result<Cow<'a, [u8]>, crate::encryption::SealError> {
+    let chain = rules.of(&change.resource);
+    if change.deleted || !chain.encrypts() {
+        return Ok(Cow::Borrowed(&change.object.bytes));
+    }
+    chain.seal(&path_of(&change.resource, &change.key), &change.object.bytes)
+}
+
+fn encode(change: &Applied, stored: &Cow<'_, [u8]>, out: &mut Vec<u8>) {
     out.clear();
-    out.push(PLAIN);
+    out.push(match stored {
+        Cow::Borrowed(_) => PLAIN,
+        Cow::Owned(_) => SEALED,
+    });
     out.extend_from_slice(&change.expires.unwrap_or(0).to_le_bytes());
     out.extend_from_slice(&change.object.resource_version.to_le_bytes());
-    out.extend_from_slice(&change.object.bytes);
+    out.extend_from_slice(stored);
 }
 
 /// Splits `group/resource/KEY`.
@@ -329,8 +363,8 @@ fn split(row: &str) -> Option<(GroupResource, &str)> {
 
 fn decode<'a>(key: &'a str, value: &'a [u8]) -> Result<Row<'a>, String> {
     let (resource, key) = split(key).ok_or("bad key")?;
-    let (header, json) = value.split_at_checked(HEADER).ok_or("too short")?;
-    if header[0] != PLAIN {
+    let (header, stored) = value.split_at_checked(HEADER).ok_or("too short")?;
+    if !matches!(header[0], PLAIN | SEALED) {
         return Err(format!("unknown encoding {}", header[0]));
     }
     let number = |at: usize| {
@@ -343,7 +377,7 @@ fn decode<'a>(key: &'a str, value: &'a [u8]) -> Result<Row<'a>, String> {
         key,
         expires: Some(number(1)).filter(|at| *at != 0),
         revision: number(9),
-        json,
+        stored,
     })
 }
 

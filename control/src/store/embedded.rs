@@ -11,15 +11,17 @@ use tokio::sync::{oneshot, watch};
 
 use super::disk::{Disk, DiskError, File, Medium, file_in};
 use super::index::{Index, Limits};
+use super::sealed::Sealed;
 use super::writer::{Job, Writer};
 use super::{Changes, Page, Range, Store, StoreError, Write};
+use crate::encryption::{Encryption, Rules, path_of};
 use crate::object::{GroupResource, Object, Reader};
 
 /// Derives the selectable fields of a loaded object.
 pub type Fields = fn(&GroupResource, &serde_json::Value) -> std::collections::BTreeMap<String, String>;
 
 /// Settings of the embedded store.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Options {
     /// Selectable fields of loaded objects.
     pub fields: Fields,
@@ -29,16 +31,19 @@ pub struct Options {
     pub history_bytes: usize,
     /// Age of history in seconds (upstream compacts etcd every five minutes).
     pub history_age: u64,
+    /// How objects are encrypted in the file.
+    pub encryption: Arc<Encryption>,
 }
 
 impl Options {
-    /// The usual limits.
+    /// The usual limits, and nothing encrypted.
     pub fn new(fields: Fields) -> Self {
         Self {
             fields,
             history_events: 10_000,
             history_bytes: 8 << 20,
             history_age: 300,
+            encryption: Arc::default(),
         }
     }
 }
@@ -47,6 +52,7 @@ impl Options {
 #[derive(Debug)]
 pub struct Embedded {
     index: Arc<RwLock<Index>>,
+    sealed: Arc<Sealed>,
     /// `None` only while dropping.
     jobs: Option<mpsc::Sender<Job>>,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -66,12 +72,13 @@ impl Embedded {
     pub(super) fn open_medium(medium: Box<dyn Medium>, options: &Options) -> Result<Self, crate::Error> {
         let failed = |error: DiskError| crate::Error::Store(error.to_string());
         let disk = Disk::open(medium).map_err(failed)?;
-        let index = load(&disk, options).map_err(failed)?;
-        let index = Arc::new(RwLock::new(index));
+        let (index, sealed) = load(&disk, options).map_err(failed)?;
+        let (index, sealed) = (Arc::new(RwLock::new(index)), Arc::new(sealed));
         let (jobs, queue) = mpsc::channel();
         let writer = Writer {
             index: Arc::clone(&index),
             disk,
+            sealed: Arc::clone(&sealed),
         };
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
@@ -82,6 +89,7 @@ impl Embedded {
             })?;
         Ok(Self {
             index,
+            sealed,
             jobs: Some(jobs),
             thread: Some(thread),
         })
@@ -101,7 +109,9 @@ impl Drop for Embedded {
     }
 }
 
-fn load(disk: &Disk, options: &Options) -> Result<Index, DiskError> {
+fn load(disk: &Disk, options: &Options) -> Result<(Index, Sealed), DiskError> {
+    let sealed = Sealed::new(Arc::clone(&options.encryption));
+    let rules = options.encryption.rules();
     let index = std::cell::RefCell::new(Index::new(Limits {
         events: options.history_events,
         bytes: options.history_bytes,
@@ -116,7 +126,21 @@ fn load(disk: &Disk, options: &Options) -> Result<Index, DiskError> {
                 Some(known) if **known == row.resource => Arc::clone(known),
                 _ => Arc::clone(last.insert(Arc::new(row.resource))),
             };
-            let value: serde_json::Value = match serde_json::from_slice(row.json) {
+            let path = path_of(&resource, row.key);
+            let json = match rules.of(&resource).open(&path, row.stored) {
+                Ok(opened) => {
+                    if opened.stale {
+                        sealed.mark_stale([(Arc::clone(&resource), row.key.to_owned())]);
+                    }
+                    opened.plain
+                }
+                Err(error) => {
+                    tracing::error!(path, %error, "a stored object cannot be decrypted; it stays as it is");
+                    sealed.unreadable(resource, row.key, &format!("unable to transform key {path:?}: {error}"));
+                    return Ok(());
+                }
+            };
+            let value: serde_json::Value = match serde_json::from_slice(&json) {
                 Ok(value) => value,
                 Err(error) => {
                     // One object must not keep all others from being served; its row stays as it is.
@@ -125,7 +149,7 @@ fn load(disk: &Disk, options: &Options) -> Result<Index, DiskError> {
                     return Ok(());
                 }
             };
-            let mut object = Object::describe(&value, Bytes::copy_from_slice(row.json));
+            let mut object = Object::describe(&value, Bytes::from(json.into_owned()));
             object.resource_version = row.revision;
             object.fields = (options.fields)(&resource, &value).into_iter().collect();
             index
@@ -134,7 +158,7 @@ fn load(disk: &Disk, options: &Options) -> Result<Index, DiskError> {
             Ok(())
         },
     )?;
-    Ok(index.into_inner())
+    Ok((index.into_inner(), sealed))
 }
 
 impl Store for Embedded {
@@ -147,7 +171,20 @@ impl Store for Embedded {
     }
 
     fn range(&self, resource: &GroupResource, range: &Range<'_>) -> Result<Page, StoreError> {
+        self.sealed.check(resource, range.namespace)?;
         self.read().range(resource, range)
+    }
+
+    fn unreadable(&self, resource: &GroupResource, key: &str) -> Option<StoreError> {
+        self.sealed.fault(resource, key)
+    }
+
+    fn is_stale(&self, resource: &GroupResource, key: &str) -> bool {
+        self.sealed.is_stale(resource, key)
+    }
+
+    fn rules_changed(&self, before: &Rules) {
+        self.sealed.rules_changed(&self.read(), before);
     }
 
     fn count(&self, resource: &GroupResource) -> usize {
@@ -170,6 +207,9 @@ impl Store for Embedded {
     }
 
     fn write(&self, write: Write) -> BoxFuture<'static, Result<Arc<Object>, StoreError>> {
+        if let Some(error) = self.sealed.fault(&write.resource, &write.key) {
+            return std::future::ready(Err(error)).boxed();
+        }
         let (reply, answer) = oneshot::channel();
         let sent = self
             .jobs
@@ -191,7 +231,9 @@ impl Reader for Embedded {
     }
 
     fn list(&self, resource: &GroupResource, namespace: Option<&str>) -> Vec<Arc<Object>> {
-        self.range(resource, &Range::all(namespace))
+        // What can be read: an object that cannot be decrypted must not hide all others from authorization.
+        self.read()
+            .range(resource, &Range::all(namespace))
             .map_or_else(|_| Vec::new(), |page| page.objects)
     }
 

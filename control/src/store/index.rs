@@ -161,6 +161,20 @@ impl Index {
         self.tables.get(resource).map_or(0, |table| table.objects.len())
     }
 
+    /// The keys of some resources.
+    pub fn keys(&self, of: impl Fn(&GroupResource) -> bool) -> Vec<(Arc<GroupResource>, String)> {
+        self.tables
+            .iter()
+            .filter(|(resource, _)| of(resource))
+            .flat_map(|(resource, table)| {
+                table
+                    .objects
+                    .keys()
+                    .map(|key| (Arc::clone(resource), key.clone()))
+            })
+            .collect()
+    }
+
     /// Revision of the last change.
     pub fn changed(&self, resource: &GroupResource) -> u64 {
         self.tables

@@ -8,6 +8,7 @@
 //! - [`index`]: the multi-version index in memory, plain data.
 //! - [`disk`]: the redb file.
 //! - [`writer`]: the thread that commits whatever has queued up, one commit at a time.
+//! - [`sealed`]: which objects are stored in another encryption than they would be now, or cannot be decrypted.
 //! - [`embedded`]: those three together, behind the trait.
 //! - [`etcd`]: the same index fed by a watch of etcd; writes are etcd's transactions.
 
@@ -16,6 +17,7 @@ mod embedded;
 mod etcd;
 mod index;
 mod revision;
+mod sealed;
 mod writer;
 
 #[cfg(test)]
@@ -30,6 +32,7 @@ pub use embedded::{Embedded, Options};
 pub use etcd::{Etcd, EtcdOptions, Servers};
 pub use revision::{same, splice};
 
+use crate::encryption::Rules;
 use crate::object::{GroupResource, Object};
 
 /// Key of an object inside its resource: `namespace/name`, or `name` where there are no namespaces.
@@ -182,6 +185,9 @@ pub enum StoreError {
     /// No server of the store could be reached in time. Nothing was stored.
     #[error("the store cannot be reached: {0}")]
     Unreachable(String),
+    /// There is an object, but it cannot be decrypted. It stays as it is.
+    #[error("{0}")]
+    Unreadable(String),
     /// The store is shutting down.
     #[error("the store is closed")]
     Closed,
@@ -209,6 +215,17 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     fn get(&self, resource: &GroupResource, key: &str) -> Option<Arc<Object>>;
     /// Objects of a resource, as one consistent snapshot.
     fn range(&self, resource: &GroupResource, range: &Range<'_>) -> Result<Page, StoreError>;
+    /// Why there is an object of that key that cannot be read.
+    fn unreadable(&self, _resource: &GroupResource, _key: &str) -> Option<StoreError> {
+        None
+    }
+    /// Whether the object is stored in another encryption than it would be now: an update that changes nothing has to
+    /// be written all the same.
+    fn is_stale(&self, _resource: &GroupResource, _key: &str) -> bool {
+        false
+    }
+    /// Follows a change of the encryption's rules.
+    fn rules_changed(&self, _before: &Rules) {}
     /// Number of objects of a resource.
     fn count(&self, resource: &GroupResource) -> usize;
     /// Changes of a resource after a revision: at most `max`, and the others of the last one's revision.

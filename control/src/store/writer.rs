@@ -12,6 +12,7 @@ use tokio::sync::oneshot;
 
 use super::disk::Disk;
 use super::index::{Applied, Index};
+use super::sealed::Sealed;
 use super::{Change, Expect, StoreError, Write, revision};
 use crate::object::{GroupResource, Object};
 
@@ -44,6 +45,8 @@ pub struct Writer {
     pub index: Arc<RwLock<Index>>,
     /// The file.
     pub disk: Disk,
+    /// How objects are stored.
+    pub sealed: Arc<Sealed>,
 }
 
 impl Writer {
@@ -107,7 +110,8 @@ impl Writer {
             return true;
         }
         let before = self.read(Index::revision);
-        let error = match self.disk.commit(&changes) {
+        let rules = self.sealed.encryption().rules();
+        let error = match self.disk.commit(&changes, &rules) {
             Ok(()) => None,
             Err(error) => {
                 tracing::error!(%error, "commit failed");
@@ -133,10 +137,11 @@ impl Writer {
             }
             return false;
         }
-        self.index
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .apply(changes, now());
+        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
+        let sealed = self.sealed.touched(&changes, &rules);
+        index.apply(changes, now());
+        drop(index);
+        self.sealed.stored(sealed, &rules);
         for (reply, object) in replies {
             drop(reply.send(Ok(object)));
         }

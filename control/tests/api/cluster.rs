@@ -299,6 +299,7 @@ fn config(dir: &Path, listen: SocketAddr) -> Config {
         cluster_domain: "cluster.local".to_owned(),
         node_ports: (30000, 32767),
         etcd: None,
+        encryption: keelson_control::encryption::Settings::default(),
     }
 }
 

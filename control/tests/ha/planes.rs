@@ -54,6 +54,7 @@ fn config(dir: &Path, listen: SocketAddr, etcd: Vec<String>) -> Config {
         cluster_domain: "cluster.local".to_owned(),
         node_ports: (30000, 32767),
         etcd: Some(Servers::new(etcd)),
+        encryption: keelson_control::encryption::Settings::default(),
     }
 }
 

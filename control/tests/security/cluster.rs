@@ -49,6 +49,7 @@ impl Cluster {
             cluster_domain: "cluster.local".to_owned(),
             node_ports: (30000, 32767),
             etcd: None,
+            encryption: keelson_control::encryption::Settings::default(),
         };
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let task = tokio::spawn(keelson_control::run(config, async {

@@ -48,6 +48,7 @@ impl Cluster {
             cluster_domain: "cluster.local".to_owned(),
             node_ports: (30000, 32767),
             etcd: None,
+            encryption: keelson_control::encryption::Settings::default(),
         };
         let request = pki::Request {
             api_sans: Vec::new(),

@@ -4,25 +4,24 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{bad_containers, containers, named, quoted};
+use super::Check::{Always, Versioned};
+use super::{Check, bad_containers, containers, named, quoted};
 use crate::admission::fields::{items, text};
 
-type Check = fn(&Value) -> Option<String>;
-
-/// The checks in upstream's order (by identifier), and whether each also counts under `restricted`; the others have a
-/// stricter one there.
-pub const CHECKS: &[(Check, bool)] = &[
-    (app_armor, true),
-    (capabilities, false),
-    (host_namespaces, true),
-    (host_path, false),
-    (host_ports, true),
-    (privileged, true),
-    (proc_mount, true),
-    (se_linux, true),
-    (seccomp, false),
-    (sysctls, true),
-    (host_process, true),
+/// The checks in upstream's order (by identifier), and since which minor version `restricted` has a stricter one
+/// instead.
+pub const CHECKS: &[(Check, Option<u32>)] = &[
+    (Always(app_armor), None),
+    (Always(capabilities), Some(22)),
+    (Always(host_namespaces), None),
+    (Always(host_path), Some(0)),
+    (Always(host_ports), None),
+    (Always(privileged), None),
+    (Always(proc_mount), None),
+    (Versioned(se_linux), None),
+    (Always(seccomp), Some(19)),
+    (Versioned(sysctls), None),
+    (Always(host_process), None),
 ];
 
 const CAPABILITIES: [&str; 13] = [
@@ -41,26 +40,37 @@ const CAPABILITIES: [&str; 13] = [
     "SYS_CHROOT",
 ];
 
-const SYSCTLS: [&str; 10] = [
-    "kernel.shm_rmid_forced",
-    "net.ipv4.ip_local_port_range",
-    "net.ipv4.ip_local_reserved_ports",
-    "net.ipv4.ip_unprivileged_port_start",
-    "net.ipv4.ping_group_range",
-    "net.ipv4.tcp_fin_timeout",
-    "net.ipv4.tcp_keepalive_intvl",
-    "net.ipv4.tcp_keepalive_probes",
-    "net.ipv4.tcp_keepalive_time",
-    "net.ipv4.tcp_syncookies",
+/// Sysctls that belong to the pod's namespaces alone, and the minor version since which they are allowed.
+const SYSCTLS: [(&str, u32); 12] = [
+    ("kernel.shm_rmid_forced", 0),
+    ("net.ipv4.ip_local_port_range", 0),
+    ("net.ipv4.ip_unprivileged_port_start", 0),
+    ("net.ipv4.ping_group_range", 0),
+    ("net.ipv4.tcp_syncookies", 0),
+    ("net.ipv4.ip_local_reserved_ports", 27),
+    ("net.ipv4.tcp_fin_timeout", 29),
+    ("net.ipv4.tcp_keepalive_intvl", 29),
+    ("net.ipv4.tcp_keepalive_probes", 29),
+    ("net.ipv4.tcp_keepalive_time", 29),
+    ("net.ipv4.tcp_rmem", 32),
+    ("net.ipv4.tcp_wmem", 32),
 ];
 
-const SE_LINUX_TYPES: [&str; 5] = [
-    "",
-    "container_t",
-    "container_init_t",
-    "container_kvm_t",
-    "container_engine_t",
+/// SELinux types of containers, likewise.
+const SE_LINUX_TYPES: [(&str, u32); 5] = [
+    ("", 0),
+    ("container_t", 0),
+    ("container_init_t", 0),
+    ("container_kvm_t", 0),
+    ("container_engine_t", 31),
 ];
+
+/// Whether a table allows a value in a version.
+fn allows(table: &[(&str, u32)], value: &str, minor: u32) -> bool {
+    table
+        .iter()
+        .any(|(allowed, since)| *allowed == value && minor >= *since)
+}
 
 fn app_armor(pod: &Value) -> Option<String> {
     let mut problems = Vec::new();
@@ -153,10 +163,10 @@ fn proc_mount(pod: &Value) -> Option<String> {
     })
 }
 
-fn se_linux(pod: &Value) -> Option<String> {
+fn se_linux(pod: &Value, minor: u32) -> Option<String> {
     let bad = |holder: &Value| {
         let options = &holder["securityContext"]["seLinuxOptions"];
-        !SE_LINUX_TYPES.contains(&text(options, "/type"))
+        !allows(&SE_LINUX_TYPES, text(options, "/type"), minor)
             || !text(options, "/user").is_empty()
             || !text(options, "/role").is_empty()
     };
@@ -175,7 +185,7 @@ fn se_linux(pod: &Value) -> Option<String> {
     for holder in std::iter::once(&pod["spec"]).chain(containers(pod)) {
         let options = &holder["securityContext"]["seLinuxOptions"];
         let kind = text(options, "/type");
-        if !SE_LINUX_TYPES.contains(&kind) {
+        if !allows(&SE_LINUX_TYPES, kind, minor) {
             types.insert(kind);
         }
         user |= !text(options, "/user").is_empty();
@@ -199,11 +209,11 @@ fn se_linux(pod: &Value) -> Option<String> {
     ))
 }
 
-fn sysctls(pod: &Value) -> Option<String> {
+fn sysctls(pod: &Value, minor: u32) -> Option<String> {
     let names = items(pod, "/spec/securityContext/sysctls")
         .iter()
         .map(|sysctl| text(sysctl, "/name"));
-    let bad: Vec<&str> = names.filter(|name| !SYSCTLS.contains(name)).collect();
+    let bad: Vec<&str> = names.filter(|name| !allows(&SYSCTLS, name, minor)).collect();
     (!bad.is_empty()).then(|| format!("forbidden sysctls ({})", bad.join(", ")))
 }
 

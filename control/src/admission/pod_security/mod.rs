@@ -1,8 +1,8 @@
 //! PodSecurity: the Pod Security Standards that a namespace's labels demand.
 //!
 //! `enforce` refuses pods; `warn` answers with a warning, for pods and for everything with a pod template. `audit`
-//! adds annotations to the audit log, and there is no audit log yet, so it has no effect. The versions of the
-//! standards that labels can pin differ in nothing that is checked here from the latest, which is what counts.
+//! adds annotations to the audit log, and there is no audit log yet, so it has no effect. Labels can pin the version of
+//! a standard; a version newer than this server's counts as the latest.
 //!
 //! Source: `k8s.io/pod-security-admission`.
 
@@ -27,6 +27,35 @@ enum Level {
     Privileged,
     Baseline,
     Restricted,
+}
+
+/// A standard as of a version of Kubernetes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Policy {
+    level: Level,
+    /// Minor version; [`LATEST`] if none is pinned.
+    minor: u32,
+}
+
+/// The version of what is not pinned.
+const LATEST: u32 = u32::MAX;
+
+/// A check of a pod; some differ by version.
+#[derive(Clone, Copy)]
+pub enum Check {
+    /// Without regard to the version.
+    Always(fn(&Value) -> Option<String>),
+    /// By the minor version.
+    Versioned(fn(&Value, u32) -> Option<String>),
+}
+
+impl Check {
+    fn run(self, pod: &Value, minor: u32) -> Option<String> {
+        match self {
+            Self::Always(check) => check(pod),
+            Self::Versioned(check) => check(pod, minor),
+        }
+    }
 }
 
 /// Where the pod template is in what holds one.
@@ -70,27 +99,41 @@ pub fn validate(context: &Context, request: &Request<'_>) -> Result<Vec<String>,
     let Some(namespace) = context.reader.get(&NAMESPACES, "", request.namespace) else {
         return Ok(Vec::new());
     };
-    let level = |mode: &str| level(namespace.labels.get(&format!("{PREFIX}{mode}")), mode);
-    let version = |mode: &str| {
-        let label = namespace.labels.get(&format!("{PREFIX}{mode}-version"));
-        label.unwrap_or("latest").to_owned()
+    let label = |key: &str| namespace.labels.get(&format!("{PREFIX}{key}"));
+    let policy = |mode: &str| Policy::of(label(mode), label(&format!("{mode}-version")), mode);
+    let shown = |mode: &str| {
+        let version = label(&format!("{mode}-version")).unwrap_or("latest");
+        go_quote(&format!("{}:{version}", name(policy(mode).level)))
     };
     if is_pod {
-        let problems = evaluate(level("enforce"), pod);
+        let problems = evaluate(policy("enforce"), pod);
         if !problems.is_empty() {
-            let policy = go_quote(&format!("{}:{}", name(level("enforce")), version("enforce")));
+            let policy = shown("enforce");
             return Err(request.forbidden(&format!("violates PodSecurity {policy}: {}", problems.join(", "))));
         }
     }
-    let problems = evaluate(level("warn"), pod);
+    let problems = evaluate(policy("warn"), pod);
     if problems.is_empty() {
         return Ok(Vec::new());
     }
-    let policy = go_quote(&format!("{}:{}", name(level("warn")), version("warn")));
     Ok(vec![format!(
-        "would violate PodSecurity {policy}: {}",
+        "would violate PodSecurity {}: {}",
+        shown("warn"),
         problems.join(", ")
     )])
+}
+
+impl Policy {
+    /// What the labels of a mode demand.
+    fn of(level: Option<&str>, version: Option<&str>, mode: &str) -> Self {
+        let minor = version
+            .and_then(|version| version.strip_prefix("v1."))
+            .and_then(|minor| minor.parse().ok());
+        Self {
+            level: self::level(level, mode),
+            minor: minor.unwrap_or(LATEST),
+        }
+    }
 }
 
 /// The level that a label demands. One that is not understood counts as the strictest when it would enforce, as
@@ -113,20 +156,25 @@ fn name(level: Level) -> &'static str {
     }
 }
 
-/// Everything about the pod that the level does not allow.
-fn evaluate(level: Level, pod: &Value) -> Vec<String> {
-    let checks: Vec<fn(&Value) -> Option<String>> = match level {
-        Level::Privileged => Vec::new(),
-        Level::Baseline => baseline::CHECKS.iter().map(|(check, _)| *check).collect(),
-        Level::Restricted => {
-            let kept = baseline::CHECKS
-                .iter()
-                .filter(|(_, kept)| *kept)
-                .map(|(check, _)| *check);
-            kept.chain(restricted::CHECKS.iter().copied()).collect()
-        }
-    };
-    checks.into_iter().filter_map(|check| check(pod)).collect()
+/// Everything about the pod that the policy does not allow.
+fn evaluate(policy: Policy, pod: &Value) -> Vec<String> {
+    let Policy { level, minor } = policy;
+    let baseline = baseline::CHECKS.iter().filter(|(_, replaced)| {
+        // A stricter check takes its place, from the version on that has one.
+        level == Level::Baseline || replaced.is_none_or(|since| minor < since)
+    });
+    let restricted = restricted::CHECKS.iter().filter(|(_, since)| minor >= *since);
+    let mut checks = Vec::new();
+    if level >= Level::Baseline {
+        checks.extend(baseline.map(|(check, _)| *check));
+    }
+    if level == Level::Restricted {
+        checks.extend(restricted.map(|(check, _)| *check));
+    }
+    checks
+        .into_iter()
+        .filter_map(|check| check.run(pod, minor))
+        .collect()
 }
 
 /// All containers of a pod: init, ordinary, ephemeral.

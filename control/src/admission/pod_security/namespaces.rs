@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use keelson_api::status::{FieldError, Status, go_quote};
 use serde_json::Value;
 
-use super::{PREFIX, evaluate, level, name};
+use super::{Level, PREFIX, Policy, evaluate, name};
 use crate::admission::fields::text;
 use crate::admission::{Context, Request};
 use crate::auth::resources::PODS;
@@ -55,8 +55,18 @@ pub fn validate(context: &Context, request: &Request<'_>) -> Result<Vec<String>,
         let name = text(request.object(), "/metadata/name");
         return Err(Status::invalid("", "Namespace", name, &errors));
     }
-    let new = level(is("enforce").as_deref(), "enforce");
-    if request.old.is_none() || new <= level(was("enforce").as_deref(), "enforce") {
+    let policy = |label: &dyn Fn(&str) -> Option<String>| {
+        Policy::of(
+            label("enforce").as_deref(),
+            label("enforce-version").as_deref(),
+            "enforce",
+        )
+    };
+    let (old, new) = (policy(&was), policy(&is));
+    // A weaker level lets in whatever was let in before; of another version nobody knows without looking.
+    let weaker = new.minor == old.minor && new.level <= old.level;
+    let stays = weaker || new.level == Level::Privileged;
+    if request.old.is_none() || stays {
         return Ok(Vec::new());
     }
     let mut violations: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -82,7 +92,7 @@ pub fn validate(context: &Context, request: &Request<'_>) -> Result<Vec<String>,
     }
     let policy = go_quote(&format!(
         "{}:{}",
-        name(new),
+        name(new.level),
         is("enforce-version").as_deref().unwrap_or("latest")
     ));
     let namespace = go_quote(request.name);

@@ -4,19 +4,18 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::{bad_containers, containers, named, quoted};
+use super::Check::{Always, Versioned};
+use super::{Check, bad_containers, containers, named, quoted};
 use crate::admission::fields::{items, text};
 
-type Check = fn(&Value) -> Option<String>;
-
-/// Checks in upstream's order.
-pub const CHECKS: &[Check] = &[
-    privilege_escalation,
-    capabilities,
-    volumes,
-    run_as_non_root,
-    run_as_user,
-    seccomp,
+/// Checks in upstream's order, and since which minor version each is part of the standard.
+pub const CHECKS: &[(Check, u32)] = &[
+    (Versioned(privilege_escalation), 8),
+    (Versioned(capabilities), 22),
+    (Always(volumes), 0),
+    (Always(run_as_non_root), 0),
+    (Always(run_as_user), 23),
+    (Versioned(seccomp), 19),
 ];
 
 const VOLUMES: [&str; 8] = [
@@ -30,16 +29,16 @@ const VOLUMES: [&str; 8] = [
     "secret",
 ];
 
-/// Pods for Windows cannot have what Linux has in mind.
-fn is_windows(pod: &Value) -> bool {
-    text(pod, "/spec/os/name") == "windows"
+/// Pods for Windows cannot have what Linux has in mind; since 1.25 the standard knows that.
+fn is_windows(pod: &Value, minor: u32) -> bool {
+    minor >= 25 && text(pod, "/spec/os/name") == "windows"
 }
 
-fn privilege_escalation(pod: &Value) -> Option<String> {
+fn privilege_escalation(pod: &Value, minor: u32) -> Option<String> {
     let bad = bad_containers(pod, |container| {
         container["securityContext"]["allowPrivilegeEscalation"] != false
     });
-    (!bad.is_empty() && !is_windows(pod)).then(|| {
+    (!bad.is_empty() && !is_windows(pod, minor)).then(|| {
         format!(
             "allowPrivilegeEscalation != false ({} must set securityContext.allowPrivilegeEscalation=false)",
             named("container", &bad)
@@ -47,8 +46,8 @@ fn privilege_escalation(pod: &Value) -> Option<String> {
     })
 }
 
-fn capabilities(pod: &Value) -> Option<String> {
-    if is_windows(pod) {
+fn capabilities(pod: &Value, minor: u32) -> Option<String> {
+    if is_windows(pod, minor) {
         return None;
     }
     let list = |container: &Value, which: &str| -> BTreeSet<String> {
@@ -150,8 +149,8 @@ fn run_as_user(pod: &Value) -> Option<String> {
     (!setters.is_empty()).then(|| format!("runAsUser=0 ({} must not set runAsUser=0)", setters.join(" and ")))
 }
 
-fn seccomp(pod: &Value) -> Option<String> {
-    if is_windows(pod) {
+fn seccomp(pod: &Value, minor: u32) -> Option<String> {
+    if is_windows(pod, minor) {
         return None;
     }
     let profile = |holder: &Value| text(holder, "/securityContext/seccompProfile/type").to_owned();

@@ -13,6 +13,15 @@ fn pod(spec: Value) -> Value {
     pod
 }
 
+/// By the latest version of a standard.
+fn latest(level: Level, pod: &Value) -> Vec<String> {
+    at(level, LATEST, pod)
+}
+
+fn at(level: Level, minor: u32, pod: &Value) -> Vec<String> {
+    evaluate(Policy { level, minor }, pod)
+}
+
 /// What the restricted standard is content with.
 fn hardened() -> Value {
     json!({
@@ -28,10 +37,10 @@ fn hardened() -> Value {
 #[test]
 fn a_plain_pod() {
     let plain = pod(json!({}));
-    assert!(evaluate(Level::Privileged, &plain).is_empty());
-    assert!(evaluate(Level::Baseline, &plain).is_empty());
+    assert!(latest(Level::Privileged, &plain).is_empty());
+    assert!(latest(Level::Baseline, &plain).is_empty());
     assert_eq!(
-        evaluate(Level::Restricted, &plain).join(", "),
+        latest(Level::Restricted, &plain).join(", "),
         concat!(
             "allowPrivilegeEscalation != false (container \"c\" must set securityContext.allowPrivilegeEscalation=false), ",
             "unrestricted capabilities (container \"c\" must set securityContext.capabilities.drop=[\"ALL\"]), ",
@@ -39,7 +48,7 @@ fn a_plain_pod() {
             "seccompProfile (pod or container \"c\" must set securityContext.seccompProfile.type to \"RuntimeDefault\" or \"Localhost\")",
         )
     );
-    assert!(evaluate(Level::Restricted, &pod(hardened())).is_empty());
+    assert!(latest(Level::Restricted, &pod(hardened())).is_empty());
 }
 
 #[test]
@@ -92,8 +101,8 @@ fn baseline_refuses_ways_out() {
             "hostProcess (container \"c\" must not set securityContext.windowsOptions.hostProcess=true)",
         ),
     ] {
-        assert_eq!(evaluate(Level::Baseline, &pod(spec.clone())), [text]);
-        assert!(!evaluate(Level::Restricted, &pod(spec)).is_empty());
+        assert_eq!(latest(Level::Baseline, &pod(spec.clone())), [text]);
+        assert!(!latest(Level::Restricted, &pod(spec)).is_empty());
     }
 }
 
@@ -103,7 +112,7 @@ fn no_container_is_overlooked() {
         let mut spec = hardened();
         spec[list] = json!([{"name": "evil", "securityContext": {"privileged": true}}]);
         assert!(
-            evaluate(Level::Baseline, &pod(spec))[0].contains("\"evil\""),
+            latest(Level::Baseline, &pod(spec))[0].contains("\"evil\""),
             "{list}"
         );
     }
@@ -111,7 +120,7 @@ fn no_container_is_overlooked() {
         {"name": "a", "securityContext": {"privileged": true}},
         {"name": "b", "securityContext": {"privileged": true}},
     ]});
-    assert!(evaluate(Level::Baseline, &pod(two))[0].contains("containers \"a\", \"b\" must not set"));
+    assert!(latest(Level::Baseline, &pod(two))[0].contains("containers \"a\", \"b\" must not set"));
 }
 
 #[test]
@@ -119,7 +128,7 @@ fn restricted_details() {
     let change = |pointer: &str, value: Value| {
         let mut spec = hardened();
         *spec.pointer_mut(pointer).unwrap() = value;
-        evaluate(Level::Restricted, &pod(spec)).join(", ")
+        latest(Level::Restricted, &pod(spec)).join(", ")
     };
     assert!(
         change("/volumes/0", json!({"name": "n", "nfs": {}}))
@@ -148,7 +157,7 @@ fn restricted_details() {
     let mut spec = hardened();
     spec["containers"][0]["securityContext"]["runAsNonRoot"] = false.into();
     spec["containers"][0]["securityContext"]["seccompProfile"] = json!({"type": "Unconfined"});
-    assert_eq!(evaluate(Level::Restricted, &pod(spec)).len(), 2);
+    assert_eq!(latest(Level::Restricted, &pod(spec)).len(), 2);
 }
 
 #[test]
@@ -157,4 +166,73 @@ fn labels() {
     assert_eq!(level(Some("baseline"), "enforce"), Level::Baseline);
     assert_eq!(level(Some("typo"), "enforce"), Level::Restricted);
     assert_eq!(level(Some("typo"), "warn"), Level::Privileged);
+}
+
+/// What each version of the standards lets in (kubernetes.io, "Pod Security Standards").
+#[test]
+fn versions_differ_as_documented() {
+    let sysctl = |name: &str| pod(json!({"securityContext": {"sysctls": [{"name": name, "value": "1"}]}}));
+    for (name, since) in [
+        ("net.ipv4.tcp_syncookies", 0),
+        ("net.ipv4.ip_local_reserved_ports", 27),
+        ("net.ipv4.tcp_keepalive_time", 29),
+        ("net.ipv4.tcp_rmem", 32),
+    ] {
+        assert!(at(Level::Baseline, since, &sysctl(name)).is_empty(), "{name}");
+        assert!(latest(Level::Baseline, &sysctl(name)).is_empty(), "{name}");
+        if let Some(before) = since.checked_sub(1) {
+            assert_eq!(
+                at(Level::Baseline, before, &sysctl(name)),
+                [format!("forbidden sysctls ({name})")]
+            );
+        }
+    }
+    assert_eq!(
+        latest(Level::Baseline, &sysctl("kernel.msgmax")),
+        ["forbidden sysctls (kernel.msgmax)"]
+    );
+    let engine = pod(json!({"securityContext": {"seLinuxOptions": {"type": "container_engine_t"}}}));
+    assert!(at(Level::Baseline, 31, &engine).is_empty());
+    assert_eq!(at(Level::Baseline, 30, &engine).len(), 1);
+    // Restricted grew: what it asks of a plain pod, by version.
+    let plain = pod(json!({}));
+    for (minor, asked) in [
+        (0, 1),
+        (7, 1),
+        (8, 2),
+        (18, 2),
+        (19, 3),
+        (21, 3),
+        (22, 4),
+        (33, 4),
+    ] {
+        assert_eq!(at(Level::Restricted, minor, &plain).len(), asked, "v1.{minor}");
+    }
+    let mut root = hardened();
+    root["securityContext"]["runAsUser"] = 0.into();
+    assert!(at(Level::Restricted, 22, &pod(root.clone())).is_empty());
+    assert_eq!(
+        at(Level::Restricted, 23, &pod(root)),
+        ["runAsUser=0 (pod must not set runAsUser=0)"]
+    );
+    // Before it had a check of its own, the baseline's counts.
+    let adding = pod(json!({"containers": [{"name": "c", "securityContext": {
+        "allowPrivilegeEscalation": false, "capabilities": {"add": ["SYS_ADMIN"]}, "runAsNonRoot": true,
+        "seccompProfile": {"type": "RuntimeDefault"},
+    }}]}));
+    assert!(at(Level::Restricted, 21, &adding)[0].starts_with("non-default capabilities"));
+    assert!(at(Level::Restricted, 22, &adding)[0].starts_with("unrestricted capabilities"));
+    // Pods for Windows are spared what Windows does not have, since the standard knows them.
+    let windows = pod(json!({"os": {"name": "windows"}, "securityContext": {"runAsNonRoot": true}}));
+    assert!(at(Level::Restricted, 25, &windows).is_empty());
+    assert_eq!(at(Level::Restricted, 24, &windows).len(), 3);
+}
+
+#[test]
+fn labels_pin_versions() {
+    let of = |version: Option<&str>| Policy::of(Some("baseline"), version, "enforce").minor;
+    assert_eq!(of(None), LATEST);
+    assert_eq!(of(Some("latest")), LATEST);
+    assert_eq!(of(Some("v1.20")), 20);
+    assert_eq!(of(Some("nonsense")), LATEST);
 }

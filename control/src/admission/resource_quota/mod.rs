@@ -4,7 +4,7 @@
 //! writes later. Between the decision and the write, what was admitted is added to it, so that requests at the same
 //! time cannot exceed a quota together.
 
-mod scope;
+pub(crate) mod scope;
 #[cfg(test)]
 mod tests;
 mod usage;
@@ -17,12 +17,14 @@ use keelson_api::quantity::Quantity;
 use keelson_api::status::Status;
 use serde_json::Value;
 
-use self::usage::{Counted, Kinds};
+use self::usage::Counted;
 use super::fields::{items, text};
-use super::pod_resources::{Amounts, add, amounts};
 use super::{Operation, Request};
 use crate::auth::resources::RESOURCE_QUOTAS;
 use crate::object::{GroupResource, Object, Reader};
+
+pub(crate) use self::usage::{Kinds, is_plain, of as usage_of};
+pub(crate) use super::pod_resources::{Amounts, add, amounts};
 
 /// How long an admitted request counts although nobody has settled it (its client went away).
 const HOLD: Duration = Duration::from_mins(1);
@@ -66,7 +68,9 @@ impl Quotas {
     /// Refuses a create or update that would exceed a quota; otherwise counts it until it is settled.
     pub fn admit(&self, request: &Request<'_>) -> Result<(), Status> {
         let writes = matches!(request.operation, Operation::Create | Operation::Update);
-        if !writes || !request.subresource.is_empty() || request.namespace.is_empty() {
+        let resizes = request.kind.plural == "pods" && request.subresource == "resize";
+        let counts = request.subresource.is_empty() || resizes;
+        if !writes || !counts || request.namespace.is_empty() {
             return Ok(());
         }
         let quotas = self.reader.list(&RESOURCE_QUOTAS, Some(request.namespace));
@@ -244,9 +248,9 @@ impl State {
     }
 }
 
-/// One of something.
-fn one() -> Quantity {
-    Quantity::new(1, keelson_api::quantity::Format::DecimalSi)
+/// So many of something.
+pub(crate) fn number(count: i64) -> Quantity {
+    Quantity::new(count, keelson_api::quantity::Format::DecimalSi)
 }
 
 /// The names of the scopes and their values, for tests of membership.

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use super::one;
+use super::number;
 use super::scope::{Traits, matches};
 use crate::admission::fields::{items, text};
 use crate::admission::pod_resources::{Amounts, add, amounts, total};
@@ -42,6 +42,13 @@ impl Kinds {
     /// Those that count for `keys`.
     pub fn of<'a>(keys: impl Iterator<Item = &'a String>) -> Self {
         Self(keys.filter_map(|key| kind(key)).collect())
+    }
+
+    /// Whether objects of a resource are among them.
+    pub fn has(&self, group: &str, resource: &str) -> bool {
+        self.0
+            .iter()
+            .any(|own| own.group == group && own.resource == resource)
     }
 
     /// As resources.
@@ -83,18 +90,18 @@ pub fn of(resource: &GroupResource, object: &Value) -> Counted {
     } else {
         format!("count/{plural}.{}", resource.group)
     };
-    counted.amounts.insert(key, one());
+    counted.amounts.insert(key, number(1));
     if !resource.group.is_empty() {
         return counted;
     }
     match plural.as_str() {
         "pods" => pod(object, &mut counted),
         "services" => {
-            counted.amounts.insert("services".to_owned(), one());
+            counted.amounts.insert("services".to_owned(), number(1));
             service(object, &mut counted.amounts);
         }
         "persistentvolumeclaims" => claim(object, &mut counted.amounts),
-        plural if NAMED.contains(&plural) => drop(counted.amounts.insert(plural.to_owned(), one())),
+        plural if NAMED.contains(&plural) => drop(counted.amounts.insert(plural.to_owned(), number(1))),
         _ => {}
     }
     counted
@@ -127,7 +134,7 @@ fn pod(pod: &Value, counted: &mut Counted) {
     if matches!(text(pod, "/status/phase"), "Succeeded" | "Failed") {
         return;
     }
-    counted.amounts.insert("pods".to_owned(), one());
+    counted.amounts.insert("pods".to_owned(), number(1));
     add(&mut requests, &amounts(&pod["spec"]["overhead"]));
     for (name, amount) in requests {
         // The plain name and `requests.` mean the same where both exist.
@@ -146,7 +153,7 @@ fn service(service: &Value, amounts: &mut Amounts) {
     let node_ports = match text(service, "/spec/type") {
         "NodePort" => ports,
         "LoadBalancer" => {
-            amounts.insert("services.loadbalancers".to_owned(), one());
+            amounts.insert("services.loadbalancers".to_owned(), number(1));
             let given = items(service, "/spec/ports")
                 .iter()
                 .filter(|port| port["nodePort"].as_i64().is_some_and(|port| port != 0));
@@ -159,9 +166,7 @@ fn service(service: &Value, amounts: &mut Amounts) {
         _ => 0,
     };
     if node_ports > 0 {
-        let count =
-            keelson_api::quantity::Quantity::new(node_ports, keelson_api::quantity::Format::DecimalSi);
-        amounts.insert("services.nodeports".to_owned(), count);
+        amounts.insert("services.nodeports".to_owned(), number(node_ports));
     }
 }
 
@@ -175,7 +180,7 @@ fn claim(claim: &Value, counted: &mut Amounts) {
         keys.push(format!("{class}.storageclass.storage.k8s.io/"));
     }
     for prefix in keys {
-        counted.insert(format!("{prefix}persistentvolumeclaims"), one());
+        counted.insert(format!("{prefix}persistentvolumeclaims"), number(1));
         if let Some(storage) = storage {
             counted.insert(format!("{prefix}requests.storage"), storage);
         }

@@ -3,6 +3,7 @@
 mod nodes;
 mod objects;
 mod pods;
+mod storage;
 
 use std::sync::Arc;
 
@@ -57,6 +58,7 @@ pub fn config() -> Config {
         cluster_domain: "cluster.local".to_owned(),
         node_ports: (30000, 32767),
         etcd: None,
+        encryption: crate::encryption::Settings::default(),
     }
 }
 

@@ -5,6 +5,7 @@
 //! changed, by whoever asks next.
 
 mod escalation;
+mod reconcile;
 mod rule;
 mod table;
 #[cfg(test)]
@@ -15,6 +16,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 use keelson_api::status::go_quote;
 
 pub use escalation::check_escalation;
+pub use reconcile::reconciled;
 pub use rule::{Rule, compact, not_covered};
 use table::Table;
 pub use table::{Binding, RoleRef};

@@ -1,6 +1,8 @@
 //! Attacks on credentials, and the answers of the reviews.
 
+mod bootstrap_token;
 mod credentials;
+mod front_proxy;
 mod impersonation;
 mod reviews;
 mod tokens;

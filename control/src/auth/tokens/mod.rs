@@ -18,6 +18,7 @@ use sha2::{Digest, Sha256};
 
 use self::request::{BoundRef, Spec};
 use super::UserInfo;
+use super::bootstrap_token::BootstrapError;
 use super::jws::{JwsError, Key};
 use super::resources::{NODES, PODS, SECRETS, SERVICE_ACCOUNTS};
 use super::service_account::{self, Audiences, Bound, Claims, Reference, Refusal, user_name};
@@ -46,6 +47,9 @@ pub enum TokenError {
     /// No longer valid, or not here.
     #[error(transparent)]
     Refused(#[from] Refusal),
+    /// A bootstrap token that is not good.
+    #[error(transparent)]
+    Bootstrap(#[from] BootstrapError),
 }
 
 /// Issues and checks tokens with the cluster's key.

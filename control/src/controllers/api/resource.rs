@@ -100,8 +100,10 @@ table! {
     endpoints: "" "v1" "endpoints" "Endpoints" true;
     events: "" "v1" "events" "Event" true;
     config_maps: "" "v1" "configmaps" "ConfigMap" true;
+    secrets: "" "v1" "secrets" "Secret" true;
     service_accounts: "" "v1" "serviceaccounts" "ServiceAccount" true;
     replication_controllers: "" "v1" "replicationcontrollers" "ReplicationController" true;
+    persistent_volumes: "" "v1" "persistentvolumes" "PersistentVolume" false;
     persistent_volume_claims: "" "v1" "persistentvolumeclaims" "PersistentVolumeClaim" true;
     resource_quotas: "" "v1" "resourcequotas" "ResourceQuota" true;
     deployments: "apps" "v1" "deployments" "Deployment" true;
@@ -113,6 +115,7 @@ table! {
     cron_jobs: "batch" "v1" "cronjobs" "CronJob" true;
     endpoint_slices: "discovery.k8s.io" "v1" "endpointslices" "EndpointSlice" true;
     leases: "coordination.k8s.io" "v1" "leases" "Lease" true;
+    signing_requests: "certificates.k8s.io" "v1" "certificatesigningrequests" "CertificateSigningRequest" false;
     pod_disruption_budgets: "policy" "v1" "poddisruptionbudgets" "PodDisruptionBudget" true;
     cluster_roles: "rbac.authorization.k8s.io" "v1" "clusterroles" "ClusterRole" false;
 }

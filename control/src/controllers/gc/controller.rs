@@ -30,6 +30,7 @@ pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
     let sink = Sink {
         graph: Arc::new(Mutex::new(Graph::default())),
         queue: Queue::new(),
+        quotas: context.quota_interest.clone(),
     };
     let api = context.api(NAME);
     let shared = tap_shared(context, &sink);

@@ -13,6 +13,7 @@ use crate::controllers::api::{Api, Resource};
 use crate::controllers::discovery::{Discovered, discover};
 use crate::controllers::informer::{Informer, Object, Queue};
 use crate::controllers::model::Meta;
+use crate::controllers::resource_quota::Interest;
 
 /// Metadata that the collector needs; the rest is not kept.
 #[derive(Debug, Deserialize)]
@@ -40,6 +41,8 @@ pub struct Sink {
     pub graph: Arc<Mutex<Graph>>,
     /// What is to be looked at.
     pub queue: Arc<Queue<Item>>,
+    /// Who else wants to know of every change.
+    pub quotas: Arc<Interest>,
 }
 
 impl Sink {
@@ -51,6 +54,9 @@ impl Sink {
     fn tap<T: Object>(&self, informer: &Informer<T>) {
         let (sink, resource) = (self.clone(), Arc::new(informer.resource().clone()));
         informer.on_change(move |old, new| {
+            if let Some(object) = new.or(old) {
+                sink.quotas.changed(&resource, &object.meta().namespace);
+            }
             let items = match (old, new) {
                 (_, Some(object)) => sink.graph().observe(&resource, object.meta()),
                 (Some(object), None) => sink.graph().remove(&object.meta().uid),
@@ -86,7 +92,11 @@ pub fn tap_shared(context: &Context, sink: &Sink) -> Vec<Resource> {
         jobs,
         cron_jobs,
         controller_revisions,
-        service_accounts
+        service_accounts,
+        claims,
+        volumes,
+        quotas,
+        signing_requests
     )
 }
 

@@ -9,9 +9,13 @@ mod meta;
 mod namespace;
 mod node;
 mod pod;
+mod quota;
 mod selector;
 mod service;
+mod signing_request;
 mod time;
+mod token_secret;
+mod volume;
 mod workload;
 
 use serde::{Deserialize, Deserializer};
@@ -25,9 +29,13 @@ pub use meta::{Condition, Meta, OwnerReference, controller_reference, index_orph
 pub use namespace::{ConfigMap, Namespace};
 pub use node::{Lease, Node, Taint};
 pub use pod::{Container, ContainerPort, ContainerStatus, Pod, Toleration};
+pub use quota::Quota;
 pub use selector::{Requirement, Selector};
 pub use service::{EndpointSlice, Endpoints, Service, ServicePort};
+pub use signing_request::CertificateRequest;
 pub use time::Time;
+pub use token_secret::TokenSecret;
+pub use volume::Volume;
 pub use workload::{Deployment, DeploymentStatus, IntOrPercent, ReplicaSet, ReplicaSetStatus, Template};
 
 /// `null` means the default, as for Go's decoder.

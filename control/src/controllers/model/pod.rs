@@ -43,6 +43,45 @@ pub struct PodSpec {
     /// Tolerations.
     #[serde(deserialize_with = "nullable")]
     pub tolerations: Vec<Toleration>,
+    /// Claims that its volumes name.
+    #[serde(rename = "volumes", deserialize_with = "claims")]
+    claims: Vec<Claim>,
+}
+
+/// A claim of a pod.
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Claim {
+    /// By its name.
+    Named(String),
+    /// Made for the pod, for the volume of this name.
+    Ephemeral(String),
+}
+
+/// Of the volumes only what names a claim.
+fn claims<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Claim>, D::Error> {
+    #[derive(Deserialize, Default)]
+    #[serde(rename_all = "camelCase", default)]
+    struct Volume {
+        name: String,
+        persistent_volume_claim: Option<Source>,
+        ephemeral: Option<serde::de::IgnoredAny>,
+    }
+    #[derive(Deserialize, Default)]
+    #[serde(rename_all = "camelCase", default)]
+    struct Source {
+        claim_name: String,
+    }
+    let volumes: Vec<Volume> = nullable(deserializer)?;
+    Ok(volumes
+        .into_iter()
+        .filter_map(
+            |volume| match (volume.persistent_volume_claim, volume.ephemeral) {
+                (Some(source), _) => Some(Claim::Named(source.claim_name)),
+                (None, Some(_)) => Some(Claim::Ephemeral(volume.name)),
+                (None, None) => None,
+            },
+        )
+        .collect())
 }
 
 /// The node in `affinity.nodeAffinity`, if its first required term names one.
@@ -187,6 +226,14 @@ impl Pod {
     /// Index value of the pods of a node.
     pub fn index_node(name: &str) -> String {
         format!("node/{name}")
+    }
+
+    /// The names of the claims that it uses, and whether each was made for it alone.
+    pub fn claims(&self) -> impl Iterator<Item = (String, bool)> {
+        self.spec.claims.iter().map(|claim| match claim {
+            Claim::Named(name) => (name.clone(), false),
+            Claim::Ephemeral(volume) => (format!("{}-{volume}", self.metadata.name), true),
+        })
     }
 
     /// Has neither ended nor is being deleted (upstream `IsPodActive`).

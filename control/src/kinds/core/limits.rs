@@ -1,31 +1,15 @@
-//! LimitRanges and ResourceQuotas.
+//! LimitRanges.
 
-use keelson_api::names;
+use std::collections::BTreeSet;
+
 use keelson_api::quantity::Quantity;
 use keelson_api::status::FieldError;
-use serde_json::Value;
+use serde_json::{Map, Value};
 
-use crate::kinds::describe::{self, AGE, CREATED_AT, ColumnDef, NAME};
+use crate::kinds::describe::{self, CREATED_AT, NAME};
 use crate::kinds::json::{entries, items, list, object, object_or_new, text};
 use crate::kinds::plain::Plain;
 use crate::kinds::{Kind, cells};
-
-const QUOTA: &[ColumnDef] = &[
-    NAME,
-    (
-        "Request",
-        "string",
-        0,
-        "Request represents a minimum amount of cpu/memory that a container may consume.",
-    ),
-    (
-        "Limit",
-        "string",
-        0,
-        "Limits control the maximum amount of cpu/memory that a container may use.",
-    ),
-    AGE,
-];
 
 pub(super) fn limit_range() -> Kind {
     let strategy = Plain {
@@ -35,23 +19,6 @@ pub(super) fn limit_range() -> Kind {
     };
     describe::kind("v1", "LimitRange", "limitranges", &[NAME, CREATED_AT], strategy)
         .short(&["limits"])
-        .done()
-}
-
-pub(super) fn resource_quota() -> Kind {
-    let strategy = Plain {
-        default: |object| {
-            if let Some(map) = object.as_object_mut() {
-                object_or_new(map, "status");
-            }
-        },
-        validate: validate_quota,
-        generation: false,
-        ..Plain::with_status(quota_row)
-    };
-    describe::kind("v1", "ResourceQuota", "resourcequotas", QUOTA, strategy)
-        .short(&["quota"])
-        .status()
         .done()
 }
 
@@ -89,64 +56,101 @@ fn validate_range(range: &Value) -> Vec<FieldError> {
             errors.push(FieldError::duplicate(format!("{path}.type"), kind));
         }
         seen.push(kind);
-        let amount = |list: &str, resource: &str| {
-            limit
-                .get(list)
-                .and_then(|list| list.get(resource))
-                .and_then(|amount| Quantity::from_json(amount).ok())
-        };
-        let order = ["min", "defaultRequest", "default", "max"];
-        for (at, low) in order.iter().enumerate() {
-            for (resource, _) in entries(limit, &format!("/{low}")) {
-                for high in &order[at + 1..] {
-                    if let (Some(small), Some(big)) = (amount(low, resource), amount(high, resource))
-                        && small > big
-                    {
-                        let (path, detail) = (
-                            format!("{path}.{low}[{resource}]"),
-                            format!("{low} value {small} is greater than {high} value {big}"),
-                        );
-                        errors.push(FieldError::invalid(path, small.to_string(), &detail));
-                    }
+        if kind == "Pod" {
+            for list in ["default", "defaultRequest"] {
+                if entries(limit, &format!("/{list}")).next().is_some() {
+                    let detail = "may not be specified when `type` is 'Pod'";
+                    errors.push(FieldError::forbidden(format!("{path}.{list}"), detail));
                 }
             }
         }
-    }
-    errors
-}
-
-fn validate_quota(quota: &Value) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    for (resource, amount) in entries(quota, "/spec/hard") {
-        let path = format!("spec.hard[{resource}]");
-        for complaint in names::qualified_name(resource) {
-            errors.push(FieldError::invalid(path.as_str(), resource.as_str(), &complaint));
+        let has_storage = |list: &str| amount(limit, list, "storage").is_some();
+        if kind == "PersistentVolumeClaim" && !has_storage("min") && !has_storage("max") {
+            let detail = "either minimum or maximum storage value is required, but neither was provided";
+            errors.push(FieldError::required(path.as_str(), detail));
         }
-        if let Ok(amount) = Quantity::from_json(amount)
-            && amount.is_negative()
-        {
-            errors.push(FieldError::invalid(path, amount.to_string(), names::NON_NEGATIVE));
-        }
-    }
-    errors
-}
-
-fn quota_row(quota: &Value, now: i64) -> Vec<Value> {
-    let show = |limits: bool| {
-        let shown: Vec<String> = entries(quota, "/status/hard")
-            .filter(|(resource, _)| resource.starts_with("limits.") == limits)
-            .map(|(resource, hard)| {
-                let used = quota.pointer("/status/used").and_then(|used| used.get(resource));
-                let plain = |value: Option<&Value>| value.and_then(Value::as_str).unwrap_or("0").to_owned();
-                format!("{resource}: {}/{}", plain(used), plain(Some(hard)))
-            })
+        let lists = ["max", "min", "default", "defaultRequest", "maxLimitRequestRatio"];
+        let resources: BTreeSet<&String> = lists
+            .iter()
+            .filter_map(|list| limit.get(*list)?.as_object())
+            .flat_map(Map::keys)
             .collect();
-        Value::from(shown.join(", "))
+        for resource in resources {
+            check_order(limit, resource, &path, &mut errors);
+            check_ratio(limit, resource, &path, &mut errors);
+        }
+    }
+    errors
+}
+
+fn amount(limit: &Value, list: &str, resource: &str) -> Option<Quantity> {
+    Quantity::from_json(limit.get(list)?.get(resource)?).ok()
+}
+
+/// What must not be greater than what: the two lists, whose fault it is and with which amount, and their names.
+const ORDER: [(&str, &str, &str, &str, &str, &str); 6] = [
+    ("min", "max", "min", "min", "min value", "max value"),
+    (
+        "min",
+        "defaultRequest",
+        "defaultRequest",
+        "defaultRequest",
+        "min value",
+        "default request value",
+    ),
+    (
+        "defaultRequest",
+        "max",
+        "defaultRequest",
+        "defaultRequest",
+        "default request value",
+        "max value",
+    ),
+    (
+        "defaultRequest",
+        "default",
+        "defaultRequest",
+        "defaultRequest",
+        "default request value",
+        "default limit value",
+    ),
+    ("min", "default", "default", "min", "min value", "default value"),
+    ("default", "max", "default", "max", "default value", "max value"),
+];
+
+fn check_order(limit: &Value, resource: &str, path: &str, errors: &mut Vec<FieldError>) {
+    for (low, high, field, shown, low_name, high_name) in ORDER {
+        let of = |list: &str| amount(limit, list, resource);
+        if let (Some(small), Some(big), Some(shown)) = (of(low), of(high), of(shown))
+            && small > big
+        {
+            errors.push(FieldError::invalid(
+                format!("{path}.{field}[{resource}]"),
+                shown.to_string(),
+                &format!("{low_name} {small} is greater than {high_name} {big}"),
+            ));
+        }
+    }
+}
+
+fn check_ratio(limit: &Value, resource: &str, path: &str, errors: &mut Vec<FieldError>) {
+    let of = |list: &str| amount(limit, list, resource);
+    let Some(ratio) = of("maxLimitRequestRatio") else {
+        return;
     };
-    vec![
-        cells::name(quota),
-        show(false),
-        show(true),
-        cells::age(quota, now),
-    ]
+    let mut complain = |detail: &str| {
+        let field = format!("{path}.maxLimitRequestRatio[{resource}]");
+        errors.push(FieldError::invalid(field, ratio.to_string(), detail));
+    };
+    if ratio.as_f64() < 1.0 {
+        complain(&format!("ratio {ratio} is less than 1"));
+    }
+    if let (Some(min), Some(max)) = (of("min"), of("max"))
+        && !min.is_zero()
+    {
+        let most = max.as_f64() / min.as_f64();
+        if ratio.as_f64() > most {
+            complain(&format!("ratio {ratio} is greater than max/min = {most:.6}"));
+        }
+    }
 }

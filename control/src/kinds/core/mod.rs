@@ -9,6 +9,7 @@ mod namespace;
 mod node;
 mod pod;
 mod pod_template;
+mod quota;
 mod replication_controller;
 mod secret;
 mod service;
@@ -24,7 +25,7 @@ pub(super) fn kinds() -> Vec<Kind> {
         endpoints::kind(),
         event::core(),
         limits::limit_range(),
-        limits::resource_quota(),
+        quota::kind(),
         namespace::kind(),
         node::kind(),
         pod::kind(),

@@ -101,7 +101,11 @@ fn read(call: &Call, selection: &Selection) -> Result<Listed, Status> {
             if at.is_none() && token.is_none() && (call.scope().is_some() || !call.kind().namespaced) =>
         {
             let revision = store.revision();
-            let object = store.get(call.storage(), &key_of(call.namespace(), name));
+            let key = key_of(call.namespace(), name);
+            let object = store.get(call.storage(), &key);
+            if let (None, Some(error)) = (&object, store.unreadable(call.storage(), &key)) {
+                return Err(call.store_error(name, &error));
+            }
             Page {
                 objects: object.into_iter().filter(|object| matches(object)).collect(),
                 revision,

@@ -176,7 +176,12 @@ async fn store(
     managed::keep_times(old, new);
     let object = encode::object(call.kind(), new);
     let finished = delete::is_finished(old, new);
-    if edit.dry_run || (same(&stored.bytes, &object.bytes) && !finished) {
+    let unchanged = || {
+        same(&stored.bytes, &object.bytes)
+            && !finished
+            && !call.api.store.is_stale(call.storage(), &call.key())
+    };
+    if edit.dry_run || unchanged() {
         let mut unchanged = object;
         unchanged.resource_version = stored.resource_version;
         if let Some(bytes) = splice(&unchanged.bytes, stored.resource_version) {

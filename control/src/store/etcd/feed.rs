@@ -3,16 +3,17 @@
 //! The load is of a state in the past, and the watch begins there: so the history of a server that has just started
 //! reaches back as far as that of others, and a client's watch that comes over from another server goes on.
 
+use std::borrow::Cow;
 use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
-use bytes::Bytes;
 use tokio::time::sleep;
 
 use super::client::Failure;
 use super::proto::{DELETE, Event, KeyValue, RangeRequest, WatchCreateRequest};
 use super::{Core, compact, limits};
-use crate::object::Object;
+use crate::encryption::path_of;
+use crate::object::{GroupResource, Object};
 use crate::store::index::{Applied, Index};
 use crate::store::splice;
 use crate::store::writer::now;
@@ -123,7 +124,7 @@ async fn load_at(core: &Core, revision: i64) -> Result<Index, Failure> {
         let page = core.client.range(request.clone()).await?;
         for pair in &page.kvs {
             if let Some((resource, key)) = core.layout.parse(&pair.key)
-                && let Some(object) = decode(core, &resource, pair)
+                && let Some(object) = take(core, &resource, key, pair)
             {
                 index.load(&resource, key.to_owned(), object, None);
             }
@@ -137,25 +138,57 @@ async fn load_at(core: &Core, revision: i64) -> Result<Index, Failure> {
     }
 }
 
-/// The object that a key's value is.
-pub fn decode(core: &Core, resource: &crate::object::GroupResource, pair: &KeyValue) -> Option<Object> {
+/// A value that was read.
+pub struct Decoded {
+    /// The object.
+    pub object: Object,
+    /// It is stored in another encryption than it would be now.
+    stale: bool,
+}
+
+/// The object that a key's value is, or why it cannot be read.
+pub fn decode(core: &Core, resource: &GroupResource, pair: &KeyValue) -> Result<Decoded, String> {
     let revision = pair.mod_revision as u64;
-    let read = |bytes: &Bytes| {
-        let value: serde_json::Value = serde_json::from_slice(bytes).map_err(|error| error.to_string())?;
-        let bytes = splice(bytes, revision).ok_or("it was not written by this program")?;
-        let mut object = Object::describe(&value, bytes);
-        object.resource_version = revision;
-        object.fields = (core.options.store.fields)(resource, &value)
-            .into_iter()
-            .collect();
-        Ok::<_, String>(object)
+    let key = core.layout.parse(&pair.key).map_or("", |(_, key)| key);
+    let path = path_of(resource, key);
+    let opened = core
+        .sealed
+        .encryption()
+        .open(resource, &path, &pair.value)
+        .map_err(|error| format!("unable to transform key {path:?}: {error}"))?;
+    let plain = match opened.plain {
+        Cow::Borrowed(plain) => pair.value.slice_ref(plain),
+        Cow::Owned(plain) => plain.into(),
     };
-    match read(&pair.value) {
-        Ok(object) => Some(object),
+    let value: serde_json::Value = serde_json::from_slice(&plain).map_err(|error| error.to_string())?;
+    let bytes = splice(&plain, revision).ok_or("it was not written by this program")?;
+    let mut object = Object::describe(&value, bytes);
+    object.resource_version = revision;
+    object.fields = (core.options.store.fields)(resource, &value)
+        .into_iter()
+        .collect();
+    Ok(Decoded {
+        object,
+        stale: opened.stale,
+    })
+}
+
+/// As [`decode`], for the index. One object that cannot be read does not keep all others from being served; it stays as
+/// it is, and who asks for it is told why.
+fn take(core: &Core, resource: &Arc<GroupResource>, key: &str, pair: &KeyValue) -> Option<Object> {
+    match decode(core, resource, pair) {
+        Ok(Decoded { object, stale }) => {
+            core.sealed.read(resource, key, stale);
+            Some(object)
+        }
         Err(why) => {
-            // One object must not keep all others from being served; it stays as it is.
-            let key = String::from_utf8_lossy(&pair.key);
-            tracing::error!(%key, why, "an object in etcd cannot be read and is left out");
+            tracing::error!(
+                resource = resource.resource,
+                key,
+                why,
+                "an object in etcd cannot be read"
+            );
+            core.sealed.unreadable(Arc::clone(resource), key, &why);
             None
         }
     }
@@ -208,8 +241,11 @@ fn apply(core: &Core, events: Vec<Event>) {
             continue;
         };
         let put = (event.kind != DELETE)
-            .then(|| decode(core, &resource, &pair))
+            .then(|| take(core, &resource, key, &pair))
             .flatten();
+        if event.kind == DELETE {
+            core.sealed.gone(&resource, key);
+        }
         let deleted = put.is_none();
         let object = match put {
             Some(object) => object,

@@ -38,7 +38,9 @@ pub use claims::Claims;
 pub use client::Servers;
 
 use super::index::{Index, Limits};
+use super::sealed::Sealed;
 use super::{Changes, Options, Page, Range, Store, StoreError, Write};
+use crate::encryption::Rules;
 use crate::object::{GroupResource, Object, Reader};
 use client::Client;
 use layout::Layout;
@@ -71,6 +73,7 @@ struct Core {
     client: Client,
     layout: Layout,
     index: Arc<RwLock<Index>>,
+    sealed: Arc<Sealed>,
     /// The index's revision, to wait for.
     seen: watch::Sender<u64>,
     /// The watch is open.
@@ -89,6 +92,7 @@ enum Job {
 #[derive(Debug)]
 pub struct Etcd {
     index: Arc<RwLock<Index>>,
+    sealed: Arc<Sealed>,
     seen: watch::Receiver<u64>,
     attached: watch::Receiver<bool>,
     /// `None` only while dropping.
@@ -100,7 +104,7 @@ impl Etcd {
     /// Connects and loads everything; waits a minute for an etcd that is not there yet.
     pub async fn open(options: EtcdOptions) -> Result<Self, crate::Error> {
         let core = Arc::new(Core::new(options).map_err(crate::Error::Store)?);
-        let index = Arc::clone(&core.index);
+        let (index, sealed) = (Arc::clone(&core.index), Arc::clone(&core.sealed));
         let (jobs, queue) = mpsc::unbounded_channel();
         let (ready, opened) = oneshot::channel();
         let (seen, attached) = (core.seen.subscribe(), core.attached.subscribe());
@@ -118,6 +122,7 @@ impl Etcd {
             .map_err(|source| failed("start the store's thread", source))?;
         let store = Self {
             index,
+            sealed,
             seen,
             attached,
             jobs: Some(jobs),
@@ -239,6 +244,7 @@ impl Core {
             client: Client::new(&options.servers)?,
             layout: Layout::new(&options.servers.prefix, &options.builtin),
             index: Arc::new(RwLock::new(Index::new(limits(&options.store)))),
+            sealed: Arc::new(Sealed::new(Arc::clone(&options.store.encryption))),
             seen: watch::Sender::new(0),
             attached: watch::Sender::new(false),
             leases: tokio::sync::Mutex::default(),
@@ -292,7 +298,20 @@ impl Store for Etcd {
     }
 
     fn range(&self, resource: &GroupResource, range: &Range<'_>) -> Result<Page, StoreError> {
+        self.sealed.check(resource, range.namespace)?;
         self.read().range(resource, range)
+    }
+
+    fn unreadable(&self, resource: &GroupResource, key: &str) -> Option<StoreError> {
+        self.sealed.fault(resource, key)
+    }
+
+    fn is_stale(&self, resource: &GroupResource, key: &str) -> bool {
+        self.sealed.is_stale(resource, key)
+    }
+
+    fn rules_changed(&self, before: &Rules) {
+        self.sealed.rules_changed(&self.read(), before);
     }
 
     fn count(&self, resource: &GroupResource) -> usize {

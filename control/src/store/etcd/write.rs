@@ -1,10 +1,14 @@
 //! A write: a transaction that compares the revision of the key's last change.
 
+use std::borrow::Cow;
 use std::sync::Arc;
+
+use bytes::Bytes;
 
 use super::client::Failure;
 use super::proto::{Compare, DeleteRangeRequest, KeyValue, Op, PutRequest, RangeRequest, TxnRequest};
 use super::{Core, PATIENCE, claims, feed, lease};
+use crate::encryption::{SealError, path_of};
 use crate::object::Object;
 use crate::store::{Change, Expect, StoreError, Write, splice};
 
@@ -22,7 +26,8 @@ pub async fn run(core: &Core, write: Write) -> Result<Arc<Object>, StoreError> {
             } => lease::until(core, *at).await.map_err(not_stored)?,
             _ => 0,
         };
-        let request = transaction(core, &key, &write, lease, &claims);
+        let request = transaction(core, &key, &write, lease, &claims)
+            .map_err(|error| StoreError::Failed(error.to_string()))?;
         let answer = match core.client.txn(request).await {
             Ok(answer) => answer,
             // The lease has ended meanwhile, or etcd has lost it.
@@ -70,7 +75,13 @@ async fn claims(core: &Core, write: &Write) -> claims::Change {
     claims::Change::between(core, &write.resource, old.as_deref(), new)
 }
 
-fn transaction(core: &Core, key: &[u8], write: &Write, lease: i64, claims: &claims::Change) -> TxnRequest {
+fn transaction(
+    core: &Core,
+    key: &[u8],
+    write: &Write,
+    lease: i64,
+    claims: &claims::Change,
+) -> Result<TxnRequest, SealError> {
     let expected = match write.expect {
         // etcd's way to say that the key is absent; no object has this revision.
         Expect::Absent => 0,
@@ -80,7 +91,7 @@ fn transaction(core: &Core, key: &[u8], write: &Write, lease: i64, claims: &clai
     let op = match &write.change {
         Change::Put { object, .. } => Op::Put(PutRequest {
             key: key.to_vec(),
-            value: object.bytes.clone(),
+            value: sealed(core, write, &object.bytes)?,
             lease,
         }),
         Change::Delete => Op::Delete(DeleteRangeRequest {
@@ -92,7 +103,7 @@ fn transaction(core: &Core, key: &[u8], write: &Write, lease: i64, claims: &clai
     compare.extend(claims.conditions(core));
     let mut success = vec![op.into()];
     success.extend(claims.operations(core, write.key.as_bytes()).map(Into::into));
-    TxnRequest {
+    Ok(TxnRequest {
         compare,
         success,
         failure: vec![
@@ -102,7 +113,17 @@ fn transaction(core: &Core, key: &[u8], write: &Write, lease: i64, claims: &clai
             })
             .into(),
         ],
-    }
+    })
+}
+
+/// An object's bytes as etcd gets them.
+fn sealed(core: &Core, write: &Write, bytes: &Bytes) -> Result<Bytes, SealError> {
+    let path = path_of(&write.resource, &write.key);
+    let sealed = core.sealed.encryption().seal(&write.resource, &path, bytes)?;
+    Ok(match sealed {
+        Cow::Borrowed(plain) => bytes.slice_ref(plain),
+        Cow::Owned(sealed) => sealed.into(),
+    })
 }
 
 /// The object as it was stored, or of a deletion its last state.
@@ -122,7 +143,8 @@ fn stored(
             object
         }
         Change::Delete => deleted
-            .and_then(|pair| feed::decode(core, &write.resource, &pair))
+            .and_then(|pair| feed::decode(core, &write.resource, &pair).ok())
+            .map(|decoded| decoded.object)
             .ok_or_else(|| StoreError::Failed("the object that was deleted cannot be read".to_owned()))?,
     };
     object.bytes = splice(&object.bytes, revision)
@@ -148,8 +170,8 @@ async fn refused(
         (Expect::Revision(expected), Some(pair)) if pair.mod_revision as u64 != expected => {
             core.wait(seen, PATIENCE).await;
             match feed::decode(core, &write.resource, &pair) {
-                Some(object) => StoreError::Conflict(Arc::new(object)),
-                None => StoreError::NotFound,
+                Ok(decoded) => StoreError::Conflict(Arc::new(decoded.object)),
+                Err(why) => StoreError::Unreadable(why),
             }
         }
         (Expect::Revision(_), None) => {

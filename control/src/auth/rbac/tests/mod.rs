@@ -1,6 +1,7 @@
 //! Rules, tables and the attempts to get more than one has.
 
 mod escalation;
+mod reconcile;
 
 use std::sync::Arc;
 

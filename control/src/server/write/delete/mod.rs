@@ -107,10 +107,12 @@ pub async fn run(call: &Call, name: &str, namespace: &str, options: &Options) ->
     let key = key_of(namespace, name);
     let mut admitted = false;
     for _ in 0..TRIES {
-        let stored = api
-            .store
-            .get(call.storage(), &key)
-            .ok_or_else(|| Status::not_found(&kind.group, &kind.plural, name))?;
+        let stored = api.store.get(call.storage(), &key).ok_or_else(|| {
+            match api.store.unreadable(call.storage(), &key) {
+                Some(error) => call.store_error(name, &error),
+                None => Status::not_found(&kind.group, &kind.plural, name),
+            }
+        })?;
         check_preconditions(kind, &stored, options)?;
         let mut old = respond::value(kind, &stored);
         kind.strategy.default(&mut old);
