@@ -312,3 +312,19 @@ proptest! {
         prop_assert_eq!(pod(object.clone(), json!({})), object);
     }
 }
+
+#[test]
+fn what_is_not_there_tests_as_null() {
+    let object = json!({"metadata": {"name": "a"}, "list": []});
+    let patch = |patch: Value| apply(Format::Json, None, &object, patch.to_string().as_bytes());
+    let add = json!({"op": "add", "path": "/metadata/finalizers", "value": ["x/y"]});
+    let patched = patch(json!([{"op": "test", "path": "/metadata/finalizers", "value": null}, add])).unwrap();
+    assert_eq!(patched.value["metadata"]["finalizers"], json!(["x/y"]));
+    for path in ["/nothing/at/all", "/list/3", "/metadata/name"] {
+        assert!(
+            patch(json!([{"op": "test", "path": path, "value": null}])).is_err(),
+            "{path}"
+        );
+    }
+    assert!(patch(json!([{"op": "test", "path": "/metadata/finalizers", "value": []}])).is_err());
+}

@@ -187,3 +187,14 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn conditions_have_all_their_texts() {
+    let budget = Schema::builtin()
+        .kind("policy", "v1", "PodDisruptionBudget")
+        .unwrap();
+    let mut object = json!({"status": {"conditions": [{"type": "A", "status": "True", "reason": "R"}]}});
+    budget.conform(&mut object).unwrap();
+    let wanted = json!({"type": "A", "status": "True", "reason": "R", "message": ""});
+    assert_eq!(object["status"]["conditions"][0], wanted);
+}
