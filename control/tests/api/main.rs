@@ -4,6 +4,7 @@ mod applies;
 mod cluster;
 mod custom;
 mod deletes;
+mod greedy;
 mod hardening;
 mod kubectl;
 mod lists;

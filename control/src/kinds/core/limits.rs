@@ -1,5 +1,7 @@
 //! LimitRanges and ResourceQuotas.
 
+use std::collections::HashSet;
+
 use keelson_api::names;
 use keelson_api::quantity::Quantity;
 use keelson_api::status::FieldError;
@@ -81,14 +83,13 @@ fn default_range(range: &mut Value) {
 
 fn validate_range(range: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    let mut seen = Vec::new();
+    let mut seen = HashSet::new();
     for (index, limit) in items(range, "/spec/limits").iter().enumerate() {
         let path = format!("spec.limits[{index}]");
         let kind = text(limit, "/type");
-        if seen.contains(&kind) {
+        if !seen.insert(kind) {
             errors.push(FieldError::duplicate(format!("{path}.type"), kind));
         }
-        seen.push(kind);
         let amount = |list: &str, resource: &str| {
             limit
                 .get(list)
