@@ -42,10 +42,11 @@ unit-etcd:
 	then KEELSON_TEST_STORE=etcd cargo nextest run --workspace --locked --no-fail-fast -E 'binary(api)'; \
 	else KEELSON_TEST_STORE=etcd cargo test --workspace --locked --no-fail-fast --test api; fi
 
-# Whole-system tests: a private cluster, driven by the real kubectl. (Chosen by target in the whole workspace: chosen by
+# Whole-system tests: a private cluster, driven by the real kubectl, and one driven by the client libraries of Python,
+# JavaScript and Rust. (Chosen by target in the whole workspace: chosen by
 # package, cargo would build every dependency again with other features.)
 e2e: build images
-	KEELSON_BIN=$(abspath $(KEELSON)) cargo test --workspace --locked --no-fail-fast --test e2e --test layers -- --nocapture
+	KEELSON_BIN=$(abspath $(KEELSON)) cargo test --workspace --locked --no-fail-fast --test e2e --test clients --test layers -- --nocapture
 
 # What this machine cannot show, inside QEMU machines with Debian's kernels 6.1 and 6.12: cgroup v2 limits, power loss, a
 # cut link. Makes the machines' images first. One test: make test-vm TESTS=6.1::limits

@@ -3,7 +3,6 @@
 //! `cargo test -p keelson-tests [FILTER]`; `KEELSON_BIN` names the binary, `KUBECTL` the kubectl.
 
 mod applies;
-mod context;
 mod controllers;
 mod discovery;
 mod failure;
@@ -11,13 +10,14 @@ mod network;
 mod nodes;
 mod objects;
 mod pods;
+mod spdy;
 mod streams;
 mod volumes;
 mod workloads;
 
 use std::sync::Arc;
 
-use context::Suite;
+use keelson_tests::context::{self, Suite};
 use libtest_mimic::{Arguments, Trial};
 
 fn main() -> anyhow::Result<()> {
@@ -51,6 +51,7 @@ fn trials(suite: &Arc<Suite>) -> Vec<Trial> {
         controllers::TESTS,
         network::TESTS,
         streams::TESTS,
+        spdy::TESTS,
         pods::TESTS,
         volumes::TESTS,
     ]

@@ -6,8 +6,7 @@ use std::process::Command;
 
 use anyhow::{Context, Result, ensure};
 
-use crate::kubectl::finish;
-use crate::{Kubectl, Output, find_kubectl};
+use crate::{Kubectl, Output, find_kubectl, run_to_end};
 
 /// A running cluster.
 #[derive(Debug)]
@@ -83,7 +82,7 @@ impl Cluster {
     pub fn keelson(&self, args: &[&str]) -> Result<Output> {
         let mut command = Command::new(&self.binary);
         command.args(args).arg("--data-dir").arg(self.dir());
-        finish(command, b"").with_context(|| format!("keelson {}", args.join(" ")))
+        run_to_end(command, b"").with_context(|| format!("keelson {}", args.join(" ")))
     }
 
     /// Like [`Self::keelson`], demanding exit code 0; returns standard output.

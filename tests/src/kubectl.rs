@@ -28,6 +28,7 @@ pub struct Kubectl {
     binary: PathBuf,
     kubeconfig: PathBuf,
     namespace: String,
+    environment: Vec<(String, String)>,
 }
 
 impl Kubectl {
@@ -37,7 +38,16 @@ impl Kubectl {
             binary: binary.into(),
             kubeconfig: kubeconfig.into(),
             namespace: "default".into(),
+            environment: Vec::new(),
         }
+    }
+
+    /// The same with a variable in its environment, which is how kubectl's feature gates are set.
+    #[must_use]
+    pub fn with(&self, name: &str, value: &str) -> Self {
+        let mut other = self.clone();
+        other.environment.push((name.to_owned(), value.to_owned()));
+        other
     }
 
     /// The same in another namespace.
@@ -70,6 +80,7 @@ impl Kubectl {
             .env("KUBECONFIG", &self.kubeconfig)
             // A cache of discovery in $HOME would hide what this server says.
             .env("KUBECACHEDIR", self.kubeconfig.with_extension("cache"))
+            .envs(self.environment.iter().cloned())
             .arg("--namespace")
             .arg(&self.namespace)
             .args(args);
@@ -83,7 +94,8 @@ impl Kubectl {
 
     /// Runs to the end with text on standard input.
     pub fn run_with_input(&self, args: &[&str], input: &str) -> Result<Output> {
-        finish(self.command(args), input.as_bytes()).with_context(|| format!("kubectl {}", args.join(" ")))
+        run_to_end(self.command(args), input.as_bytes())
+            .with_context(|| format!("kubectl {}", args.join(" ")))
     }
 
     /// Runs and demands exit code 0; returns standard output.
@@ -213,8 +225,8 @@ impl Drop for Running {
     }
 }
 
-/// Runs a command to its end within the limit, without deadlock on full pipes.
-pub(crate) fn finish(mut command: Command, input: &[u8]) -> Result<Output> {
+/// Runs a command to its end within two minutes, without deadlock on full pipes.
+pub fn run_to_end(mut command: Command, input: &[u8]) -> Result<Output> {
     let mut child = command
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())

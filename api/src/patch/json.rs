@@ -38,6 +38,9 @@ pub fn json_patch(object: &Value, patch: Value) -> Result<Value, PatchError> {
                 )));
             }
         }
+        if is_absence(&value, &operation) {
+            continue;
+        }
         let (depth, cost) = estimate(&value, &operation);
         work += cost;
         if depth > MAX_DEPTH || work > MAX_WORK {
@@ -49,6 +52,20 @@ pub fn json_patch(object: &Value, patch: Value) -> Result<Value, PatchError> {
             .map_err(|error| PatchError::DoesNotApply(error.to_string()))?;
     }
     Ok(value)
+}
+
+/// Whether the operation tests that a member is null and the member is not there, which is the same to upstream
+/// (`evanphx/json-patch`), though not to RFC 6902. Operators add their first finalizer so.
+fn is_absence(object: &Value, operation: &PatchOperation) -> bool {
+    let PatchOperation::Test(test) = operation else {
+        return false;
+    };
+    let Some((parent, _)) = test.path.split_back() else {
+        return false;
+    };
+    test.value.is_null()
+        && object.pointer(test.path.as_str()).is_none()
+        && object.pointer(parent.as_str()).is_some_and(Value::is_object)
 }
 
 /// How deep what the operation adds will reach, and how many values it looks at or shifts along in lists.

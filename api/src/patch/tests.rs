@@ -312,3 +312,56 @@ proptest! {
         prop_assert_eq!(pod(object.clone(), json!({})), object);
     }
 }
+
+#[test]
+fn lists_that_would_take_minutes_are_refused() {
+    let list = |from: usize, count: usize| -> Value {
+        (from..from + count).map(|n| json!(format!("x/{n}"))).collect()
+    };
+    let merge = |count: usize| {
+        let object = json!({"metadata": {"finalizers": list(0, count)}});
+        strategic(
+            "",
+            "Pod",
+            object,
+            json!({"metadata": {"finalizers": list(count / 2, count)}}),
+        )
+    };
+    let began = std::time::Instant::now();
+    assert_eq!(
+        merge(1000).unwrap()["metadata"]["finalizers"]
+            .as_array()
+            .unwrap()
+            .len(),
+        1500
+    );
+    assert!(matches!(merge(100_000), Err(PatchError::Bad(_))));
+    // Long lists are no matter where nothing is merged.
+    let object = json!({"metadata": {"name": "a"}, "spec": {"containers": []}});
+    assert!(
+        strategic(
+            "",
+            "Pod",
+            object,
+            json!({"metadata": {"finalizers": list(0, 5000)}})
+        )
+        .is_ok()
+    );
+    assert!(began.elapsed().as_secs() < 30, "{:?}", began.elapsed());
+}
+
+#[test]
+fn what_is_not_there_tests_as_null() {
+    let object = json!({"metadata": {"name": "a"}, "list": []});
+    let patch = |patch: Value| apply(Format::Json, None, &object, patch.to_string().as_bytes());
+    let add = json!({"op": "add", "path": "/metadata/finalizers", "value": ["x/y"]});
+    let patched = patch(json!([{"op": "test", "path": "/metadata/finalizers", "value": null}, add])).unwrap();
+    assert_eq!(patched.value["metadata"]["finalizers"], json!(["x/y"]));
+    for path in ["/nothing/at/all", "/list/3", "/metadata/name"] {
+        assert!(
+            patch(json!([{"op": "test", "path": path, "value": null}])).is_err(),
+            "{path}"
+        );
+    }
+    assert!(patch(json!([{"op": "test", "path": "/metadata/finalizers", "value": []}])).is_err());
+}

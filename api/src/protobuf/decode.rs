@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::envelope;
 use super::table::{self, Field, Kind, Message, Shape, Zero, of_kind};
 use super::wire::{Raw, Reader};
-use crate::depth::MAX_DEPTH;
+use crate::depth::{MAX_DEPTH, MAX_STRUCTURES};
 
 /// Most values in one body; bounds what a small body can grow to.
 const MOST_VALUES: usize = 1 << 20;
@@ -38,7 +38,7 @@ pub enum DecodeError {
     #[error("exceeded max depth of {MAX_DEPTH}")]
     Depth,
     /// It holds too many values.
-    #[error("exceeded {MOST_VALUES} values")]
+    #[error("exceeded {MOST_VALUES} values, or {MAX_STRUCTURES} messages")]
     Size,
 }
 
@@ -53,7 +53,10 @@ pub fn decode(body: &[u8], expected: (&str, &str)) -> Result<Value, DecodeError>
         version: version.to_owned(),
     })?;
     let mut fields = Map::new();
-    let mut decoder = Decoder { left: MOST_VALUES };
+    let mut decoder = Decoder {
+        left: MOST_VALUES,
+        messages: MAX_STRUCTURES,
+    };
     decoder.fields(message, envelope.raw, &mut fields, 0)?;
     fields.insert("apiVersion".to_owned(), version.into());
     fields.insert("kind".to_owned(), kind.into());
@@ -62,6 +65,7 @@ pub fn decode(body: &[u8], expected: (&str, &str)) -> Result<Value, DecodeError>
 
 struct Decoder {
     left: usize,
+    messages: usize,
 }
 
 impl Decoder {
@@ -80,6 +84,7 @@ impl Decoder {
         if depth > MAX_DEPTH {
             return Err(DecodeError::Depth);
         }
+        self.messages = self.messages.checked_sub(1).ok_or(DecodeError::Size)?;
         let mut reader = Reader::new(bytes);
         while let Some((number, raw)) = reader.field()? {
             self.count()?;

@@ -23,6 +23,8 @@ pub struct TypeError(pub String);
 
 /// Upstream stops listing after this many.
 const MAX_UNKNOWN: usize = 100;
+/// What controllers say of an object. Go always writes these texts, even if empty, and clients with types insist on them.
+const CONDITION: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.Condition";
 
 impl Type<'_> {
     /// Makes the object fit this type.
@@ -95,6 +97,11 @@ impl<'a> Walk<'a> {
         }
         for name in null {
             map.remove(&name);
+        }
+        if definition.name == CONDITION {
+            for name in ["message", "reason"] {
+                map.entry(name).or_insert_with(|| Value::from(""));
+            }
         }
         Ok(())
     }

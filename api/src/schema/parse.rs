@@ -7,6 +7,8 @@ use std::fmt::Write;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
+use crate::depth::MAX_STRUCTURES;
+
 /// JSON that was read.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Parsed {
@@ -24,7 +26,8 @@ pub struct ParseError {
     source: serde_json::Error,
 }
 
-/// Reads one JSON value. Nesting is limited to 128 levels, as a defence.
+/// Reads one JSON value. Nesting is limited to 128 levels and the number of lists and objects to [`MAX_STRUCTURES`], as a
+/// defence.
 pub fn parse(bytes: &[u8]) -> Result<Parsed, ParseError> {
     let state = State::default();
     let mut deserializer = serde_json::Deserializer::from_slice(bytes);
@@ -62,6 +65,8 @@ struct State {
     duplicates: RefCell<Vec<String>>,
     /// How much more may come.
     left: Cell<usize>,
+    /// How many more lists and objects may come.
+    structures: Cell<usize>,
 }
 
 impl Default for State {
@@ -70,6 +75,7 @@ impl Default for State {
             path: RefCell::default(),
             duplicates: RefCell::default(),
             left: Cell::new(usize::MAX),
+            structures: Cell::new(MAX_STRUCTURES),
         }
     }
 }
@@ -82,6 +88,16 @@ impl State {
         let left = self.left.get().checked_sub(size + 1);
         self.left
             .set(left.ok_or_else(|| E::custom("the document is too large"))?);
+        Ok(())
+    }
+
+    fn structure<E: Error>(&self) -> Result<(), E> {
+        let left = self.structures.get().checked_sub(1).ok_or_else(|| {
+            E::custom(format_args!(
+                "the document has more than {MAX_STRUCTURES} lists and objects"
+            ))
+        })?;
+        self.structures.set(left);
         Ok(())
     }
 
@@ -158,6 +174,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        self.0.structure()?;
         let mut items = Vec::new();
         loop {
             self.0.path.borrow_mut().push(Step::Index(items.len()));
@@ -171,6 +188,7 @@ impl<'de> Visitor<'de> for Seed<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut access: A) -> Result<Value, A::Error> {
+        self.0.structure()?;
         let mut map = Map::new();
         while let Some(name) = access.next_key::<String>()? {
             self.0.count(name.len())?;

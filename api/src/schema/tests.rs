@@ -187,3 +187,24 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn documents_of_too_many_parts_are_refused() {
+    let list = |count: usize| format!("[{}]", vec!["{}"; count].join(","));
+    assert!(parse(list(crate::depth::MAX_STRUCTURES - 1).as_bytes()).is_ok());
+    let error = parse(list(crate::depth::MAX_STRUCTURES).as_bytes())
+        .unwrap_err()
+        .to_string();
+    assert!(error.contains("more than 65536 lists and objects"), "{error}");
+}
+
+#[test]
+fn conditions_have_all_their_texts() {
+    let budget = Schema::builtin()
+        .kind("policy", "v1", "PodDisruptionBudget")
+        .unwrap();
+    let mut object = json!({"status": {"conditions": [{"type": "A", "status": "True", "reason": "R"}]}});
+    budget.conform(&mut object).unwrap();
+    let wanted = json!({"type": "A", "status": "True", "reason": "R", "message": ""});
+    assert_eq!(object["status"]["conditions"][0], wanted);
+}

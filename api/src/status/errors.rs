@@ -1,6 +1,12 @@
 //! Constructors of whole answers, with the texts, reasons and codes of `k8s.io/apimachinery/pkg/api/errors`.
 
+use std::collections::HashSet;
+use std::fmt::Write;
+
 use super::{Cause, Details, Empty, FieldError, Outcome, Status, StatusKind, StatusVersion, go_quote};
+
+/// Most errors that an answer tells of. A body can have as many as it has bytes, and each takes a hundred times as much.
+pub const MOST_ERRORS: usize = 1000;
 
 /// `deployments.apps`, or the bare name in the core group.
 fn qualified(name: &str, group: &str) -> String {
@@ -111,14 +117,19 @@ impl Status {
 
     /// 422: `Deployment.apps "x" is invalid: ...`, one cause per error.
     pub fn invalid(group: &str, kind: &str, name: &str, errors: &[FieldError]) -> Self {
+        let told = errors.len().min(MOST_ERRORS);
         let mut message = format!("{} {} is invalid", qualified(kind, group), go_quote(name));
-        let texts = aggregate(errors.iter().map(ToString::to_string));
+        let texts = aggregate(errors[..told].iter().map(ToString::to_string));
         if !texts.is_empty() {
             message.push_str(": ");
             message.push_str(&texts);
         }
+        if told < errors.len() {
+            // Writing to a string cannot fail.
+            let _ = write!(message, ", and {} more errors", errors.len() - told);
+        }
         let mut about = details(group, kind, name);
-        about.causes = errors
+        about.causes = errors[..told]
             .iter()
             .map(|error| Cause {
                 reason: error.kind.reason().to_owned(),
@@ -255,17 +266,16 @@ impl Status {
 
 /// One message as it is, several as `[a, b]`, repetitions once (`utilerrors.Aggregate`).
 pub(crate) fn aggregate(messages: impl IntoIterator<Item = String>) -> String {
-    let mut seen: Vec<String> = Vec::new();
+    let mut seen = HashSet::new();
+    let mut all: Vec<String> = Vec::new();
     for message in messages {
-        if !seen.contains(&message) {
-            seen.push(message);
+        if seen.insert(message.clone()) {
+            all.push(message);
         }
     }
-    if seen.len() == 1 {
-        seen.remove(0)
-    } else if seen.is_empty() {
-        String::new()
-    } else {
-        format!("[{}]", seen.join(", "))
+    match all.len() {
+        0 => String::new(),
+        1 => all.remove(0),
+        _ => format!("[{}]", all.join(", ")),
     }
 }

@@ -10,6 +10,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
+pub use errors::MOST_ERRORS;
 pub(crate) use errors::aggregate;
 pub use field::{FieldError, FieldErrorKind, go_quote};
 

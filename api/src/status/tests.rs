@@ -1,6 +1,6 @@
 use serde_json::json;
 
-use super::{FieldError, Status, go_quote};
+use super::{FieldError, MOST_ERRORS, Status, go_quote};
 
 #[test]
 fn not_found_names_the_resource_with_its_group() {
@@ -104,4 +104,20 @@ fn other_answers_have_upstreams_words() {
     );
     assert_eq!(Status::internal("x").message, "Internal error occurred: x");
     assert!(size_of::<Status>() <= 128, "clippy::result_large_err");
+}
+
+#[test]
+fn of_very_many_errors_some_are_told() {
+    let errors: Vec<FieldError> = (0..200_000)
+        .map(|n| FieldError::invalid(format!("metadata.labels.x{n}"), "y", "no"))
+        .collect();
+    let began = std::time::Instant::now();
+    let status = Status::invalid("", "Pod", "p", &errors);
+    assert!(began.elapsed().as_secs() < 10, "{:?}", began.elapsed());
+    assert_eq!(status.details.as_ref().unwrap().causes.len(), MOST_ERRORS);
+    assert!(
+        status.message.ends_with("no], and 199000 more errors"),
+        "{}",
+        &status.message[status.message.len() - 100..]
+    );
 }

@@ -1,5 +1,7 @@
 //! OwnerReferencesPermissionEnforcement: nobody blocks the deletion of an object that they could not touch.
 
+use std::collections::HashSet;
+
 use keelson_api::status::{Status, go_quote};
 use serde_json::Value;
 
@@ -31,9 +33,10 @@ pub fn validate(context: &Context, request: &Request<'_>) -> Result<(), Status> 
             )));
         }
     }
+    let known: HashSet<String> = old.iter().map(Value::to_string).collect();
     for owner in new
         .iter()
-        .filter(|owner| owner["blockOwnerDeletion"] == true && !old.contains(owner))
+        .filter(|owner| owner["blockOwnerDeletion"] == true && !known.contains(&owner.to_string()))
     {
         blocking(context, request, owner)?;
     }

@@ -1,7 +1,9 @@
 //! What all objects share: names, labels, annotations, owners, finalizers (`ValidateObjectMeta`).
 
+use std::collections::HashSet;
+
 use keelson_api::names;
-use keelson_api::status::FieldError;
+use keelson_api::status::{FieldError, MOST_ERRORS};
 use serde_json::Value;
 
 use super::Kind;
@@ -87,10 +89,14 @@ pub fn validate_metadata_update(old: &Value, new: &Value) -> Vec<FieldError> {
         }
     }
     if !text(old, "/metadata/deletionTimestamp").is_empty() {
+        let before: HashSet<&str> = items(old, "/metadata/finalizers")
+            .iter()
+            .filter_map(Value::as_str)
+            .collect();
         let added: Vec<&str> = items(new, "/metadata/finalizers")
             .iter()
-            .filter(|finalizer| !items(old, "/metadata/finalizers").contains(finalizer))
             .filter_map(Value::as_str)
+            .filter(|finalizer| !before.contains(finalizer))
             .collect();
         if !added.is_empty() {
             let quoted: Vec<String> = added
@@ -110,6 +116,9 @@ pub fn validate_metadata_update(old: &Value, new: &Value) -> Vec<FieldError> {
 /// Checks a map of labels.
 pub(super) fn check_labels(errors: &mut Vec<FieldError>, labels: Option<&Value>, path: &str) {
     for (key, value) in labels.and_then(Value::as_object).into_iter().flatten() {
+        if errors.len() > MOST_ERRORS {
+            return;
+        }
         for complaint in names::qualified_name(key) {
             errors.push(FieldError::invalid(path, key.as_str(), &complaint));
         }
@@ -124,6 +133,9 @@ pub(super) fn check_labels(errors: &mut Vec<FieldError>, labels: Option<&Value>,
 pub(super) fn check_annotations(errors: &mut Vec<FieldError>, annotations: Option<&Value>, path: &str) {
     let mut size = 0;
     for (key, value) in annotations.and_then(Value::as_object).into_iter().flatten() {
+        if errors.len() > MOST_ERRORS {
+            return;
+        }
         for complaint in names::qualified_name(&key.to_lowercase()) {
             errors.push(FieldError::invalid(path, key.as_str(), &complaint));
         }
@@ -137,6 +149,9 @@ pub(super) fn check_annotations(errors: &mut Vec<FieldError>, annotations: Optio
 fn check_owners(errors: &mut Vec<FieldError>, object: &Value) {
     let mut controller: Option<&str> = None;
     for (index, owner) in items(object, "/metadata/ownerReferences").iter().enumerate() {
+        if errors.len() > MOST_ERRORS {
+            return;
+        }
         let path = format!("metadata.ownerReferences[{index}]");
         for (field, detail) in [
             ("apiVersion", "version must not be empty"),

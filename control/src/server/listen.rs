@@ -13,24 +13,27 @@ use hyper_util::server::conn::auto;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
 use tokio::net::TcpListener;
-use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
 
 use super::Api;
+use super::connections::{Connections, Known};
 use super::pipeline::{Peer, handle};
 use crate::auth::front_proxy;
 use crate::pki;
 
-/// Most connections at once; more wait in the kernel's queue.
-const MOST_CONNECTIONS: usize = 4096;
-/// Time for the TLS handshake, and for a request's head to arrive.
+/// Time for the TLS handshake.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// Time for a request's head to arrive, from the end of the one before it on: an idle connection must be good for a client that
+/// asks again now and then (upstream: 32 s for a head, 90 s for an idle connection). Who only begins heads keeps nobody out.
+const HEAD: Duration = Duration::from_secs(90);
 /// Time that connections get to finish when the server stops.
 const LINGER: Duration = Duration::from_secs(2);
 /// Most bytes of a request's head.
 const MOST_HEAD: usize = 64 << 10;
 /// Most streams of one HTTP/2 connection (upstream: 100 for clients that are not trusted, 250 at most).
 const MOST_STREAMS: u32 = 250;
+/// Most bytes that wait on one stream of an HTTP/2 connection for a client that does not read.
+const MOST_WAITING: usize = 64 << 10;
 /// How often an HTTP/2 peer is asked whether it is still there.
 const PING: Duration = Duration::from_secs(30);
 
@@ -82,9 +85,8 @@ impl Tls {
 
 /// Serves until the server stops, then gives requests in flight a moment to finish.
 pub async fn serve(api: Arc<Api>, listener: TcpListener, tls: Tls) {
-    let connections = Arc::new(Semaphore::new(MOST_CONNECTIONS));
+    let connections = Connections::default();
     loop {
-        let permit = Arc::clone(&connections).acquire_owned().await;
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = api.stopping() => break,
@@ -98,9 +100,15 @@ pub async fn serve(api: Arc<Api>, listener: TcpListener, tls: Tls) {
                 continue;
             }
         };
+        let permit = tokio::select! {
+            permit = connections.enter() => permit,
+            () = api.stopping() => break,
+        };
         drop(stream.set_nodelay(true));
+        let known = Known::default();
+        let stranger = known.clone();
         let (api, tls) = (Arc::clone(&api), tls.0.clone());
-        tokio::spawn(async move {
+        let task = tokio::spawn(async move {
             let _permit = permit;
             // The timer ends handshakes that never finish.
             let stream = match tokio::time::timeout(PATIENCE, tls.accept(stream)).await {
@@ -114,11 +122,14 @@ pub async fn serve(api: Arc<Api>, listener: TcpListener, tls: Tls) {
                 .peer_certificates()
                 .and_then(|chain| chain.first())
                 .map(|certificate| certificate.clone().into_owned());
+            if certificate.is_some() {
+                known.set();
+            }
             let from = match certificate {
                 Some(certificate) if api.authenticator.is_front_proxy(&certificate) => {
                     Peer::Proxy(certificate)
                 }
-                certificate => Peer::Remote(certificate),
+                certificate => Peer::Remote(certificate, known.clone()),
             };
             let handler = Arc::clone(&api);
             let service = service_fn(move |request: Request<Incoming>| {
@@ -126,7 +137,7 @@ pub async fn serve(api: Arc<Api>, listener: TcpListener, tls: Tls) {
                 let (api, peer) = (Arc::clone(&handler), from.clone());
                 async move { Ok::<_, std::convert::Infallible>(handle(api, request, peer).await) }
             });
-            let builder = builder();
+            let builder = builder(HEAD);
             let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
             let mut connection = std::pin::pin!(connection);
             let ended = tokio::select! {
@@ -140,26 +151,81 @@ pub async fn serve(api: Arc<Api>, listener: TcpListener, tls: Tls) {
                 tracing::debug!(%peer, %error, "connection");
             }
         });
+        connections.add(stranger, task.abort_handle());
     }
     drop(listener);
     // The timer bounds how long a stop waits for clients that take their time.
-    let all = connections.acquire_many(MOST_CONNECTIONS as u32);
-    drop(tokio::time::timeout(LINGER, all).await);
+    connections.ended(LINGER).await;
 }
 
-fn builder() -> auto::Builder<TokioExecutor> {
+fn builder(head: Duration) -> auto::Builder<TokioExecutor> {
     let mut builder = auto::Builder::new(TokioExecutor::new());
     builder
         .http1()
         .timer(TokioTimer::new())
-        .header_read_timeout(PATIENCE)
+        .header_read_timeout(head)
         .max_buf_size(MOST_HEAD);
     builder
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(MOST_STREAMS)
         .max_header_list_size(MOST_HEAD as u32)
+        .max_send_buf_size(MOST_WAITING)
         .keep_alive_interval(PING)
         .keep_alive_timeout(PATIENCE * 2);
     builder
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use http::Response;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+
+    use super::*;
+
+    /// The client's end of a connection with little patience.
+    fn connection() -> DuplexStream {
+        let (client, server) = tokio::io::duplex(1 << 10);
+        tokio::spawn(async move {
+            let service = service_fn(|_: Request<Incoming>| async {
+                Ok::<_, Infallible>(Response::new(super::super::body::full("answer")))
+            });
+            let builder = builder(Duration::from_millis(300));
+            drop(
+                builder
+                    .serve_connection_with_upgrades(TokioIo::new(server), service)
+                    .await,
+            );
+        });
+        client
+    }
+
+    #[tokio::test]
+    async fn heads_that_do_not_end_are_given_up() {
+        let mut slow = connection();
+        slow.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n").await.unwrap();
+        // A byte now and then does not help: the time is that of the whole head.
+        let drip = async {
+            while slow.write_all(b"a").await.is_ok() {
+                tokio::time::sleep(Duration::from_millis(50)).await
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(5), drip)
+            .await
+            .expect("served for ever");
+
+        let mut idle = connection();
+        idle.write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+            .await
+            .unwrap();
+        let mut all = String::new();
+        let read = idle.read_to_string(&mut all);
+        tokio::time::timeout(Duration::from_secs(5), read)
+            .await
+            .expect("idle for ever")
+            .unwrap();
+        assert!(all.ends_with("answer"), "{all}");
+    }
 }

@@ -3,19 +3,22 @@
 //! A request's way: [`listen`] accepts and speaks TLS; [`pipeline`] bounds, authenticates, authorizes and accounts;
 //! [`dispatch`] finds the handler; [`read`] and [`write`] serve objects of any kind, [`subresource`] what hangs on
 //! them, [`connect`] streams to kubelets and pods; [`discovery`], [`health`] and [`metrics`] tell about the server.
-//! [`local`] is the door for callers in this process: the same way, without sockets.
+//! [`local`] is the door for callers in this process: the same way, without sockets. [`connections`] and [`intake`] bound
+//! what clients can hold.
 
 mod accept;
 mod body;
 mod bootstrap;
 mod call;
 mod connect;
+mod connections;
 mod convert;
 mod definitions;
 mod discovery;
 mod dispatch;
 mod encode;
 mod health;
+mod intake;
 mod listen;
 mod local;
 mod metrics;
@@ -69,6 +72,7 @@ pub struct Api {
     metrics: Metrics,
     reads: Semaphore,
     writes: Semaphore,
+    intake: intake::Intake,
     random: SystemRandom,
     stop: watch::Sender<bool>,
     kubelets: connect::Kubelets,
@@ -148,6 +152,7 @@ impl Server {
                 metrics: Metrics::default(),
                 reads: Semaphore::new(MOST_READS),
                 writes: Semaphore::new(MOST_WRITES),
+                intake: intake::Intake::default(),
                 random: SystemRandom::new(),
                 stop: watch::Sender::new(false),
                 kubelets: connect::Kubelets::new(&config.pki_dir),

@@ -13,6 +13,7 @@ use rustls_pki_types::CertificateDer;
 
 use super::accept::Accept;
 use super::body::{self, Body};
+use super::connections::Known;
 use super::path::{self, ResourcePath};
 use super::query::Query;
 use super::{Api, dispatch};
@@ -20,12 +21,14 @@ use crate::auth::{self, Attributes, Decision, UserInfo};
 
 /// Longest time for a request that is not a watch or stream (upstream: 60 s).
 const LONGEST: Duration = Duration::from_mins(1);
+/// A body takes one more place among the requests in flight for each of these bytes: four of the largest fill them.
+const BYTES_OF_A_PLACE: usize = 64 << 10;
 
 /// Where a request came from.
 #[derive(Debug, Clone)]
 pub enum Peer {
-    /// A connection, with the client's verified certificate if it showed one.
-    Remote(Option<CertificateDer<'static>>),
+    /// A connection, with the client's verified certificate if it showed one, and what is known of its peer.
+    Remote(Option<CertificateDer<'static>>, Known),
     /// A connection of an authenticating proxy, with its verified certificate.
     Proxy(CertificateDer<'static>),
     /// This process, as this user.
@@ -92,10 +95,13 @@ async fn admit(
     let local = matches!(peer, Peer::Local(_));
     let user = match peer {
         Peer::Local(user) => user,
-        Peer::Remote(certificate) => {
+        Peer::Remote(certificate, known) => {
             let user = api
                 .authenticator
                 .authenticate(certificate.as_ref(), &parts.headers)?;
+            if user.name != auth::ANONYMOUS {
+                known.set();
+            }
             auth::impersonate(&api.authorizer, &user, &parts.headers)?.unwrap_or(user)
         }
         Peer::Proxy(certificate) => {
@@ -116,10 +122,13 @@ async fn admit(
     // Nodes and administrators are not held up by what tenants do (upstream gives them priority levels of their own).
     let exempt = local || is_exempt(&incoming.user);
     // A body is read before a place is taken, so that slow senders hold none; streams read theirs themselves.
-    let body = if long || matches!(verb, "get" | "list") {
-        body
+    let bounded = if exempt { "" } else { incoming.user.name.as_str() };
+    let (body, size, _share) = if long || matches!(verb, "get" | "list") {
+        (body, 0, None)
     } else {
-        body::full(within(body::read(body)).await?)
+        let (bytes, share) = within(api.intake.read(bounded, body)).await?;
+        let size = bytes.len();
+        (body::full(bytes), size, Some(share))
     };
     let work = Box::pin(dispatch::dispatch(Arc::clone(api), incoming, body));
     if long {
@@ -133,7 +142,9 @@ async fn admit(
     } else {
         &api.writes
     };
-    let Ok(_slot) = slots.try_acquire() else {
+    // What is made of a body takes many times its size, so the largest take many places.
+    let places = 1 + size / BYTES_OF_A_PLACE;
+    let Ok(_slot) = slots.try_acquire_many(places as u32) else {
         return Err(Status::too_many_requests(
             "Too many requests, please try again later.",
             1,

@@ -87,10 +87,52 @@ pub fn status(call: &Call, status: &Status, warnings: &[String]) -> Response<Bod
 /// Adds warnings (RFC 7234, section 5.5, as `k8s.io/apimachinery/pkg/util/net.NewWarningHeader` writes them).
 pub fn warn(response: &mut Response<Body>, warnings: &[String]) {
     const WARNING: HeaderName = HeaderName::from_static("warning");
-    for warning in warnings {
-        let clean: String = warning.chars().filter(|c| !c.is_control()).collect();
+    for clean in shown(warnings) {
         if let Ok(value) = HeaderValue::from_str(&format!("299 - {}", go_quote(&clean))) {
             response.headers_mut().append(WARNING, value);
         }
+    }
+}
+
+/// What is shown of warnings: each once, and if all together are long, each cut short, and the rest not at all
+/// (`apiserver/pkg/endpoints/filters/warning.go`).
+fn shown(warnings: &[String]) -> Vec<String> {
+    const MOST_OF_ALL: usize = 4 << 10;
+    const MOST_OF_ONE: usize = 256;
+    let mut all: Vec<String> = Vec::new();
+    for warning in warnings {
+        let clean: String = warning.chars().filter(|c| !c.is_control()).collect();
+        if !all.contains(&clean) {
+            all.push(clean);
+        }
+    }
+    let length = |text: &String| text.chars().count();
+    if all.iter().map(length).sum::<usize>() <= MOST_OF_ALL {
+        return all;
+    }
+    let mut written = 0;
+    all.into_iter()
+        .map(|text| text.chars().take(MOST_OF_ONE).collect::<String>())
+        .take_while(|text| {
+            let room = written < MOST_OF_ALL;
+            written += length(text);
+            room
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn long_warnings_are_cut_short() {
+        let few = ["a\n".to_owned(), "b".repeat(1000), "a".to_owned()];
+        assert_eq!(shown(&few), ["a".to_owned(), "b".repeat(1000)]);
+        let one = shown(&["c".repeat(3 << 20)]);
+        assert_eq!(one, ["c".repeat(256)]);
+        let many: Vec<String> = (0..100).map(|n| format!("{n}{}", "d".repeat(1000))).collect();
+        let many = shown(&many);
+        assert_eq!((many.len(), many[0].len()), (16, 256));
     }
 }

@@ -8,6 +8,7 @@ mod custom;
 mod deletes;
 mod encryption;
 mod front_proxy;
+mod greedy;
 mod hardening;
 mod identity;
 mod kubectl;

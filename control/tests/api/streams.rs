@@ -18,7 +18,7 @@ use serde_json::json;
 
 use crate::cluster::{Cluster, runtime};
 
-fn roots(pki_dir: &Path) -> Arc<RootCertStore> {
+pub fn roots(pki_dir: &Path) -> Arc<RootCertStore> {
     let mut roots = RootCertStore::empty();
     for certificate in pki::certificates(&pki_dir.join("ca.crt")).unwrap() {
         roots.add(certificate).unwrap();

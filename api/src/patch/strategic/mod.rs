@@ -5,11 +5,15 @@
 //! `$setElementOrder/LIST` and `$deleteFromPrimitiveList/LIST`.
 //!
 //! Source: `k8s.io/apimachinery/pkg/util/strategicpatch` and the design note "strategic merge patch".
-//! Here: objects. `lists` merges lists, `order` puts their items in order, `place` follows the schema.
+//! Here: objects. `lists` merges lists, `order` puts their items in order, `place` follows the schema, `extent` refuses what
+//! would take too long.
 
+mod extent;
 mod lists;
 mod order;
 mod place;
+
+use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
@@ -31,6 +35,7 @@ pub fn strategic_patch(kind: Type<'_>, object: &Value, patch: Value) -> Result<V
     let Value::Object(patch) = patch else {
         return Err(bad("invalid JSON document"));
     };
+    extent::check(object, &patch)?;
     let original = object.as_object().cloned().unwrap_or_default();
     let place = Place::of(kind);
     merge_objects(place, original, patch).map(Value::Object)
@@ -138,7 +143,8 @@ fn retain_keys(original: &mut Map<String, Value>, patch: &mut Map<String, Value>
     let Value::Array(keys) = keys else {
         return Err(bad("invalid patch format of retainKeys"));
     };
-    let retained = |name: &String| keys.iter().any(|key| key.as_str() == Some(name));
+    let keys: HashSet<&str> = keys.iter().filter_map(Value::as_str).collect();
+    let retained = |name: &String| keys.contains(name.as_str());
     if !patch
         .iter()
         .all(|(name, value)| name.starts_with('$') || value.is_null() || retained(name))

@@ -35,8 +35,8 @@ pub(super) fn in_order(
     key: &str,
 ) -> Vec<Value> {
     let place = |list: &[Value], item: &Value| index(list, item, key).unwrap_or(usize::MAX);
-    ours.sort_by_key(|item| place(our_order, item));
-    others.sort_by_key(|item| place(server_order, item));
+    ours.sort_by_cached_key(|item| place(our_order, item));
+    others.sort_by_cached_key(|item| place(server_order, item));
     let mut out = Vec::with_capacity(ours.len() + others.len());
     let mut others = others.into_iter().peekable();
     for item in ours {

@@ -1,6 +1,6 @@
 //! LimitRanges.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use keelson_api::quantity::Quantity;
 use keelson_api::status::FieldError;
@@ -48,14 +48,13 @@ fn default_range(range: &mut Value) {
 
 fn validate_range(range: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    let mut seen = Vec::new();
+    let mut seen = HashSet::new();
     for (index, limit) in items(range, "/spec/limits").iter().enumerate() {
         let path = format!("spec.limits[{index}]");
         let kind = text(limit, "/type");
-        if seen.contains(&kind) {
+        if !seen.insert(kind) {
             errors.push(FieldError::duplicate(format!("{path}.type"), kind));
         }
-        seen.push(kind);
         if kind == "Pod" {
             for list in ["default", "defaultRequest"] {
                 if entries(limit, &format!("/{list}")).next().is_some() {

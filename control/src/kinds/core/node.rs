@@ -1,6 +1,7 @@
 //! Nodes.
 
 use std::collections::BTreeMap;
+use std::collections::HashSet;
 
 use keelson_api::names;
 use keelson_api::status::FieldError;
@@ -175,7 +176,7 @@ fn address<'a>(node: &'a Value, kind: &str) -> &'a str {
 
 fn validate(node: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    let mut seen = Vec::new();
+    let mut seen = HashSet::new();
     for (index, taint) in items(node, "/spec/taints").iter().enumerate() {
         let path = format!("spec.taints[{index}]");
         let (key, value, effect) = (text(taint, "/key"), text(taint, "/value"), text(taint, "/effect"));
@@ -199,10 +200,9 @@ fn validate(node: &Value) -> Vec<FieldError> {
                 &["NoSchedule", "PreferNoSchedule", "NoExecute"],
             )),
         }
-        if seen.contains(&(key, effect)) {
+        if !seen.insert((key, effect)) {
             errors.push(FieldError::duplicate(path, taint.clone()));
         }
-        seen.push((key, effect));
     }
     for (index, cidr) in items(node, "/spec/podCIDRs").iter().enumerate() {
         let cidr = cidr.as_str().unwrap_or_default();

@@ -1,5 +1,7 @@
 //! The admissionregistration group.
 
+use std::collections::HashSet;
+
 use keelson_api::names;
 use keelson_api::status::FieldError;
 use serde_json::Value;
@@ -208,14 +210,13 @@ fn default_policy(policy: &mut Value) {
 
 fn validate_webhooks(object: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    let mut seen = Vec::new();
+    let mut seen = HashSet::new();
     for (index, webhook) in items(object, "/webhooks").iter().enumerate() {
         let path = format!("webhooks[{index}]");
         let name = text(webhook, "/name");
-        if seen.contains(&name) {
+        if !seen.insert(name) {
             errors.push(FieldError::duplicate(format!("{path}.name"), name));
         }
-        seen.push(name);
         if name.split('.').count() < 3 || !names::is_dns1123_subdomain(name) {
             let detail = "should be a domain with at least three segments separated by dots";
             errors.push(FieldError::invalid(format!("{path}.name"), name, detail));

@@ -4,6 +4,8 @@ mod env;
 mod handlers;
 mod resources;
 
+use std::collections::HashSet;
+
 use keelson_api::names;
 use keelson_api::status::FieldError;
 use serde_json::Value;
@@ -33,7 +35,7 @@ pub(super) fn containers(
     errors: &mut Vec<FieldError>,
     spec: &Value,
     path: &str,
-    volumes: &[(&str, bool)],
+    volumes: &HashSet<&str>,
     group: Group,
 ) {
     let list = items(spec, &format!("/{}", group.field()));
@@ -41,10 +43,17 @@ pub(super) fn containers(
     if list.is_empty() && group == Group::Main {
         errors.push(FieldError::required(path.as_str(), ""));
     }
-    let mut host_ports = Vec::new();
+    // Names are unique over all three lists.
+    let mut taken: HashSet<&str> = [Group::Main, Group::Init]
+        .into_iter()
+        .take_while(|other| *other != group)
+        .flat_map(|other| items(spec, &format!("/{}", other.field())))
+        .map(|container| text(container, "/name"))
+        .collect();
+    let mut host_ports = HashSet::new();
     for (index, container) in list.iter().enumerate() {
         let path = format!("{path}[{index}]");
-        name(errors, spec, group, index, &path);
+        name(errors, container, &path, &mut taken);
         common(errors, container, &path, volumes);
         ports(
             errors,
@@ -58,14 +67,8 @@ pub(super) fn containers(
     }
 }
 
-/// Names are unique over all three lists.
-fn name(errors: &mut Vec<FieldError>, spec: &Value, group: Group, index: usize, path: &str) {
-    let name_of = |group: Group, index: usize| {
-        items(spec, &format!("/{}", group.field()))
-            .get(index)
-            .map_or("", |container| text(container, "/name"))
-    };
-    let name = name_of(group, index);
+fn name<'a>(errors: &mut Vec<FieldError>, container: &'a Value, path: &str, taken: &mut HashSet<&'a str>) {
+    let name = text(container, "/name");
     let path = format!("{path}.name");
     if name.is_empty() {
         errors.push(FieldError::required(path, ""));
@@ -74,19 +77,12 @@ fn name(errors: &mut Vec<FieldError>, spec: &Value, group: Group, index: usize, 
     for complaint in names::dns1123_label(name) {
         errors.push(FieldError::invalid(path.as_str(), name, &complaint));
     }
-    let earlier = (0..index).any(|at| name_of(group, at) == name);
-    let elsewhere = [Group::Main, Group::Init]
-        .into_iter()
-        .take_while(|other| *other != group)
-        .any(|other| {
-            (0..items(spec, &format!("/{}", other.field())).len()).any(|at| name_of(other, at) == name)
-        });
-    if earlier || elsewhere {
+    if !taken.insert(name) {
         errors.push(FieldError::duplicate(path, name));
     }
 }
 
-fn common(errors: &mut Vec<FieldError>, container: &Value, path: &str, volumes: &[(&str, bool)]) {
+fn common(errors: &mut Vec<FieldError>, container: &Value, path: &str, volumes: &HashSet<&str>) {
     let image = text(container, "/image");
     if image.is_empty() {
         errors.push(FieldError::required(format!("{path}.image"), ""));
@@ -116,26 +112,25 @@ fn common(errors: &mut Vec<FieldError>, container: &Value, path: &str, volumes: 
     security(errors, container, path);
 }
 
-fn mounts(errors: &mut Vec<FieldError>, container: &Value, path: &str, volumes: &[(&str, bool)]) {
-    let mut places = Vec::new();
+fn mounts(errors: &mut Vec<FieldError>, container: &Value, path: &str, volumes: &HashSet<&str>) {
+    let mut places = HashSet::new();
     for (index, mount) in items(container, "/volumeMounts").iter().enumerate() {
         let path = format!("{path}.volumeMounts[{index}]");
         let (name, place) = (text(mount, "/name"), text(mount, "/mountPath"));
         if name.is_empty() {
             errors.push(FieldError::required(format!("{path}.name"), ""));
-        } else if !volumes.iter().any(|(volume, _)| *volume == name) {
+        } else if !volumes.contains(name) {
             errors.push(FieldError::not_found(format!("{path}.name"), name));
         }
         if place.is_empty() {
             errors.push(FieldError::required(format!("{path}.mountPath"), ""));
-        } else if places.contains(&place) {
+        } else if !places.insert(place) {
             errors.push(FieldError::invalid(
                 format!("{path}.mountPath"),
                 place,
                 "must be unique",
             ));
         }
-        places.push(place);
         let (plain, expanded) = (text(mount, "/subPath"), text(mount, "/subPathExpr"));
         if !plain.is_empty() && !expanded.is_empty() {
             let detail = "subPathExpr and subPath are mutually exclusive";
@@ -200,21 +195,20 @@ fn ports(
     container: &Value,
     path: &str,
     host_network: bool,
-    host_ports: &mut Vec<String>,
+    host_ports: &mut HashSet<String>,
 ) {
-    let mut port_names = Vec::new();
+    let mut port_names = HashSet::new();
     for (index, port) in items(container, "/ports").iter().enumerate() {
         let path = format!("{path}.ports[{index}]");
         let name = text(port, "/name");
         if !name.is_empty() {
             let complaints = names::port_name(name);
-            if port_names.contains(&name) {
+            if !port_names.insert(name) {
                 errors.push(FieldError::duplicate(format!("{path}.name"), name));
             }
             for complaint in &complaints {
                 errors.push(FieldError::invalid(format!("{path}.name"), name, complaint));
             }
-            port_names.push(name);
         }
         let (number, host) = (
             int(port, "/containerPort").unwrap_or(0),
@@ -245,10 +239,9 @@ fn ports(
                 ));
             }
             let key = format!("{protocol}/{}/{host}", text(port, "/hostIP"));
-            if host_ports.contains(&key) {
+            if !host_ports.insert(key.clone()) {
                 errors.push(FieldError::duplicate(format!("{path}.hostPort"), key.as_str()));
             }
-            host_ports.push(key);
         }
         if protocol.is_empty() {
             errors.push(FieldError::required(format!("{path}.protocol"), ""));

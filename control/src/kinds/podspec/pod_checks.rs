@@ -1,5 +1,7 @@
 //! What a pod spec must be (`ValidatePodSpec`, `ValidatePodTemplateSpec`).
 
+use std::collections::HashSet;
+
 use keelson_api::names;
 use keelson_api::status::FieldError;
 use serde_json::Value;
@@ -158,19 +160,18 @@ fn names_in(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
             errors.push(FieldError::invalid(path, kind, &complaint));
         }
     }
-    let mut gates = Vec::new();
+    let mut gates = HashSet::new();
     for (index, gate) in items(spec, "/schedulingGates").iter().enumerate() {
         let (name, path) = (
             text(gate, "/name"),
             format!("{path}.schedulingGates[{index}].name"),
         );
-        if gates.contains(&name) {
+        if !gates.insert(name) {
             errors.push(FieldError::duplicate(path.as_str(), name));
         }
         for complaint in names::qualified_name(name) {
             errors.push(FieldError::invalid(path.as_str(), name, &complaint));
         }
-        gates.push(name);
     }
     for (index, alias) in items(spec, "/hostAliases").iter().enumerate() {
         let ip = text(alias, "/ip");

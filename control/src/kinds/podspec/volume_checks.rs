@@ -1,14 +1,16 @@
 //! What volumes must be (`ValidateVolumes`).
 
+use std::collections::HashSet;
+
 use keelson_api::names;
 use keelson_api::status::FieldError;
 use serde_json::Value;
 
 use crate::kinds::json::{items, text};
 
-/// Complaints about the volumes of a pod spec. Returns their names, and whether each is a claim.
-pub(super) fn volumes<'a>(errors: &mut Vec<FieldError>, spec: &'a Value, path: &str) -> Vec<(&'a str, bool)> {
-    let mut seen: Vec<(&str, bool)> = Vec::new();
+/// Complaints about the volumes of a pod spec. Returns their names.
+pub(super) fn volumes<'a>(errors: &mut Vec<FieldError>, spec: &'a Value, path: &str) -> HashSet<&'a str> {
+    let mut known = HashSet::new();
     for (index, volume) in items(spec, "/volumes").iter().enumerate() {
         let path = format!("{path}.volumes[{index}]");
         let name = text(volume, "/name");
@@ -20,12 +22,11 @@ pub(super) fn volumes<'a>(errors: &mut Vec<FieldError>, spec: &'a Value, path: &
                 errors.push(FieldError::invalid(format!("{path}.name"), name, &complaint));
             }
         }
-        if seen.iter().any(|(other, _)| *other == name) {
+        if !known.insert(name) {
             errors.push(FieldError::duplicate(format!("{path}.name"), name));
         }
-        seen.push((name, volume.get("persistentVolumeClaim").is_some()));
     }
-    seen
+    known
 }
 
 fn source(errors: &mut Vec<FieldError>, volume: &Value, path: &str) {

@@ -1,5 +1,7 @@
 //! EndpointSlices.
 
+use std::collections::HashSet;
+
 use keelson_api::names;
 use keelson_api::status::FieldError;
 use serde_json::Value;
@@ -159,13 +161,12 @@ fn validate(object: &Value) -> Vec<FieldError> {
             }
         }
     }
-    let mut seen = Vec::new();
+    let mut seen = HashSet::new();
     for (index, port) in items(object, "/ports").iter().enumerate() {
         let (name, path) = (text(port, "/name"), format!("ports[{index}]"));
-        if seen.contains(&name) {
+        if !seen.insert(name) {
             errors.push(FieldError::duplicate(format!("{path}.name"), name));
         }
-        seen.push(name);
         if !name.is_empty() {
             for complaint in names::dns1123_label(name) {
                 errors.push(FieldError::invalid(format!("{path}.name"), name, &complaint));

@@ -1,9 +1,10 @@
 //! Streams: log, exec, attach, port-forward and the proxies, passed on to kubelets, pods and services.
 //!
 //! [`container`] and [`target`] decide where a request goes, as data; [`transport`] connects and passes bytes through,
-//! both ways, without looking at them.
+//! both ways, without looking at them, but for where WebSocket messages end ([`frames`]).
 
 mod container;
+mod frames;
 mod kubelet;
 mod proxy;
 mod target;

@@ -18,10 +18,11 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::CryptoProvider;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use super::frames::Frames;
 use super::target::Target;
 use crate::pki;
 use crate::server::Api;
@@ -29,6 +30,9 @@ use crate::server::body::Body;
 
 /// Time to connect, and to shake hands.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Read at once from a server that sends WebSocket messages.
+const PIECE: usize = 32 << 10;
 
 /// How to reach kubelets.
 #[derive(Debug)]
@@ -196,8 +200,11 @@ pub fn wants_upgrade(headers: &HeaderMap) -> bool {
 pub fn pass(api: &Arc<Api>, client: Option<OnUpgrade>, mut response: Response<Incoming>) -> Response<Body> {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         if let Some(client) = client {
+            let protocol = response.headers().get(UPGRADE);
+            let frames =
+                protocol.is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"));
             let server = hyper::upgrade::on(&mut response);
-            tokio::spawn(join(Arc::clone(api), client, server));
+            tokio::spawn(join(Arc::clone(api), client, server, frames));
         }
         let (mut parts, _) = response.into_parts();
         parts.extensions.clear();
@@ -215,20 +222,57 @@ pub fn pass(api: &Arc<Api>, client: Option<OnUpgrade>, mut response: Response<In
     Response::from_parts(parts, body.map_err(Into::into).boxed_unsync())
 }
 
-async fn join(api: Arc<Api>, client: OnUpgrade, server: OnUpgrade) {
+async fn join(api: Arc<Api>, client: OnUpgrade, server: OnUpgrade, frames: bool) {
     let (client, server) = match tokio::try_join!(client, server) {
         Ok(both) => both,
         Err(error) => return tracing::debug!(%error, "upgrade"),
     };
     let (mut client, mut server) = (TokioIo::new(client), TokioIo::new(server));
+    let carry = async {
+        if frames {
+            messages(client, server).await
+        } else {
+            tokio::io::copy_bidirectional(&mut client, &mut server)
+                .await
+                .map(drop)
+        }
+    };
     tokio::select! {
-        done = tokio::io::copy_bidirectional(&mut client, &mut server) => {
+        done = carry => {
             if let Err(error) = done {
                 tracing::debug!(%error, "stream");
             }
         }
         () = api.stopping() => {}
     }
+}
+
+/// Joins two ends that speak WebSocket; the server's messages go on one by one.
+async fn messages(client: impl Io, server: impl Io) -> std::io::Result<()> {
+    let (mut from_client, mut to_client) = tokio::io::split(client);
+    let (mut from_server, mut to_server) = tokio::io::split(server);
+    let up = async {
+        tokio::io::copy(&mut from_client, &mut to_server).await?;
+        to_server.shutdown().await
+    };
+    let down = async {
+        let mut frames = Frames::default();
+        let mut buffer = vec![0; PIECE];
+        loop {
+            let count = from_server.read(&mut buffer).await?;
+            if count == 0 {
+                return to_client.shutdown().await;
+            }
+            let mut rest = &buffer[..count];
+            while !rest.is_empty() {
+                let (piece, others) = rest.split_at(frames.piece(rest));
+                to_client.write_all(piece).await?;
+                to_client.flush().await?;
+                rest = others;
+            }
+        }
+    };
+    tokio::try_join!(up, down).map(drop)
 }
 
 /// Accepts every certificate, as upstream's proxy to `https:` pods and services does.

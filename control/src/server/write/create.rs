@@ -5,7 +5,7 @@ use keelson_api::status::Status;
 use serde_json::Value;
 
 use super::managed::{self, Managers};
-use super::{check_depth, decode, expires, metadata};
+use super::{check_depth, check_size, decode, expires, metadata};
 use crate::admission::{Operation, Request};
 use crate::kinds;
 use crate::server::body::Body;
@@ -131,6 +131,7 @@ async fn validate_and_store(
     warnings.extend(api.chain.validate(&request(call, name, dry_run, value)).await?);
     check_depth(value)?;
     let object = encode::object(kind, value);
+    check_size(&object)?;
     let key = key_of(call.namespace(), name);
     if dry_run {
         return if api.store.get(call.storage(), &key).is_some() {

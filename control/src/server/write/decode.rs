@@ -1,5 +1,6 @@
 //! Request bodies to values: JSON and YAML, checked against the endpoint and the kind's schema.
 
+use keelson_api::depth::{MAX_STRUCTURES, structures};
 use keelson_api::protobuf;
 use keelson_api::schema::{self, Parsed, Schema, Type};
 use keelson_api::status::{FieldError, Status};
@@ -67,10 +68,7 @@ fn plain_yaml(bytes: &[u8]) -> Result<Parsed, String> {
 /// not know are dropped, and reported as the request asks: the texts are warnings for the client.
 pub fn object(call: &Call, bytes: &[u8]) -> Result<(Value, Vec<String>), Status> {
     let kind = call.kind();
-    let version = api_version(&kind.group, &kind.version);
-    let mut parsed = parse(&content_type(&call.headers), bytes, &version, &kind.kind)?;
-    identify(&mut parsed.value, &kind.kind, &version)?;
-    let complaints = conform(&mut parsed, kind)?;
+    let (value, complaints) = of_kind(kind, &content_type(&call.headers), bytes)?;
     let warnings = match FieldValidation::of(call)? {
         FieldValidation::Ignore => Vec::new(),
         FieldValidation::Warn => complaints,
@@ -79,7 +77,16 @@ pub fn object(call: &Call, bytes: &[u8]) -> Result<(Value, Vec<String>), Status>
             return Err(cannot_handle(&kind.kind, &kind.version, &strict(&complaints)));
         }
     };
-    Ok((parsed.value, warnings))
+    Ok((value, warnings))
+}
+
+/// The same without a request: the object, and what does not belong into it.
+pub fn of_kind(kind: &Kind, content_type: &str, bytes: &[u8]) -> Result<(Value, Vec<String>), Status> {
+    let version = api_version(&kind.group, &kind.version);
+    let mut parsed = parse(content_type, bytes, &version, &kind.kind)?;
+    identify(&mut parsed.value, &kind.kind, &version)?;
+    let complaints = conform(&mut parsed, kind)?;
+    Ok((parsed.value, complaints))
 }
 
 /// As [`object`], for what a patch has made; `patch` is its text, which upstream's error shows.
@@ -114,6 +121,12 @@ pub fn other(call: &Call, bytes: &[u8], kind: &str, version: &str) -> Result<Val
 
 /// Makes the value fit its type, if the type is known; returns what does not belong.
 pub fn conform(parsed: &mut Parsed, kind: &Kind) -> Result<Vec<String>, Status> {
+    if structures(&parsed.value) > MAX_STRUCTURES {
+        // Of a patch; a body with so many is not read at all.
+        return Err(Status::too_large(&format!(
+            "more than {MAX_STRUCTURES} lists and objects"
+        )));
+    }
     let Some(custom) = &kind.custom else {
         return conform_to(parsed, kind.object_type(), &kind.kind, &kind.version);
     };

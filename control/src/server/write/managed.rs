@@ -17,6 +17,9 @@ pub const FIELD: &str = "managedFields";
 /// Longest name of a manager, in bytes.
 const LONGEST: usize = 128;
 
+/// Most managers that a client may set; the server itself makes one of all old ones when there are more than ten.
+const MOST: usize = 1000;
+
 /// What a change does to the managers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Managers {
@@ -189,6 +192,9 @@ fn base(live: &Value, asked: Option<Value>, subresource: &str) -> Option<Vec<Ent
     let asked = asked.filter(|asked| subresource.is_empty() && asked != live)?;
     if apply::is_reset(&asked) {
         return Some(Vec::new());
+    }
+    if asked.as_array().is_some_and(|managers| managers.len() > MOST) {
+        return None;
     }
     apply::decode(&asked, true)
         .ok()

@@ -1,5 +1,7 @@
 //! `ObjectMeta` on writes: what the server fills in, what clients may not change, and names out of `generateName`.
 
+use std::collections::HashSet;
+
 use keelson_api::status::{FieldError, Status, go_quote};
 use keelson_api::time;
 use serde_json::{Map, Value};
@@ -134,8 +136,9 @@ pub fn keep(kind: &Kind, name: &str, old: &Value, new: &mut Value) -> Result<(),
 pub fn validate_update(old: &Value, new: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     if !old["metadata"]["deletionTimestamp"].is_null() {
-        let (before, after) = (finalizers(old), finalizers(new));
-        let added: Vec<_> = after.iter().filter(|name| !before.contains(name)).collect();
+        let before: HashSet<&str> = finalizers(old).into_iter().collect();
+        let after = finalizers(new);
+        let added: Vec<_> = after.iter().filter(|name| !before.contains(*name)).collect();
         if !added.is_empty() {
             errors.push(FieldError::forbidden(
                 "metadata.finalizers",

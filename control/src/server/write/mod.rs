@@ -21,7 +21,8 @@ use keelson_api::depth::{MAX_DEPTH, measure};
 use keelson_api::status::Status;
 use serde_json::Value;
 
-use crate::object::GroupResource;
+use crate::object::{GroupResource, Object};
+use crate::server::body::MOST_BYTES;
 
 /// Refuses an object that could not be read back from the store. The managers' fields, which the server writes, are
 /// hardly deeper than the object.
@@ -41,6 +42,15 @@ pub fn check_depth(object: &Value) -> Result<(), Status> {
         return Err(Status::bad_request(format!(
             "the object is nested deeper than {MAX_DEPTH} levels"
         )));
+    }
+    Ok(())
+}
+
+/// Refuses an object that is larger than any that a client could send: nobody could update it. With its managers an object is
+/// up to twice as large as it was sent.
+pub fn check_size(object: &Object) -> Result<(), Status> {
+    if object.bytes.len() > MOST_BYTES {
+        return Err(Status::too_large(&format!("limit is {MOST_BYTES}")));
     }
     Ok(())
 }

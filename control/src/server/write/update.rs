@@ -7,7 +7,7 @@ use keelson_api::status::Status;
 use serde_json::Value;
 
 use super::managed::{self, Managers};
-use super::{check_depth, decode, delete, expires, metadata};
+use super::{check_depth, check_size, decode, delete, expires, metadata};
 use crate::admission::{Operation, Request};
 use crate::kinds;
 use crate::object::Object;
@@ -175,6 +175,7 @@ async fn store(
     check_depth(new)?;
     managed::keep_times(old, new);
     let object = encode::object(call.kind(), new);
+    check_size(&object)?;
     let finished = delete::is_finished(old, new);
     let unchanged = || {
         same(&stored.bytes, &object.bytes)

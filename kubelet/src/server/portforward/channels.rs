@@ -1,6 +1,8 @@
 //! Port-forward over plain WebSocket: channel 2n carries the data of the n-th port, channel 2n+1 its error. Each
 //! first says its port, in two bytes, the low one first. One connection for each port.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -14,6 +16,8 @@ use super::copy;
 use super::dial::Dialer;
 use crate::server::session::{Protocol, decode, encode, websocket_config};
 
+/// How long a client may take to answer our goodbye.
+const LINGER: Duration = Duration::from_secs(5);
 /// Messages that wait for the socket, or for a connection in the pod.
 const QUEUE: usize = 4;
 /// Channel numbers are bytes, and base64 has them as one character.
@@ -45,10 +49,10 @@ where
     let write = async {
         while let Some((channel, data)) = messages.recv().await {
             if sink.send(encode(channel, &data, protocol)).await.is_err() {
-                return;
+                return false;
             }
         }
-        let _ = sink.send(Message::Close(None)).await;
+        sink.send(Message::Close(None)).await.is_ok()
     };
     let read = async {
         while let Some(Ok(message)) = stream.next().await {
@@ -61,9 +65,15 @@ where
             }
         }
     };
-    tokio::select! {
-        () = write => {}
-        () = read => {}
+    let said_goodbye = tokio::select! {
+        said = write => said,
+        () = read => false,
+    };
+    if said_goodbye {
+        // Python's client drops what it has not handed on yet when the connection ends right after the goodbye, so its own
+        // goodbye is waited for.
+        let rest = async { while let Some(Ok(_)) = stream.next().await {} };
+        let _ = tokio::time::timeout(LINGER, rest).await;
     }
 }
 

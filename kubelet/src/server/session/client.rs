@@ -111,10 +111,12 @@ pub(super) struct Resizes {
 impl Resizes {
     /// Takes a piece and returns the sizes that are complete. Nonsense is dropped.
     pub(super) fn push(&mut self, piece: &[u8]) -> Vec<Input> {
+        // `{"Width": 80, "Height": 24}`; Go reads names in any case, and `@kubernetes/client-node` writes small letters.
         #[derive(Deserialize)]
-        #[serde(rename_all = "PascalCase")]
         struct Size {
+            #[serde(alias = "Width")]
             width: u16,
+            #[serde(alias = "Height")]
             height: u16,
         }
         if self.partial.len() + piece.len() > RESIZE_LIMIT {

@@ -1,5 +1,7 @@
 //! What a pod's owner may change after its creation (`ValidatePodUpdate` and the subresources' kin).
 
+use std::collections::HashSet;
+
 use keelson_api::status::FieldError;
 use serde_json::Value;
 
@@ -136,15 +138,13 @@ fn deadline(errors: &mut Vec<FieldError>, old: &Value, new: &Value) {
 }
 
 fn tolerations(errors: &mut Vec<FieldError>, old: &Value, new: &Value) {
-    let same_but_seconds = |a: &Value, b: &Value| {
-        ["key", "operator", "value", "effect"]
-            .iter()
-            .all(|field| a.get(*field) == b.get(*field))
+    let but_seconds = |toleration: &Value| {
+        ["key", "operator", "value", "effect"].map(|field| toleration.get(field).map(Value::to_string))
     };
-    let new_ones = items(new, "/spec/tolerations");
+    let new_ones: HashSet<_> = items(new, "/spec/tolerations").iter().map(but_seconds).collect();
     let kept = items(old, "/spec/tolerations")
         .iter()
-        .all(|toleration| new_ones.iter().any(|other| same_but_seconds(toleration, other)));
+        .all(|toleration| new_ones.contains(&but_seconds(toleration)));
     if !kept {
         let detail = "existing toleration can not be modified except its tolerationSeconds";
         errors.push(FieldError::forbidden("spec.tolerations", detail));
@@ -152,12 +152,13 @@ fn tolerations(errors: &mut Vec<FieldError>, old: &Value, new: &Value) {
 }
 
 fn gates(errors: &mut Vec<FieldError>, old: &Value, new: &Value) {
+    let known: HashSet<&str> = items(old, "/spec/schedulingGates")
+        .iter()
+        .map(|gate| text(gate, "/name"))
+        .collect();
     for (index, gate) in items(new, "/spec/schedulingGates").iter().enumerate() {
         let name = text(gate, "/name");
-        if !items(old, "/spec/schedulingGates")
-            .iter()
-            .any(|old| text(old, "/name") == name)
-        {
+        if !known.contains(name) {
             let detail = format!("only deletion is allowed, but found new scheduling gate '{name}'");
             errors.push(FieldError::forbidden(
                 format!("spec.schedulingGates[{index}].name"),

@@ -1,5 +1,7 @@
 //! What a Service must be.
 
+use std::collections::HashSet;
+
 use keelson_api::names;
 use keelson_api::status::FieldError;
 use serde_json::Value;
@@ -125,27 +127,25 @@ fn check_port(errors: &mut Vec<FieldError>, port: &Value, path: &str, named: boo
 }
 
 fn unique_ports(errors: &mut Vec<FieldError>, ports: &[Value]) {
-    let mut names = Vec::new();
-    let mut numbers = Vec::new();
+    let mut names = HashSet::new();
+    let mut numbers = HashSet::new();
     for (index, port) in ports.iter().enumerate() {
         let name = text(port, "/name");
         if !name.is_empty() {
-            if names.contains(&name) {
+            if !names.insert(name) {
                 errors.push(FieldError::duplicate(format!("spec.ports[{index}].name"), name));
             }
-            names.push(name);
         }
         let key = (int(port, "/port"), text(port, "/protocol"));
-        if numbers.contains(&key) {
+        if !numbers.insert(key) {
             let shown = serde_json::json!({"port": key.0, "protocol": key.1});
             errors.push(FieldError::duplicate(format!("spec.ports[{index}]"), shown));
         }
-        numbers.push(key);
     }
 }
 
 fn node_ports(errors: &mut Vec<FieldError>, ports: &[Value], kind: &str) {
-    let mut seen = Vec::new();
+    let mut seen = HashSet::new();
     for (index, port) in ports.iter().enumerate() {
         let number = int(port, "/nodePort").unwrap_or(0);
         if number == 0 {
@@ -159,10 +159,9 @@ fn node_ports(errors: &mut Vec<FieldError>, ports: &[Value], kind: &str) {
             ));
         }
         let key = (number, text(port, "/protocol"));
-        if seen.contains(&key) {
+        if !seen.insert(key) {
             errors.push(FieldError::duplicate(path, number));
         }
-        seen.push(key);
     }
 }
 

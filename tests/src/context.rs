@@ -1,11 +1,12 @@
-//! What every test gets: the cluster and a kubectl in a fresh namespace.
+//! What every test of a suite gets: the cluster that all share, and a kubectl in a fresh namespace.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
-use keelson_tests::{Cluster, Kubectl, eventually};
 use libtest_mimic::{Failed, Trial};
+
+use crate::{Cluster, Kubectl, eventually};
 
 /// Time for anything that involves starting pods on a busy two-core machine.
 pub const PATIENCE: Duration = Duration::from_mins(1);
@@ -14,13 +15,14 @@ pub const PATIENCE: Duration = Duration::from_mins(1);
 pub type Test = (&'static str, fn(&Context) -> Result<()>);
 
 /// The cluster that all tests share.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct Suite {
     cluster: Mutex<Option<Arc<Cluster>>>,
     flaky: Mutex<Vec<&'static str>>,
 }
 
 /// One test's view.
+#[derive(Debug)]
 pub struct Context {
     /// The cluster.
     pub cluster: Arc<Cluster>,

@@ -1,0 +1,409 @@
+//! Clients that want too much at once, or never come to an end: memory stays bounded, and the others are served.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use http::Method;
+use keelson_control::pki;
+use rustls::{ClientConfig, ClientConnection, StreamOwned};
+use serde_json::{Value, json};
+
+use crate::cluster::{Cluster, MAPS, config_map};
+use crate::streams::roots;
+
+type Stream = StreamOwned<ClientConnection, TcpStream>;
+
+/// A connection of the administrator, or of nobody, that speaks HTTP/1.1.
+fn connect(cluster: &Cluster, certificate: bool) -> Stream {
+    let dir = &cluster.config.pki_dir;
+    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots(dir));
+    let config = if certificate {
+        config
+            .with_client_auth_cert(
+                pki::certificates(&dir.join("admin.crt")).unwrap(),
+                pki::private_key(&dir.join("admin.key")).unwrap(),
+            )
+            .unwrap()
+    } else {
+        config.with_no_client_auth()
+    };
+    let tls = ClientConnection::new(Arc::new(config), "127.0.0.1".try_into().unwrap()).unwrap();
+    let socket = TcpStream::connect(cluster.config.listen).unwrap();
+    socket.set_read_timeout(Some(Duration::from_secs(30))).unwrap();
+    socket.set_write_timeout(Some(Duration::from_secs(30))).unwrap();
+    StreamOwned::new(tls, socket)
+}
+
+/// The code of the answer; 0 if the server has hung up instead.
+fn code(stream: &mut Stream) -> u16 {
+    let mut answer = Vec::new();
+    let mut buffer = [0; 4096];
+    while !answer.windows(4).any(|end| end == b"\r\n\r\n") {
+        match stream.read(&mut buffer) {
+            Ok(0) | Err(_) => break,
+            Ok(count) => answer.extend_from_slice(&buffer[..count]),
+        }
+    }
+    let text = String::from_utf8_lossy(&answer);
+    let word = text.split(' ').nth(1).unwrap_or_default();
+    word.parse().unwrap_or(0)
+}
+
+/// Kibibytes that this process, and so the server in it, has resident.
+fn resident() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// Others get their answers, and soon.
+#[track_caller]
+fn others_are_served(cluster: &Cluster) {
+    let began = Instant::now();
+    assert_eq!(cluster.get("/readyz").0, 200);
+    let name = format!(
+        "other-{}",
+        began.elapsed().as_nanos() + u128::from(std::process::id())
+    );
+    let (code, answer) = cluster.post(MAPS, &config_map(&name, "1"));
+    assert_eq!(code, 201, "{answer}");
+    cluster.delete(&format!("{MAPS}/{name}"), &Value::Null);
+    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+}
+
+#[test]
+fn slow_heads_hold_nothing() {
+    let cluster = Cluster::start();
+    let mut slow: Vec<Stream> = (0..200).map(|n| connect(&cluster, n % 2 == 0)).collect();
+    for stream in &mut slow {
+        stream.write_all(b"GET /version HTTP/1.1\r\nHost: x\r\n").unwrap();
+    }
+    others_are_served(&cluster);
+    // They get their answers if they come to an end.
+    slow[0].write_all(b"\r\n").unwrap();
+    assert_eq!(code(&mut slow[0]), 200);
+}
+
+#[test]
+fn huge_heads_are_refused() {
+    let cluster = Cluster::start();
+    let before = resident();
+    for _ in 0..20 {
+        let mut stream = connect(&cluster, true);
+        let mut head = b"GET /version HTTP/1.1\r\nHost: x\r\nX: ".to_vec();
+        head.resize(4 << 20, b'a');
+        // The server hangs up in the middle.
+        let _ = stream.write_all(&head);
+        assert!(matches!(code(&mut stream), 0 | 400 | 431));
+        let mut stream = connect(&cluster, true);
+        let many = format!(
+            "GET /version HTTP/1.1\r\nHost: x\r\n{}\r\n",
+            "a: b\r\n".repeat(20_000)
+        );
+        let _ = stream.write_all(many.as_bytes());
+        assert!(matches!(code(&mut stream), 0 | 400 | 431));
+    }
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 50 << 10, "{grown} KiB");
+    others_are_served(&cluster);
+}
+
+#[test]
+fn endless_bodies_are_cut_off() {
+    let cluster = Cluster::start();
+    let before = resident();
+    let piece = [&b"10000\r\n"[..], &vec![b' '; 0x10000], b"\r\n"].concat();
+    let threads: Vec<_> = (0..8)
+        .map(|_| {
+            let mut stream = connect(&cluster, true);
+            let piece = piece.clone();
+            std::thread::spawn(move || {
+                let head = format!(
+                    "POST {MAPS} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+                );
+                stream.write_all(head.as_bytes()).unwrap();
+                let mut sent = 0;
+                while stream.write_all(&piece).is_ok() {
+                    sent += piece.len();
+                    assert!(sent < 64 << 20, "the server reads on and on");
+                }
+                sent
+            })
+        })
+        .collect();
+    for thread in threads {
+        assert!(thread.join().unwrap() > 2 << 20);
+    }
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 150 << 10, "{grown} KiB");
+    others_are_served(&cluster);
+    // A length that is too large is refused before anything of it has come.
+    let mut stream = connect(&cluster, true);
+    let head = format!("POST {MAPS} HTTP/1.1\r\nHost: x\r\nContent-Length: 999999999999\r\n\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
+    assert_eq!(code(&mut stream), 413);
+}
+
+#[test]
+fn slow_bodies_hold_no_place() {
+    let cluster = Cluster::start();
+    let mut slow: Vec<Stream> = (0..300).map(|_| connect(&cluster, true)).collect();
+    for stream in &mut slow {
+        let head = format!("POST {MAPS} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{");
+        stream.write_all(head.as_bytes()).unwrap();
+    }
+    others_are_served(&cluster);
+    drop(slow);
+    others_are_served(&cluster);
+}
+
+#[test]
+fn objects_of_a_million_parts() {
+    let cluster = Cluster::start();
+    let before = resident();
+    let keys = |form: fn(usize) -> String, most: usize| {
+        let mut text = String::new();
+        let mut n = 0;
+        while text.len() < most {
+            text.push_str(&form(n));
+            n += 1;
+        }
+        text.pop();
+        text
+    };
+    let map = |inside: &str| {
+        format!("{{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{{\"name\":\"m\"{inside}")
+    };
+    let most = 3_100_000;
+    let bodies = [
+        (
+            "data",
+            map(&format!(
+                "}},\"data\":{{{}}}}}",
+                keys(|n| format!("\"k{n}\":\"\","), most)
+            )),
+        ),
+        (
+            "keys",
+            map(&format!("}},{}}}", keys(|n| format!("\"k{n}\":1,"), most))),
+        ),
+        (
+            "labels",
+            map(&format!(
+                ",\"labels\":{{{}}}}}}}",
+                keys(|n| format!("\"-{n}\":\"\","), most)
+            )),
+        ),
+        (
+            "annotations",
+            map(&format!(
+                ",\"annotations\":{{{}}}}}}}",
+                keys(|n| format!("\"a{n}\":\"\","), most)
+            )),
+        ),
+        (
+            "finalizers",
+            map(&format!(
+                ",\"finalizers\":[{}]}}}}",
+                keys(|n| format!("\"x/{n}\","), most)
+            )),
+        ),
+        (
+            "owners",
+            map(&format!(
+                ",\"ownerReferences\":[{}]}}}}",
+                "{},".repeat(most / 3).trim_end_matches(',')
+            )),
+        ),
+        (
+            "lists",
+            map(&format!(
+                "}},\"data\":[{}]}}",
+                "[],".repeat(most / 3).trim_end_matches(',')
+            )),
+        ),
+        (
+            "duplicates",
+            map(&format!(
+                "}},\"data\":{{{}}}}}",
+                "\"k\":\"\",".repeat(most / 7).trim_end_matches(',')
+            )),
+        ),
+    ];
+    for (what, body) in &bodies {
+        let began = Instant::now();
+        let json = [("content-type", "application/json")];
+        let (code, answer) = cluster.request(Method::POST, MAPS, &json, body.as_bytes());
+        let took = began.elapsed();
+        let size = answer.to_string().len();
+        println!(
+            "{what}: {code} after {took:?}, {size} bytes, {} KiB resident",
+            resident()
+        );
+        // Duplicate keys are one key; the rest is too much in one way or another.
+        assert!(
+            (400..500).contains(&code) || *what == "duplicates" || *what == "keys",
+            "{what}: {code}"
+        );
+        assert!(took < Duration::from_secs(20), "{what} took {took:?}");
+        assert!(size < 2 << 20, "{what}: an answer of {size} bytes");
+    }
+    let containers = format!(
+        "{{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{{\"name\":\"p\"}},\"spec\":{{\"containers\":[{}]}}}}",
+        "{},".repeat(1_000_000).trim_end_matches(',')
+    );
+    let json = [("content-type", "application/json")];
+    let path = "/api/v1/namespaces/default/pods";
+    let (code, _) = cluster.request(Method::POST, path, &json, containers.as_bytes());
+    assert!(matches!(code, 400 | 413), "{code}");
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 500 << 10, "{grown} KiB");
+    others_are_served(&cluster);
+}
+
+#[test]
+fn silent_connections_keep_nobody_out() {
+    let cluster = Cluster::start();
+    let most = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE)
+        .unwrap()
+        .1;
+    nix::sys::resource::setrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE, most, most).unwrap();
+    if most < 12_000 {
+        println!("skipped: this process may not open enough connections ({most})");
+        return;
+    }
+    let before = resident();
+    // More than there is room for, and all there is room for come back as soon as they are shown out.
+    let mut silent: Vec<TcpStream> = Vec::new();
+    for _ in 0..4500 {
+        silent.push(TcpStream::connect(cluster.config.listen).unwrap());
+    }
+    let began = Instant::now();
+    others_are_served(&cluster);
+    assert!(
+        began.elapsed() < Duration::from_secs(8),
+        "before the silent ones are given up"
+    );
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 100 << 10, "{grown} KiB");
+    // A client that is known stays, however many strangers come.
+    let mut known = connect(&cluster, true);
+    let ask = b"GET /version HTTP/1.1\r\nHost: x\r\n\r\n";
+    known.write_all(ask).unwrap();
+    assert_eq!(code(&mut known), 200);
+    silent.clear();
+    for _ in 0..4500 {
+        silent.push(TcpStream::connect(cluster.config.listen).unwrap());
+    }
+    others_are_served(&cluster);
+    known.write_all(ask).unwrap();
+    assert_eq!(code(&mut known), 200);
+}
+
+#[test]
+fn watches_that_do_not_read() {
+    let cluster = Cluster::start();
+    let mut idle: Vec<Stream> = (0..200).map(|_| connect(&cluster, true)).collect();
+    for stream in &mut idle {
+        let head = format!("GET {MAPS}?watch=1 HTTP/1.1\r\nHost: x\r\n\r\n");
+        stream.write_all(head.as_bytes()).unwrap();
+    }
+    others_are_served(&cluster);
+    let before = resident();
+    let large = "x".repeat(100_000);
+    let map = config_map("large", "0");
+    assert_eq!(cluster.post(MAPS, &map).0, 201);
+    // 30 MB for each of them, which none takes.
+    for n in 0..300 {
+        let patch = json!({"data": {"large": large, "n": n.to_string()}});
+        assert_eq!(
+            cluster
+                .patch(&format!("{MAPS}/large"), "merge-patch+json", &patch)
+                .0,
+            200
+        );
+    }
+    let grown = resident().saturating_sub(before);
+    // The store keeps the last versions, which is the same for any number of watches.
+    assert!(grown < 200 << 10, "{grown} KiB");
+    others_are_served(&cluster);
+    // One that begins to read after all gets what happened, or is told to list again.
+    let mut late = idle.swap_remove(0);
+    assert_eq!(code(&mut late), 200);
+}
+
+/// Opens many watches on one HTTP/2 connection, reads none of them, and keeps them until `done` is dropped.
+async fn watches(
+    cluster_pki: &std::path::Path,
+    listen: std::net::SocketAddr,
+    ready: std::sync::mpsc::Sender<u16>,
+    done: tokio::sync::oneshot::Receiver<()>,
+) {
+    let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots(cluster_pki))
+        .with_client_auth_cert(
+            pki::certificates(&cluster_pki.join("admin.crt")).unwrap(),
+            pki::private_key(&cluster_pki.join("admin.key")).unwrap(),
+        )
+        .unwrap();
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let socket = tokio::net::TcpStream::connect(listen).await.unwrap();
+    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let stream = connector
+        .connect("127.0.0.1".try_into().unwrap(), socket)
+        .await
+        .unwrap();
+    let (mut sender, connection) =
+        hyper::client::conn::http2::Builder::new(hyper_util::rt::TokioExecutor::new())
+            .initial_stream_window_size(1 << 10)
+            .initial_connection_window_size(1 << 16)
+            .handshake(hyper_util::rt::TokioIo::new(stream))
+            .await
+            .unwrap();
+    tokio::spawn(connection);
+    let mut unread = Vec::new();
+    for _ in 0..200 {
+        let request = http::Request::get(format!("https://{listen}{MAPS}?watch=1"))
+            .body(http_body_util::Empty::<bytes::Bytes>::new())
+            .unwrap();
+        let response = sender.send_request(request).await.unwrap();
+        ready.send(response.status().as_u16()).unwrap();
+        unread.push(response);
+    }
+    let _ = done.await;
+}
+
+#[test]
+fn watches_of_one_connection_that_do_not_read() {
+    let cluster = Cluster::start();
+    let (ready, opened) = std::sync::mpsc::channel();
+    let (done, wait) = tokio::sync::oneshot::channel();
+    let (pki_dir, listen) = (cluster.config.pki_dir.clone(), cluster.config.listen);
+    let client = std::thread::spawn(move || {
+        crate::cluster::runtime().block_on(watches(&pki_dir, listen, ready, wait));
+    });
+    assert!(opened.iter().take(200).all(|code| code == 200));
+    let before = resident();
+    assert_eq!(cluster.post(MAPS, &config_map("large", "0")).0, 201);
+    for n in 0..300 {
+        let patch = json!({"data": {"large": "x".repeat(100_000), "n": n.to_string()}});
+        assert_eq!(
+            cluster
+                .patch(&format!("{MAPS}/large"), "merge-patch+json", &patch)
+                .0,
+            200
+        );
+    }
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 200 << 10, "{grown} KiB");
+    others_are_served(&cluster);
+    drop(done);
+    client.join().unwrap();
+}
