@@ -10,12 +10,13 @@ use tokio::sync::watch;
 
 use crate::auth::UserInfo;
 use crate::server::{self, Server, Tls};
-use crate::store::{Embedded, Options};
+use crate::store::{Embedded, Options, Store};
 use crate::{Config, Error, bootstrap, controllers, scheduler};
 
 /// Runs the control plane until `shutdown` resolves.
 ///
-/// A busy port, a store that another process has open or that is damaged, and missing certificates are errors at once.
+/// A busy port, a store that another process has open or that is damaged, and missing certificates are errors at once; so
+/// is a disk that fails later, after which only a new start knows what is stored.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
     let began = Instant::now();
     // Bound first, so that a second control plane fails before it touches anything.
@@ -29,6 +30,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
         &config.data_dir,
         &Options::new(server::selectable_fields),
     )?);
+    let failed = store.failed();
     let server = Server::new(&config, store)?;
     let objects = bootstrap::objects(&config);
     server.bootstrap(objects.clone()).await?;
@@ -70,15 +72,21 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
             () = stopped() => {}
         }
     };
-    tokio::join!(
-        serve,
-        controllers,
-        scheduler,
-        keep,
-        server.follow_definitions(),
-        end
-    );
-    Ok(())
+    let work = async {
+        tokio::join!(
+            serve,
+            controllers,
+            scheduler,
+            keep,
+            server.follow_definitions(),
+            end
+        );
+    };
+    tokio::select! {
+        () = work => Ok(()),
+        // At once, not in order: what was being written is lost or not, and only the next start can tell.
+        why = failed => Err(Error::Store(why)),
+    }
 }
 
 /// Listens on an address that this machine may get only later: the pod bridge's, which netd makes (ip(7), IP_FREEBIND).

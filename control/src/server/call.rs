@@ -108,6 +108,8 @@ pub fn store_error(kind: &Kind, name: &str, error: &StoreError) -> Status {
             ),
             None,
         ),
-        StoreError::Failed(_) | StoreError::Closed => Status::internal(&error.to_string()),
+        StoreError::Failed(_) | StoreError::Closed | StoreError::Unsupported(_) => {
+            Status::internal(&error.to_string())
+        }
     }
 }

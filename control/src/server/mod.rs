@@ -27,6 +27,7 @@ mod read;
 mod registry;
 mod respond;
 mod select;
+mod snapshot;
 mod subresource;
 mod table;
 mod version;
@@ -38,6 +39,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::{Semaphore, watch};
 
 pub use listen::Tls;
+pub use snapshot::PATH as SNAPSHOT_PATH;
 
 use crate::Config;
 use crate::admission::Chain;
@@ -67,6 +69,8 @@ pub struct Api {
     metrics: Metrics,
     reads: Semaphore,
     writes: Semaphore,
+    /// One snapshot at a time.
+    snapshots: Arc<Semaphore>,
     random: SystemRandom,
     stop: watch::Sender<bool>,
     kubelets: connect::Kubelets,
@@ -145,6 +149,7 @@ impl Server {
                 metrics: Metrics::default(),
                 reads: Semaphore::new(MOST_READS),
                 writes: Semaphore::new(MOST_WRITES),
+                snapshots: Arc::new(Semaphore::new(1)),
                 random: SystemRandom::new(),
                 stop: watch::Sender::new(false),
                 kubelets: connect::Kubelets::new(&config.pki_dir),

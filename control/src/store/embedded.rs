@@ -11,7 +11,8 @@ use tokio::sync::{oneshot, watch};
 
 use super::disk::{Disk, DiskError, File, Medium, file_in};
 use super::index::{Index, Limits};
-use super::writer::{Job, Writer};
+use super::snapshot::Snapshot;
+use super::writer::{Clock, Job, Writer, now};
 use super::{Changes, Page, Range, Store, StoreError, Write};
 use crate::object::{GroupResource, Object, Reader};
 
@@ -29,6 +30,8 @@ pub struct Options {
     pub history_bytes: usize,
     /// Age of history in seconds (upstream compacts etcd every five minutes).
     pub history_age: u64,
+    /// What time it is, in Unix seconds: of expiry, and of history's age.
+    pub clock: Clock,
 }
 
 impl Options {
@@ -39,6 +42,7 @@ impl Options {
             history_events: 10_000,
             history_bytes: 8 << 20,
             history_age: 300,
+            clock: now,
         }
     }
 }
@@ -49,6 +53,7 @@ pub struct Embedded {
     index: Arc<RwLock<Index>>,
     /// `None` only while dropping.
     jobs: Option<mpsc::Sender<Job>>,
+    failed: watch::Receiver<Option<String>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -69,9 +74,13 @@ impl Embedded {
         let index = load(&disk, options).map_err(failed)?;
         let index = Arc::new(RwLock::new(index));
         let (jobs, queue) = mpsc::channel();
+        let (fail, failed) = watch::channel(None);
         let writer = Writer {
             index: Arc::clone(&index),
             disk,
+            failed: fail,
+            clock: options.clock,
+            expire_from: 0,
         };
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
@@ -83,8 +92,13 @@ impl Embedded {
         Ok(Self {
             index,
             jobs: Some(jobs),
+            failed,
             thread: Some(thread),
         })
+    }
+
+    fn send(&self, job: Job) -> bool {
+        self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok())
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Index> {
@@ -109,7 +123,7 @@ fn load(disk: &Disk, options: &Options) -> Result<Index, DiskError> {
     }));
     let mut last: Option<Arc<GroupResource>> = None;
     disk.load(
-        |revision| index.borrow_mut().set_revision(revision),
+        |meta| index.borrow_mut().set_revision(meta.revision, meta.compacted),
         |resource, at| index.borrow_mut().set_changed(Arc::new(resource), at),
         |row| {
             let resource = match &last {
@@ -171,15 +185,40 @@ impl Store for Embedded {
 
     fn write(&self, write: Write) -> BoxFuture<'static, Result<Arc<Object>, StoreError>> {
         let (reply, answer) = oneshot::channel();
-        let sent = self
-            .jobs
-            .as_ref()
-            .is_some_and(|jobs| jobs.send(Job { write, reply }).is_ok());
+        let sent = self.send(Job::Write(write, reply));
         async move {
             if !sent {
                 return Err(StoreError::Closed);
             }
             answer.await.unwrap_or(Err(StoreError::Closed))
+        }
+        .boxed()
+    }
+
+    fn snapshot(&self) -> BoxFuture<'static, Result<Snapshot, StoreError>> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.send(Job::View(reply));
+        async move {
+            if !sent {
+                return Err(StoreError::Closed);
+            }
+            answer.await.unwrap_or(Err(StoreError::Closed)).map(Snapshot::new)
+        }
+        .boxed()
+    }
+
+    fn failed(&self) -> BoxFuture<'static, String> {
+        let mut failed = self.failed.clone();
+        async move {
+            let why = {
+                let found = failed.wait_for(Option::is_some).await;
+                found.ok().and_then(|why| why.clone())
+            };
+            match why {
+                Some(why) => why,
+                // Closed in an orderly way: it will not fail any more.
+                None => std::future::pending().await,
+            }
         }
         .boxed()
     }

@@ -27,6 +27,8 @@ pub struct Limits {
 pub struct Index {
     limits: Limits,
     revision: u64,
+    /// Nothing is known of what happened up to this revision, to whatever resource.
+    compacted: u64,
     tables: HashMap<Arc<GroupResource>, Table>,
     expiries: BTreeSet<(u64, Arc<GroupResource>, String)>,
 }
@@ -94,14 +96,25 @@ impl Index {
         Self {
             limits,
             revision: 1,
+            compacted: 0,
             tables: HashMap::new(),
             expiries: BTreeSet::new(),
         }
     }
 
-    /// Sets the revision found on disk.
-    pub fn set_revision(&mut self, revision: u64) {
+    /// Sets the revisions found on disk.
+    pub fn set_revision(&mut self, revision: u64, compacted: u64) {
         self.revision = revision.max(1);
+        self.compacted = compacted;
+    }
+
+    /// Fails if what happened after a revision is not known. Also of resources that have no objects: a restore may have
+    /// taken them away.
+    fn check_compacted(&self, after: u64) -> Result<(), StoreError> {
+        if after < self.compacted {
+            return Err(StoreError::Compacted(self.compacted));
+        }
+        Ok(())
     }
 
     /// Notes that a resource was last changed at that revision, as found on disk.
@@ -252,6 +265,7 @@ impl Index {
 
     /// Changes after a revision.
     pub fn changes(&self, resource: &GroupResource, after: u64, max: usize) -> Result<Changes, StoreError> {
+        self.check_compacted(after)?;
         let Some(table) = self.tables.get(resource) else {
             return Ok(Changes {
                 events: Vec::new(),
@@ -276,6 +290,7 @@ impl Index {
         if revision > self.revision {
             return Err(StoreError::Future(self.revision));
         }
+        self.check_compacted(revision)?;
         let Some(table) = self.tables.get(resource) else {
             return Ok(Page {
                 objects: Vec::new(),

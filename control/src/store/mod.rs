@@ -14,6 +14,8 @@ mod disk;
 mod embedded;
 mod index;
 mod revision;
+pub mod snapshot;
+mod witness;
 mod writer;
 
 #[cfg(test)]
@@ -21,6 +23,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 
@@ -176,6 +179,9 @@ pub enum StoreError {
     /// The store is shutting down.
     #[error("the store is closed")]
     Closed,
+    /// This kind of store cannot do that.
+    #[error("{0}")]
+    Unsupported(&'static str),
 }
 
 /// A versioned store of objects.
@@ -196,4 +202,13 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     fn changed(&self, resource: &GroupResource) -> u64;
     /// Applies a write; returns the stored object, or of a deletion its last state with the deletion's revision.
     fn write(&self, write: Write) -> BoxFuture<'static, Result<Arc<Object>, StoreError>>;
+    /// A consistent copy of everything that has been acknowledged, to be written to a file.
+    fn snapshot(&self) -> BoxFuture<'static, Result<snapshot::Snapshot, StoreError>> {
+        let why = "this store has its own tools for snapshots (etcdctl snapshot save)";
+        std::future::ready(Err(StoreError::Unsupported(why))).boxed()
+    }
+    /// Resolves with the reason when the store has failed for good: whoever runs it must end and start anew.
+    fn failed(&self) -> BoxFuture<'static, String> {
+        std::future::pending().boxed()
+    }
 }
