@@ -22,7 +22,8 @@ const COMPACTION: Duration = Duration::from_mins(5);
 
 /// Runs the control plane until `shutdown` resolves.
 ///
-/// A busy port, a store that another process has open or that is damaged, and missing certificates are errors at once.
+/// A busy port, a store that another process has open or that is damaged, and missing certificates are errors at once; so
+/// is a disk that fails later, after which only a new start knows what is stored.
 pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(), Error> {
     let began = Instant::now();
     // Bound first, so that a second control plane fails before it touches anything.
@@ -35,6 +36,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let encryption_file = config.encryption.path(&config.pki_dir);
     let encryption = Arc::new(Encryption::from_file(encryption_file.as_deref())?);
     let (server, store) = open(&config, &encryption).await?;
+    let failed = store.failed();
     let objects = bootstrap::objects(&config);
     server.bootstrap(objects.clone()).await?;
     server.ready("bootstrap");
@@ -105,17 +107,23 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
             }
         }
     };
-    tokio::join!(
-        serve,
-        controllers,
-        scheduler,
-        presence,
-        keep,
-        reload,
-        server.follow_definitions(),
-        end
-    );
-    Ok(())
+    let work = async {
+        tokio::join!(
+            serve,
+            controllers,
+            scheduler,
+            presence,
+            keep,
+            reload,
+            server.follow_definitions(),
+            end
+        );
+    };
+    tokio::select! {
+        () = work => Ok(()),
+        // At once, not in order: what was being written is lost or not, and only the next start can tell.
+        why = failed => Err(Error::Store(why)),
+    }
 }
 
 /// The store that the configuration names, and a server over it.

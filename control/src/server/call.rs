@@ -120,8 +120,9 @@ pub fn store_error(kind: &Kind, name: &str, error: &StoreError) -> Status {
             Status::conflict_because(group, resource, name, &format!("{what} is already allocated"))
         }
         StoreError::Unreachable(_) => Status::service_unavailable(error.to_string()),
-        StoreError::Failed(_) | StoreError::Unreadable(_) | StoreError::Closed => {
-            Status::internal(&error.to_string())
-        }
+        StoreError::Failed(_)
+        | StoreError::Unreadable(_)
+        | StoreError::Unsupported(_)
+        | StoreError::Closed => Status::internal(&error.to_string()),
     }
 }

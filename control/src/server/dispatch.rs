@@ -11,19 +11,24 @@ use super::body::{self, Body};
 use super::call::Call;
 use super::pipeline::Incoming;
 use super::registry::api_version;
-use super::{Api, connect, discovery, health, metrics, read, subresource, version, write};
+use super::{Api, connect, discovery, health, metrics, read, snapshot, subresource, version, write};
 
 /// Answers the request.
 pub async fn dispatch(api: Arc<Api>, incoming: Incoming, body: Body) -> Result<Response<Body>, Status> {
     let head = incoming.parts.method == Method::HEAD;
     let response = match incoming.path {
         Some(_) => resource(api, incoming, body).await?,
+        None if is_snapshot(&incoming) => snapshot::serve(&api, &incoming).await?,
         None => path(&api, &incoming)?,
     };
     if !head {
         return Ok(response);
     }
     Ok(response.map(|_| body::full(Bytes::new())))
+}
+
+fn is_snapshot(incoming: &Incoming) -> bool {
+    incoming.parts.method == Method::GET && incoming.parts.uri.path() == snapshot::PATH
 }
 
 /// Paths that are not resources.

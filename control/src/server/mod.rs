@@ -30,6 +30,7 @@ mod read;
 mod registry;
 mod respond;
 mod select;
+mod snapshot;
 mod subresource;
 mod table;
 mod version;
@@ -41,6 +42,7 @@ use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::{Semaphore, watch};
 
 pub use listen::Tls;
+pub use snapshot::PATH as SNAPSHOT_PATH;
 
 use crate::Config;
 use crate::admission::Chain;
@@ -73,6 +75,8 @@ pub struct Api {
     reads: Semaphore,
     writes: Semaphore,
     intake: intake::Intake,
+    /// One snapshot at a time.
+    snapshots: Arc<Semaphore>,
     random: SystemRandom,
     stop: watch::Sender<bool>,
     kubelets: connect::Kubelets,
@@ -153,6 +157,7 @@ impl Server {
                 reads: Semaphore::new(MOST_READS),
                 writes: Semaphore::new(MOST_WRITES),
                 intake: intake::Intake::default(),
+                snapshots: Arc::new(Semaphore::new(1)),
                 random: SystemRandom::new(),
                 stop: watch::Sender::new(false),
                 kubelets: connect::Kubelets::new(&config.pki_dir),

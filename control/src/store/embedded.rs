@@ -12,7 +12,8 @@ use tokio::sync::{oneshot, watch};
 use super::disk::{Disk, DiskError, File, Medium, file_in};
 use super::index::{Index, Limits};
 use super::sealed::Sealed;
-use super::writer::{Job, Writer};
+use super::snapshot::Snapshot;
+use super::writer::{Clock, Job, Writer, now};
 use super::{Changes, Page, Range, Store, StoreError, Write};
 use crate::encryption::{Encryption, Rules, path_of};
 use crate::object::{GroupResource, Object, Reader};
@@ -33,6 +34,8 @@ pub struct Options {
     pub history_age: u64,
     /// How objects are encrypted in the file.
     pub encryption: Arc<Encryption>,
+    /// What time it is, in Unix seconds: of expiry, and of history's age.
+    pub clock: Clock,
 }
 
 impl Options {
@@ -44,6 +47,7 @@ impl Options {
             history_bytes: 8 << 20,
             history_age: 300,
             encryption: Arc::default(),
+            clock: now,
         }
     }
 }
@@ -55,6 +59,7 @@ pub struct Embedded {
     sealed: Arc<Sealed>,
     /// `None` only while dropping.
     jobs: Option<mpsc::Sender<Job>>,
+    failed: watch::Receiver<Option<String>>,
     thread: Option<std::thread::JoinHandle<()>>,
 }
 
@@ -75,10 +80,14 @@ impl Embedded {
         let (index, sealed) = load(&disk, options).map_err(failed)?;
         let (index, sealed) = (Arc::new(RwLock::new(index)), Arc::new(sealed));
         let (jobs, queue) = mpsc::channel();
+        let (fail, failed) = watch::channel(None);
         let writer = Writer {
             index: Arc::clone(&index),
             disk,
             sealed: Arc::clone(&sealed),
+            failed: fail,
+            clock: options.clock,
+            expire_from: 0,
         };
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
@@ -91,8 +100,13 @@ impl Embedded {
             index,
             sealed,
             jobs: Some(jobs),
+            failed,
             thread: Some(thread),
         })
+    }
+
+    fn send(&self, job: Job) -> bool {
+        self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok())
     }
 
     fn read(&self) -> RwLockReadGuard<'_, Index> {
@@ -119,7 +133,7 @@ fn load(disk: &Disk, options: &Options) -> Result<(Index, Sealed), DiskError> {
     }));
     let mut last: Option<Arc<GroupResource>> = None;
     disk.load(
-        |revision| index.borrow_mut().set_revision(revision, 0),
+        |meta| index.borrow_mut().set_revision(meta.revision, meta.compacted),
         |resource, at| index.borrow_mut().set_changed(Arc::new(resource), at),
         |row| {
             let resource = match &last {
@@ -211,15 +225,40 @@ impl Store for Embedded {
             return std::future::ready(Err(error)).boxed();
         }
         let (reply, answer) = oneshot::channel();
-        let sent = self
-            .jobs
-            .as_ref()
-            .is_some_and(|jobs| jobs.send(Job { write, reply }).is_ok());
+        let sent = self.send(Job::Write(write, reply));
         async move {
             if !sent {
                 return Err(StoreError::Closed);
             }
             answer.await.unwrap_or(Err(StoreError::Closed))
+        }
+        .boxed()
+    }
+
+    fn snapshot(&self) -> BoxFuture<'static, Result<Snapshot, StoreError>> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.send(Job::View(reply));
+        async move {
+            if !sent {
+                return Err(StoreError::Closed);
+            }
+            answer.await.unwrap_or(Err(StoreError::Closed)).map(Snapshot::new)
+        }
+        .boxed()
+    }
+
+    fn failed(&self) -> BoxFuture<'static, String> {
+        let mut failed = self.failed.clone();
+        async move {
+            let why = {
+                let found = failed.wait_for(Option::is_some).await;
+                found.ok().and_then(|why| why.clone())
+            };
+            match why {
+                Some(why) => why,
+                // Closed in an orderly way: it will not fail any more.
+                None => std::future::pending().await,
+            }
         }
         .boxed()
     }

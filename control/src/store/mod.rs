@@ -18,6 +18,8 @@ mod etcd;
 mod index;
 mod revision;
 mod sealed;
+pub mod snapshot;
+mod witness;
 mod writer;
 
 #[cfg(test)]
@@ -25,6 +27,7 @@ mod tests;
 
 use std::sync::Arc;
 
+use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 
@@ -191,6 +194,9 @@ pub enum StoreError {
     /// The store is shutting down.
     #[error("the store is closed")]
     Closed,
+    /// This kind of store cannot do that.
+    #[error("{0}")]
+    Unsupported(&'static str),
 }
 
 /// A versioned store of objects.
@@ -236,4 +242,13 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     fn changed(&self, resource: &GroupResource) -> u64;
     /// Applies a write; returns the stored object, or of a deletion its last state with the deletion's revision.
     fn write(&self, write: Write) -> BoxFuture<'static, Result<Arc<Object>, StoreError>>;
+    /// A consistent copy of everything that has been acknowledged, to be written to a file.
+    fn snapshot(&self) -> BoxFuture<'static, Result<snapshot::Snapshot, StoreError>> {
+        let why = "this store has its own tools for snapshots (etcdctl snapshot save)";
+        std::future::ready(Err(StoreError::Unsupported(why))).boxed()
+    }
+    /// Resolves with the reason when the store has failed for good: whoever runs it must end and start anew.
+    fn failed(&self) -> BoxFuture<'static, String> {
+        std::future::pending().boxed()
+    }
 }

@@ -1,6 +1,7 @@
 //! The embedded store against a simple model, on a failing disk, and across restarts.
 
 pub mod both;
+mod damage;
 mod failing_disk;
 
 use std::collections::BTreeMap;
@@ -81,41 +82,4 @@ fn an_unreadable_object_is_left_out_and_stays_in_the_file() {
         file.windows(128).any(|bytes| bytes == [b'['; 128]),
         "the row stays"
     );
-}
-
-#[test]
-fn a_damaged_or_locked_file_is_one_clear_error() {
-    let dir = tempfile::tempdir().unwrap();
-    let store = Embedded::open(dir.path(), &options()).unwrap();
-    wait(store.write(put(("a", "x"), Expect::Absent, &"long ".repeat(5000)))).unwrap();
-    let locked = Embedded::open(dir.path(), &options()).unwrap_err().to_string();
-    assert!(locked.contains("in use by another process"), "{locked}");
-    drop(store);
-    let file = dir.path().join("store.redb");
-    let whole = std::fs::read(&file).unwrap();
-    for (what, damage) in damages(&whole) {
-        std::fs::write(&file, damage).unwrap();
-        if let Err(error) = Embedded::open(dir.path(), &options()) {
-            let text = error.to_string();
-            assert!(text.starts_with("store: "), "{what}: {text}");
-        } else {
-            assert_eq!(what, "tail", "damage went unnoticed");
-        }
-    }
-}
-
-fn damages(whole: &[u8]) -> Vec<(&'static str, Vec<u8>)> {
-    let mut header = whole.to_vec();
-    header[..64].fill(0xff);
-    let mut magic = whole.to_vec();
-    magic[..9].fill(0);
-    vec![
-        ("header", header),
-        ("magic", magic),
-        (
-            "text",
-            b"this is not a database, but it is long enough to look like something".to_vec(),
-        ),
-        ("cut", whole[..whole.len() / 64].to_vec()),
-    ]
 }

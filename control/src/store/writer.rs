@@ -2,36 +2,48 @@
 //!
 //! It is the only one that changes the index, so that it can check preconditions against it without a lock held during
 //! the commit. It never waits on a timer for more writes to come; its only timer waits for the next expiry.
+//!
+//! A commit that fails for another reason than a full disk is the end: what of it is on the disk is not known, nor what
+//! the disk would do with the next one (etcd stops there as well). Its writers are told so, and from then on nothing is
+//! written; what the index has is durable, and stays readable until the process ends and starts anew.
 
 use std::collections::HashMap;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use tokio::sync::oneshot;
+use redb::ReadTransaction;
+use tokio::sync::{oneshot, watch};
 
-use super::disk::Disk;
+use super::disk::{Disk, DiskError};
 use super::index::{Applied, Index};
 use super::sealed::Sealed;
 use super::{Change, Expect, StoreError, Write, revision};
+use crate::encryption::Rules;
 use crate::object::{GroupResource, Object};
 
 /// Most writes in one commit; bounds the memory of a transaction.
 const MOST_PER_COMMIT: usize = 1024;
 
-/// A write and where its answer goes.
-#[derive(Debug)]
-pub struct Job {
-    /// The write.
-    pub write: Write,
-    /// The answer.
-    pub reply: oneshot::Sender<Result<Arc<Object>, StoreError>>,
+/// Where the answer to a write goes.
+type Reply = oneshot::Sender<Result<Arc<Object>, StoreError>>;
+
+/// What the thread is asked to do.
+#[allow(clippy::large_enum_variant)] // nearly all are writes
+pub enum Job {
+    /// A write.
+    Write(Write, Reply),
+    /// A consistent view of the file that has every write answered so far.
+    View(oneshot::Sender<Result<ReadTransaction, StoreError>>),
 }
 
 /// Answers that wait for the commit.
-type Replies = Vec<(oneshot::Sender<Result<Arc<Object>, StoreError>>, Arc<Object>)>;
+type Replies = Vec<(Reply, Result<Arc<Object>, StoreError>)>;
 
-/// Unix time in seconds.
+/// Tells the Unix time in seconds.
+pub type Clock = fn() -> u64;
+
+/// The system's [`Clock`].
 pub fn now() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
@@ -39,7 +51,6 @@ pub fn now() -> u64 {
 }
 
 /// The writer's state.
-#[derive(Debug)]
 pub struct Writer {
     /// The index that it feeds.
     pub index: Arc<RwLock<Index>>,
@@ -47,25 +58,39 @@ pub struct Writer {
     pub disk: Disk,
     /// How objects are stored.
     pub sealed: Arc<Sealed>,
+    /// Gets the reason when the store has failed for good.
+    pub failed: watch::Sender<Option<String>>,
+    /// What time it is.
+    pub clock: Clock,
+    /// Nothing is expired before this time.
+    pub expire_from: u64,
 }
 
 impl Writer {
     /// Works until all senders are gone; queued writes are committed first.
     pub fn run(mut self, jobs: &Receiver<Job>) {
         loop {
-            let deadline = self.read(Index::next_deadline);
+            let now = (self.clock)();
+            let deadline = self
+                .read(Index::next_deadline)
+                .filter(|_| !self.has_failed())
+                .map(|at| at.max(self.expire_from));
+            if deadline.is_some_and(|at| at <= now) {
+                // Before the next writes, which under load would never leave a pause for it.
+                self.expire(now);
+            }
             let first = match deadline {
                 None => jobs.recv().map_err(|_| RecvTimeoutError::Disconnected),
                 // Waits for the next object to expire or the next event to fall out of the history.
-                Some(at) => jobs.recv_timeout(Duration::from_secs(at.saturating_sub(now()))),
+                Some(at) => jobs.recv_timeout(Duration::from_secs(at.saturating_sub(now))),
             };
             match first {
                 Ok(job) => {
                     let mut batch = vec![job];
                     batch.extend(jobs.try_iter().take(MOST_PER_COMMIT - 1));
-                    self.commit(batch);
+                    self.work(batch);
                 }
-                Err(RecvTimeoutError::Timeout) => self.expire(),
+                Err(RecvTimeoutError::Timeout) => {}
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
@@ -76,62 +101,71 @@ impl Writer {
         what(&self.index.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    fn expire(&mut self) {
-        let expired = self.read(|index| index.expired(now(), MOST_PER_COMMIT));
-        let failed = !expired.is_empty() && {
-            let batch = expired
-                .into_iter()
-                .map(|(resource, key, revision)| Job {
-                    write: Write {
-                        resource,
-                        key,
-                        expect: Expect::Revision(revision),
-                        change: Change::Delete,
-                    },
-                    reply: oneshot::channel().0,
-                })
-                .collect();
-            !self.commit(batch)
-        };
-        if failed {
-            // The disk refuses, and would refuse again at once: this pause keeps the thread from spinning.
-            std::thread::sleep(Duration::from_secs(1));
+    fn has_failed(&self) -> bool {
+        self.failed.borrow().is_some()
+    }
+
+    fn work(&mut self, batch: Vec<Job>) {
+        let mut writes = Vec::with_capacity(batch.len());
+        let mut views = Vec::new();
+        for job in batch {
+            match job {
+                Job::Write(write, reply) => writes.push((write, reply)),
+                Job::View(reply) => views.push(reply),
+            }
+        }
+        self.commit(writes);
+        for reply in views {
+            let view = self
+                .disk
+                .view()
+                .map_err(|error| StoreError::Failed(error.to_string()));
+            drop(reply.send(view));
+        }
+    }
+
+    fn expire(&mut self, now: u64) {
+        let expired = self.read(|index| index.expired(now, MOST_PER_COMMIT));
+        let batch: Vec<_> = expired
+            .into_iter()
+            .map(|(resource, key, revision)| {
+                let write = Write {
+                    resource,
+                    key,
+                    expect: Expect::Revision(revision),
+                    change: Change::Delete,
+                };
+                (write, oneshot::channel().0)
+            })
+            .collect();
+        if !self.commit(batch) {
+            // The disk is full, and would refuse again at once: a second's pause keeps the thread from spinning.
+            self.expire_from = now + 1;
         }
         self.index
             .write()
             .unwrap_or_else(PoisonError::into_inner)
-            .compact(now());
+            .compact(now);
     }
 
     /// Commits a batch; false if the disk refused.
-    fn commit(&mut self, batch: Vec<Job>) -> bool {
+    fn commit(&mut self, batch: Vec<(Write, Reply)>) -> bool {
+        if batch.is_empty() {
+            return true;
+        }
+        let failed = self.failed.borrow().clone();
+        if let Some(why) = failed {
+            for (_, reply) in batch {
+                drop(reply.send(Err(StoreError::Failed(why.clone()))));
+            }
+            return false;
+        }
         let (changes, replies) = self.read(|index| plan(index, batch));
         if changes.is_empty() {
             return true;
         }
-        let before = self.read(Index::revision);
         let rules = self.sealed.encryption().rules();
-        let error = match self.disk.commit(&changes, &rules) {
-            Ok(()) => None,
-            Err(error) => {
-                tracing::error!(%error, "commit failed");
-                match self.disk.recover() {
-                    // The transaction reached the disk although an error was reported.
-                    Ok(revision) if revision > before => None,
-                    Ok(_) if error.is_full() => Some(StoreError::Full(error.to_string())),
-                    Ok(_) => Some(StoreError::Failed(error.to_string())),
-                    Err(again) => {
-                        tracing::error!(error = %again, "the store could not be opened again");
-                        Some(if error.is_full() || again.is_full() {
-                            StoreError::Full(error.to_string())
-                        } else {
-                            StoreError::Failed(error.to_string())
-                        })
-                    }
-                }
-            }
-        };
-        if let Some(error) = error {
+        if let Err(error) = self.store(&changes, &rules) {
             for (reply, _) in replies {
                 drop(reply.send(Err(error.clone())));
             }
@@ -139,38 +173,66 @@ impl Writer {
         }
         let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
         let sealed = self.sealed.touched(&changes, &rules);
-        index.apply(changes, now());
+        index.apply(changes, (self.clock)());
         drop(index);
         self.sealed.stored(sealed, &rules);
-        for (reply, object) in replies {
-            drop(reply.send(Ok(object)));
+        for (reply, answer) in replies {
+            drop(reply.send(answer));
         }
         true
+    }
+
+    /// Makes changes durable. An error means that they are not, or that the store has failed.
+    fn store(&mut self, changes: &[Applied], rules: &Rules) -> Result<(), StoreError> {
+        let Err(error) = self.disk.commit(changes, rules) else {
+            return Ok(());
+        };
+        if !error.is_full() {
+            return Err(self.fail(&error));
+        }
+        tracing::error!(%error, "commit failed");
+        match self.disk.recover() {
+            // The transaction reached the disk although an error was reported.
+            Ok(revision) if revision > self.read(Index::revision) => Ok(()),
+            Ok(_) => Err(StoreError::Full(error.to_string())),
+            Err(again) if again.is_full() => Err(StoreError::Full(error.to_string())),
+            Err(again) => Err(self.fail(&again)),
+        }
+    }
+
+    fn fail(&mut self, error: &DiskError) -> StoreError {
+        self.disk.give_up();
+        let why = format!("{error}; what was being written may be lost, and nothing more is written");
+        tracing::error!("{why}");
+        self.failed.send_replace(Some(why.clone()));
+        StoreError::Failed(why)
     }
 }
 
 /// Checks each write against the index and the writes before it in the batch, and gives out revisions. Writes that
-/// are refused are answered here.
-fn plan(index: &Index, batch: Vec<Job>) -> (Vec<Applied>, Replies) {
+/// are refused because of what is in the index are answered here; a refusal because of a write of the same batch tells
+/// of that one, so it waits until that one is durable.
+fn plan(index: &Index, batch: Vec<(Write, Reply)>) -> (Vec<Applied>, Replies) {
     let mut next = index.revision();
     let mut changes: Vec<Applied> = Vec::with_capacity(batch.len());
     let mut replies = Vec::with_capacity(batch.len());
     let mut pending: HashMap<(Arc<GroupResource>, String), Option<Arc<Object>>> = HashMap::new();
-    for Job { write, reply } in batch {
+    for (write, reply) in batch {
         let place = (Arc::clone(&write.resource), write.key.clone());
-        let current = match pending.get(&place) {
-            Some(object) => object.clone(),
-            None => index.get(&write.resource, &write.key).cloned(),
+        let (current, is_durable) = match pending.get(&place) {
+            Some(object) => (object.clone(), false),
+            None => (index.get(&write.resource, &write.key).cloned(), true),
         };
         match check(write, current.as_ref(), next + 1) {
             Ok(change) => {
                 next += 1;
                 let after = (!change.deleted).then(|| Arc::clone(&change.object));
                 pending.insert(place, after);
-                replies.push((reply, Arc::clone(&change.object)));
+                replies.push((reply, Ok(Arc::clone(&change.object))));
                 changes.push(change);
             }
-            Err(error) => drop(reply.send(Err(error))),
+            Err(error) if is_durable => drop(reply.send(Err(error))),
+            Err(error) => replies.push((reply, Err(error))),
         }
     }
     (changes, replies)

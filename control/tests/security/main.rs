@@ -3,6 +3,7 @@
 
 mod cluster;
 mod node;
+mod snapshots;
 mod tenant;
 mod workloads;
 
@@ -10,6 +11,7 @@ use serde_json::json;
 
 use cluster::{Cluster, message};
 use node::node;
+use snapshots::snapshots;
 use tenant::tenant;
 use workloads::{services, workloads};
 
@@ -28,6 +30,7 @@ async fn attacks() {
     node(&cluster, &admin).await;
     services(&admin).await;
     workloads(&cluster, &admin).await;
+    snapshots(&cluster, &admin).await;
     cluster.stop().await;
 }
 

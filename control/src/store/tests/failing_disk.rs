@@ -4,9 +4,10 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex};
 
-use redb::{Database, StorageBackend};
+use futures::FutureExt;
+use redb::{Builder, Database, StorageBackend};
 
-use super::super::disk::{CACHE_BYTES, Medium};
+use super::super::disk::Medium;
 use super::*;
 
 /// A disk in memory with room for so many bytes written beyond what is there.
@@ -43,10 +44,8 @@ impl StorageBackend for SmallDisk {
 }
 
 impl Medium for SmallDisk {
-    fn open(&self) -> Result<Database, redb::DatabaseError> {
-        Database::builder()
-            .set_cache_size(CACHE_BYTES)
-            .create_with_backend(self.clone())
+    fn open(&self, builder: &Builder) -> Result<Database, redb::DatabaseError> {
+        builder.create_with_backend(self.clone())
     }
     fn name(&self) -> String {
         "a small disk".to_owned()
@@ -81,11 +80,30 @@ fn a_full_disk_fails_writes_and_nothing_else() {
 
 /// A disk below the kernel's page cache: reads are answered from the cache, and a failed synchronization leaves pages
 /// in it that never reached the medium.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone)]
 struct LosingDisk {
     cached: Arc<Mutex<Vec<u8>>>,
     durable: Arc<Mutex<Vec<u8>>>,
     fails: Arc<AtomicBool>,
+    /// How many synchronizations succeed before one fails.
+    fails_after: Arc<AtomicI64>,
+    /// Held to let no synchronization end.
+    gate: Arc<Mutex<()>>,
+    /// One has begun.
+    under_way: Arc<AtomicBool>,
+}
+
+impl Default for LosingDisk {
+    fn default() -> Self {
+        Self {
+            cached: Arc::default(),
+            durable: Arc::default(),
+            fails: Arc::default(),
+            fails_after: Arc::new(AtomicI64::new(i64::MAX)),
+            gate: Arc::default(),
+            under_way: Arc::default(),
+        }
+    }
 }
 
 impl StorageBackend for LosingDisk {
@@ -102,7 +120,11 @@ impl StorageBackend for LosingDisk {
         Ok(())
     }
     fn sync_data(&self) -> io::Result<()> {
-        if self.fails.swap(false, Ordering::SeqCst) {
+        let counted = self.fails_after.fetch_sub(1, Ordering::SeqCst) == 0;
+        let fails = self.fails.swap(false, Ordering::SeqCst) || counted;
+        self.under_way.store(true, Ordering::SeqCst);
+        drop(self.gate.lock().unwrap());
+        if fails {
             return Err(io::Error::other("input/output error"));
         }
         let cached = self.cached.lock().unwrap().clone();
@@ -117,10 +139,8 @@ impl StorageBackend for LosingDisk {
 }
 
 impl Medium for LosingDisk {
-    fn open(&self) -> Result<Database, redb::DatabaseError> {
-        Database::builder()
-            .set_cache_size(CACHE_BYTES)
-            .create_with_backend(self.clone())
+    fn open(&self, builder: &Builder) -> Result<Database, redb::DatabaseError> {
+        builder.create_with_backend(self.clone())
     }
     fn name(&self) -> String {
         "a disk that loses writes".to_owned()
@@ -131,19 +151,103 @@ impl Medium for LosingDisk {
     }
 }
 
+/// What a failed synchronization leaves of a write is not known, so nothing more is promised: its writer is told, later
+/// writes are refused, what is read was durable before, and whoever runs the store is told to start anew.
 #[test]
-fn a_write_that_was_lost_by_a_failed_synchronization_is_not_acknowledged() {
+fn a_failed_synchronization_is_the_end_of_the_store() {
     let disk = LosingDisk::default();
     let store = Embedded::open_medium(Box::new(disk.clone()), &options()).unwrap();
     wait(store.write(put(("a", "x"), Expect::Absent, "1"))).unwrap();
+    let before = store.revision();
+    assert!(store.failed().now_or_never().is_none());
     disk.fails.store(true, Ordering::SeqCst);
-    let refused = wait(store.write(put(("a", "y"), Expect::Absent, "1"))).unwrap_err();
-    assert!(matches!(refused, StoreError::Failed(_)), "{refused}");
+    for name in ["y", "z"] {
+        // The disk would take the second one again.
+        let refused = wait(store.write(put(("a", name), Expect::Absent, "1"))).unwrap_err();
+        assert!(matches!(refused, StoreError::Failed(_)), "{refused}");
+    }
+    let why = wait(store.failed());
+    assert!(
+        why.contains("a disk that loses writes") && why.contains("input/output error"),
+        "{why}"
+    );
+    assert_eq!(store.revision(), before);
+    assert!(Store::get(&store, &configmaps(), "a/x").is_some(), "reads go on");
     assert!(Store::get(&store, &configmaps(), "a/y").is_none());
-    wait(store.write(put(("a", "z"), Expect::Absent, "1"))).unwrap();
-    let acknowledged = snapshot(&store, &Range::all(None)).unwrap().len();
+    assert!(
+        store
+            .changes(&configmaps(), before, 10)
+            .unwrap()
+            .events
+            .is_empty()
+    );
+    assert!(wait(store.snapshot()).is_err());
     drop(store);
+    // The page cache has the write that the disk never took; the next start must not see it.
+    let again = Embedded::open_medium(Box::new(disk.clone()), &options()).unwrap();
+    assert_eq!(snapshot(&again, &Range::all(None)).unwrap().len(), 1);
+    wait(again.write(put(("a", "y"), Expect::Absent, "1"))).unwrap();
+    drop(again);
     disk.forget_cache(); // the machine loses its power
     let again = Embedded::open_medium(Box::new(disk), &options()).unwrap();
-    assert_eq!(snapshot(&again, &Range::all(None)).unwrap().len(), acknowledged);
+    assert_eq!(snapshot(&again, &Range::all(None)).unwrap().len(), 2);
+}
+
+/// A refusal tells of the write that caused it, so it must not be given before that one is durable.
+#[test]
+fn a_refusal_because_of_a_write_under_way_waits_for_it() {
+    for fails in [true, false] {
+        let disk = LosingDisk::default();
+        let store = Embedded::open_medium(Box::new(disk.clone()), &options()).unwrap();
+        disk.under_way.store(false, Ordering::SeqCst);
+        let gate = disk.gate.lock().unwrap();
+        let first = store.write(put(("a", "first"), Expect::Absent, "1"));
+        while !disk.under_way.load(Ordering::SeqCst) {
+            std::thread::yield_now();
+        }
+        // Both queue up for the next commit.
+        let create = store.write(put(("a", "x"), Expect::Absent, "1"));
+        let refused = store.write(put(("a", "x"), Expect::Absent, "2"));
+        disk.fails.store(fails, Ordering::SeqCst);
+        drop(gate);
+        wait(first).unwrap();
+        let (create, refused) = wait(async { (create.await, refused.await) });
+        if fails {
+            assert!(matches!(create, Err(StoreError::Failed(_))), "{create:?}");
+            assert!(matches!(refused, Err(StoreError::Failed(_))), "{refused:?}");
+        } else {
+            create.unwrap();
+            assert!(matches!(refused, Err(StoreError::Exists)), "{refused:?}");
+        }
+    }
+}
+
+/// Every write that was acknowledged is there after a power loss, whichever synchronization is the one that fails.
+#[test]
+fn whichever_synchronization_fails_nothing_acknowledged_is_lost() {
+    let mut failures = 0;
+    for nth in 0..40 {
+        let disk = LosingDisk::default();
+        drop(Embedded::open_medium(Box::new(disk.clone()), &options()).unwrap());
+        disk.fails_after.store(nth, Ordering::SeqCst);
+        let mut acknowledged = Vec::new();
+        let opened = Embedded::open_medium(Box::new(disk.clone()), &options());
+        if let Ok(store) = opened {
+            for number in 0..8 {
+                let name = format!("o{number}");
+                if wait(store.write(put(("a", &name), Expect::Absent, "1"))).is_ok() {
+                    acknowledged.push(name);
+                }
+            }
+            failures += usize::from(acknowledged.len() < 8);
+        }
+        disk.fails_after.store(i64::MAX, Ordering::SeqCst);
+        disk.forget_cache();
+        let again = Embedded::open_medium(Box::new(disk), &options()).unwrap();
+        for name in acknowledged {
+            let key = format!("a/{name}");
+            assert!(Store::get(&again, &configmaps(), &key).is_some(), "{nth}: {name}");
+        }
+    }
+    assert!(failures >= 5, "the disk failed under {failures} stores only");
 }

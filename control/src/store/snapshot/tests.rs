@@ -1,0 +1,453 @@
+//! Snapshots: what is saved is what is restored, and nothing else is taken for a snapshot.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::object::{GroupResource, Object};
+use crate::store::{Change, Embedded, Expect, Options, Range, Store, StoreError, Write, key_of};
+
+fn resource(plural: &str) -> Arc<GroupResource> {
+    Arc::new(GroupResource::new("", plural))
+}
+
+fn open(dir: &Path) -> Embedded {
+    Embedded::open(dir, &Options::new(|_, _| BTreeMap::new())).unwrap()
+}
+
+fn put(plural: &str, name: &str, expect: Expect, data: &str) -> Write {
+    let text = format!(
+        "{{\"apiVersion\":\"v1\",\"kind\":\"K\",\"metadata\":{{\"resourceVersion\":\"\",\"name\":\"{name}\",\
+         \"namespace\":\"a\"}},\"data\":{{\"k\":\"{data}\"}}}}"
+    );
+    let object = Object::describe(&serde_json::from_str(&text).unwrap(), text.into());
+    Write {
+        resource: resource(plural),
+        key: key_of("a", name),
+        expect,
+        change: Change::Put {
+            object,
+            expires: None,
+        },
+    }
+}
+
+fn create(store: &Embedded, plural: &str, name: &str, data: &str) -> u64 {
+    let write = put(plural, name, Expect::Absent, data);
+    wait(store.write(write)).unwrap().resource_version
+}
+
+fn wait<T>(future: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap()
+        .block_on(future)
+}
+
+fn state(store: &Embedded, plural: &str) -> Vec<(String, u64, Vec<u8>)> {
+    let page = Store::range(store, &resource(plural), &Range::all(None)).unwrap();
+    page.objects
+        .iter()
+        .map(|object| {
+            (
+                object.name.clone(),
+                object.resource_version,
+                object.bytes.to_vec(),
+            )
+        })
+        .collect()
+}
+
+/// A snapshot of a small store, in memory.
+fn small() -> Vec<u8> {
+    static SMALL: std::sync::OnceLock<Vec<u8>> = std::sync::OnceLock::new();
+    SMALL.get_or_init(make_small).clone()
+}
+
+fn make_small() -> Vec<u8> {
+    let dir = tempfile::tempdir().unwrap();
+    let store = open(dir.path());
+    for number in 0..5 {
+        create(&store, "pods", &format!("p{number}"), &"x".repeat(number * 40));
+    }
+    create(&store, "secrets", "s", "1");
+    let mut out = Vec::new();
+    wait(store.snapshot()).unwrap().write(&mut out).unwrap();
+    out
+}
+
+fn restored(bytes: &[u8], dir: &Path, how: &Restore) -> Result<(Summary, u64), SnapshotError> {
+    let file = dir.join("snapshot");
+    fs::write(&file, bytes).unwrap();
+    restore(&file, &dir.join("store"), how)
+}
+
+#[test]
+fn a_snapshot_of_a_running_store_is_one_state() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Arc::new(open(dir.path()));
+    for number in 0..200 {
+        create(&store, "pods", &format!("p{number:03}"), "first");
+    }
+    // Each round writes two objects, the second only once the first is stored: no state has the second without the first.
+    let stop = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let writing = std::thread::spawn({
+        let (store, stop) = (Arc::clone(&store), Arc::clone(&stop));
+        move || {
+            let mut round = 0;
+            while !stop.load(std::sync::atomic::Ordering::SeqCst) {
+                create(&store, "pods", &format!("a{round}"), "1");
+                create(&store, "secrets", &format!("b{round}"), "1");
+                round += 1;
+            }
+            round
+        }
+    });
+    let mut snapshots = Vec::new();
+    for _ in 0..5 {
+        let before = store.revision();
+        let mut out = Vec::new();
+        let summary = wait(store.snapshot()).unwrap().write(&mut out).unwrap();
+        assert!(summary.revision >= before, "everything acknowledged is in it");
+        assert_eq!(verify(&out[..]).unwrap(), summary);
+        snapshots.push((summary, out));
+    }
+    stop.store(true, std::sync::atomic::Ordering::SeqCst);
+    assert!(writing.join().unwrap() > 0);
+    for (summary, bytes) in snapshots {
+        let dir = tempfile::tempdir().unwrap();
+        restored(&bytes, dir.path(), &Restore::default()).unwrap();
+        let again = open(&dir.path().join("store"));
+        let (pods, secrets) = (state(&again, "pods"), state(&again, "secrets"));
+        // Every write made an object, so the revision tells how many there are.
+        assert_eq!(pods.len() + secrets.len(), summary.revision as usize - 1);
+        assert_eq!(summary.objects, summary.revision - 1);
+        let rounds = pods.len() - 200;
+        assert!(secrets.len() == rounds || secrets.len() + 1 == rounds);
+        assert!(
+            pods.iter()
+                .chain(&secrets)
+                .all(|(_, at, _)| *at <= summary.revision)
+        );
+    }
+}
+
+#[test]
+fn what_is_restored_is_what_was_saved() {
+    let dir = tempfile::tempdir().unwrap();
+    let saved = dir.path().join("saved");
+    let store = open(&saved);
+    for number in 0..50 {
+        create(&store, "pods", &format!("p{number}"), &"x".repeat(number * 300));
+    }
+    let before = (state(&store, "pods"), store.revision());
+    drop(store);
+    let mut bytes = Vec::new();
+    let summary = save(&saved, &mut bytes).unwrap().unwrap();
+    assert_eq!((summary.revision, summary.objects), (before.1, 50));
+    assert_eq!(summary.bytes, bytes.len() as u64);
+    let (again, revision) = restored(&bytes, dir.path(), &Restore::default()).unwrap();
+    assert_eq!(again, summary);
+    let store = open(&dir.path().join("store"));
+    assert_eq!(state(&store, "pods"), before.0);
+    assert_eq!(store.revision(), revision);
+    assert_eq!(revision, before.1 + BUMP);
+    drop(store);
+    // A second start is no different, and a snapshot of the restored store can be restored in turn.
+    drop(open(&dir.path().join("store")));
+    let mut twice = Vec::new();
+    save(&dir.path().join("store"), &mut twice).unwrap().unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    restored(&twice, elsewhere.path(), &Restore::default()).unwrap();
+    assert_eq!(state(&open(&elsewhere.path().join("store")), "pods"), before.0);
+}
+
+/// Clients that have seen what came after the snapshot are told to begin anew, whatever they ask for.
+#[test]
+fn nothing_from_before_a_restore_goes_on_silently() {
+    let dir = tempfile::tempdir().unwrap();
+    let saved = dir.path().join("saved");
+    let store = open(&saved);
+    create(&store, "pods", "old", "1");
+    let mut bytes = Vec::new();
+    wait(store.snapshot()).unwrap().write(&mut bytes).unwrap();
+    // Seen by clients, and not in the snapshot: a resource that it does not know at all among them.
+    create(&store, "pods", "new", "1");
+    let seen = create(&store, "secrets", "only", "1");
+    drop(store);
+    for bump in [BUMP, 1000, 0] {
+        let dir = tempfile::tempdir().unwrap();
+        let how = Restore { bump, force: false };
+        let (summary, revision) = restored(&bytes, dir.path(), &how).unwrap();
+        assert_eq!(revision, summary.revision + bump);
+        let store = open(&dir.path().join("store"));
+        for plural in ["pods", "secrets", "never-used"] {
+            let asked = if bump == 0 { summary.revision - 1 } else { seen };
+            let changes = store.changes(&resource(plural), asked, 10);
+            assert!(
+                matches!(changes, Err(StoreError::Compacted(_))),
+                "{plural}: {changes:?}"
+            );
+            let range = Range {
+                at: Some(asked),
+                ..Range::all(None)
+            };
+            let page = Store::range(&store, &resource(plural), &range);
+            assert!(
+                matches!(page, Err(StoreError::Compacted(_))),
+                "{plural}: {page:?}"
+            );
+            // From a list of now on, everything follows.
+            let page = Store::range(&store, &resource(plural), &Range::all(None)).unwrap();
+            assert_eq!(page.revision, revision);
+            assert!(
+                store
+                    .changes(&resource(plural), page.revision, 10)
+                    .unwrap()
+                    .events
+                    .is_empty()
+            );
+        }
+        // An object that changed after the snapshot cannot be overwritten by who knows the later one.
+        let stale = wait(store.write(put("pods", "old", Expect::Revision(seen), "2")));
+        assert!(matches!(stale, Err(StoreError::Conflict(_))));
+        assert_eq!(create(&store, "secrets", "only", "2"), revision + 1);
+        let changes = store.changes(&resource("secrets"), revision, 10).unwrap();
+        assert_eq!(changes.events.len(), 1);
+        drop(store);
+        // The same after another start.
+        let store = open(&dir.path().join("store"));
+        assert!(store.changes(&resource("never-used"), revision - 1, 10).is_err());
+    }
+}
+
+#[test]
+fn a_directory_with_a_store_is_refused_unless_told_otherwise() {
+    let dir = tempfile::tempdir().unwrap();
+    let bytes = small();
+    let target = dir.path().join("store");
+    let store = open(&target);
+    for number in 0..20 {
+        create(&store, "pods", &format!("other{number}"), "1");
+    }
+    let newest = store.revision();
+    let force = Restore { bump: 1, force: true };
+    for how in [Restore::default(), force] {
+        let error = restored(&bytes, dir.path(), &how).unwrap_err().to_string();
+        assert!(error.contains("in use by another process"), "{error}");
+    }
+    drop(store);
+    let error = restored(&bytes, dir.path(), &Restore::default()).unwrap_err();
+    assert!(matches!(error, SnapshotError::NotEmpty(_)), "{error}");
+    assert_eq!(state(&open(&target), "pods").len(), 20, "and nothing was changed");
+    let (_, revision) = restored(&bytes, dir.path(), &force).unwrap();
+    assert_eq!(revision, newest + 1, "above what the old store gave out");
+    assert_eq!(state(&open(&target), "pods").len(), 5);
+    let kept = target.join("store.redb.before-restore");
+    assert!(kept.is_file());
+    // A damaged one is what it is for; its witness still tells how far revisions had come.
+    let file = target.join("store.redb");
+    fs::write(&file, "damaged").unwrap();
+    let (_, again) = restored(&bytes, dir.path(), &force).unwrap();
+    assert_eq!(again, revision + 1);
+    assert_eq!(fs::read(&kept).unwrap(), b"damaged");
+    let names: Vec<_> = fs::read_dir(&target)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .filter(|name| name.contains("restoring"))
+        .collect();
+    assert!(names.is_empty(), "{names:?}");
+}
+
+#[test]
+fn there_must_be_a_store_to_save() {
+    let dir = tempfile::tempdir().unwrap();
+    let error = save(dir.path(), Vec::new()).unwrap_err();
+    assert!(matches!(error, SnapshotError::NoStore(_)), "{error}");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0, "none was made");
+    let store = open(dir.path());
+    assert!(
+        save(dir.path(), Vec::new()).unwrap().is_none(),
+        "open: to be asked for"
+    );
+    drop(store);
+    fs::write(dir.path().join("store.redb"), "damaged").unwrap();
+    let error = save(dir.path(), Vec::new()).unwrap_err().to_string();
+    assert!(error.contains("store.redb is damaged"), "{error}");
+}
+
+#[test]
+fn every_cut_and_every_flipped_bit_is_noticed() {
+    let whole = small();
+    verify(&whole[..]).unwrap();
+    for length in 0..whole.len() {
+        assert!(verify(&whole[..length]).is_err(), "cut to {length}");
+    }
+    for at in 0..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1 << (at % 8);
+        assert!(verify(&bytes[..]).is_err(), "bit at {at}");
+    }
+    let mut longer = whole.clone();
+    longer.push(0);
+    assert!(verify(&longer[..]).is_err());
+    // As a transfer in text mode leaves it.
+    let text: Vec<u8> = whole.iter().copied().filter(|byte| *byte != b'\r').collect();
+    assert!(matches!(verify(&text[..]), Err(SnapshotError::Foreign)));
+    assert!(matches!(verify(&b""[..]), Err(SnapshotError::Foreign)));
+    let cut = verify(&whole[..100]).unwrap_err().to_string();
+    assert!(cut.contains("ends after 100 bytes"), "{cut}");
+}
+
+#[test]
+fn a_bad_snapshot_restores_nothing() {
+    let whole = small();
+    let dir = tempfile::tempdir().unwrap();
+    for at in (0..whole.len()).step_by(7) {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 0x10;
+        assert!(restored(&bytes, dir.path(), &Restore::default()).is_err());
+        assert!(!dir.path().join("store").exists(), "bit at {at}");
+    }
+    assert!(
+        restored(
+            &whole,
+            dir.path(),
+            &Restore {
+                bump: u64::MAX,
+                force: false
+            }
+        )
+        .is_err()
+    );
+    assert!(!dir.path().join("store").exists());
+}
+
+/// Files that somebody made on purpose, with a right checksum.
+mod forged {
+    use sha2::{Digest, Sha256};
+
+    use super::*;
+
+    fn head(revision: u64, compacted: u64) -> Vec<u8> {
+        let mut out = b"KLSNAP\r\n\x01\0\0\0".to_vec();
+        for number in [revision, compacted, 0] {
+            out.extend(number.to_le_bytes());
+        }
+        out
+    }
+
+    fn changed(out: &mut Vec<u8>, key: &[u8], revision: u64) {
+        out.push(2);
+        out.extend((key.len() as u32).to_le_bytes());
+        out.extend(key);
+        out.extend(revision.to_le_bytes());
+    }
+
+    fn object(out: &mut Vec<u8>, key: &[u8], revision: u64, json: &[u8]) {
+        out.push(1);
+        out.extend((key.len() as u32).to_le_bytes());
+        out.extend(key);
+        out.extend((json.len() as u32 + 17).to_le_bytes());
+        out.push(0);
+        out.extend(0u64.to_le_bytes());
+        out.extend(revision.to_le_bytes());
+        out.extend(json);
+    }
+
+    fn end(mut out: Vec<u8>, objects: u64, resources: u64) -> Vec<u8> {
+        out.push(0);
+        out.extend(objects.to_le_bytes());
+        out.extend(resources.to_le_bytes());
+        let digest = Sha256::digest(&out);
+        out.extend(digest);
+        out
+    }
+
+    fn refused(bytes: &[u8], why: &str) {
+        let error = verify(bytes).unwrap_err().to_string();
+        assert!(error.contains(why), "{error}");
+    }
+
+    #[test]
+    fn a_sound_one_is_taken() {
+        let mut out = head(9, 3);
+        changed(&mut out, b"/pods/", 9);
+        object(&mut out, b"/pods/a/b", 9, b"{}");
+        assert_eq!(verify(&end(out, 1, 1)[..]).unwrap().objects, 1);
+    }
+
+    #[test]
+    fn others_are_refused() {
+        refused(&end(head(0, 0), 0, 0), "contradict");
+        refused(&end(head(4, 5), 0, 0), "contradict");
+        refused(&end(head(4, 0), 1, 0), "not as many");
+        let with = |write: &dyn Fn(&mut Vec<u8>)| {
+            let mut out = head(9, 0);
+            write(&mut out);
+            end(out, 1, 0)
+        };
+        refused(
+            &with(&|out| object(out, b"/pods/a/b", 10, b"{}")),
+            "newer than the snapshot",
+        );
+        refused(
+            &with(&|out| object(out, b"/pods/a/b", 0, b"{}")),
+            "newer than the snapshot",
+        );
+        refused(
+            &with(&|out| object(out, b"nothing", 5, b"{}")),
+            "not where it belongs",
+        );
+        refused(&with(&|out| object(out, b"", 5, b"{}")), "not where it belongs");
+        refused(&with(&|out| object(out, b"/pods/\xff", 5, b"{}")), "not text");
+        refused(
+            &with(&|out| changed(out, b"/pods/", 10)),
+            "newer than the snapshot",
+        );
+        refused(&with(&|out| out.push(7)), "kind 7");
+        let twice = with(&|out| {
+            object(out, b"/pods/a/b", 5, b"{}");
+            object(out, b"/pods/a/b", 6, b"{}");
+        });
+        refused(&twice, "not where it belongs");
+        let backwards = with(&|out| {
+            object(out, b"/pods/a/b", 5, b"{}");
+            changed(out, b"/pods/", 5);
+        });
+        refused(&backwards, "not where it belongs");
+        let mut version = head(9, 0);
+        version[8] = 2;
+        refused(&end(version, 0, 0), "format 2");
+    }
+
+    #[test]
+    fn lengths_that_lie_cost_no_memory() {
+        let mut out = head(9, 0);
+        out.extend([1, 255, 255, 255, 255]);
+        refused(&out, "too long");
+        let mut out = head(9, 0);
+        out.push(1);
+        out.extend(9u32.to_le_bytes());
+        out.extend(b"/pods/a/b");
+        out.extend((63u32 << 20).to_le_bytes());
+        refused(&out, "not complete");
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    /// Whatever follows a sound head, the reader ends with an answer.
+    #[test]
+    fn no_input_upsets_the_reader(tail in proptest::collection::vec(any::<u8>(), 0..200), cut in 0usize..400) {
+        let mut bytes = small();
+        bytes.truncate(cut.max(12));
+        bytes.extend(tail);
+        prop_assert!(verify(&bytes[..]).is_err());
+    }
+}
