@@ -110,39 +110,54 @@ pub struct Control {
 pub struct Etcd {
     /// URLs of the etcd servers that several control planes share, with commas between them; empty for the embedded
     /// store [default: the embedded store, or what this cluster had before]
-    #[arg(long, value_name = "URLS", value_delimiter = ',')]
-    pub etcd_servers: Option<Vec<String>>,
+    #[arg(
+        id = "etcd_servers",
+        long = "etcd-servers",
+        value_name = "URLS",
+        value_delimiter = ','
+    )]
+    pub servers: Option<Vec<String>>,
     /// Authority that signed the certificates of the etcd servers
-    #[arg(long, value_name = "FILE", requires = "etcd_servers")]
-    pub etcd_cafile: Option<PathBuf>,
+    #[arg(
+        id = "etcd_cafile",
+        long = "etcd-cafile",
+        value_name = "FILE",
+        requires = "etcd_servers"
+    )]
+    pub ca_file: Option<PathBuf>,
     /// Certificate to show to etcd
-    #[arg(long, value_name = "FILE", requires_all = ["etcd_servers", "etcd_keyfile"])]
-    pub etcd_certfile: Option<PathBuf>,
+    #[arg(id = "etcd_certfile", long = "etcd-certfile", value_name = "FILE", requires_all = ["etcd_servers", "etcd_keyfile"])]
+    pub cert_file: Option<PathBuf>,
     /// Key of that certificate
-    #[arg(long, value_name = "FILE", requires_all = ["etcd_servers", "etcd_certfile"])]
-    pub etcd_keyfile: Option<PathBuf>,
+    #[arg(id = "etcd_keyfile", long = "etcd-keyfile", value_name = "FILE", requires_all = ["etcd_servers", "etcd_certfile"])]
+    pub key_file: Option<PathBuf>,
     /// What all keys in etcd begin with
-    #[arg(long, value_name = "PREFIX", default_value = "/registry")]
-    pub etcd_prefix: String,
+    #[arg(
+        id = "etcd_prefix",
+        long = "etcd-prefix",
+        value_name = "PREFIX",
+        default_value = "/registry"
+    )]
+    pub prefix: String,
 }
 
 impl Etcd {
     /// The same options, to pass on.
     pub fn arguments(&self) -> Vec<OsString> {
-        let Some(servers) = &self.etcd_servers else {
+        let Some(servers) = &self.servers else {
             return Vec::new();
         };
         let mut all = vec!["--etcd-servers".into(), servers.join(",").into()];
         for (option, file) in [
-            ("--etcd-cafile", &self.etcd_cafile),
-            ("--etcd-certfile", &self.etcd_certfile),
-            ("--etcd-keyfile", &self.etcd_keyfile),
+            ("--etcd-cafile", &self.ca_file),
+            ("--etcd-certfile", &self.cert_file),
+            ("--etcd-keyfile", &self.key_file),
         ] {
             if let Some(file) = file {
                 all.extend([option.into(), file.into()]);
             }
         }
-        all.extend(["--etcd-prefix".into(), OsString::from(&self.etcd_prefix)]);
+        all.extend(["--etcd-prefix".into(), OsString::from(&self.prefix)]);
         all
     }
 }

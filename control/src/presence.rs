@@ -69,11 +69,11 @@ impl Seen {
 impl Presence {
     fn name(&self) -> String {
         let hash = digest(&SHA256, self.advertise.to_string().as_bytes());
-        let text: String = hash.as_ref()[..16]
-            .iter()
-            .map(|byte| format!("{byte:02x}"))
-            .collect();
-        format!("apiserver-{text}")
+        let bytes = hash
+            .as_ref()
+            .first_chunk()
+            .map_or(0, |bytes| u128::from_be_bytes(*bytes));
+        format!("apiserver-{bytes:032x}")
     }
 
     /// Says that we are there until `shutdown` resolves, and then that we are not.

@@ -389,7 +389,11 @@ impl Disk {
                     if change.deleted {
                         objects.remove(key.as_str())?;
                     } else {
-                        encode(change, stored, &mut buffer);
+                        let form = match stored {
+                            Cow::Borrowed(_) => PLAIN,
+                            Cow::Owned(_) => SEALED,
+                        };
+                        encode(change, form, stored, &mut buffer);
                         objects.insert(key.as_str(), buffer.as_slice())?;
                     }
                     last.insert(prefix, change.object.resource_version);
@@ -483,12 +487,9 @@ fn seal<'a>(change: &'a Applied, rules: &Rules) -> Result<Cow<'a, [u8]>, crate::
     chain.seal(&path_of(&change.resource, &change.key), &change.object.bytes)
 }
 
-fn encode(change: &Applied, stored: &Cow<'_, [u8]>, out: &mut Vec<u8>) {
+fn encode(change: &Applied, form: u8, stored: &[u8], out: &mut Vec<u8>) {
     out.clear();
-    out.push(match stored {
-        Cow::Borrowed(_) => PLAIN,
-        Cow::Owned(_) => SEALED,
-    });
+    out.push(form);
     out.extend_from_slice(&change.expires.unwrap_or(0).to_le_bytes());
     out.extend_from_slice(&change.object.resource_version.to_le_bytes());
     out.extend_from_slice(stored);

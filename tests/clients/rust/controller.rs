@@ -140,7 +140,8 @@ async fn reached(maps: &Api<ConfigMap>, things: &Api<DynamicObject>, size: &str)
         let made = map.is_some_and(|map| {
             map.meta().deletion_timestamp.is_none() && map.data.is_some_and(|data| data["size"] == size)
         });
-        Ok(made && things.get("t").await?.data["status"]["size"].to_string() == size)
+        let seen = things.get("t").await?.data["status"]["size"].to_string();
+        Ok(made && seen == size)
     })
     .await
     .with_context(|| format!("size {size}"))

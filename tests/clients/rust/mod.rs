@@ -58,7 +58,9 @@ impl Session {
         let pods: Api<Pod> = self.api();
         pods.create(&PostParams::default(), &pod).await?;
         let running = await_condition(pods.clone(), name, conditions::is_pod_running());
-        within(PATIENCE, running).await??.context("the pod went")
+        Box::pin(within(PATIENCE, running))
+            .await??
+            .context("the pod went")
     }
 }
 

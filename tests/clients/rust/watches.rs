@@ -168,14 +168,13 @@ async fn recorded(session: &Session) -> Result<()> {
         .list(&ListParams::default().fields("reason=Tested,regarding.name=meta"))
         .await;
     // The selectable fields of events.k8s.io are those of the core group's.
-    let events = match events {
-        Ok(events) => events,
-        Err(_) => {
-            let events: Api<RecordedEvent> = session.api();
-            events
-                .list(&ListParams::default().fields("reason=Tested"))
-                .await?
-        }
+    let events = if let Ok(events) = events {
+        events
+    } else {
+        let events: Api<RecordedEvent> = session.api();
+        events
+            .list(&ListParams::default().fields("reason=Tested"))
+            .await?
     };
     ensure!(events.items.len() == 1, "one event in a series: {events:?}");
     ensure!(

@@ -247,27 +247,26 @@ fn apply(core: &Core, events: Vec<Event>) {
             core.sealed.gone(&resource, key);
         }
         let deleted = put.is_none();
-        let object = match put {
-            Some(object) => object,
+        let object = if let Some(object) = put {
+            object
+        } else {
             // Gone, or not to be read any more: its last state, from the same answer or from the index.
-            None => {
-                let earlier = changes
-                    .iter()
-                    .rev()
-                    .find(|change| change.resource == resource && change.key == key);
-                let last = match earlier {
-                    Some(change) if change.deleted => None,
-                    Some(change) => Some(Arc::clone(&change.object)),
-                    None => core.read().get(&resource, key).cloned(),
-                };
-                let Some(last) = last else { continue };
-                let mut object = Object::clone(&last);
-                if let Some(bytes) = splice(&object.bytes, revision) {
-                    object.bytes = bytes;
-                }
-                object.resource_version = revision;
-                object
+            let earlier = changes
+                .iter()
+                .rev()
+                .find(|change| change.resource == resource && change.key == key);
+            let last = match earlier {
+                Some(change) if change.deleted => None,
+                Some(change) => Some(Arc::clone(&change.object)),
+                None => core.read().get(&resource, key).cloned(),
+            };
+            let Some(last) = last else { continue };
+            let mut object = Object::clone(&last);
+            if let Some(bytes) = splice(&object.bytes, revision) {
+                object.bytes = bytes;
             }
+            object.resource_version = revision;
+            object
         };
         changes.push(Applied {
             resource,

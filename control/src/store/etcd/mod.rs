@@ -49,7 +49,7 @@ use lease::Leases;
 /// How long a read waits for the index to see a revision (upstream's cacher: 3 seconds).
 const PATIENCE: Duration = Duration::from_secs(3);
 /// How long etcd may be out of reach when the control plane starts.
-const START: Duration = Duration::from_secs(60);
+const START: Duration = Duration::from_mins(1);
 
 /// Settings of the store on etcd.
 #[derive(Debug, Clone)]
@@ -84,7 +84,7 @@ struct Core {
 /// What the thread is asked to do.
 #[derive(Debug)]
 enum Job {
-    Write(Write, oneshot::Sender<Result<Arc<Object>, StoreError>>),
+    Write(Box<Write>, oneshot::Sender<Result<Arc<Object>, StoreError>>),
     Barrier(oneshot::Sender<Result<(), StoreError>>),
 }
 
@@ -222,7 +222,7 @@ async fn run(
                     let core = Arc::clone(core);
                     writes.spawn(async move {
                         tokio::select! {
-                            result = write::run(&core, write) => drop(reply.send(result)),
+                            result = write::run(&core, *write) => drop(reply.send(result)),
                             // A leader that has lost its Lease must not write any more.
                             () = reply.closed() => {}
                         }
@@ -334,7 +334,7 @@ impl Store for Etcd {
     }
 
     fn write(&self, write: Write) -> BoxFuture<'static, Result<Arc<Object>, StoreError>> {
-        self.ask(|reply| Job::Write(write, reply))
+        self.ask(|reply| Job::Write(Box::new(write), reply))
     }
 }
 

@@ -131,10 +131,8 @@ fn unique_ports(errors: &mut Vec<FieldError>, ports: &[Value]) {
     let mut numbers = HashSet::new();
     for (index, port) in ports.iter().enumerate() {
         let name = text(port, "/name");
-        if !name.is_empty() {
-            if !names.insert(name) {
-                errors.push(FieldError::duplicate(format!("spec.ports[{index}].name"), name));
-            }
+        if !name.is_empty() && !names.insert(name) {
+            errors.push(FieldError::duplicate(format!("spec.ports[{index}].name"), name));
         }
         let key = (int(port, "/port"), text(port, "/protocol"));
         if !numbers.insert(key) {
