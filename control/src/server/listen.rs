@@ -129,11 +129,12 @@ pub async fn serve(api: Arc<Api>, listener: TcpListener, tls: Tls) {
                 Some(certificate) if api.authenticator.is_front_proxy(&certificate) => {
                     Peer::Proxy(certificate)
                 }
-                certificate => Peer::Remote(certificate, known.clone()),
+                certificate => Peer::Remote(certificate),
             };
             let handler = Arc::clone(&api);
             let service = service_fn(move |request: Request<Incoming>| {
-                let request = request.map(|body| body.map_err(Into::into).boxed_unsync());
+                let mut request = request.map(|body| body.map_err(Into::into).boxed_unsync());
+                request.extensions_mut().insert(known.clone());
                 let (api, peer) = (Arc::clone(&handler), from.clone());
                 async move { Ok::<_, std::convert::Infallible>(handle(api, request, peer).await) }
             });

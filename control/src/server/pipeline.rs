@@ -27,8 +27,8 @@ const BYTES_OF_A_PLACE: usize = 64 << 10;
 /// Where a request came from.
 #[derive(Debug, Clone)]
 pub enum Peer {
-    /// A connection, with the client's verified certificate if it showed one, and what is known of its peer.
-    Remote(Option<CertificateDer<'static>>, Known),
+    /// A connection, with the client's verified certificate if it showed one.
+    Remote(Option<CertificateDer<'static>>),
     /// A connection of an authenticating proxy, with its verified certificate.
     Proxy(CertificateDer<'static>),
     /// This process, as this user.
@@ -95,13 +95,10 @@ async fn admit(
     let local = matches!(peer, Peer::Local(_));
     let user = match peer {
         Peer::Local(user) => user,
-        Peer::Remote(certificate, known) => {
+        Peer::Remote(certificate) => {
             let user = api
                 .authenticator
                 .authenticate(certificate.as_ref(), &parts.headers)?;
-            if user.name != auth::ANONYMOUS {
-                known.set();
-            }
             auth::impersonate(&api.authorizer, &user, &parts.headers)?.unwrap_or(user)
         }
         Peer::Proxy(certificate) => {
@@ -109,6 +106,11 @@ async fn admit(
             auth::impersonate(&api.authorizer, &user, &parts.headers)?.unwrap_or(user)
         }
     };
+    if let Some(known) = parts.extensions.get::<Known>()
+        && user.name != auth::ANONYMOUS
+    {
+        known.set();
+    }
     authorize(api, &user, verb, path.as_ref(), &query, parts.uri.path())?;
     let long = is_long_running(verb, path.as_ref());
     let incoming = Incoming {

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::*;
-use both::snapshot;
+use both::{Model, snapshot};
 
 pub fn options() -> Options {
     Options::new(|_, _| BTreeMap::new())

@@ -160,7 +160,7 @@ impl Peer {
         let began = Instant::now();
         while !healthy(member.client) {
             assert!(
-                began.elapsed() < Duration::from_secs(60),
+                began.elapsed() < Duration::from_mins(1),
                 "etcd does not start: {}",
                 std::fs::read_to_string(self.dir.path().join(format!("{}.log", member.name))).unwrap()
             );

@@ -34,7 +34,8 @@ assert posted == "posted\n", posted
 # Interactive: lines in, lines out, and how it ended.
 shell = execute(["sh"], stdin=True, _preload_content=False)
 shell.write_stdin("echo one; echo two >&2\n")
-assert shell.readline_stdout(timeout=10) == "one" and shell.readline_stderr(timeout=10) == "two"
+said = shell.readline_stdout(timeout=10), shell.readline_stderr(timeout=10)
+assert said == ("one", "two"), said
 shell.write_stdin("exit 42\n")
 shell.run_forever(timeout=10)
 assert not shell.is_open() and shell.returncode == 42, shell.returncode

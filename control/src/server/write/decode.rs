@@ -19,6 +19,27 @@ const READABLE: [&str; 3] = ["application/json", "application/yaml", protobuf::M
 /// Values and bytes of text that aliases may add to a YAML document.
 const MOST_OF_ALIASES: usize = 1 << 20;
 
+/// Bytes of a YAML document times open brackets: libyaml looks at all that are open with each token, so three megabytes of
+/// `[` would take it hours. The largest body may nest 130 deep, as deep as it is read at all.
+const MOST_OF_BRACKETS: usize = 400_000_000;
+
+/// How many brackets of YAML's flow style are open at once, wherever they stand: in a text they mean nothing, but there they
+/// are hardly ever so many.
+fn deepest(bytes: &[u8]) -> usize {
+    let (mut open, mut most) = (0_usize, 0);
+    for byte in bytes {
+        match byte {
+            b'[' | b'{' => {
+                open += 1;
+                most = most.max(open);
+            }
+            b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+    }
+    most
+}
+
 /// Parses a body of any kind.
 ///
 /// A protobuf body that does not say what it is, is of the expected version and kind.
@@ -58,6 +79,9 @@ fn plain_yaml(bytes: &[u8]) -> Result<Parsed, String> {
         && let Ok(parsed) = schema::parse(bytes)
     {
         return Ok(parsed);
+    }
+    if bytes.len().saturating_mul(deepest(bytes)) > MOST_OF_BRACKETS {
+        return Err("the document is nested too deeply".to_owned());
     }
     // Aliases may not make much more of a body than its text.
     let deserializer = serde_yaml_ng::Deserializer::from_slice(bytes);
