@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::commands::image::args::Image;
+use crate::commands::snapshot::args::Snapshot;
 
 /// A Kubernetes cluster from one binary: node runtime, network and control plane.
 #[derive(Debug, Parser)]
@@ -30,6 +31,8 @@ pub enum Command {
     Status(Status),
     /// Manage the images of this node
     Image(Image),
+    /// Save, restore and check snapshots of a cluster's state
+    Snapshot(Snapshot),
     /// Run only the control plane (as `up` does)
     Control(Control),
     /// Run only the node agent (as `up` does)
@@ -173,7 +176,7 @@ pub struct Status {
     pub output: Output,
 }
 
-/// Output formats of `keelson status`.
+/// Output formats of `keelson status` and `keelson snapshot status`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub enum Output {
     /// For people

@@ -29,6 +29,7 @@ fn main() -> ExitCode {
         Command::Reset(args) => commands::down::reset(&args),
         Command::Status(args) => commands::status::run(&args),
         Command::Image(args) => return commands::image::run(&args),
+        Command::Snapshot(args) => commands::snapshot::run(&args),
         Command::Control(args) => commands::daemon::control(&args),
         Command::Kubelet(args) => commands::daemon::kubelet(&args),
         Command::Netd(args) => commands::daemon::netd(&args),

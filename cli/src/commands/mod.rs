@@ -5,5 +5,6 @@ pub mod down;
 pub mod image;
 mod node;
 mod output;
+pub mod snapshot;
 pub mod status;
 pub mod up;
