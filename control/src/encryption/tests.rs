@@ -152,7 +152,7 @@ fn keys_change_by_adding_writing_again_and_removing() {
     let (old, new) = (("old", key(1, 32)), ("new", key(2, 32)));
     let before = providers(&format!(
         "[{}, {{identity: {{}}}}]",
-        with_keys("aescbc", &[old.clone()])
+        with_keys("aescbc", std::slice::from_ref(&old))
     ));
     let stored = seal(&before, PLAIN);
     let both = providers(&format!("[{}]", with_keys("aescbc", &[new.clone(), old])));

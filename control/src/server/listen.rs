@@ -210,7 +210,7 @@ mod tests {
         // A byte now and then does not help: the time is that of the whole head.
         let drip = async {
             while slow.write_all(b"a").await.is_ok() {
-                tokio::time::sleep(Duration::from_millis(50)).await
+                tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
         tokio::time::timeout(Duration::from_secs(5), drip)

@@ -515,7 +515,7 @@ const CHANGES: [(&str, Mutation); 8] = [
     }),
     ("an event told twice", |history, random| {
         with_events(history, random, 1, |events, at| {
-            events.insert(at, events[at].clone())
+            events.insert(at, events[at].clone());
         })
     }),
     ("two events the wrong way round", |history, random| {

@@ -66,7 +66,7 @@ mod tests {
         match payload.len() {
             short @ 0..126 => frame.push(mask | short as u8),
             long @ 126..65_536 => {
-                frame.push(mask | 126);
+                frame.push(mask | 0x7e);
                 frame.extend_from_slice(&(long as u16).to_be_bytes());
             }
             longest => {

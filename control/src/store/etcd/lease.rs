@@ -77,7 +77,7 @@ mod tests {
     fn a_lease_is_shared_while_it_fits() {
         let mut leases = Leases::default();
         let hour = Duration::from_hours(1);
-        let slack = Duration::from_secs(60);
+        let slack = Duration::from_mins(1);
         assert_eq!(leases.share(hour, slack), None);
         leases.current = Some(Lease {
             id: 7,

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use crate::auth::rbac::reconciled;
 
+#[allow(clippy::needless_pass_by_value)] // json!() literals are handed over whole
 fn role(rules: Value) -> Value {
     json!({
         "kind": "ClusterRole",

@@ -270,7 +270,7 @@ fn writes_go_on_when_members_die() {
         let began = std::time::Instant::now();
         while store.count(&configmaps()) < before + 50 {
             assert!(
-                began.elapsed() < Duration::from_secs(60),
+                began.elapsed() < Duration::from_mins(1),
                 "no writes without member {member}"
             );
             std::thread::sleep(Duration::from_millis(20));
