@@ -117,6 +117,13 @@ impl Controller {
                 let patch = decide::patch(&live, "ownerReferences", owners);
                 self.patch(&node, &patch).await
             }
+            Verdict::Delete("Foreground") if self.is_in_circle(uid) && decide::unblocked(&live).is_some() => {
+                let owners = decide::unblocked(&live).unwrap_or_default();
+                self.patch(&node, &decide::patch(&live, "ownerReferences", owners))
+                    .await?;
+                self.sink.queue.add(Item::Object(uid.to_owned()));
+                Ok(())
+            }
             Verdict::Delete(policy) => {
                 let options = json!({
                     "propagationPolicy": policy,
@@ -128,6 +135,12 @@ impl Controller {
                     .map(drop)
             }
         }
+    }
+
+    /// Whether a dependent is waiting for its own dependents: this object may be among them, and each would wait for the
+    /// other. Who need not be waited for breaks the circle; upstream looks no closer either.
+    fn is_in_circle(&self, uid: &str) -> bool {
+        self.sink.graph().dependents(uid).any(|(_, node)| node.foreground)
     }
 
     /// Foreground: the dependents that block go first, then the owner may.

@@ -99,6 +99,21 @@ pub fn patch(live: &Value, field: &str, list: Vec<Value>) -> Value {
     }})
 }
 
+/// The owner references with nothing of theirs that an owner's foreground deletion would wait for; `None` if they are so
+/// already.
+pub fn unblocked(live: &Value) -> Option<Vec<Value>> {
+    let mut owners = live["metadata"]["ownerReferences"].as_array()?.clone();
+    let mut any = false;
+    for owner in owners
+        .iter_mut()
+        .filter(|owner| owner["blockOwnerDeletion"] == true)
+    {
+        owner["blockOwnerDeletion"] = false.into();
+        any = true;
+    }
+    any.then_some(owners)
+}
+
 /// The owner references of a live object.
 pub fn owners(live: &Value) -> Vec<OwnerReference> {
     serde_json::from_value(live["metadata"]["ownerReferences"].clone()).unwrap_or_default()

@@ -140,3 +140,23 @@ fn patches_name_the_revision() {
     );
     assert_eq!(without_finalizer(&live, "y"), None);
 }
+
+#[test]
+fn references_that_block_are_taken_apart_to_break_a_circle() {
+    let live = json!({"metadata": {"ownerReferences": [
+        {"uid": "a", "blockOwnerDeletion": true}, {"uid": "b"},
+    ]}});
+    let owners = super::decide::unblocked(&live).unwrap();
+    assert_eq!(
+        owners,
+        [
+            json!({"uid": "a", "blockOwnerDeletion": false}),
+            json!({"uid": "b"})
+        ]
+    );
+    assert_eq!(
+        super::decide::unblocked(&json!({"metadata": {"ownerReferences": owners}})),
+        None
+    );
+    assert_eq!(super::decide::unblocked(&json!({"metadata": {}})), None);
+}
