@@ -96,6 +96,9 @@ async fn resource(api: Arc<Api>, incoming: Incoming, body: Body) -> Result<Respo
     let version = api_version(&kind.group, &kind.version);
     let endpoint = if verb == "watch" {
         Endpoint::Watch(&version, &kind.kind)
+    } else if subresource::is_virtual(&kind) {
+        // Reviews are no rows of anything.
+        Endpoint::Plain
     } else {
         Endpoint::Objects(&version, &kind.kind)
     };
