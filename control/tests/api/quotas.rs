@@ -257,7 +257,10 @@ fn a_quota_follows_the_life_of_a_pod() {
     let (_, mut first) = cluster.get(&format!("{PODS}/first"));
     first["spec"]["containers"][0]["resources"]["requests"]["ephemeral-storage"] = "40Gi".into();
     // The scheduler may have written its status meanwhile.
-    first["metadata"].as_object_mut().unwrap().remove("resourceVersion");
+    first["metadata"]
+        .as_object_mut()
+        .unwrap()
+        .remove("resourceVersion");
     let (code, refused) = cluster.put(&format!("{PODS}/first"), &first);
     assert_eq!(code, 422, "{refused}");
     cluster.uses("test", &one);
@@ -446,7 +449,10 @@ fn quotas_that_make_no_sense_are_refused() {
     let (_, mut found) = cluster.get(&format!("{QUOTAS}/test"));
     found["spec"]["scopes"] = json!(["NotTerminating"]);
     // Whatever the controller has written to its status meanwhile.
-    found["metadata"].as_object_mut().unwrap().remove("resourceVersion");
+    found["metadata"]
+        .as_object_mut()
+        .unwrap()
+        .remove("resourceVersion");
     let (code, status) = cluster.put(&format!("{QUOTAS}/test"), &found);
     assert_eq!(code, 422);
     assert!(
