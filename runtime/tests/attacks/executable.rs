@@ -80,8 +80,11 @@ fn join_under_watch(runtime: &Runtime, capabilities: &[&str]) {
     for _ in 0..200 {
         done += usize::from(bundle.exec(&[], &["/bin/true"]).ok());
     }
-    // One that the container sees, it may disturb (crun's now and then); most must get through, or nothing was tried.
-    assert!(done > 150, "only {done} of 200 commands ran");
+    // Ours are not to be disturbed either. Of crun's one has failed in a long run; most must run, or nothing was tried.
+    assert!(
+        done == 200 || (done > 150 && !runtime.ours),
+        "only {done} of 200 commands ran"
+    );
     let printed = end(&bundle);
     assert!(!printed.contains("REACHED"), "{printed}");
 }
