@@ -210,17 +210,20 @@ where
     }
 }
 
-/// Channel and data of a message; `None` for what belongs to no channel.
+/// Channel and data of a message; `None` for what belongs to no channel. Whether the message is called text or binary does
+/// not matter, as with upstream: Python's client sends text as text.
 pub(in crate::server) fn decode(message: Message, protocol: Protocol) -> Option<(u8, Bytes)> {
-    match message {
-        Message::Binary(mut bytes) if !protocol.base64 && !bytes.is_empty() => {
-            let channel = bytes.split_to(1)[0];
-            Some((channel, bytes))
-        }
-        Message::Text(text) if protocol.base64 => {
-            let (channel, data) = text.as_bytes().split_first()?;
-            Some((channel.wrapping_sub(b'0'), BASE64.decode(data).ok()?.into()))
-        }
-        _ => None,
+    let mut bytes = match message {
+        Message::Binary(bytes) => bytes,
+        Message::Text(text) => Bytes::copy_from_slice(text.as_bytes()),
+        _ => return None,
+    };
+    if bytes.is_empty() {
+        return None;
     }
+    let channel = bytes.split_to(1)[0];
+    if protocol.base64 {
+        return Some((channel.wrapping_sub(b'0'), BASE64.decode(&bytes).ok()?.into()));
+    }
+    Some((channel, bytes))
 }

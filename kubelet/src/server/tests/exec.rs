@@ -131,6 +131,16 @@ async fn stdin_ends_and_output_goes_on() {
 }
 
 #[tokio::test]
+async fn text_messages_are_input_too() {
+    let host = Host::new().await;
+    host.start("sleep 1000", |_| {});
+    let path = path("input=1&output=1", &["sh", "-c", "read line; echo got $line"]);
+    let mut socket = host.websocket(&path, "v4.channel.k8s.io").await.unwrap();
+    socket.send(Message::text("\0a line\n")).await.unwrap();
+    assert_eq!(finish(&mut socket).await.0, "got a line\n");
+}
+
+#[tokio::test]
 async fn a_megabyte_through_cat_and_back() {
     let host = Host::new().await;
     host.start("sleep 1000", |_| {});
