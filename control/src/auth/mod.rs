@@ -16,7 +16,7 @@ pub mod bootstrap_token;
 mod certificate;
 pub mod front_proxy;
 mod impersonation;
-mod jws;
+pub(crate) mod jws;
 #[cfg(test)]
 pub(crate) mod memory;
 mod node;

@@ -4,7 +4,7 @@
 //! [`dispatch`] finds the handler; [`read`] and [`write`] serve objects of any kind, [`subresource`] what hangs on
 //! them, [`connect`] streams to kubelets and pods; [`discovery`], [`health`] and [`metrics`] tell about the server.
 //! [`local`] is the door for callers in this process: the same way, without sockets. [`connections`] and [`intake`] bound
-//! what clients can hold.
+//! what clients can hold; [`decoders`] are doors for fuzzing.
 
 mod accept;
 mod body;
@@ -13,6 +13,7 @@ mod call;
 mod connect;
 mod connections;
 mod convert;
+pub mod decoders;
 mod definitions;
 mod discovery;
 mod dispatch;

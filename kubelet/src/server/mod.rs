@@ -15,6 +15,7 @@
 
 mod answer;
 mod auth;
+pub mod decoders;
 mod listen;
 mod logs;
 mod portforward;

@@ -49,15 +49,28 @@ fn bound_memory() {
     setrlimit(Resource::RLIMIT_AS, (pages * 4096 + MEMORY).min(hard), hard).unwrap();
 }
 
-/// Runs `target` on the corpus and the seeds as they are, and then on what `mutate` makes of them. `target` returns whether it took the input
-/// for good; `name` is that of the corpus. An input that panics or takes too long is kept, and fails the test.
+/// Runs `target` on the corpus and the seeds as they are, and then on what `mutate` makes of them. `target` returns whether
+/// it took the input for good; `name` is that of the corpus. An input that panics or takes too long is kept, and fails the
+/// test.
 pub fn run<I>(
+    name: &str,
+    seeds: Vec<Vec<u8>>,
+    parse: impl Fn(&[u8]) -> I,
+    mutate: impl FnMut(&mut Random, &[I]) -> Vec<u8>,
+    target: impl FnMut(&[u8]) -> bool,
+) {
+    let runs = run_slow(name, seeds, parse, mutate, target);
+    assert!(runs > 50, "{runs} runs are no fuzzing");
+}
+
+/// The same for inputs so large that there are few of them; returns how many there were.
+pub fn run_slow<I>(
     name: &str,
     seeds: Vec<Vec<u8>>,
     parse: impl Fn(&[u8]) -> I,
     mut mutate: impl FnMut(&mut Random, &[I]) -> Vec<u8>,
     mut target: impl FnMut(&[u8]) -> bool,
-) {
+) -> u64 {
     let seconds = number("KEELSON_FUZZ_SECONDS").unwrap_or(3);
     let clock = SystemTime::now()
         .duration_since(SystemTime::UNIX_EPOCH)
@@ -68,6 +81,9 @@ pub fn run<I>(
     corpus.extend(seeds.into_iter().map(|seed| (String::new(), seed)));
     assert!(!corpus.is_empty());
     let parsed: Vec<I> = corpus.iter().map(|(_, bytes)| parse(bytes)).collect();
+    if let Some(directory) = std::env::var_os("KEELSON_FUZZ_SEEDS") {
+        return hand_out(&Path::new(&directory).join(name), &corpus);
+    }
     println!("{name}: seed {seed}, {} inputs in the corpus", corpus.len());
     bound_memory();
     let mut random = Random::new(seed);
@@ -95,11 +111,20 @@ pub fn run<I>(
         run_one(&mutate(&mut random, &parsed));
     }
     println!("{name}: {runs} runs, {good} inputs taken, the slowest in {slowest:?}");
-    assert!(runs > 50, "{runs} runs in {seconds} seconds are no fuzzing");
     assert!(
         good > 0,
         "no input at all was taken: the target sees only refusals"
     );
+    runs
+}
+
+/// Writes the corpus and the seeds for another fuzzer.
+fn hand_out(directory: &Path, corpus: &[(String, Vec<u8>)]) -> u64 {
+    fs::create_dir_all(directory).unwrap();
+    for (number, (_, input)) in corpus.iter().enumerate() {
+        fs::write(directory.join(format!("seed-{number}")), input).unwrap();
+    }
+    u64::MAX
 }
 
 fn keep(name: &str, input: &[u8]) -> PathBuf {
@@ -116,8 +141,8 @@ fn control() {
     let broken = |limit: usize| {
         catch_unwind(|| {
             run(
-                "accounts",
-                Vec::new(),
+                "control",
+                vec![b"an input".to_vec(), b"another one".to_vec()],
                 <[u8]>::to_vec,
                 |random, corpus| {
                     let mut data = random.pick(corpus).clone();

@@ -5,7 +5,7 @@ use serde_json::Value;
 use crate::random::{NUMBERS, Random, WORDS};
 
 /// Every place in a document.
-fn places(value: &Value, path: &mut Vec<String>, all: &mut Vec<Vec<String>>) {
+pub fn places(value: &Value, path: &mut Vec<String>, all: &mut Vec<Vec<String>>) {
     all.push(path.clone());
     let mut below = |key: String, value: &Value| {
         path.push(key);
@@ -22,7 +22,7 @@ fn places(value: &Value, path: &mut Vec<String>, all: &mut Vec<Vec<String>>) {
     }
 }
 
-fn at<'a>(value: &'a mut Value, path: &[String]) -> &'a mut Value {
+pub fn at<'a>(value: &'a mut Value, path: &[String]) -> &'a mut Value {
     path.iter().fold(value, |value, key| match value {
         Value::Array(items) => &mut items[key.parse::<usize>().unwrap()],
         other => &mut other[key.as_str()],

@@ -46,6 +46,13 @@ pub(super) enum Output {
     },
 }
 
+impl Client {
+    /// What it sends next; `None` when it is gone.
+    pub(in crate::server) async fn next(&mut self) -> Option<Input> {
+        self.input.recv().await
+    }
+}
+
 /// The client is gone.
 #[derive(Debug)]
 pub(super) struct Gone;

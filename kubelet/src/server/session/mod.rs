@@ -12,6 +12,7 @@ mod spdy;
 mod status;
 mod websocket;
 
+pub(super) use client::Input;
 pub(super) use process::Process;
 pub(super) use run::{Kind, collect, run};
 pub(super) use spdy::{PROTOCOLS as SPDY_PROTOCOLS, connect as connect_spdy};

@@ -119,7 +119,8 @@ impl Control {
     }
 }
 
-fn control(kind: u16, flags: u8, body: &[u8]) -> BytesMut {
+/// A control frame.
+pub(super) fn control(kind: u16, flags: u8, body: &[u8]) -> BytesMut {
     let mut frame = BytesMut::with_capacity(HEAD + body.len());
     frame.put_u16(0x8000 | VERSION);
     frame.put_u16(kind);

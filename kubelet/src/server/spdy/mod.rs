@@ -6,15 +6,18 @@
 //! - [`frame`]: frames as data; pure.
 //! - [`headers`]: header blocks and their compression; pure.
 //! - [`connection`]: the connection's tasks, and [`Stream`]s.
+//! - [`example`](mod@example): what a client says, for fuzzing.
 
 #[cfg(test)]
 pub(super) mod client;
 mod connection;
 mod dictionary;
+mod example;
 mod frame;
 mod headers;
 
 pub(super) use connection::{Connection, Stream, StreamSender};
+pub(super) use example::example;
 
 #[cfg(test)]
 mod tests;

@@ -1,0 +1,6 @@
+//! The targets: they are written once, in the tests of the crates that they are about.
+
+#[path = "../../control/tests/fuzz/targets.rs"]
+pub mod control;
+#[path = "../../kubelet/tests/fuzz/targets.rs"]
+pub mod kubelet;
