@@ -56,8 +56,15 @@ async fn reconcile(thing: Arc<DynamicObject>, operator: Arc<Operator>) -> Result
                     .await?;
             }
             Event::Cleanup(thing) => {
-                let mark = super::config_map(&format!("cleaned-{}", thing.name_any()), "cleaned", "1");
-                maps.create(&PostParams::default(), &mark).await?;
+                // Cleaning up may be tried more than once.
+                let mark = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"labels": {"app": "cleaned"}}});
+                let apply = PatchParams::apply("operator").force();
+                maps.patch(
+                    &format!("cleaned-{}", thing.name_any()),
+                    &apply,
+                    &Patch::Apply(mark),
+                )
+                .await?;
             }
         }
         Ok(Action::await_change())
@@ -111,13 +118,13 @@ pub async fn all(session: Session) -> Result<()> {
         .await
         .context("what is deleted comes back")?;
     things.delete("t", &DeleteParams::default()).await?;
-    eventually(async || {
-        Ok(things.get_opt("t").await?.is_none()
-            && maps.get_opt("cleaned-t").await?.is_some()
-            && maps.get_opt("of-t").await?.is_none())
-    })
-    .await
-    .context("cleaned up by the finalizer and the garbage collector")?;
+    eventually(async || Ok(things.get_opt("t").await?.is_none()))
+        .await
+        .context("the finalizer goes")?;
+    ensure!(maps.get_opt("cleaned-t").await?.is_some(), "cleaned up first");
+    eventually(async || Ok(maps.get_opt("of-t").await?.is_none()))
+        .await
+        .context("what it owns goes with it")?;
     running.abort();
     let definitions: Api<CustomResourceDefinition> = Api::all(client);
     definitions
