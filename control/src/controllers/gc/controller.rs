@@ -61,6 +61,11 @@ pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
                             queue.work(NAME, |item| controller.look(item)).await;
                         });
                     }
+                    // Of a new kind, objects may have come and gone before its watch began.
+                    let unseen = controller.sink.graph().unseen();
+                    for item in unseen {
+                        controller.sink.queue.add(item);
+                    }
                     feed.changed().notified().await;
                     // Definitions often change in groups, and a new one is served a moment later.
                     tokio::time::sleep(Duration::from_millis(200)).await;

@@ -107,6 +107,8 @@ pub struct Feed {
     sink: Sink,
     shared: Vec<Resource>,
     watches: HashMap<Resource, AbortHandle>,
+    /// Watches that have not had their first list yet.
+    fresh: Vec<Arc<Informer<Slim>>>,
     definitions: Arc<Notify>,
 }
 
@@ -123,6 +125,7 @@ impl Feed {
             sink,
             shared,
             watches: HashMap::new(),
+            fresh: Vec::new(),
             definitions: Arc::new(Notify::new()),
         }
     }
@@ -154,7 +157,8 @@ impl Feed {
             }
             keep
         });
-        let mut new = Vec::new();
+        self.fresh
+            .retain(|informer| self.watches.contains_key(informer.resource()));
         for resource in wanted {
             if self.watches.contains_key(&resource) {
                 continue;
@@ -167,11 +171,11 @@ impl Feed {
             }
             let handle = tasks.spawn(informer.clone().run(self.api.clone()));
             self.watches.insert(resource, handle);
-            new.push(informer);
+            self.fresh.push(informer);
         }
-        for informer in new {
+        while let Some(informer) = self.fresh.last().cloned() {
             tokio::select! {
-                () = informer.synced() => {}
+                () = informer.synced() => drop(self.fresh.pop()),
                 // Its definition may be gone, and then it never comes to a list.
                 () = self.definitions.notified() => {
                     self.definitions.notify_one();

@@ -70,6 +70,20 @@ impl Graph {
         })
     }
 
+    /// Owners that no watch has shown, each named by one of its dependents.
+    pub fn unseen(&self) -> Vec<Item> {
+        self.dependents
+            .iter()
+            .filter(|(owner, _)| !self.nodes.contains_key(*owner))
+            .filter_map(|(owner, dependents)| {
+                let dependent = dependents.first()?;
+                let owners = &self.nodes.get(dependent)?.owners;
+                let reference = owners.iter().find(|reference| reference.uid == *owner)?;
+                Some(Item::Owner(reference.clone(), dependent.clone()))
+            })
+            .collect()
+    }
+
     /// An object was added or has changed. Returns what to look at.
     pub fn observe(&mut self, resource: &Arc<Resource>, meta: &Meta) -> Vec<Item> {
         let has = |finalizer: &str| meta.finalizers.iter().any(|have| have == finalizer);

@@ -29,6 +29,21 @@ fn object(uid: &str) -> Item {
 }
 
 #[test]
+fn owners_that_were_never_seen_are_asked_for_again() {
+    let mut graph = Graph::default();
+    observe(&mut graph, &meta("owner", &[], |_| {}));
+    let known = meta("known", &[("owner", true)], |_| {});
+    observe(&mut graph, &known);
+    assert_eq!(graph.unseen(), []);
+    let waiting = meta("waiting", &[("owner", true), ("unborn", true)], |_| {});
+    let asked = observe(&mut graph, &waiting);
+    assert_eq!(asked.len(), 1);
+    assert_eq!(graph.unseen(), asked);
+    observe(&mut graph, &meta("unborn", &[], |_| {}));
+    assert_eq!(graph.unseen(), []);
+}
+
+#[test]
 fn dependents_are_looked_at_when_the_owner_goes() {
     let mut graph = Graph::default();
     assert_eq!(observe(&mut graph, &meta("owner", &[], |_| {})), []);
