@@ -47,9 +47,9 @@ unit-etcd:
 # Whole-system tests: a private cluster, driven by the real kubectl. (Chosen by target in the whole workspace: chosen by
 # package, cargo would build every dependency again with other features.)
 e2e: build images
-	KEELSON_BIN=$(abspath $(KEELSON)) cargo test --workspace --locked --no-fail-fast --test e2e --test layers -- --nocapture
+	KEELSON_BIN=$(abspath $(KEELSON)) cargo test --workspace --locked --no-fail-fast --test e2e --test layers --test clients -- --nocapture
 
-# A private cluster driven by the client libraries of Python, JavaScript and Rust. Not in `test` yet: docs/ARCHITECTURE.md.
+# Of those, what drives a private cluster with the client libraries of Python, JavaScript and Rust.
 clients: build images
 	KEELSON_BIN=$(abspath $(KEELSON)) cargo test --workspace --locked --no-fail-fast --test clients -- --nocapture
 

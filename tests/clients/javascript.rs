@@ -21,7 +21,11 @@ static INSTALLED: OnceLock<Result<PathBuf, String>> = OnceLock::new();
 
 /// Installs the client if need be; why it cannot be had.
 pub fn missing() -> Option<&'static str> {
-    let installed = INSTALLED.get_or_init(|| install().map_err(|error| format!("{error:#}")));
+    let installed = INSTALLED.get_or_init(|| {
+        install()
+            .or_else(|_| install())
+            .map_err(|error| format!("{error:#}"))
+    });
     installed.as_ref().err().map(String::as_str)
 }
 

@@ -92,6 +92,8 @@ impl Suite {
         let kubectl = cluster.kubectl()?.namespace(&namespace);
         kubectl.ok(&["create", "namespace", &namespace])?;
         let context = Context { cluster, kubectl };
+        // Pods need it, and it comes a moment after its namespace.
+        context.until("serviceaccount/default", "{.metadata.name}", "default")?;
         let result = body(&context).map_err(|error| error.context(context.picture()));
         let deleted = context
             .kubectl

@@ -104,7 +104,10 @@ forward = portforward(core.connect_get_namespaced_pod_portforward, "web", NAMESP
 socket = forward.socket(9)
 socket.settimeout(10)
 socket.sendall(b"anybody?")
-assert socket.recv(1) == b""
+try:
+    assert socket.recv(1) == b""
+except ConnectionResetError:
+    pass  # The library closes its end of the pair, perhaps before it has read ours.
 deadline = time.monotonic() + 5
 while not forward.error(9) and time.monotonic() < deadline:
     time.sleep(0.05)

@@ -57,14 +57,10 @@ async fn reconcile(thing: Arc<DynamicObject>, operator: Arc<Operator>) -> Result
             }
             Event::Cleanup(thing) => {
                 // Cleaning up may be tried more than once.
-                let mark = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"labels": {"app": "cleaned"}}});
+                let name = format!("cleaned-{}", thing.name_any());
+                let mark = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": name, "labels": {"app": "cleaned"}}});
                 let apply = PatchParams::apply("operator").force();
-                maps.patch(
-                    &format!("cleaned-{}", thing.name_any()),
-                    &apply,
-                    &Patch::Apply(mark),
-                )
-                .await?;
+                maps.patch(&name, &apply, &Patch::Apply(mark)).await?;
             }
         }
         Ok(Action::await_change())
