@@ -8,6 +8,7 @@ pub mod jsonpath;
 pub mod names;
 pub mod openapi;
 pub mod patch;
+pub mod pointer;
 pub mod protobuf;
 pub mod quantity;
 pub mod schema;

@@ -109,9 +109,6 @@ impl Daemon {
             .arg(self.name)
             .arg("--data-dir")
             .arg(&self.data_dir)
-            // One heap for all threads (mallopt(3)): the daemons have one busy thread each, and every further arena keeps
-            // megabytes that nobody uses.
-            .env("MALLOC_ARENA_MAX", "1")
             .env(SUPERVISOR, std::process::id().to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -1,24 +1,24 @@
 //! Access to fields of objects whose types have not been checked yet: a field of another type than expected is
 //! treated as absent (validation will refuse it), never indexed into.
 
+use keelson_api::pointer::at;
 use serde_json::{Map, Value};
 
 /// Text at a JSON pointer; empty if it is missing or no text.
 pub fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    at(value, pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// The items of the list at a JSON pointer; none if it is missing.
 pub fn items<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
-    value
-        .pointer(pointer)
+    at(value, pointer)
         .and_then(Value::as_array)
         .map_or(&[], Vec::as_slice)
 }
 
 /// Whether the field at a JSON pointer is missing, null or an empty text.
 pub fn is_unset(value: &Value, pointer: &str) -> bool {
-    match value.pointer(pointer) {
+    match at(value, pointer) {
         None | Some(Value::Null) => true,
         Some(Value::String(text)) => text.is_empty(),
         Some(_) => false,

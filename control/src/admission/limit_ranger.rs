@@ -16,7 +16,7 @@ fn limits(context: &Context, namespace: &str) -> Vec<Value> {
     let ranges = context.reader.list(&LIMIT_RANGES, Some(namespace));
     ranges
         .iter()
-        .flat_map(|range| items(&range.value(), "/spec/limits").to_vec())
+        .flat_map(|range| items(&context.decoded.of(range), "/spec/limits").to_vec())
         .collect()
 }
 

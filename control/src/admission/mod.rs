@@ -5,6 +5,7 @@
 //! ([`service_allocator`]), because like quota they must be given back when the write fails: [`Chain::settle`].
 
 mod certificates;
+mod decoded;
 mod default_ingress_class;
 mod default_storage_class;
 mod default_toleration_seconds;
@@ -42,6 +43,7 @@ use crate::object::Reader;
 pub use request::{Operation, Request};
 pub use storage_object_in_use_protection::{CLAIM as CLAIM_PROTECTION, VOLUME as VOLUME_PROTECTION};
 
+use self::decoded::Decoded;
 use self::resource_quota::Quotas;
 use self::service_allocator::ServiceAllocator;
 pub use self::service_allocator::claims as service_claims;
@@ -52,6 +54,7 @@ use self::token_secrets::TokenSecrets;
 struct Context {
     reader: Arc<dyn Reader>,
     authorizer: Arc<Authorizer>,
+    decoded: Decoded,
 }
 
 /// The chain. Order and effect follow kube-apiserver's default plug-ins.
@@ -70,7 +73,11 @@ impl Chain {
         let quotas = Quotas::new(reader.clone());
         let token_secrets = TokenSecrets::new(config, reader.clone());
         Self {
-            context: Context { reader, authorizer },
+            context: Context {
+                reader,
+                authorizer,
+                decoded: Decoded::default(),
+            },
             services,
             token_secrets,
             quotas,

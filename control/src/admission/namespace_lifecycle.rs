@@ -29,7 +29,7 @@ pub fn admit(context: &Context, request: &Request<'_>) -> Result<(), Status> {
     if request.operation != Operation::Create {
         return Ok(());
     }
-    let found = found.value();
+    let found = context.decoded.of(&found);
     let ends = text(&found, "/status/phase") == "Terminating"
         || !text(&found, "/metadata/deletionTimestamp").is_empty();
     if !ends {

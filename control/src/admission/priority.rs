@@ -66,7 +66,7 @@ fn pod(context: &Context, request: &mut Request<'_>) -> Result<(), Status> {
         let Some(found) = context.reader.get(&PRIORITY_CLASSES, "", name) else {
             return Err(request.forbidden(&format!("no PriorityClass with name {name} was found")));
         };
-        Class::read(name, &found.value())
+        Class::read(name, &context.decoded.of(&found))
     };
     if let Some(given) = pod["spec"]["priority"]
         .as_i64()
@@ -103,7 +103,7 @@ fn default_class(context: &Context) -> Class {
     let classes = context.reader.list(&PRIORITY_CLASSES, None);
     let defaults = classes
         .iter()
-        .map(|class| (class, class.value()))
+        .map(|class| (class, context.decoded.of(class)))
         .filter(|(_, value)| value["globalDefault"] == true);
     let class = defaults
         .map(|(class, value)| Class::read(&class.name, &value))
@@ -122,7 +122,7 @@ fn one_default(context: &Context, request: &Request<'_>) -> Result<(), Status> {
     }
     let own = text(request.object(), "/metadata/name");
     for class in context.reader.list(&PRIORITY_CLASSES, None) {
-        if class.name != own && class.value()["globalDefault"] == true {
+        if class.name != own && context.decoded.of(&class)["globalDefault"] == true {
             return Err(request.forbidden(&format!(
                 "PriorityClass {} is already marked as default. Only one default can exist",
                 class.name

@@ -28,7 +28,7 @@ pub fn admit(context: &Context, request: &mut Request<'_>) -> Result<(), Status>
             go_quote(name)
         )));
     };
-    let class = class.value();
+    let class = context.decoded.of(&class);
     let overhead = &class["overhead"]["podFixed"];
     if !given.is_null() && given != overhead {
         return Err(

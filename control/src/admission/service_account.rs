@@ -41,7 +41,7 @@ pub fn admit(context: &Context, request: &mut Request<'_>) -> Result<(), Status>
             go_quote(&name)
         )));
     };
-    let account = account.value();
+    let account = context.decoded.of(&account);
     let automount = pod["spec"]["automountServiceAccountToken"]
         .as_bool()
         .or(account["automountServiceAccountToken"].as_bool())

@@ -9,13 +9,13 @@ use http::HeaderMap;
 use http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
 use keelson_api::status::Status;
 use keelson_api::time::now;
-use rustls_pki_types::CertificateDer;
 use serde_json::{Value, json};
 
 use super::bootstrap_token::{self, BootstrapError};
+use super::certificate::Presented;
 use super::front_proxy::{self, FrontProxy};
 use super::tokens::{TokenError, Tokens};
-use super::{ANONYMOUS, AUTHENTICATED, UNAUTHENTICATED, UserInfo, certificate};
+use super::{ANONYMOUS, AUTHENTICATED, UNAUTHENTICATED, UserInfo};
 use crate::object::Reader;
 
 /// Browsers cannot set `Authorization` on a WebSocket and send the token as a sub-protocol with this prefix.
@@ -50,13 +50,13 @@ impl Authenticator {
     /// user. Wrong credentials: 401, unless another one is right.
     pub fn authenticate(
         &self,
-        certificate: Option<&CertificateDer<'_>>,
+        certificate: Option<&Presented>,
         headers: &HeaderMap,
     ) -> Result<UserInfo, Status> {
         let now = now();
         let mut refused = false;
         if let Some(certificate) = certificate {
-            match certificate::user(certificate, now) {
+            match certificate.user(now) {
                 Ok(Some(user)) => return Ok(complete(user)),
                 Ok(None) => {}
                 Err(why) => {
@@ -82,18 +82,14 @@ impl Authenticator {
     }
 
     /// Whether a verified certificate is that of an authenticating proxy in front of this server, and no client's.
-    pub fn is_front_proxy(&self, certificate: &CertificateDer<'_>) -> bool {
+    pub fn is_front_proxy(&self, certificate: &Presented) -> bool {
         self.front_proxy
             .as_ref()
             .is_some_and(|proxy| proxy.issued(certificate))
     }
 
     /// The caller behind a request that came with such a certificate: whom the proxy names. Its headers are removed.
-    pub fn proxied(
-        &self,
-        certificate: &CertificateDer<'_>,
-        headers: &mut HeaderMap,
-    ) -> Result<UserInfo, Status> {
+    pub fn proxied(&self, certificate: &Presented, headers: &mut HeaderMap) -> Result<UserInfo, Status> {
         let Some(proxy) = &self.front_proxy else {
             return Err(Status::unauthorized());
         };

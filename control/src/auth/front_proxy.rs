@@ -14,7 +14,8 @@ use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::ClientCertVerifier;
 use rustls_pki_types::{CertificateDer, UnixTime};
 
-use super::{UserInfo, certificate};
+use super::UserInfo;
+use super::certificate::Presented;
 
 /// The authority's certificate, in the directory of keys.
 pub const AUTHORITY: &str = "front-proxy-ca.crt";
@@ -51,18 +52,18 @@ impl FrontProxy {
     }
 
     /// Whether a certificate is by the proxies' authority.
-    pub fn issued(&self, certificate: &CertificateDer<'_>) -> bool {
-        verifies(&self.proxies, certificate)
+    pub fn issued(&self, certificate: &Presented) -> bool {
+        verifies(&self.proxies, &certificate.der)
     }
 
     /// Whether it is also a client's: both authorities may be one.
-    pub fn is_client(&self, certificate: &CertificateDer<'_>) -> bool {
-        verifies(&self.clients, certificate)
+    pub fn is_client(&self, certificate: &Presented) -> bool {
+        verifies(&self.clients, &certificate.der)
     }
 
     /// Whom the headers name, if this certificate's owner may name anybody.
-    pub fn user(&self, certificate: &CertificateDer<'_>, headers: &HeaderMap, now: i64) -> Option<UserInfo> {
-        let proxy = certificate::user(certificate, now).ok()??;
+    pub fn user(&self, certificate: &Presented, headers: &HeaderMap, now: i64) -> Option<UserInfo> {
+        let proxy = certificate.user(now).ok()??;
         if proxy.name != ALLOWED || !self.issued(certificate) {
             return None;
         }

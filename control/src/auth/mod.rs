@@ -34,6 +34,7 @@ use keelson_api::status::{Status, go_quote};
 
 pub use authenticator::Authenticator;
 pub use authorizer::Authorizer;
+pub use certificate::Presented;
 pub use impersonation::impersonate;
 pub use node::{Target, node_name, targets};
 

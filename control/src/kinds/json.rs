@@ -1,34 +1,33 @@
 //! Short accessors for fields of JSON objects, and setters of defaults.
 
+use keelson_api::pointer::at;
 use serde_json::{Map, Value};
 
 /// Text at a JSON pointer; empty if it is missing or no text.
 pub(super) fn text<'a>(value: &'a Value, pointer: &str) -> &'a str {
-    value.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    at(value, pointer).and_then(Value::as_str).unwrap_or_default()
 }
 
 /// A whole number at a JSON pointer.
 pub(super) fn int(value: &Value, pointer: &str) -> Option<i64> {
-    value.pointer(pointer).and_then(Value::as_i64)
+    at(value, pointer).and_then(Value::as_i64)
 }
 
 /// Whether there is `true` at a JSON pointer.
 pub(super) fn is_true(value: &Value, pointer: &str) -> bool {
-    value.pointer(pointer) == Some(&Value::Bool(true))
+    at(value, pointer) == Some(&Value::Bool(true))
 }
 
 /// The items of the list at a JSON pointer, none if it is missing.
 pub(super) fn items<'a>(value: &'a Value, pointer: &str) -> &'a [Value] {
-    value
-        .pointer(pointer)
+    at(value, pointer)
         .and_then(Value::as_array)
         .map_or(&[], Vec::as_slice)
 }
 
 /// The entries of the object at a JSON pointer, none if it is missing.
 pub(super) fn entries<'a>(value: &'a Value, pointer: &str) -> impl Iterator<Item = (&'a String, &'a Value)> {
-    value
-        .pointer(pointer)
+    at(value, pointer)
         .and_then(Value::as_object)
         .into_iter()
         .flatten()

@@ -94,7 +94,7 @@ pub fn schedule(pod: &PodView, snapshot: &Snapshot, start: usize) -> Result<Stri
 fn summarize(pod: &PodView, refusals: &[Refusal]) -> Reasons {
     let mut reasons = Reasons {
         nodes: refusals.len(),
-        never_preempts: pod.preemption_policy == "Never",
+        never_preempts: *pod.preemption_policy == "Never",
         ..Reasons::default()
     };
     for refusal in refusals {

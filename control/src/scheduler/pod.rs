@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
-use serde_json::Value;
+use serde::de::IgnoredAny;
 
 use super::affinity::{Affinity, SpreadConstraint};
-use super::resources::{Amounts, pod_request};
+use super::resources::{Amounts, Container, amounts, pod_request};
 use crate::controllers::informer::Object;
-use crate::controllers::model::{Condition, Meta, Toleration, nullable};
+use crate::controllers::model::{Condition, Meta, Shared, Toleration, metadata, nullable};
 
 /// A port on the node that a pod asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -39,7 +39,7 @@ pub struct PodView {
     /// Node it is bound to, or empty.
     pub node_name: String,
     /// Whose job it is.
-    pub scheduler_name: String,
+    pub scheduler_name: Shared<String>,
     /// Higher ones go first.
     pub priority: i64,
     /// What it takes.
@@ -47,11 +47,11 @@ pub struct PodView {
     /// Ports on the node.
     pub host_ports: Vec<HostPort>,
     /// `spec.nodeSelector`.
-    pub node_selector: BTreeMap<String, String>,
+    pub node_selector: Shared<BTreeMap<String, String>>,
     /// `spec.affinity`.
     pub affinity: Affinity,
     /// `spec.tolerations`.
-    pub tolerations: Vec<Toleration>,
+    pub tolerations: Shared<Vec<Toleration>>,
     /// `spec.topologySpreadConstraints`.
     pub spread: Vec<SpreadConstraint>,
     /// Has scheduling gates.
@@ -59,15 +59,16 @@ pub struct PodView {
     /// Succeeded or Failed: takes nothing.
     pub ended: bool,
     /// `Never` or `PreemptLowerPriority`.
-    pub preemption_policy: String,
+    pub preemption_policy: Shared<String>,
     /// Its PodScheduled condition.
-    pub scheduled: Option<Condition>,
+    pub scheduled: Option<Box<Condition>>,
 }
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Wire {
-    metadata: Value,
+    #[serde(deserialize_with = "metadata")]
+    metadata: Meta,
     spec: WireSpec,
     status: WireStatus,
 }
@@ -76,25 +77,24 @@ struct Wire {
 #[serde(rename_all = "camelCase", default)]
 struct WireSpec {
     node_name: String,
-    scheduler_name: String,
+    scheduler_name: Shared<String>,
     priority: i64,
-    preemption_policy: String,
+    preemption_policy: Shared<String>,
     host_network: bool,
-    #[serde(deserialize_with = "nullable")]
-    node_selector: BTreeMap<String, String>,
+    node_selector: Shared<BTreeMap<String, String>>,
     #[serde(deserialize_with = "nullable")]
     affinity: Affinity,
-    #[serde(deserialize_with = "nullable")]
-    tolerations: Vec<Toleration>,
+    tolerations: Shared<Vec<Toleration>>,
     #[serde(deserialize_with = "nullable")]
     topology_spread_constraints: Vec<SpreadConstraint>,
     #[serde(deserialize_with = "nullable")]
-    scheduling_gates: Vec<Value>,
+    scheduling_gates: Vec<IgnoredAny>,
     #[serde(deserialize_with = "nullable")]
-    containers: Vec<Value>,
+    containers: Vec<Container>,
     #[serde(deserialize_with = "nullable")]
-    init_containers: Vec<Value>,
-    overhead: Value,
+    init_containers: Vec<Container>,
+    #[serde(deserialize_with = "amounts")]
+    overhead: Amounts,
 }
 
 #[derive(Deserialize, Default)]
@@ -108,9 +108,8 @@ struct WireStatus {
 impl From<Wire> for PodView {
     fn from(wire: Wire) -> Self {
         let spec = wire.spec;
-        let mut meta: Meta =
-            serde_json::from_value(serde_json::json!({"metadata": wire.metadata})).unwrap_or_default();
-        meta.annotations.clear();
+        let mut meta = wire.metadata;
+        meta.annotations = Shared::default();
         let ports = spec
             .containers
             .iter()
@@ -133,35 +132,27 @@ impl From<Wire> for PodView {
                 .status
                 .conditions
                 .into_iter()
-                .find(|condition| condition.kind == "PodScheduled"),
+                .find(|condition| condition.kind == "PodScheduled")
+                .map(Box::new),
         }
     }
 }
 
 /// Host ports of a container. With the host's network every container port is one, since the API server's default
 /// copies it; the flag covers pods that were written without that default.
-fn host_ports(container: &Value, host_network: bool) -> Vec<HostPort> {
-    let ports = container["ports"]
-        .as_array()
-        .map(Vec::as_slice)
-        .unwrap_or_default();
-    let port = |entry: &Value| {
-        let mut number = entry["hostPort"].as_i64().unwrap_or(0);
-        if number == 0 && host_network {
-            number = entry["containerPort"].as_i64().unwrap_or(0);
-        }
-        let number = i32::try_from(number).ok().filter(|number| *number > 0)?;
-        let text = |field: &str, empty: &str| match entry[field].as_str() {
-            Some(text) if !text.is_empty() => text.to_owned(),
-            _ => empty.to_owned(),
+fn host_ports(container: &Container, host_network: bool) -> impl Iterator<Item = HostPort> {
+    let or = |text: &str, empty: &str| if text.is_empty() { empty } else { text }.to_owned();
+    container.ports.iter().filter_map(move |entry| {
+        let port = match entry.host_port {
+            0 if host_network => entry.container_port,
+            port => port,
         };
-        Some(HostPort {
-            protocol: text("protocol", "TCP"),
-            ip: text("hostIP", "0.0.0.0"),
-            port: number,
+        (port > 0).then(|| HostPort {
+            protocol: or(&entry.protocol, "TCP"),
+            ip: or(&entry.host_ip, "0.0.0.0"),
+            port,
         })
-    };
-    ports.iter().filter_map(port).collect()
+    })
 }
 
 impl Object for PodView {

@@ -1,7 +1,10 @@
 //! Amounts of resources: what pods request and nodes have.
 
 use keelson_api::quantity::Quantity;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+
+use crate::controllers::model::{ContainerPort, nullable};
 
 /// CPU, memory, ephemeral storage and extended resources.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -72,19 +75,47 @@ impl Amounts {
     }
 }
 
+/// Decodes a resource list.
+pub fn amounts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Amounts, D::Error> {
+    Value::deserialize(deserializer).map(|list| Amounts::parse(&list))
+}
+
+/// A container's part.
+#[derive(Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct Container {
+    /// `Always` for sidecars.
+    #[serde(deserialize_with = "nullable")]
+    pub restart_policy: String,
+    /// Resources.
+    #[serde(deserialize_with = "nullable")]
+    pub resources: Resources,
+    /// Ports.
+    #[serde(deserialize_with = "nullable")]
+    pub ports: Vec<ContainerPort>,
+}
+
+/// `resources` of a container.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub struct Resources {
+    /// What it is promised.
+    #[serde(deserialize_with = "amounts")]
+    pub requests: Amounts,
+}
+
 /// What a pod takes: the sum of its containers and sidecars, or what starting takes if that is more, plus overhead.
 ///
 /// Source: `k8s.io/component-helpers/resource` `PodRequests`.
-pub fn pod_request(containers: &[Value], init_containers: &[Value], overhead: &Value) -> Amounts {
-    let request = |container: &Value| Amounts::parse(&container["resources"]["requests"]);
+pub fn pod_request(containers: &[Container], init_containers: &[Container], overhead: &Amounts) -> Amounts {
     let mut total = Amounts::default();
     for container in containers {
-        total.add(&request(container));
+        total.add(&container.resources.requests);
     }
     let (mut sidecars, mut peak) = (Amounts::default(), Amounts::default());
     for container in init_containers {
-        let mut needed = request(container);
-        if container["restartPolicy"].as_str() == Some("Always") {
+        let mut needed = container.resources.requests.clone();
+        if container.restart_policy == "Always" {
             sidecars.add(&needed);
             needed = sidecars.clone();
         } else {
@@ -94,7 +125,7 @@ pub fn pod_request(containers: &[Value], init_containers: &[Value], overhead: &V
     }
     total.add(&sidecars);
     total.raise(&peak);
-    total.add(&Amounts::parse(overhead));
+    total.add(overhead);
     total
 }
 
@@ -103,18 +134,18 @@ mod tests {
     use super::*;
     use serde_json::json;
 
-    fn container(cpu: &str, memory: &str) -> Value {
-        json!({"resources": {"requests": {"cpu": cpu, "memory": memory}}})
+    fn container(cpu: &str, memory: &str) -> Container {
+        serde_json::from_value(json!({"resources": {"requests": {"cpu": cpu, "memory": memory}}})).unwrap()
     }
 
     #[test]
     fn requests_of_a_pod() {
         let mut sidecar = container("100m", "10Mi");
-        sidecar["restartPolicy"] = json!("Always");
+        sidecar.restart_policy = "Always".to_owned();
         let request = pod_request(
             &[container("200m", "64Mi"), container("0.3", "64Mi")],
             &[sidecar, container("1", "1Mi")],
-            &json!({"cpu": "10m", "example.com/gpu": "2"}),
+            &Amounts::parse(&json!({"cpu": "10m", "example.com/gpu": "2"})),
         );
         assert_eq!(request.cpu, 1100 + 10, "starting takes more CPU than running");
         assert_eq!(request.memory, (64 + 64 + 10) << 20);

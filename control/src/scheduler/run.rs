@@ -1,6 +1,6 @@
 //! The loop: changes in, decisions out.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use tokio::sync::mpsc;
@@ -146,7 +146,7 @@ impl Scheduler {
             Change::Namespace(_, Some(new)) => {
                 self.snapshot
                     .namespaces
-                    .insert(new.name.clone(), new.labels.clone());
+                    .insert(new.name.clone(), BTreeMap::clone(&new.labels));
             }
             Change::Namespace(Some(old), None) => drop(self.snapshot.namespaces.remove(&old.name)),
             Change::Node(None, None) | Change::Namespace(None, None) => {}

@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::pod::{HostPort, PodView};
 use super::resources::Amounts;
 use crate::controllers::informer::Object;
-use crate::controllers::model::{Meta, Taint, nullable};
+use crate::controllers::model::{Meta, Shared, Taint, metadata, nullable};
 
 /// A node's offer.
 #[derive(Debug, Clone, Default, PartialEq, Deserialize)]
@@ -31,7 +31,8 @@ pub struct NodeView {
 #[derive(Deserialize, Default)]
 #[serde(default)]
 struct Wire {
-    metadata: Value,
+    #[serde(deserialize_with = "metadata")]
+    metadata: Meta,
     spec: WireSpec,
     status: WireStatus,
 }
@@ -52,9 +53,8 @@ struct WireStatus {
 
 impl From<Wire> for NodeView {
     fn from(wire: Wire) -> Self {
-        let mut meta: Meta =
-            serde_json::from_value(serde_json::json!({"metadata": wire.metadata})).unwrap_or_default();
-        meta.annotations.clear();
+        let mut meta = wire.metadata;
+        meta.annotations = Shared::default();
         let pods = &wire.status.allocatable["pods"];
         Self {
             meta,

@@ -18,7 +18,7 @@ use tokio_rustls::TlsAcceptor;
 use super::Api;
 use super::connections::{Connections, Known};
 use super::pipeline::{Peer, handle};
-use crate::auth::front_proxy;
+use crate::auth::{Presented, front_proxy};
 use crate::pki;
 
 /// Time for the TLS handshake.
@@ -121,7 +121,7 @@ pub async fn serve(api: Arc<Api>, listener: TcpListener, tls: Tls) {
                 .1
                 .peer_certificates()
                 .and_then(|chain| chain.first())
-                .map(|certificate| certificate.clone().into_owned());
+                .map(|certificate| Arc::new(Presented::new(certificate.clone().into_owned())));
             if certificate.is_some() {
                 known.set();
             }

@@ -9,7 +9,6 @@ use futures::FutureExt;
 use http::header::{ACCEPT, HeaderValue};
 use http::{Method, Request, Response};
 use keelson_api::status::Status;
-use rustls_pki_types::CertificateDer;
 
 use super::accept::Accept;
 use super::body::{self, Body};
@@ -17,7 +16,7 @@ use super::connections::Known;
 use super::path::{self, ResourcePath};
 use super::query::Query;
 use super::{Api, dispatch};
-use crate::auth::{self, Attributes, Decision, UserInfo};
+use crate::auth::{self, Attributes, Decision, Presented, UserInfo};
 
 /// Longest time for a request that is not a watch or stream (upstream: 60 s).
 const LONGEST: Duration = Duration::from_mins(1);
@@ -28,9 +27,9 @@ const BYTES_OF_A_PLACE: usize = 64 << 10;
 #[derive(Debug, Clone)]
 pub enum Peer {
     /// A connection, with the client's verified certificate if it showed one.
-    Remote(Option<CertificateDer<'static>>),
+    Remote(Option<Arc<Presented>>),
     /// A connection of an authenticating proxy, with its verified certificate.
-    Proxy(CertificateDer<'static>),
+    Proxy(Arc<Presented>),
     /// This process, as this user.
     Local(UserInfo),
 }
@@ -98,7 +97,7 @@ async fn admit(
         Peer::Remote(certificate) => {
             let user = api
                 .authenticator
-                .authenticate(certificate.as_ref(), &parts.headers)?;
+                .authenticate(certificate.as_deref(), &parts.headers)?;
             auth::impersonate(&api.authorizer, &user, &parts.headers)?.unwrap_or(user)
         }
         Peer::Proxy(certificate) => {

@@ -1,6 +1,7 @@
 //! Tables (`meta.k8s.io/v1`), which `kubectl get` prints, and bare metadata.
 
 use keelson_api::time;
+use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::query::Query;
@@ -45,6 +46,20 @@ fn members<const N: usize>(members: [(&str, Value); N]) -> Value {
 /// Only the metadata of an object.
 pub fn partial(object: &Value, beta: bool) -> Value {
     json!({"kind": "PartialObjectMetadata", "apiVersion": version(beta), "metadata": object["metadata"]})
+}
+
+/// The same as JSON, from that of the object, which is not decoded.
+pub fn partial_json(object: &[u8], beta: bool) -> Vec<u8> {
+    #[derive(serde::Deserialize)]
+    struct Bare<'a> {
+        #[serde(borrow)]
+        metadata: &'a RawValue,
+    }
+    // The object was written by this server.
+    let metadata = serde_json::from_slice::<Bare<'_>>(object).map_or("{}", |bare| bare.metadata.get());
+    let version = version(beta);
+    format!(r#"{{"kind":"PartialObjectMetadata","apiVersion":"{version}","metadata":{metadata}}}"#)
+        .into_bytes()
 }
 
 /// Column definitions.

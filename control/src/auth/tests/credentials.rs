@@ -4,7 +4,7 @@ use http::HeaderMap;
 use serde_json::json;
 
 use super::fixture;
-use crate::auth::{UserInfo, certificate};
+use crate::auth::{Presented, UserInfo};
 
 #[test]
 fn certificates_name_users_and_groups() {
@@ -46,22 +46,22 @@ fn server_certificates_and_garbage_are_refused() {
             .authenticate(Some(&fixture.certificate(base)), &HeaderMap::new());
         assert_eq!(answer.unwrap_err().code, 401, "{base}");
     }
-    let der = fixture.certificate("admin");
+    let der = fixture.certificate("admin").der;
     for broken in [&der[..0], &der[..der.len() / 2], b"garbage"] {
         let answer = fixture
             .authenticator
-            .authenticate(Some(&broken.to_vec().into()), &HeaderMap::new());
+            .authenticate(Some(&Presented::new(broken.to_vec().into())), &HeaderMap::new());
         assert_eq!(answer.unwrap_err().code, 401);
     }
 }
 
 #[test]
 fn a_certificate_expires_during_the_connection() {
-    let der = fixture().certificate("admin");
+    let certificate = fixture().certificate("admin");
     let now = keelson_api::time::now();
-    assert!(certificate::user(&der, now).is_ok());
-    assert!(certificate::user(&der, now + 400 * 86400).is_err());
-    assert!(certificate::user(&der, now - 86400).is_err());
+    assert!(certificate.user(now).is_ok());
+    assert!(certificate.user(now + 400 * 86400).is_err());
+    assert!(certificate.user(now - 86400).is_err());
 }
 
 #[test]

@@ -2,7 +2,6 @@
 
 use http::HeaderMap;
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
-use rustls_pki_types::CertificateDer;
 
 use super::*;
 use crate::auth::AUTHENTICATED;
@@ -23,7 +22,7 @@ fn with_proxies() -> (Fixture, Issuer<'static, KeyPair>) {
     (fixture, Issuer::new(params, key))
 }
 
-fn issue(authority: &Issuer<'static, KeyPair>, name: &str, group: &str) -> CertificateDer<'static> {
+fn issue(authority: &Issuer<'static, KeyPair>, name: &str, group: &str) -> Presented {
     let mut params = CertificateParams::default();
     params.distinguished_name = rcgen::DistinguishedName::new();
     if !group.is_empty() {
@@ -32,7 +31,7 @@ fn issue(authority: &Issuer<'static, KeyPair>, name: &str, group: &str) -> Certi
     params.distinguished_name.push(DnType::CommonName, name);
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
     let key = KeyPair::generate().unwrap();
-    params.signed_by(&key, authority).unwrap().der().clone()
+    Presented::new(params.signed_by(&key, authority).unwrap().der().clone())
 }
 
 fn headers() -> HeaderMap {
@@ -69,7 +68,7 @@ fn the_proxy_names_its_callers_and_its_headers_go_no_further() {
 #[test]
 fn nobody_else_names_anybody() {
     let (fixture, authority) = with_proxies();
-    let refused = |certificate: &CertificateDer<'static>, mut headers: HeaderMap| {
+    let refused = |certificate: &Presented, mut headers: HeaderMap| {
         fixture
             .authenticator
             .proxied(certificate, &mut headers)

@@ -14,7 +14,7 @@ use serde_json::json;
 
 use super::memory::Memory;
 use super::resources::{NODES, PODS, SECRETS, SERVICE_ACCOUNTS};
-use super::{Authenticator, UserInfo};
+use super::{Authenticator, Presented, UserInfo};
 
 /// An authenticator over fresh keys, with one service account, pod, node and secret.
 struct Fixture {
@@ -62,8 +62,8 @@ fn fixture() -> Fixture {
 }
 
 impl Fixture {
-    fn certificate(&self, base: &str) -> rustls_pki_types::CertificateDer<'static> {
-        self.file(&format!("{base}.crt"))
+    fn certificate(&self, base: &str) -> Presented {
+        Presented::new(self.file(&format!("{base}.crt")))
     }
 
     fn file(&self, name: &str) -> rustls_pki_types::CertificateDer<'static> {

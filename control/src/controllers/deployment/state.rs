@@ -42,7 +42,7 @@ impl Set {
             actual: source.status.replicas,
             ready: source.status.ready_replicas,
             available: source.status.available_replicas,
-            annotations: source.metadata.annotations.clone(),
+            annotations: BTreeMap::clone(&source.metadata.annotations),
             min_ready_seconds: source.spec.min_ready_seconds,
             source: Some(source.clone()),
         }

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use proptest::prelude::*;
@@ -51,7 +52,7 @@ fn apply(deployment: &Deployment, sets: &[Arc<ReplicaSet>], plan: &Plan) -> Vec<
                 if let Some(replicas) = replicas {
                     set.spec.replicas = Some(*replicas);
                 }
-                set.metadata.annotations.clone_from(annotations);
+                set.metadata.annotations = annotations.clone().into();
             }
             Action::Delete { name } => sets.retain(|set| set.metadata.name != *name),
             Action::SetRevision(_) | Action::Event(..) => {}
@@ -120,9 +121,7 @@ fn first_rollout() {
     assert_eq!(reason(&first, "Available"), "MinimumReplicasUnavailable");
 
     let sets = apply(&web, &[], &first);
-    web.metadata
-        .annotations
-        .insert(revision::REVISION.to_owned(), "1".to_owned());
+    web.metadata.annotations = BTreeMap::from([(revision::REVISION.to_owned(), "1".to_owned())]).into();
     web.status = first.status.clone();
     let idle = plan(&web, &sets, |_| false, NOW);
     assert_eq!(idle.actions, [], "nothing to do while pods start");
@@ -151,9 +150,9 @@ fn roll_out(web: &mut Deployment, mut sets: Vec<Arc<ReplicaSet>>) -> (Vec<Arc<Re
         let step = plan(web, &sets, |_| false, NOW);
         for action in &step.actions {
             if let Action::SetRevision(text) = action {
-                web.metadata
-                    .annotations
-                    .insert(revision::REVISION.to_owned(), text.clone());
+                let mut annotations = BTreeMap::clone(&web.metadata.annotations);
+                annotations.insert(revision::REVISION.to_owned(), text.clone());
+                web.metadata.annotations = annotations.into();
             }
         }
         let after = apply(web, &sets, &step);

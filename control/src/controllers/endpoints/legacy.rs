@@ -18,14 +18,14 @@ const HEADLESS: &str = "service.kubernetes.io/headless";
 /// The object as it should be, or `None` if it is so already.
 pub fn desired(service: &Service, backends: &[Backend], existing: Option<&Endpoints>) -> Option<Value> {
     let (subsets, cut) = subsets(service, backends);
-    let mut labels = service.metadata.labels.clone();
+    let mut labels = BTreeMap::clone(&service.metadata.labels);
     labels.remove(HEADLESS);
     labels.insert(MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned());
     if service.spec.cluster_ip == "None" {
         labels.insert(HEADLESS.to_owned(), String::new());
     }
     let mut annotations = existing
-        .map(|have| have.metadata.annotations.clone())
+        .map(|have| BTreeMap::clone(&have.metadata.annotations))
         .unwrap_or_default();
     annotations.remove(OVER_CAPACITY);
     if cut {
@@ -33,8 +33,8 @@ pub fn desired(service: &Service, backends: &[Backend], existing: Option<&Endpoi
     }
     if let Some(have) = existing
         && have.subsets == subsets
-        && have.metadata.labels == labels
-        && have.metadata.annotations == annotations
+        && *have.metadata.labels == labels
+        && *have.metadata.annotations == annotations
     {
         return None;
     }

@@ -87,7 +87,7 @@ fn plan_family(
         let Some(group) = wanted.get_mut(&ports) else {
             continue;
         };
-        let mut changed = slice.metadata.labels != labels;
+        let mut changed = *slice.metadata.labels != labels;
         let mut endpoints = Vec::new();
         for endpoint in &slice.endpoints {
             let uid = endpoint["targetRef"]["uid"].as_str().unwrap_or_default();
@@ -171,7 +171,7 @@ fn keep_placeholder(
     plan: &mut Plan,
 ) {
     let is_placeholder = |slice: &&&Arc<EndpointSlice>| {
-        slice.endpoints.is_empty() && slice.ports.is_empty() && slice.metadata.labels == *labels
+        slice.endpoints.is_empty() && slice.ports.is_empty() && *slice.metadata.labels == *labels
     };
     let placeholder = existing
         .iter()
@@ -222,7 +222,7 @@ fn families(service: &Service) -> Vec<String> {
 }
 
 fn labels(service: &Service) -> BTreeMap<String, String> {
-    let mut labels = service.metadata.labels.clone();
+    let mut labels = BTreeMap::clone(&service.metadata.labels);
     labels.remove(HEADLESS);
     labels.insert(SERVICE_NAME.to_owned(), service.metadata.name.clone());
     labels.insert(MANAGED_BY.0.to_owned(), MANAGED_BY.1.to_owned());

@@ -12,7 +12,7 @@ use crate::controllers::Context;
 use crate::controllers::api::{Api, Resource};
 use crate::controllers::discovery::{Discovered, discover};
 use crate::controllers::informer::{Informer, Object, Queue};
-use crate::controllers::model::Meta;
+use crate::controllers::model::{Meta, Shared};
 use crate::controllers::resource_quota::Interest;
 
 /// Metadata that the collector needs; the rest is not kept.
@@ -22,8 +22,8 @@ struct Slim(Meta);
 
 impl From<Meta> for Slim {
     fn from(mut meta: Meta) -> Self {
-        meta.labels.clear();
-        meta.annotations.clear();
+        meta.labels = Shared::default();
+        meta.annotations = Shared::default();
         Self(meta)
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use crate::controllers::api::Resource;
-use crate::controllers::model::{Meta, OwnerReference};
+use crate::controllers::model::{Meta, OwnerReference, Shared};
 
 /// Finalizer of a foreground deletion: the owner waits for its dependents.
 pub const FOREGROUND: &str = "foregroundDeletion";
@@ -21,7 +21,7 @@ pub struct Node {
     /// Name.
     pub name: String,
     /// Owners.
-    pub owners: Vec<OwnerReference>,
+    pub owners: Shared<Vec<OwnerReference>>,
     /// Is being deleted.
     pub deleting: bool,
     /// Is being deleted and waits for its dependents.
@@ -116,7 +116,7 @@ impl Graph {
                 items.push(Item::Object(gone.uid.clone()));
             }
         }
-        for owner in &meta.owners {
+        for owner in meta.owners.iter() {
             self.dependents
                 .entry(owner.uid.clone())
                 .or_default()
@@ -139,7 +139,7 @@ impl Graph {
             .map(|(uid, _)| Item::Object(uid.clone()))
             .collect();
         if let Some(node) = self.nodes.remove(uid) {
-            for owner in &node.owners {
+            for owner in node.owners.iter() {
                 self.unlink(&owner.uid, uid);
                 if self.nodes.get(&owner.uid).is_some_and(|owner| owner.foreground) {
                     items.push(Item::Object(owner.uid.clone()));

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::{Value, json};
 
-use super::{Time, nullable};
+use super::{Shared, Time, nullable};
 use crate::controllers::api::{Reference, Resource};
 use crate::controllers::informer::Key;
 
@@ -27,11 +27,11 @@ pub struct Meta {
     /// When it is to be gone.
     pub deleted: Option<Time>,
     /// Labels.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Shared<BTreeMap<String, String>>,
     /// Annotations, without kubectl's last-applied configuration (it is as large as the object).
-    pub annotations: BTreeMap<String, String>,
+    pub annotations: Shared<BTreeMap<String, String>>,
     /// Owners.
-    pub owners: Vec<OwnerReference>,
+    pub owners: Shared<Vec<OwnerReference>>,
     /// Finalizers.
     pub finalizers: Vec<String>,
 }
@@ -79,7 +79,7 @@ struct Wire {
 const LAST_APPLIED: &str = "kubectl.kubernetes.io/last-applied-configuration";
 
 /// Decodes the value of a `metadata` field.
-pub(super) fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Meta, D::Error> {
+pub fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Meta, D::Error> {
     let mut wire = Wire::deserialize(deserializer)?;
     wire.annotations.remove(LAST_APPLIED);
     Ok(Meta {
@@ -90,9 +90,9 @@ pub(super) fn metadata<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Met
         generation: wire.generation,
         created: wire.creation_timestamp.unwrap_or_default(),
         deleted: wire.deletion_timestamp,
-        labels: wire.labels,
-        annotations: wire.annotations,
-        owners: wire.owner_references,
+        labels: wire.labels.into(),
+        annotations: wire.annotations.into(),
+        owners: wire.owner_references.into(),
         finalizers: wire.finalizers,
     })
 }

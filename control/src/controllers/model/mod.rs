@@ -12,6 +12,7 @@ mod pod;
 mod quota;
 mod selector;
 mod service;
+mod shared;
 mod signing_request;
 mod time;
 mod token_secret;
@@ -25,13 +26,14 @@ pub use history::{
     ControllerRevision, DaemonSet, DaemonSetStatus, StatefulSet, StatefulSetStatus, UpdateStrategy,
 };
 pub use job::{CronJob, CronJobStatus, Job, JobStatus, Uncounted};
-pub use meta::{Condition, Meta, OwnerReference, controller_reference, index_orphans, index_owned};
+pub use meta::{Condition, Meta, OwnerReference, controller_reference, index_orphans, index_owned, metadata};
 pub use namespace::{ConfigMap, Namespace};
 pub use node::{Lease, Node, Taint};
 pub use pod::{Container, ContainerPort, ContainerStatus, Pod, Toleration};
 pub use quota::Quota;
 pub use selector::{Requirement, Selector};
 pub use service::{EndpointSlice, Endpoints, Service, ServicePort};
+pub use shared::Shared;
 pub use signing_request::CertificateRequest;
 pub use time::Time;
 pub use token_secret::TokenSecret;

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Deserializer};
 
 use super::meta::metadata;
-use super::{Condition, Meta, Time, nullable};
+use super::{Condition, Meta, Shared, Time, nullable};
 use crate::controllers::informer::Object;
 
 /// A pod.
@@ -35,14 +35,11 @@ pub struct PodSpec {
     /// Always, OnFailure or Never.
     pub restart_policy: String,
     /// Containers.
-    #[serde(deserialize_with = "nullable")]
-    pub containers: Vec<Container>,
+    pub containers: Shared<Vec<Container>>,
     /// Init containers; only restartable ones offer ports.
-    #[serde(deserialize_with = "nullable")]
-    pub init_containers: Vec<Container>,
+    pub init_containers: Shared<Vec<Container>>,
     /// Tolerations.
-    #[serde(deserialize_with = "nullable")]
-    pub tolerations: Vec<Toleration>,
+    pub tolerations: Shared<Vec<Toleration>>,
     /// Claims that its volumes name.
     #[serde(rename = "volumes", deserialize_with = "claims")]
     claims: Vec<Claim>,
@@ -72,7 +69,7 @@ fn claims<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Claim>, D::E
         claim_name: String,
     }
     let volumes: Vec<Volume> = nullable(deserializer)?;
-    Ok(volumes
+    let mut claims: Vec<Claim> = volumes
         .into_iter()
         .filter_map(
             |volume| match (volume.persistent_volume_claim, volume.ephemeral) {
@@ -81,7 +78,10 @@ fn claims<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<Claim>, D::E
                 (None, None) => None,
             },
         )
-        .collect())
+        .collect();
+    // It took the place of the volumes.
+    claims.shrink_to_fit();
+    Ok(claims)
 }
 
 /// The node in `affinity.nodeAffinity`, if its first required term names one.
@@ -100,7 +100,7 @@ fn pinned_node<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::
 }
 
 /// A container's name and ports.
-#[derive(Debug, Clone, Default, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Container {
     /// Name.
@@ -113,7 +113,7 @@ pub struct Container {
 }
 
 /// A container's port.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct ContainerPort {
     /// Name or empty.
@@ -130,7 +130,7 @@ pub struct ContainerPort {
 }
 
 /// A toleration.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 pub struct Toleration {
     /// Taint key; empty with Exists matches all.

@@ -306,7 +306,7 @@ impl Watcher {
                 let columns = self.columns.take().unwrap_or(Value::Null);
                 wrap_value(out, event, &table::table(columns, vec![row], metadata, beta));
             }
-            Form::Partial { beta } => wrap_value(out, event, &table::partial(&object.value(), beta)),
+            Form::Partial { beta } => wrap(out, event, &table::partial_json(&object.bytes, beta)),
         }
     }
 

@@ -28,7 +28,7 @@ pub async fn create(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status>
 /// Creates the object; [`Managers::Given`] are those in it.
 pub async fn store_new(
     call: &Call,
-    value: Value,
+    mut value: Value,
     managers: Managers,
     mut warnings: Vec<String>,
 ) -> Result<Response<Body>, Status> {
@@ -42,11 +42,14 @@ pub async fn store_new(
         ));
     }
     let base = metadata::text(&value, "generateName").to_owned();
-    let generated = metadata::text(&value, "name").is_empty() && !base.is_empty();
+    let name = metadata::text(&value, "name").to_owned();
+    let generated = name.is_empty() && !base.is_empty();
+    // Of Services too: another server may have given their address away.
+    let repeats = generated || call.storage().resource == "services";
     let mut tries = 0;
     loop {
         tries += 1;
-        let mut candidate = value.clone();
+        let mut candidate = if repeats { value.clone() } else { value.take() };
         if generated {
             let name = metadata::generate(&call.api, &base);
             metadata::of(&mut candidate).insert("name".to_owned(), name.into());
@@ -54,16 +57,16 @@ pub async fn store_new(
         match admit_and_store(call, candidate, managers, dry_run, &mut warnings).await {
             Err(Failure::Taken) if generated && tries < TRIES => {}
             // Another server has given it to somebody else; by now we know.
-            Err(Failure::Claimed(_)) if tries < TRIES => {}
+            Err(Failure::Claimed(_)) if repeats && tries < TRIES => {}
             Err(Failure::Claimed(error)) => {
-                return Err(call.store_error(metadata::text(&value, "name"), &error));
+                return Err(call.store_error(&name, &error));
             }
             Err(Failure::Taken) => {
                 let kind = call.kind();
                 return Err(if generated {
                     Status::generate_name_conflict(&kind.group, &kind.plural, &base)
                 } else {
-                    Status::already_exists(&kind.group, &kind.plural, metadata::text(&value, "name"))
+                    Status::already_exists(&kind.group, &kind.plural, &name)
                 });
             }
             Err(Failure::Refused(status)) => return Err(*status),
