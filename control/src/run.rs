@@ -132,18 +132,19 @@ async fn open(config: &Config, encryption: &Arc<Encryption>) -> Result<(Server, 
         encryption: Arc::clone(encryption),
         ..Options::new(server::selectable_fields)
     };
-    let Some(servers) = &config.etcd else {
-        let store = Arc::new(Embedded::open(&config.data_dir, &options)?);
-        return Ok((Server::new(config, Arc::clone(&store))?, store));
+    let store: Arc<dyn Store> = match &config.etcd {
+        None => Arc::new(Embedded::open(&config.data_dir, &options)?),
+        Some(servers) => {
+            let store = Etcd::open(EtcdOptions {
+                servers: servers.clone(),
+                store: options,
+                builtin: server::builtin_resources(),
+                claims: server::claims,
+                compaction: Some(COMPACTION),
+            });
+            Arc::new(store.await?)
+        }
     };
-    let store = Etcd::open(EtcdOptions {
-        servers: servers.clone(),
-        store: options,
-        builtin: server::builtin_resources(),
-        claims: server::claims,
-        compaction: Some(COMPACTION),
-    });
-    let store = Arc::new(store.await?);
     Ok((Server::new(config, Arc::clone(&store))?, store))
 }
 

@@ -137,8 +137,8 @@ pub struct Server {
 
 impl Server {
     /// A server over an open store. Keys are read from the configuration's `pki_dir`.
-    pub fn new<S: Store + Reader + 'static>(config: &Config, store: Arc<S>) -> Result<Self, crate::Error> {
-        let reader: Arc<dyn Reader> = store.clone();
+    pub fn new(config: &Config, store: Arc<dyn Store>) -> Result<Self, crate::Error> {
+        let reader: Arc<dyn Reader> = Arc::new(store.cache().clone());
         let authorizer = Arc::new(Authorizer::new(Arc::clone(&reader)));
         let server = Self {
             api: Arc::new(Api {

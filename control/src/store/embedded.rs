@@ -1,22 +1,23 @@
 //! The embedded store: the index, the file and the writer thread behind the [`Store`] trait.
 
 use std::path::Path;
+use std::sync::Arc;
 use std::sync::mpsc;
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::{oneshot, watch};
 
+use super::cache::Cache;
 use super::disk::{Disk, DiskError, File, Medium, file_in};
 use super::index::{Index, Limits};
 use super::sealed::Sealed;
 use super::snapshot::Snapshot;
 use super::writer::{Clock, Job, Writer, now};
-use super::{Changes, Page, Range, Store, StoreError, Write};
-use crate::encryption::{Encryption, Rules, path_of};
-use crate::object::{GroupResource, Object, Reader};
+use super::{Store, StoreError, Write};
+use crate::encryption::{Encryption, path_of};
+use crate::object::{GroupResource, Object};
 
 /// Derives the selectable fields of a loaded object.
 pub type Fields = fn(&GroupResource, &serde_json::Value) -> std::collections::BTreeMap<String, String>;
@@ -55,8 +56,7 @@ impl Options {
 /// The embedded store. Dropping the last handle ends the writer after the queued writes.
 #[derive(Debug)]
 pub struct Embedded {
-    index: Arc<RwLock<Index>>,
-    sealed: Arc<Sealed>,
+    cache: Cache,
     /// `None` only while dropping.
     jobs: Option<mpsc::Sender<Job>>,
     failed: watch::Receiver<Option<String>>,
@@ -78,13 +78,12 @@ impl Embedded {
         let failed = |error: DiskError| crate::Error::Store(error.to_string());
         let disk = Disk::open(medium).map_err(failed)?;
         let (index, sealed) = load(&disk, options).map_err(failed)?;
-        let (index, sealed) = (Arc::new(RwLock::new(index)), Arc::new(sealed));
+        let cache = Cache::new(index, sealed);
         let (jobs, queue) = mpsc::channel();
         let (fail, failed) = watch::channel(None);
         let writer = Writer {
-            index: Arc::clone(&index),
+            cache: cache.clone(),
             disk,
-            sealed: Arc::clone(&sealed),
             failed: fail,
             clock: options.clock,
             expire_from: 0,
@@ -97,8 +96,7 @@ impl Embedded {
                 source,
             })?;
         Ok(Self {
-            index,
-            sealed,
+            cache,
             jobs: Some(jobs),
             failed,
             thread: Some(thread),
@@ -107,10 +105,6 @@ impl Embedded {
 
     fn send(&self, job: Job) -> bool {
         self.jobs.as_ref().is_some_and(|jobs| jobs.send(job).is_ok())
-    }
-
-    fn read(&self) -> RwLockReadGuard<'_, Index> {
-        self.index.read().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -176,52 +170,12 @@ fn load(disk: &Disk, options: &Options) -> Result<(Index, Sealed), DiskError> {
 }
 
 impl Store for Embedded {
-    fn revision(&self) -> u64 {
-        self.read().revision()
-    }
-
-    fn get(&self, resource: &GroupResource, key: &str) -> Option<Arc<Object>> {
-        self.read().get(resource, key).cloned()
-    }
-
-    fn range(&self, resource: &GroupResource, range: &Range<'_>) -> Result<Page, StoreError> {
-        self.sealed.check(resource, range.namespace)?;
-        self.read().range(resource, range)
-    }
-
-    fn unreadable(&self, resource: &GroupResource, key: &str) -> Option<StoreError> {
-        self.sealed.fault(resource, key)
-    }
-
-    fn is_stale(&self, resource: &GroupResource, key: &str) -> bool {
-        self.sealed.is_stale(resource, key)
-    }
-
-    fn rules_changed(&self, before: &Rules) {
-        self.sealed.rules_changed(&self.read(), before);
-    }
-
-    fn count(&self, resource: &GroupResource) -> usize {
-        self.read().count(resource)
-    }
-
-    fn changes(&self, resource: &GroupResource, after: u64, max: usize) -> Result<Changes, StoreError> {
-        self.read().changes(resource, after, max)
-    }
-
-    fn subscribe(&self, resource: &Arc<GroupResource>) -> watch::Receiver<u64> {
-        self.index
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .subscribe(resource)
-    }
-
-    fn changed(&self, resource: &GroupResource) -> u64 {
-        self.read().changed(resource)
+    fn cache(&self) -> &Cache {
+        &self.cache
     }
 
     fn write(&self, write: Write) -> BoxFuture<'static, Result<Arc<Object>, StoreError>> {
-        if let Some(error) = self.sealed.fault(&write.resource, &write.key) {
+        if let Some(error) = self.cache.sealed().fault(&write.resource, &write.key) {
             return std::future::ready(Err(error)).boxed();
         }
         let (reply, answer) = oneshot::channel();
@@ -261,22 +215,5 @@ impl Store for Embedded {
             }
         }
         .boxed()
-    }
-}
-
-impl Reader for Embedded {
-    fn get(&self, resource: &GroupResource, namespace: &str, name: &str) -> Option<Arc<Object>> {
-        Store::get(self, resource, &super::key_of(namespace, name))
-    }
-
-    fn list(&self, resource: &GroupResource, namespace: Option<&str>) -> Vec<Arc<Object>> {
-        // What can be read: an object that cannot be decrypted must not hide all others from authorization.
-        self.read()
-            .range(resource, &Range::all(namespace))
-            .map_or_else(|_| Vec::new(), |page| page.objects)
-    }
-
-    fn version(&self, resource: &GroupResource) -> u64 {
-        self.changed(resource)
     }
 }

@@ -5,13 +5,14 @@
 //! served from memory; they share the stored bytes. History is bounded: who asks for a revision that is gone gets
 //! [`StoreError::Compacted`] and lists again.
 //!
-//! - [`index`]: the multi-version index in memory, plain data.
+//! - [`index`]: the multi-version index in memory, plain data. [`cache`]: how it is shared; [`Store`] reads from there.
 //! - [`disk`]: the redb file.
 //! - [`writer`]: the thread that commits whatever has queued up, one commit at a time.
 //! - [`sealed`]: which objects are stored in another encryption than they would be now, or cannot be decrypted.
 //! - [`embedded`]: those three together, behind the trait.
 //! - [`etcd`]: the same index fed by a watch of etcd; writes are etcd's transactions.
 
+mod cache;
 mod disk;
 mod embedded;
 mod etcd;
@@ -31,6 +32,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::watch;
 
+pub use cache::Cache;
 pub use embedded::{Embedded, Options};
 pub use etcd::{Etcd, EtcdOptions, Servers};
 pub use revision::{same, splice};
@@ -199,10 +201,13 @@ pub enum StoreError {
     Unsupported(&'static str),
 }
 
-/// A versioned store of objects.
+/// A versioned store of objects: a cache that serves the reads, and a way to write. Who implements it says how to write, and
+/// feeds the cache; the reads are the same for all.
 pub trait Store: Send + Sync + std::fmt::Debug {
-    /// The revision of the newest durable change.
-    fn revision(&self) -> u64;
+    /// What reads are served from.
+    fn cache(&self) -> &Cache;
+    /// Applies a write; returns the stored object, or of a deletion its last state with the deletion's revision.
+    fn write(&self, write: Write) -> BoxFuture<'static, Result<Arc<Object>, StoreError>>;
     /// Resolves once reads see every write that was acknowledged before this call, whoever made it. `None` where they
     /// always do.
     fn barrier(&self) -> Option<BoxFuture<'static, Result<(), StoreError>>> {
@@ -217,31 +222,6 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     fn is_healthy(&self) -> bool {
         true
     }
-    /// The current object of that key.
-    fn get(&self, resource: &GroupResource, key: &str) -> Option<Arc<Object>>;
-    /// Objects of a resource, as one consistent snapshot.
-    fn range(&self, resource: &GroupResource, range: &Range<'_>) -> Result<Page, StoreError>;
-    /// Why there is an object of that key that cannot be read.
-    fn unreadable(&self, _resource: &GroupResource, _key: &str) -> Option<StoreError> {
-        None
-    }
-    /// Whether the object is stored in another encryption than it would be now: an update that changes nothing has to
-    /// be written all the same.
-    fn is_stale(&self, _resource: &GroupResource, _key: &str) -> bool {
-        false
-    }
-    /// Follows a change of the encryption's rules.
-    fn rules_changed(&self, _before: &Rules) {}
-    /// Number of objects of a resource.
-    fn count(&self, resource: &GroupResource) -> usize;
-    /// Changes of a resource after a revision: at most `max`, and the others of the last one's revision.
-    fn changes(&self, resource: &GroupResource, after: u64, max: usize) -> Result<Changes, StoreError>;
-    /// Wakes when the resource changes; the value is the revision of its last change.
-    fn subscribe(&self, resource: &Arc<GroupResource>) -> watch::Receiver<u64>;
-    /// Revision of the last change of a resource, 0 if there was none.
-    fn changed(&self, resource: &GroupResource) -> u64;
-    /// Applies a write; returns the stored object, or of a deletion its last state with the deletion's revision.
-    fn write(&self, write: Write) -> BoxFuture<'static, Result<Arc<Object>, StoreError>>;
     /// A consistent copy of everything that has been acknowledged, to be written to a file.
     fn snapshot(&self) -> BoxFuture<'static, Result<snapshot::Snapshot, StoreError>> {
         let why = "this store has its own tools for snapshots (etcdctl snapshot save)";
@@ -250,5 +230,48 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Resolves with the reason when the store has failed for good: whoever runs it must end and start anew.
     fn failed(&self) -> BoxFuture<'static, String> {
         std::future::pending().boxed()
+    }
+
+    /// The revision of the newest durable change.
+    fn revision(&self) -> u64 {
+        self.cache().read().revision()
+    }
+    /// The current object of that key.
+    fn get(&self, resource: &GroupResource, key: &str) -> Option<Arc<Object>> {
+        self.cache().read().get(resource, key).cloned()
+    }
+    /// Objects of a resource, as one consistent snapshot.
+    fn range(&self, resource: &GroupResource, range: &Range<'_>) -> Result<Page, StoreError> {
+        self.cache().sealed().check(resource, range.namespace)?;
+        self.cache().read().range(resource, range)
+    }
+    /// Why there is an object of that key that cannot be read.
+    fn unreadable(&self, resource: &GroupResource, key: &str) -> Option<StoreError> {
+        self.cache().sealed().fault(resource, key)
+    }
+    /// Whether the object is stored in another encryption than it would be now: an update that changes nothing has to
+    /// be written all the same.
+    fn is_stale(&self, resource: &GroupResource, key: &str) -> bool {
+        self.cache().sealed().is_stale(resource, key)
+    }
+    /// Follows a change of the encryption's rules.
+    fn rules_changed(&self, before: &Rules) {
+        self.cache().sealed().rules_changed(&self.cache().read(), before);
+    }
+    /// Number of objects of a resource.
+    fn count(&self, resource: &GroupResource) -> usize {
+        self.cache().read().count(resource)
+    }
+    /// Changes of a resource after a revision: at most `max`, and the others of the last one's revision.
+    fn changes(&self, resource: &GroupResource, after: u64, max: usize) -> Result<Changes, StoreError> {
+        self.cache().read().changes(resource, after, max)
+    }
+    /// Wakes when the resource changes; the value is the revision of its last change.
+    fn subscribe(&self, resource: &Arc<GroupResource>) -> watch::Receiver<u64> {
+        self.cache().write().subscribe(resource)
+    }
+    /// Revision of the last change of a resource, 0 if there was none.
+    fn changed(&self, resource: &GroupResource) -> u64 {
+        self.cache().read().changed(resource)
     }
 }

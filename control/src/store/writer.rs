@@ -8,16 +8,16 @@
 //! written; what the index has is durable, and stays readable until the process ends and starts anew.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use redb::ReadTransaction;
 use tokio::sync::{oneshot, watch};
 
+use super::cache::Cache;
 use super::disk::{Disk, DiskError};
 use super::index::{Applied, Index};
-use super::sealed::Sealed;
 use super::{Change, Expect, StoreError, Write, revision};
 use crate::encryption::Rules;
 use crate::object::{GroupResource, Object};
@@ -52,12 +52,10 @@ pub fn now() -> u64 {
 
 /// The writer's state.
 pub struct Writer {
-    /// The index that it feeds.
-    pub index: Arc<RwLock<Index>>,
+    /// What it feeds.
+    pub cache: Cache,
     /// The file.
     pub disk: Disk,
-    /// How objects are stored.
-    pub sealed: Arc<Sealed>,
     /// Gets the reason when the store has failed for good.
     pub failed: watch::Sender<Option<String>>,
     /// What time it is.
@@ -72,7 +70,9 @@ impl Writer {
         loop {
             let now = (self.clock)();
             let deadline = self
-                .read(Index::next_deadline)
+                .cache
+                .read()
+                .next_deadline()
                 .filter(|_| !self.has_failed())
                 .map(|at| at.max(self.expire_from));
             if deadline.is_some_and(|at| at <= now) {
@@ -94,11 +94,6 @@ impl Writer {
                 Err(RecvTimeoutError::Disconnected) => return,
             }
         }
-    }
-
-    fn read<T>(&self, what: impl FnOnce(&Index) -> T) -> T {
-        // A panic while the lock is held cannot leave the index half-changed in a way that matters more than stopping.
-        what(&self.index.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn has_failed(&self) -> bool {
@@ -125,7 +120,7 @@ impl Writer {
     }
 
     fn expire(&mut self, now: u64) {
-        let expired = self.read(|index| index.expired(now, MOST_PER_COMMIT));
+        let expired = self.cache.read().expired(now, MOST_PER_COMMIT);
         let batch: Vec<_> = expired
             .into_iter()
             .map(|(resource, key, revision)| {
@@ -142,10 +137,7 @@ impl Writer {
             // The disk is full, and would refuse again at once: a second's pause keeps the thread from spinning.
             self.expire_from = now + 1;
         }
-        self.index
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .compact(now);
+        self.cache.write().compact(now);
     }
 
     /// Commits a batch; false if the disk refused.
@@ -160,22 +152,22 @@ impl Writer {
             }
             return false;
         }
-        let (changes, replies) = self.read(|index| plan(index, batch));
+        let (changes, replies) = plan(&self.cache.read(), batch);
         if changes.is_empty() {
             return true;
         }
-        let rules = self.sealed.encryption().rules();
+        let rules = self.cache.sealed().encryption().rules();
         if let Err(error) = self.store(&changes, &rules) {
             for (reply, _) in replies {
                 drop(reply.send(Err(error.clone())));
             }
             return false;
         }
-        let mut index = self.index.write().unwrap_or_else(PoisonError::into_inner);
-        let sealed = self.sealed.touched(&changes, &rules);
+        let mut index = self.cache.write();
+        let sealed = self.cache.sealed().touched(&changes, &rules);
         index.apply(changes, (self.clock)());
         drop(index);
-        self.sealed.stored(sealed, &rules);
+        self.cache.sealed().stored(sealed, &rules);
         for (reply, answer) in replies {
             drop(reply.send(answer));
         }
@@ -193,7 +185,7 @@ impl Writer {
         tracing::error!(%error, "commit failed");
         match self.disk.recover() {
             // The transaction reached the disk although an error was reported.
-            Ok(revision) if revision > self.read(Index::revision) => Ok(()),
+            Ok(revision) if revision > self.cache.read().revision() => Ok(()),
             Ok(_) => Err(StoreError::Full(error.to_string())),
             Err(again) if again.is_full() => Err(StoreError::Full(error.to_string())),
             Err(again) => Err(self.fail(&again)),

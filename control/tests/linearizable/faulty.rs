@@ -7,9 +7,8 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use keelson_control::object::{GroupResource, Object};
 use keelson_control::store::{
-    Change, Changes, Embedded, Event, Expect, Page, Range, Store, StoreError, Write, key_of, splice,
+    Cache, Change, Changes, Embedded, Event, Expect, Page, Range, Store, StoreError, Write, key_of, splice,
 };
-use tokio::sync::watch;
 
 /// What is wrong with it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,12 +61,12 @@ impl Faulty {
 }
 
 impl Store for Faulty {
-    fn revision(&self) -> u64 {
-        self.inner.revision()
+    fn cache(&self) -> &Cache {
+        self.inner.cache()
     }
 
     fn get(&self, resource: &GroupResource, key: &str) -> Option<Arc<Object>> {
-        let now = Store::get(&*self.inner, resource, key);
+        let now = self.inner.get(resource, key);
         let of = |object: &&Arc<Object>| key_of(&object.namespace, &object.name) == key;
         let mut earlier = self.earlier.lock().unwrap();
         let stale = earlier.iter().rev().find(of).cloned();
@@ -97,10 +96,6 @@ impl Store for Faulty {
         Ok(page)
     }
 
-    fn count(&self, resource: &GroupResource) -> usize {
-        self.inner.count(resource)
-    }
-
     fn changes(&self, resource: &GroupResource, after: u64, max: usize) -> Result<Changes, StoreError> {
         let mut changes = self.inner.changes(resource, after, max)?;
         let events: &mut Vec<Arc<Event>> = &mut changes.events;
@@ -122,19 +117,11 @@ impl Store for Faulty {
         Ok(changes)
     }
 
-    fn subscribe(&self, resource: &Arc<GroupResource>) -> watch::Receiver<u64> {
-        self.inner.subscribe(resource)
-    }
-
-    fn changed(&self, resource: &GroupResource) -> u64 {
-        self.inner.changed(resource)
-    }
-
     fn write(&self, write: Write) -> BoxFuture<'static, Result<Arc<Object>, StoreError>> {
         if let Expect::Revision(_) = write.expect
             && self.now(Wrong::ForgetsWrites)
             && let Change::Put { object, .. } = &write.change
-            && let Some(current) = Store::get(&*self.inner, &write.resource, &write.key)
+            && let Some(current) = self.inner.get(&write.resource, &write.key)
             && write.expect == Expect::Revision(current.resource_version)
         {
             // As if it had been stored at a revision of its own.

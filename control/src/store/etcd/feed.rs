@@ -4,7 +4,7 @@
 //! reaches back as far as that of others, and a client's watch that comes over from another server goes on.
 
 use std::borrow::Cow;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::sleep;
@@ -81,16 +81,13 @@ pub async fn forget(core: Arc<Core>) {
     loop {
         // Age is a matter of time alone.
         sleep(FORGET).await;
-        core.index
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .compact(now());
+        core.cache.write().compact(now());
     }
 }
 
 fn install(core: &Core, mut index: Index) {
     let revision = index.revision();
-    let mut current = core.index.write().unwrap_or_else(PoisonError::into_inner);
+    let mut current = core.cache.write();
     index.succeed(&mut current);
     *current = index;
     drop(current);
@@ -152,7 +149,8 @@ pub fn decode(core: &Core, resource: &GroupResource, pair: &KeyValue) -> Result<
     let key = core.layout.parse(&pair.key).map_or("", |(_, key)| key);
     let path = path_of(resource, key);
     let opened = core
-        .sealed
+        .cache
+        .sealed()
         .encryption()
         .open(resource, &path, &pair.value)
         .map_err(|error| format!("unable to transform key {path:?}: {error}"))?;
@@ -178,7 +176,7 @@ pub fn decode(core: &Core, resource: &GroupResource, pair: &KeyValue) -> Result<
 fn take(core: &Core, resource: &Arc<GroupResource>, key: &str, pair: &KeyValue) -> Option<Object> {
     match decode(core, resource, pair) {
         Ok(Decoded { object, stale }) => {
-            core.sealed.read(resource, key, stale);
+            core.cache.sealed().read(resource, key, stale);
             Some(object)
         }
         Err(why) => {
@@ -188,7 +186,7 @@ fn take(core: &Core, resource: &Arc<GroupResource>, key: &str, pair: &KeyValue) 
                 why,
                 "an object in etcd cannot be read"
             );
-            core.sealed.unreadable(Arc::clone(resource), key, &why);
+            core.cache.sealed().unreadable(Arc::clone(resource), key, &why);
             None
         }
     }
@@ -244,7 +242,7 @@ fn apply(core: &Core, events: Vec<Event>) {
             .then(|| take(core, &resource, key, &pair))
             .flatten();
         if event.kind == DELETE {
-            core.sealed.gone(&resource, key);
+            core.cache.sealed().gone(&resource, key);
         }
         let deleted = put.is_none();
         let object = if let Some(object) = put {
@@ -258,7 +256,7 @@ fn apply(core: &Core, events: Vec<Event>) {
             let last = match earlier {
                 Some(change) if change.deleted => None,
                 Some(change) => Some(Arc::clone(&change.object)),
-                None => core.read().get(&resource, key).cloned(),
+                None => core.cache.read().get(&resource, key).cloned(),
             };
             let Some(last) = last else { continue };
             let mut object = Object::clone(&last);
@@ -279,7 +277,7 @@ fn apply(core: &Core, events: Vec<Event>) {
     if revision == 0 {
         return;
     }
-    let mut index = core.index.write().unwrap_or_else(PoisonError::into_inner);
+    let mut index = core.cache.write();
     index.apply(changes, now());
     index.advance(revision);
     drop(index);

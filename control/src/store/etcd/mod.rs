@@ -26,7 +26,7 @@ mod proto;
 mod tests;
 mod write;
 
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -37,11 +37,11 @@ use tokio::task::JoinSet;
 pub use claims::Claims;
 pub use client::Servers;
 
+use super::cache::Cache;
 use super::index::{Index, Limits};
 use super::sealed::Sealed;
-use super::{Changes, Options, Page, Range, Store, StoreError, Write};
-use crate::encryption::Rules;
-use crate::object::{GroupResource, Object, Reader};
+use super::{Options, Store, StoreError, Write};
+use crate::object::{GroupResource, Object};
 use client::Client;
 use layout::Layout;
 use lease::Leases;
@@ -72,8 +72,7 @@ struct Core {
     options: EtcdOptions,
     client: Client,
     layout: Layout,
-    index: Arc<RwLock<Index>>,
-    sealed: Arc<Sealed>,
+    cache: Cache,
     /// The index's revision, to wait for.
     seen: watch::Sender<u64>,
     /// The watch is open.
@@ -91,8 +90,7 @@ enum Job {
 /// The store. Dropping the last handle ends its thread after the writes under way.
 #[derive(Debug)]
 pub struct Etcd {
-    index: Arc<RwLock<Index>>,
-    sealed: Arc<Sealed>,
+    cache: Cache,
     seen: watch::Receiver<u64>,
     attached: watch::Receiver<bool>,
     /// `None` only while dropping.
@@ -104,7 +102,7 @@ impl Etcd {
     /// Connects and loads everything; waits a minute for an etcd that is not there yet.
     pub async fn open(options: EtcdOptions) -> Result<Self, crate::Error> {
         let core = Arc::new(Core::new(options).map_err(crate::Error::Store)?);
-        let (index, sealed) = (Arc::clone(&core.index), Arc::clone(&core.sealed));
+        let cache = core.cache.clone();
         let (jobs, queue) = mpsc::unbounded_channel();
         let (ready, opened) = oneshot::channel();
         let (seen, attached) = (core.seen.subscribe(), core.attached.subscribe());
@@ -121,8 +119,7 @@ impl Etcd {
             .spawn(move || runtime.block_on(run(&core, queue, ready)))
             .map_err(|source| failed("start the store's thread", source))?;
         let store = Self {
-            index,
-            sealed,
+            cache,
             seen,
             attached,
             jobs: Some(jobs),
@@ -133,10 +130,6 @@ impl Etcd {
             Ok(Err(why)) => Err(crate::Error::Store(why)),
             Err(_) => Err(crate::Error::Store("the store's thread has ended".to_owned())),
         }
-    }
-
-    fn read(&self) -> RwLockReadGuard<'_, Index> {
-        self.index.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Hands a job to the thread, and waits for what it says.
@@ -243,17 +236,15 @@ impl Core {
         Ok(Self {
             client: Client::new(&options.servers)?,
             layout: Layout::new(&options.servers.prefix, &options.builtin),
-            index: Arc::new(RwLock::new(Index::new(limits(&options.store)))),
-            sealed: Arc::new(Sealed::new(Arc::clone(&options.store.encryption))),
+            cache: Cache::new(
+                Index::new(limits(&options.store)),
+                Sealed::new(Arc::clone(&options.store.encryption)),
+            ),
             seen: watch::Sender::new(0),
             attached: watch::Sender::new(false),
             leases: tokio::sync::Mutex::default(),
             options,
         })
-    }
-
-    fn read(&self) -> RwLockReadGuard<'_, Index> {
-        self.index.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Waits until the index has seen a revision; false if it takes longer than that.
@@ -265,8 +256,8 @@ impl Core {
 }
 
 impl Store for Etcd {
-    fn revision(&self) -> u64 {
-        self.read().revision()
+    fn cache(&self) -> &Cache {
+        &self.cache
     }
 
     fn barrier(&self) -> Option<BoxFuture<'static, Result<(), StoreError>>> {
@@ -293,62 +284,7 @@ impl Store for Etcd {
         *self.attached.borrow()
     }
 
-    fn get(&self, resource: &GroupResource, key: &str) -> Option<Arc<Object>> {
-        self.read().get(resource, key).cloned()
-    }
-
-    fn range(&self, resource: &GroupResource, range: &Range<'_>) -> Result<Page, StoreError> {
-        self.sealed.check(resource, range.namespace)?;
-        self.read().range(resource, range)
-    }
-
-    fn unreadable(&self, resource: &GroupResource, key: &str) -> Option<StoreError> {
-        self.sealed.fault(resource, key)
-    }
-
-    fn is_stale(&self, resource: &GroupResource, key: &str) -> bool {
-        self.sealed.is_stale(resource, key)
-    }
-
-    fn rules_changed(&self, before: &Rules) {
-        self.sealed.rules_changed(&self.read(), before);
-    }
-
-    fn count(&self, resource: &GroupResource) -> usize {
-        self.read().count(resource)
-    }
-
-    fn changes(&self, resource: &GroupResource, after: u64, max: usize) -> Result<Changes, StoreError> {
-        self.read().changes(resource, after, max)
-    }
-
-    fn subscribe(&self, resource: &Arc<GroupResource>) -> watch::Receiver<u64> {
-        self.index
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .subscribe(resource)
-    }
-
-    fn changed(&self, resource: &GroupResource) -> u64 {
-        self.read().changed(resource)
-    }
-
     fn write(&self, write: Write) -> BoxFuture<'static, Result<Arc<Object>, StoreError>> {
         self.ask(|reply| Job::Write(Box::new(write), reply))
-    }
-}
-
-impl Reader for Etcd {
-    fn get(&self, resource: &GroupResource, namespace: &str, name: &str) -> Option<Arc<Object>> {
-        Store::get(self, resource, &super::key_of(namespace, name))
-    }
-
-    fn list(&self, resource: &GroupResource, namespace: Option<&str>) -> Vec<Arc<Object>> {
-        self.range(resource, &Range::all(namespace))
-            .map_or_else(|_| Vec::new(), |page| page.objects)
-    }
-
-    fn version(&self, resource: &GroupResource) -> u64 {
-        self.changed(resource)
     }
 }

@@ -101,6 +101,12 @@ fn many_writers_see_their_own_writes() {
 }
 
 #[test]
+fn authorization_reads_what_can_be_decrypted() {
+    let Some(peer) = Peer::start(1) else { return };
+    both::read_beside_sealed(&mut OnEtcd::new(&peer, Servers::PREFIX));
+}
+
+#[test]
 fn objects_that_expire_share_leases_and_go_together() {
     let Some(peer) = Peer::start(1) else { return };
     let store = open(&peer, Servers::PREFIX);

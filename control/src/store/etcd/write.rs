@@ -62,7 +62,8 @@ async fn claims(core: &Core, write: &Write) -> claims::Change {
         Expect::Absent => None,
         Expect::Revision(revision) => {
             core.wait(revision, PATIENCE).await;
-            core.read()
+            core.cache
+                .read()
                 .get(&write.resource, &write.key)
                 .filter(|object| object.resource_version == revision)
                 .cloned()
@@ -119,7 +120,11 @@ fn transaction(
 /// An object's bytes as etcd gets them.
 fn sealed(core: &Core, write: &Write, bytes: &Bytes) -> Result<Bytes, SealError> {
     let path = path_of(&write.resource, &write.key);
-    let sealed = core.sealed.encryption().seal(&write.resource, &path, bytes)?;
+    let sealed = core
+        .cache
+        .sealed()
+        .encryption()
+        .seal(&write.resource, &path, bytes)?;
     Ok(match sealed {
         Cow::Borrowed(plain) => bytes.slice_ref(plain),
         Cow::Owned(sealed) => sealed.into(),
@@ -136,7 +141,7 @@ fn stored(
     let mut object = match write.change {
         Change::Put { object, .. } => {
             // The index has it already, most likely.
-            let shared = core.read().get(&write.resource, &write.key).cloned();
+            let shared = core.cache.read().get(&write.resource, &write.key).cloned();
             if let Some(shared) = shared.filter(|shared| shared.resource_version == revision) {
                 return Ok(shared);
             }

@@ -3,6 +3,8 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::encryption::Encryption;
+use crate::object::Reader;
 
 /// Something that stores can be opened on, one after the other.
 pub trait Subject {
@@ -275,4 +277,32 @@ pub fn write_at_once(subject: &mut impl Subject) {
     let distinct: std::collections::BTreeSet<_> = revisions.iter().collect();
     assert_eq!(distinct.len(), 500);
     assert_eq!(store.count(&configmaps()), 500);
+}
+
+#[test]
+fn authorization_reads_what_can_be_decrypted() {
+    read_beside_sealed(&mut Directory::new());
+}
+
+/// An object that cannot be decrypted fails lists, but hides no other one from authorization and admission.
+pub fn read_beside_sealed(subject: &mut impl Subject) {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("encryption.yaml");
+    let text = crate::encryption::configuration::with_new_key().unwrap();
+    std::fs::write(&file, text.replace("[secrets]", "[configmaps]")).unwrap();
+    let encrypting = Options {
+        encryption: Arc::new(Encryption::from_file(Some(&file)).unwrap()),
+        ..options()
+    };
+    let store = subject.open(&encrypting);
+    wait(store.write(put(("a", "sealed"), Expect::Absent, "1"))).unwrap();
+    drop(store);
+    let store = subject.open(&options());
+    wait(store.write(put(("a", "plain"), Expect::Absent, "1"))).unwrap();
+    let listed = store.range(&configmaps(), &Range::all(None));
+    assert!(matches!(listed, Err(StoreError::Unreadable(_))), "{listed:?}");
+    assert!(store.unreadable(&configmaps(), "a/sealed").is_some());
+    let names: Vec<_> = store.cache().list(&configmaps(), None);
+    let names: Vec<_> = names.iter().map(|object| object.name.as_str()).collect();
+    assert_eq!(names, ["plain"]);
 }

@@ -129,9 +129,9 @@ fn a_watch_that_etcd_has_compacted_reads_everything_again() {
         .unwrap();
     let mut changed = runtime.block_on(async {
         feed::open(&core).await.unwrap();
-        core.index.write().unwrap().subscribe(&configmaps())
+        core.cache.write().subscribe(&configmaps())
     });
-    let cursor = core.read().revision();
+    let cursor = core.cache.read().revision();
     wait(writer.write(delete(("a", "gone"), gone.resource_version))).unwrap();
     let expect = Expect::Revision(kept.resource_version);
     let newer = wait(writer.write(put(("a", "kept"), expect, "1"))).unwrap();
@@ -142,7 +142,7 @@ fn a_watch_that_etcd_has_compacted_reads_everything_again() {
         changed.changed().await.unwrap();
         follow.abort();
     });
-    let index = core.read();
+    let index = core.cache.read();
     assert_eq!(
         index.get(&configmaps(), "a/kept").unwrap().resource_version,
         newer.resource_version
