@@ -6,12 +6,13 @@ use anyhow::Result;
 use futures::StreamExt;
 use serde_json::Value;
 
-use super::{CLIENTS, PODS, Server, memory, path_of, pod, text};
+use super::{CLIENTS, PODS, Pods, Server, memory, path_of, text};
 use crate::statistics::Samples;
 
 /// Each operation on [`PODS`] pods, and the memory that they take.
-pub async fn operations(server: &Server) -> Result<()> {
-    create(server, 0..PODS, "create").await?;
+pub async fn operations(server: &Server, pods: &Pods) -> Result<()> {
+    println!("{}:", pods.title);
+    create(server, pods, 0..PODS, "create").await?;
     memory::print("5,000 pods", server, PODS).await?;
     series(server, "get", 0..4 * PODS, async |index| {
         server
@@ -54,9 +55,9 @@ pub async fn operations(server: &Server) -> Result<()> {
 }
 
 /// Creates pods of these numbers.
-pub async fn create(server: &Server, range: std::ops::Range<usize>, title: &str) -> Result<()> {
+pub async fn create(server: &Server, pods: &Pods, range: std::ops::Range<usize>, title: &str) -> Result<()> {
     series(server, title, range, async |index| {
-        let body = pod(index).to_string();
+        let body = (pods.make)(index).to_string();
         server
             .send("POST", "/api/v1/namespaces/bench/pods", body.into())
             .await

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::Result;
 use serde_json::Value;
 
-use super::{Server, load, path_of};
+use super::{RICH, Server, load, path_of};
 use crate::process;
 
 /// Pods of the large size.
@@ -13,7 +13,7 @@ const MANY: usize = 100_000;
 
 /// A hundred thousand pods.
 pub async fn many(server: &Server) -> Result<()> {
-    load::create(server, 0..MANY, "create 100,000").await?;
+    load::create(server, &RICH, 0..MANY, "create 100,000").await?;
     print("100,000 pods", server, MANY).await
 }
 
