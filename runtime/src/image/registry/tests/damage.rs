@@ -113,7 +113,7 @@ fn a_killed_pull_leaves_a_whole_store() {
         let mut child = std::process::Command::new(std::env::current_exe().unwrap())
             .args([
                 "--exact",
-                "image::registry::tests::breaks::child_that_pulls",
+                "image::registry::tests::damage::child_that_pulls",
                 "--ignored",
             ])
             .env("KEELSON_IMAGE_TEST", place.store_root())
@@ -126,6 +126,7 @@ fn a_killed_pull_leaves_a_whole_store() {
         while breaking.asks.lock().unwrap().is_empty() && start.elapsed() < Duration::from_secs(20) {
             std::thread::sleep(Duration::from_millis(1));
         }
+        assert!(!breaking.asks.lock().unwrap().is_empty(), "the child never pulled");
         std::thread::sleep(Duration::from_micros(round * 7_919 % 60_000));
         child.kill().unwrap();
         child.wait().unwrap();
