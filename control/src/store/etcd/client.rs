@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::client::Grpc;
 use tonic::metadata::MetadataValue;
@@ -24,6 +24,8 @@ use super::proto::{
 const CONNECT: Duration = Duration::from_secs(2);
 /// How long a request may take, on all servers together. etcd itself gives up after seven seconds.
 const REQUEST: Duration = Duration::from_secs(10);
+/// How long one of several servers may take to answer what another one can be asked as well.
+const HUNG: Duration = Duration::from_secs(3);
 /// Between tries of a request that no server took.
 const PAUSE: Duration = Duration::from_millis(100);
 /// How often a silent connection is asked whether it lives. etcd does not allow it more often than every 5 seconds.
@@ -60,6 +62,22 @@ impl Servers {
             prefix: Self::PREFIX.to_owned(),
         }
     }
+
+    /// etcd's command line for this, at one member: more are refused for snapshots.
+    pub fn etcdctl(&self, action: &str) -> String {
+        let mut words = vec!["etcdctl".to_owned()];
+        words.extend(self.urls.first().map(|url| format!("--endpoints={url}")));
+        let files = [
+            ("cacert", &self.ca_file),
+            ("cert", &self.cert_file),
+            ("key", &self.key_file),
+        ];
+        for (option, file) in files {
+            words.extend(file.as_ref().map(|file| format!("--{option}={}", file.display())));
+        }
+        words.push(action.to_owned());
+        words.join(" ")
+    }
 }
 
 /// Why a request failed.
@@ -86,6 +104,8 @@ impl std::fmt::Display for Failure {
 pub struct Client {
     endpoints: Vec<Endpoint>,
     state: Mutex<State>,
+    /// The last connection that was given up.
+    lost: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -151,6 +171,7 @@ impl Client {
         Ok(Self {
             endpoints: endpoints.collect::<Result<_, _>>()?,
             state: Mutex::default(),
+            lost: watch::Sender::new(0),
         })
     }
 
@@ -183,7 +204,15 @@ impl Client {
         let mut state = self.state.lock().await;
         if state.generation == generation && state.channel.take().is_some() {
             state.at = (state.at + 1) % self.endpoints.len();
+            self.lost.send_replace(generation);
         }
+    }
+
+    /// Resolves when a connection has been given up: what still waits for it waits in vain.
+    pub async fn lost(&self, generation: u64) {
+        let mut lost = self.lost.subscribe();
+        // The sender is in this client.
+        drop(lost.wait_for(|lost| *lost >= generation).await);
     }
 
     /// Reads keys. Without a revision the answer is linearizable.
@@ -257,7 +286,12 @@ impl Client {
                 Err(why) => Failure::NotSent(why),
                 Ok((generation, channel)) => {
                     let attempt = attempt(channel, path, request.clone());
-                    let failure = match timeout_at(deadline, attempt).await {
+                    let patience = if repeat == Repeat::Yes && self.endpoints.len() > 1 {
+                        deadline.min(Instant::now() + HUNG)
+                    } else {
+                        deadline
+                    };
+                    let failure = match timeout_at(patience, attempt).await {
                         Ok(Ok(answer)) => return Ok(answer),
                         Ok(Err(failure)) => failure,
                         Err(_) => Failure::Unknown("no answer in time".to_owned()),

@@ -1,5 +1,7 @@
 //! The store on a real etcd: what every store must do, and what is different when others write to it as well.
 
+mod hangs;
+mod replaced;
 mod several;
 mod tls;
 
