@@ -178,6 +178,9 @@ pub enum StoreError {
     /// The revision has not happened yet; the current one is named.
     #[error("the current revision is {0}")]
     Future(u64),
+    /// The object is larger than the store takes. Nothing was stored.
+    #[error("the object is too large for the store: {0}")]
+    TooLarge(String),
     /// The disk is full. Nothing was stored; reads go on.
     #[error("no space left for the store: {0}")]
     Full(String),

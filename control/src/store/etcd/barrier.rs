@@ -95,6 +95,6 @@ pub async fn current(core: &Core) -> Result<u64, Failure> {
         key: progress_key(core),
         ..RangeRequest::default()
     };
-    let answer = core.client.range(request).await?;
+    let answer = core.client.glance(request).await?;
     Ok(answer.header.map_or(0, |header| header.revision as u64))
 }

@@ -15,6 +15,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 use tonic::{Code, Request, Streaming};
 use tonic_prost::ProstCodec;
 
+use super::Servers;
 use super::proto::{
     CompactionRequest, CompactionResponse, LeaseGrantRequest, LeaseGrantResponse, RangeRequest,
     RangeResponse, TxnRequest, TxnResponse, WatchCreateRequest, WatchRequest, WatchResponse,
@@ -24,7 +25,7 @@ use super::proto::{
 const CONNECT: Duration = Duration::from_secs(2);
 /// How long a request may take, on all servers together. etcd itself gives up after seven seconds.
 const REQUEST: Duration = Duration::from_secs(10);
-/// How long one of several servers may take to answer what another one can be asked as well.
+/// How long one of several servers may take to answer a [glance](Client::glance) before another one is asked.
 const HUNG: Duration = Duration::from_secs(3);
 /// Between tries of a request that no server took.
 const PAUSE: Duration = Duration::from_millis(100);
@@ -32,53 +33,6 @@ const PAUSE: Duration = Duration::from_millis(100);
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// What etcd says when it has not begun with a request.
 const NOT_BEGUN: [&str; 2] = ["etcdserver: no leader", "etcdserver: too many requests"];
-
-/// Where etcd is, and how it is spoken to (kube-apiserver's options of these names).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Servers {
-    /// `--etcd-servers`: URLs, `https://HOST:PORT` or `http://HOST:PORT`.
-    pub urls: Vec<String>,
-    /// `--etcd-cafile`: who must have signed the servers' certificates.
-    pub ca_file: Option<PathBuf>,
-    /// `--etcd-certfile`: our certificate.
-    pub cert_file: Option<PathBuf>,
-    /// `--etcd-keyfile`: its key.
-    pub key_file: Option<PathBuf>,
-    /// `--etcd-prefix`: what all keys begin with, usually [`Servers::PREFIX`].
-    pub prefix: String,
-}
-
-impl Servers {
-    /// The usual prefix.
-    pub const PREFIX: &str = "/registry";
-
-    /// These, with the usual prefix and without certificates.
-    pub fn new(urls: Vec<String>) -> Self {
-        Self {
-            urls,
-            ca_file: None,
-            cert_file: None,
-            key_file: None,
-            prefix: Self::PREFIX.to_owned(),
-        }
-    }
-
-    /// etcd's command line for this, at one member: more are refused for snapshots.
-    pub fn etcdctl(&self, action: &str) -> String {
-        let mut words = vec!["etcdctl".to_owned()];
-        words.extend(self.urls.first().map(|url| format!("--endpoints={url}")));
-        let files = [
-            ("cacert", &self.ca_file),
-            ("cert", &self.cert_file),
-            ("key", &self.key_file),
-        ];
-        for (option, file) in files {
-            words.extend(file.as_ref().map(|file| format!("--{option}={}", file.display())));
-        }
-        words.push(action.to_owned());
-        words.join(" ")
-    }
-}
 
 /// Why a request failed.
 #[derive(Debug, Clone)]
@@ -121,6 +75,8 @@ struct State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Repeat {
     Yes,
+    /// And it is answered at once by a server that is well.
+    Soon,
     No,
 }
 
@@ -220,6 +176,11 @@ impl Client {
         self.call("/etcdserverpb.KV/Range", request, Repeat::Yes).await
     }
 
+    /// Reads a key or two, as [`Self::range`]: a server that does not answer soon hangs.
+    pub async fn glance(&self, request: RangeRequest) -> Result<RangeResponse, Failure> {
+        self.call("/etcdserverpb.KV/Range", request, Repeat::Soon).await
+    }
+
     /// Runs a transaction.
     pub async fn txn(&self, request: TxnRequest) -> Result<TxnResponse, Failure> {
         self.call("/etcdserverpb.KV/Txn", request, Repeat::No).await
@@ -286,7 +247,7 @@ impl Client {
                 Err(why) => Failure::NotSent(why),
                 Ok((generation, channel)) => {
                     let attempt = attempt(channel, path, request.clone());
-                    let patience = if repeat == Repeat::Yes && self.endpoints.len() > 1 {
+                    let patience = if repeat == Repeat::Soon && self.endpoints.len() > 1 {
                         deadline.min(Instant::now() + HUNG)
                     } else {
                         deadline
@@ -305,7 +266,7 @@ impl Client {
             let again = match failure {
                 Failure::NotSent(_) => true,
                 Failure::Refused(..) => false,
-                Failure::Unknown(_) => repeat == Repeat::Yes,
+                Failure::Unknown(_) => repeat != Repeat::No,
             };
             if !again || Instant::now() + PAUSE >= deadline {
                 return Err(failure);

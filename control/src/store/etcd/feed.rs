@@ -22,8 +22,10 @@ use crate::store::writer::now;
 
 /// How many revisions of history a server loads, if etcd still has them.
 const HISTORY: i64 = 10_000;
-/// Keys per answer while loading.
-const PAGE: i64 = 500;
+/// Keys per answer while loading: of the first one, and at most.
+const PAGE: (i64, i64) = (50, 1000);
+/// Bytes per answer, about: it comes in time and takes little memory, whatever the objects' size.
+const PAGE_BYTES: usize = 4 << 20;
 /// Longest pause between tries to watch again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How often history is looked at for what has become too old.
@@ -136,7 +138,7 @@ async fn load_at(core: &Core, revision: i64) -> Result<Loaded, Failure> {
     let mut request = RangeRequest {
         key: core.layout.all(),
         range_end: core.layout.end(),
-        limit: PAGE,
+        limit: PAGE.0,
         revision,
     };
     loop {
@@ -149,6 +151,11 @@ async fn load_at(core: &Core, revision: i64) -> Result<Loaded, Failure> {
                 index.load(&resource, key.to_owned(), object, None);
             }
         }
+        let bytes: usize = page.kvs.iter().map(|pair| pair.value.len()).sum();
+        let fit = page.kvs.len() * PAGE_BYTES / bytes.max(1);
+        request.limit = i64::try_from(fit)
+            .unwrap_or(PAGE.1)
+            .clamp(1, PAGE.1.min(4 * request.limit));
         let Some(last) = page.kvs.last().filter(|_| page.more) else {
             return Ok(Loaded {
                 index,

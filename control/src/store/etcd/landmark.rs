@@ -54,7 +54,7 @@ pub async fn missing(core: &Core) -> Result<Option<String>, Failure> {
             revision: landmark.revision,
             ..RangeRequest::default()
         };
-        match core.client.range(request).await {
+        match core.client.glance(request).await {
             Ok(answer) => {
                 if answer.kvs.first().map(Landmark::of).as_ref() != Some(&landmark) {
                     let (key, revision) = (String::from_utf8_lossy(&landmark.key), landmark.revision);

@@ -24,6 +24,7 @@ mod lease;
 #[path = "../../../tests/peers/etcd.rs"]
 pub(super) mod peer;
 mod proto;
+mod servers;
 #[cfg(test)]
 mod tests;
 mod write;
@@ -37,7 +38,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 pub use claims::Claims;
-pub use client::Servers;
+pub use servers::Servers;
 
 use super::cache::Cache;
 use super::index::{Index, Limits};

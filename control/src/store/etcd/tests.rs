@@ -152,6 +152,40 @@ fn objects_that_expire_share_leases_and_go_together() {
 }
 
 #[test]
+fn objects_near_the_limit_are_stored_and_larger_ones_refused_as_such() {
+    let Some(peer) = Peer::start(1) else { return };
+    let (store, other) = (open(&peer, Servers::PREFIX), open(&peer, Servers::PREFIX));
+    let before = store.revision();
+    let write =
+        |name: &str, bytes: usize| wait(store.write(put(("a", name), Expect::Absent, &"x".repeat(bytes))));
+    let limit = 3 << 19;
+    for number in 0..5 {
+        write(&format!("large{number}"), limit - 2000).unwrap();
+    }
+    for bytes in [limit, limit + (1 << 19), 3 << 20] {
+        let refused = write("larger", bytes);
+        assert!(
+            matches!(refused, Err(StoreError::TooLarge(_))),
+            "{bytes}: {refused:?}"
+        );
+    }
+    write("small", 10).unwrap();
+    // Others are told of them, and who starts later loads them.
+    let size = |store: &Etcd| {
+        let changes = store.changes(&configmaps(), before, 100).unwrap();
+        changes
+            .events
+            .iter()
+            .map(|event| event.object.bytes.len())
+            .sum::<usize>()
+    };
+    catch_up(&other);
+    assert_eq!(size(&other), size(&store));
+    assert!(size(&other) > 5 * (limit - 2000));
+    assert_eq!(open(&peer, Servers::PREFIX).count(&configmaps()), 6);
+}
+
+#[test]
 fn an_etcd_that_is_not_there_or_is_named_wrongly_is_one_clear_error() {
     let servers = |url: &str| Servers::new(vec![url.to_owned()]);
     for (url, expected) in [
