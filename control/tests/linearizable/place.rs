@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use keelson_control::object::GroupResource;
 use keelson_control::store::{Embedded, Etcd, EtcdOptions, Options, Servers, Store};
@@ -46,7 +47,8 @@ impl Place {
             store: options,
             builtin: vec![GroupResource::new("", "configmaps")],
             claims: |_, _| std::collections::BTreeSet::new(),
-            compaction: None,
+            // Often, so that kills meet one that is under way, and servers begin with little of the past.
+            compaction: Some(Duration::from_secs(1)),
         };
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_all()
