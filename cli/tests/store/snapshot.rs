@@ -142,3 +142,45 @@ fn a_file_that_is_no_sound_snapshot_restores_nothing() {
     place.ok(&["restore", "good.db", "--data-dir", data, "--force"]);
     place.start();
 }
+
+/// A cluster on etcd has nothing that could be saved here; what to do instead is said with its endpoints.
+#[test]
+fn a_cluster_on_etcd_is_told_to_use_etcdctl() {
+    let place = Place::new();
+    let data = place.data();
+    let file = data.join("cluster.json");
+    let mut cluster: serde_json::Value = serde_json::from_slice(&fs::read(&file).unwrap()).unwrap();
+    cluster["etcd"] = serde_json::json!({
+        "servers": ["https://10.0.0.1:2379", "https://10.0.0.2:2379"],
+        "caFile": "/etc/etcd/ca.crt", "certFile": "/etc/etcd/us.crt", "keyFile": "/etc/etcd/us.key",
+        "prefix": "/registry",
+    });
+    fs::write(&file, cluster.to_string()).unwrap();
+    let data = data.to_str().unwrap();
+    let said = place.fails(&["save", "some.db", "--data-dir", data]);
+    for part in [
+        "are in etcd (https://10.0.0.1:2379, https://10.0.0.2:2379)",
+        "etcdctl --endpoints=https://10.0.0.1:2379 --cacert=/etc/etcd/ca.crt --cert=/etc/etcd/us.crt \
+         --key=/etc/etcd/us.key snapshot save some.db",
+    ] {
+        assert!(said.contains(part), "no {part:?} in: {said}");
+    }
+    assert_eq!(place.leftovers(), Vec::<String>::new());
+
+    // A store that nobody would read is not restored, and etcd's own snapshots are known.
+    let mut theirs = vec![0; 16];
+    theirs.extend(0xED0C_DAED_u32.to_le_bytes());
+    theirs.resize(20_000, 0);
+    fs::write(place.path("etcd.db"), theirs).unwrap();
+    for arguments in [
+        vec!["status", "etcd.db"],
+        vec!["restore", "etcd.db", "--data-dir", data, "--force"],
+    ] {
+        let said = place.fails(&arguments);
+        assert!(
+            said.contains("a snapshot of etcd") && said.contains("etcdctl snapshot"),
+            "{said}"
+        );
+    }
+    assert!(!place.data().join("control/store.redb").exists());
+}

@@ -108,6 +108,7 @@ pub fn store_error(kind: &Kind, name: &str, error: &StoreError) -> Status {
         StoreError::Future(current) => {
             Status::timeout(&format!("Too large resource version, current: {current}"), 1)
         }
+        StoreError::TooLarge(_) => Status::failure(413, "RequestEntityTooLarge", error.to_string(), None),
         StoreError::Full(why) => Status::failure(
             507,
             "InternalError",

@@ -38,7 +38,7 @@ pub async fn serve(api: &Api, incoming: &Incoming) -> Result<Response<Body>, Sta
         return Err(Status::too_many_requests("another snapshot is under way", 10));
     };
     let snapshot = api.store.snapshot().await.map_err(|error| match error {
-        StoreError::Unsupported(why) => Status::failure(501, "NotImplemented", why.to_owned(), None),
+        StoreError::Unsupported(why) => Status::failure(501, "NotImplemented", why, None),
         error => Status::internal(&error.to_string()),
     })?;
     let (sender, pieces) = mpsc::channel(4);

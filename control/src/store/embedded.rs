@@ -202,18 +202,6 @@ impl Store for Embedded {
     }
 
     fn failed(&self) -> BoxFuture<'static, String> {
-        let mut failed = self.failed.clone();
-        async move {
-            let why = {
-                let found = failed.wait_for(Option::is_some).await;
-                found.ok().and_then(|why| why.clone())
-            };
-            match why {
-                Some(why) => why,
-                // Closed in an orderly way: it will not fail any more.
-                None => std::future::pending().await,
-            }
-        }
-        .boxed()
+        super::reason(self.failed.clone())
     }
 }

@@ -178,6 +178,9 @@ pub enum StoreError {
     /// The revision has not happened yet; the current one is named.
     #[error("the current revision is {0}")]
     Future(u64),
+    /// The object is larger than the store takes. Nothing was stored.
+    #[error("the object is too large for the store: {0}")]
+    TooLarge(String),
     /// The disk is full. Nothing was stored; reads go on.
     #[error("no space left for the store: {0}")]
     Full(String),
@@ -198,7 +201,23 @@ pub enum StoreError {
     Closed,
     /// This kind of store cannot do that.
     #[error("{0}")]
-    Unsupported(&'static str),
+    Unsupported(String),
+}
+
+/// Resolves with the reason once there is one.
+fn reason(mut failed: watch::Receiver<Option<String>>) -> BoxFuture<'static, String> {
+    async move {
+        let why = {
+            let found = failed.wait_for(Option::is_some).await;
+            found.ok().and_then(|why| why.clone())
+        };
+        match why {
+            Some(why) => why,
+            // Closed in an orderly way: it will not fail any more.
+            None => std::future::pending().await,
+        }
+    }
+    .boxed()
 }
 
 /// A versioned store of objects: a cache that serves the reads, and a way to write. Who implements it says how to write, and
@@ -224,7 +243,7 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     }
     /// A consistent copy of everything that has been acknowledged, to be written to a file.
     fn snapshot(&self) -> BoxFuture<'static, Result<snapshot::Snapshot, StoreError>> {
-        let why = "this store has its own tools for snapshots (etcdctl snapshot save)";
+        let why = "this store makes no snapshots".to_owned();
         std::future::ready(Err(StoreError::Unsupported(why))).boxed()
     }
     /// Resolves with the reason when the store has failed for good: whoever runs it must end and start anew.

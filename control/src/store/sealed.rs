@@ -105,6 +105,17 @@ impl Sealed {
         }
     }
 
+    /// Everything has been read anew: what was found then cannot be read, and nothing else.
+    pub fn found(&self, anew: Self) {
+        *self.faults() = anew
+            .unreadable
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        // Those of before may still be stale; one too many costs a write.
+        self.stale()
+            .extend(anew.stale.into_inner().unwrap_or_else(PoisonError::into_inner));
+    }
+
     /// Forgets a row.
     pub fn gone(&self, resource: &Arc<GroupResource>, key: &str) {
         let mut faults = self.faults();

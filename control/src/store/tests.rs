@@ -1,6 +1,7 @@
 //! The embedded store against a simple model, on a failing disk, and across restarts.
 
 pub mod both;
+mod clock;
 mod damage;
 mod failing_disk;
 

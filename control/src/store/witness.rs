@@ -4,17 +4,21 @@
 //! know whether that one was never finished, or was acknowledged and has been damaged since; nor can it know that
 //! somebody put an older copy of the file in its place. The witness does: it is written after each commit, so it never
 //! names a revision that was not durable. It is not synchronized, because it need not be complete: the system keeps it
-//! when only the process dies, and after a power loss an older one accuses nobody.
+//! when only the process dies, and after a power loss an older one accuses nobody. Its own checksum keeps a damaged one
+//! from accusing a sound store.
 
 use std::fs::File;
-use std::io::ErrorKind;
+use std::io::Read;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-/// What the file holds: this, and the revision in 20 digits and a line end.
+use sha2::{Digest, Sha256};
+
+/// What the file holds: this, the revision in 20 digits, a checksum of both in 8 hexadecimal ones, and a line end. The
+/// first versions had no checksum.
 const HEAD: &str = "keelson store revision ";
-/// Its length.
-const LENGTH: usize = HEAD.len() + 21;
+/// Longer than it ever is.
+const MOST: u64 = 100;
 
 /// The witness of a store file: `store.revision` for `store.redb`.
 pub fn beside(store: &Path) -> PathBuf {
@@ -40,13 +44,10 @@ impl Witness {
             .truncate(false)
             .mode(0o600)
             .open(&path)?;
-        let mut bytes = [0; LENGTH];
-        let newest = match file.read_exact_at(&mut bytes, 0) {
-            Ok(()) => parse(&bytes),
-            Err(error) if error.kind() == ErrorKind::UnexpectedEof => None,
-            Err(error) => return Err(error),
-        };
-        if newest.is_none() && file.metadata()?.len() > 0 {
+        let mut bytes = Vec::new();
+        (&file).take(MOST).read_to_end(&mut bytes)?;
+        let newest = parse(&bytes);
+        if newest.is_none() && !bytes.is_empty() {
             tracing::warn!("{} cannot be read; it is written anew", path.display());
         }
         Ok(Self {
@@ -73,7 +74,8 @@ impl Witness {
             return;
         }
         self.newest = Some(revision);
-        let line = format!("{HEAD}{revision:020}\n");
+        let said = format!("{HEAD}{revision:020}");
+        let line = format!("{said} {}\n", checksum(&said));
         let written = self.file.write_all_at(line.as_bytes(), 0);
         if let (Err(error), false) = (&written, self.failing) {
             // What is stored is stored; only the next start knows less.
@@ -96,9 +98,16 @@ pub fn write(store: &Path, revision: u64) -> std::io::Result<()> {
 }
 
 fn parse(bytes: &[u8]) -> Option<u64> {
-    let digits = bytes.strip_prefix(HEAD.as_bytes())?.strip_suffix(b"\n")?;
-    if !digits.iter().all(u8::is_ascii_digit) {
-        return None;
-    }
-    std::str::from_utf8(digits).ok()?.parse().ok()
+    let line = std::str::from_utf8(bytes).ok()?.strip_suffix('\n')?;
+    let digits = match line.rsplit_once(' ')? {
+        (said, sum) if sum.len() == 8 => (sum == checksum(said)).then_some(said)?.strip_prefix(HEAD)?,
+        _ => line.strip_prefix(HEAD)?,
+    };
+    let whole = digits.len() == 20 && digits.bytes().all(|byte| byte.is_ascii_digit());
+    whole.then(|| digits.parse().ok())?
+}
+
+fn checksum(said: &str) -> String {
+    let [a, b, c, d, ..]: [u8; 32] = Sha256::digest(said).into();
+    format!("{:08x}", u32::from_be_bytes([a, b, c, d]))
 }

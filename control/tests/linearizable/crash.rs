@@ -1,30 +1,26 @@
-//! The same with a process that is killed at any moment, and goes on in the next one with what the disk has.
+//! The same with processes that are killed at any moment, and others that go on with what the disk or etcd has.
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use crate::check::check;
-use crate::driver::{DRAIN, Plan, Random, no_barrier, run, tally};
+use crate::driver::{DRAIN, Plan, Random, require, run};
 use crate::history::{Entry, History};
+use crate::place::Place;
 use crate::record::{MARK, Recorder};
-use crate::{duration, embedded, seed};
+use crate::{assert_sound, duration, record_to, seed};
 
-/// Tells the child which directory to use; the round and the seed follow after colons.
+/// Tells the child where its store is, its number and its seed.
 const CHILD: &str = "KEELSON_LINEARIZABLE_CHILD";
-/// How often one store is killed.
-const ROUNDS: u64 = 12;
 
 /// The child: clients on the store until the kill.
 #[test]
 fn child() {
     let Ok(order) = std::env::var(CHILD) else { return };
-    let mut words = order.rsplitn(3, ':');
-    let seed = words.next().unwrap().parse().unwrap();
-    let round = words.next().unwrap().parse().unwrap();
-    let store = embedded(Path::new(words.next().unwrap()));
+    let (place, number, seed): (Place, u64, u64) = serde_json::from_str(&order).unwrap();
+    let store = place.open();
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -35,44 +31,74 @@ fn child() {
         clients: 6,
         calls: usize::MAX,
         watchers: 2,
-        barrier: no_barrier(),
         drain: DRAIN,
     };
-    runtime.block_on(run(Arc::new(store), Arc::new(Recorder::to_output(round)), plan));
+    runtime.block_on(run(vec![store], Arc::new(Recorder::to_output(number)), plan));
 }
 
-/// One life of the store's process; what it said.
-fn life(dir: &Path, round: u64, seed: u64, lasts: Duration) -> History {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["crash::child", "--exact", "--nocapture"])
-        .env(CHILD, format!("{}:{round}:{seed}", dir.display()))
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut reader = BufReader::new(child.stdout.take().unwrap());
-    let drain = std::thread::spawn(move || {
-        let mut entries: Vec<Entry> = Vec::new();
-        let mut line = String::new();
-        while reader.read_line(&mut line).unwrap_or(0) > 0 {
-            // The kill may cut the last one.
-            let text = line
-                .find(MARK)
-                .and_then(|at| line[at + MARK.len()..].strip_suffix('\n'));
-            entries.extend(text.map(|text| serde_json::from_str::<Entry>(text).unwrap()));
-            line.clear();
-        }
-        entries
-    });
-    std::thread::sleep(lasts);
-    assert!(child.try_wait().unwrap().is_none(), "the child ended by itself");
-    child.kill().unwrap();
-    child.wait().unwrap();
-    History::from_entries(drain.join().unwrap())
+/// A child that runs, and who listens to it.
+pub struct Life {
+    process: Child,
+    listener: JoinHandle<Vec<Entry>>,
 }
+
+impl Life {
+    /// Starts one. Numbers and values of processes with different numbers are different.
+    pub fn begin(place: &Place, number: u64, seed: u64) -> Self {
+        let mut process = Command::new(std::env::current_exe().unwrap())
+            .args(["crash::child", "--exact", "--nocapture"])
+            .env(CHILD, serde_json::to_string(&(place, number, seed)).unwrap())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut reader = BufReader::new(process.stdout.take().unwrap());
+        let listener = std::thread::spawn(move || {
+            let mut entries: Vec<Entry> = Vec::new();
+            let mut line = String::new();
+            while reader.read_line(&mut line).unwrap_or(0) > 0 {
+                // The kill may cut the last one.
+                let text = line
+                    .find(MARK)
+                    .and_then(|at| line[at + MARK.len()..].strip_suffix('\n'));
+                entries.extend(text.map(|text| serde_json::from_str::<Entry>(text).unwrap()));
+                line.clear();
+            }
+            entries
+        });
+        Self { process, listener }
+    }
+
+    /// Kills it; what it said.
+    pub fn end(mut self) -> History {
+        assert!(
+            self.process.try_wait().unwrap().is_none(),
+            "the child ended by itself"
+        );
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+        History::from_entries(self.listener.join().unwrap())
+    }
+}
+
+/// Who comes last sees everything, and is part of the history.
+pub fn last(place: &Place, number: u64, seed: u64) -> History {
+    let plan = Plan {
+        seed,
+        clients: 3,
+        calls: 60,
+        watchers: 1,
+        drain: DRAIN,
+    };
+    record_to(&Arc::new(Recorder::after(number)), vec![place.open()], plan)
+}
+
+/// What a history with kills must have to be worth checking.
+pub const KILLED: [&str; 4] = ["Create Written", "Update unknown", "Get Object", "events"];
 
 #[test]
 fn what_was_promised_before_a_kill_holds_after_it() {
+    const ROUNDS: u64 = 12;
     let mut random = Random(seed());
     let began = Instant::now();
     let mut stores = 0;
@@ -80,40 +106,19 @@ fn what_was_promised_before_a_kill_holds_after_it() {
         let seed = random.next();
         let mut choice = Random(seed);
         let dir = tempfile::tempdir().unwrap();
+        let place = Place::directory(dir.path());
         let mut history = History::default();
         for round in 1..=ROUNDS {
             // From before it has opened the store to some hundreds of commits later.
             let lasts = Duration::from_millis(10 + choice.below(300));
-            history.append(life(dir.path(), round, choice.next(), lasts));
+            let life = Life::begin(&place, round, choice.next());
+            std::thread::sleep(lasts);
+            history.append(life.end());
         }
-        // Whoever comes last sees everything, and is part of the history.
-        let plan = Plan {
-            seed,
-            clients: 3,
-            calls: 60,
-            watchers: 1,
-            barrier: no_barrier(),
-            drain: DRAIN,
-        };
-        let last = Arc::new(Recorder::after(ROUNDS + 1));
-        let runtime = tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(2)
-            .enable_all()
-            .build()
-            .unwrap();
-        runtime.block_on(run(Arc::new(embedded(dir.path())), Arc::clone(&last), plan));
-        history.append(History::from_entries(last.entries()));
-        let tally = tally(&history);
+        history.append(last(&place, ROUNDS + 1, seed));
+        let tally = assert_sound(seed, &history);
         println!("seed {seed}: {tally:?}");
-        if let Err(fault) = check(&history) {
-            panic!("seed {seed}: {fault:?}");
-        }
-        for what in ["Create Written", "Update unknown", "Get Object", "events"] {
-            assert!(
-                tally.get(what).is_some_and(|count| *count > 0),
-                "no {what}: {tally:?}"
-            );
-        }
+        require(&tally, &KILLED);
         stores += 1;
     }
 }

@@ -7,7 +7,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use keelson_control::object::{GroupResource, Object};
 use keelson_control::store::{
-    Cache, Change, Changes, Embedded, Event, Expect, Page, Range, Store, StoreError, Write, key_of, splice,
+    Cache, Change, Changes, Event, Expect, Page, Range, Store, StoreError, Write, key_of, splice,
 };
 
 /// What is wrong with it.
@@ -31,12 +31,14 @@ pub enum Wrong {
     ReordersEvents,
     /// Says that nothing has happened, for ever.
     FallsAsleep,
+    /// Does not wait until it has seen what other servers have acknowledged.
+    SkipsBarriers,
 }
 
 /// A store that is wrong once in `every` chances.
 #[derive(Debug)]
 pub struct Faulty {
-    pub inner: Arc<Embedded>,
+    pub inner: Arc<dyn Store>,
     pub wrong: Wrong,
     pub every: u64,
     chances: AtomicU64,
@@ -45,9 +47,9 @@ pub struct Faulty {
 }
 
 impl Faulty {
-    pub fn new(inner: Embedded, wrong: Wrong) -> Self {
+    pub fn new(inner: Arc<dyn Store>, wrong: Wrong) -> Self {
         Self {
-            inner: Arc::new(inner),
+            inner,
             wrong,
             every: 10,
             chances: AtomicU64::new(0),
@@ -63,6 +65,12 @@ impl Faulty {
 impl Store for Faulty {
     fn cache(&self) -> &Cache {
         self.inner.cache()
+    }
+
+    fn barrier(&self) -> Option<BoxFuture<'static, Result<(), StoreError>>> {
+        self.inner
+            .barrier()
+            .filter(|_| self.wrong != Wrong::SkipsBarriers)
     }
 
     fn get(&self, resource: &GroupResource, key: &str) -> Option<Arc<Object>> {

@@ -163,8 +163,11 @@ impl History {
         }
     }
 
-    /// One history after another, of the same store.
+    /// One history after another, of the same store: what was the end of the first is not the end any more.
     pub fn append(&mut self, later: Self) {
+        for watch in self.watches.iter_mut().filter(|watch| watch.end == End::Drained) {
+            watch.end = End::Killed;
+        }
         self.operations.extend(later.operations);
         self.watches.extend(later.watches);
     }

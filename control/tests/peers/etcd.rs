@@ -79,6 +79,22 @@ impl Peer {
         self.members.iter().map(url).collect()
     }
 
+    /// Where a member keeps its files.
+    pub fn data_dir(&self, member: usize) -> std::path::PathBuf {
+        self.dir.path().join(&self.members[member].name)
+    }
+
+    /// Stops a member as a machine that hangs does: its connections stay, and nothing answers. With `false`, it goes on.
+    pub fn pause(&self, member: usize, pause: bool) {
+        if let Some(process) = &self.members[member].process {
+            let signal = if pause { "-STOP" } else { "-CONT" };
+            let status = Command::new("kill")
+                .args([signal, &process.id().to_string()])
+                .status();
+            assert!(status.unwrap().success());
+        }
+    }
+
     /// Ends a member with SIGKILL.
     pub fn kill(&mut self, member: usize) {
         if let Some(mut process) = self.members[member].process.take() {
@@ -136,7 +152,7 @@ impl Peer {
         let process = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "etcd", "--name", &member.name])
             .arg("--data-dir")
-            .arg(self.dir.path().join(&member.name))
+            .arg(self.data_dir(number))
             .args(["--listen-client-urls", &url(member.client)])
             .args(["--advertise-client-urls", &url(member.client)])
             .args(["--listen-peer-urls", &peer_url(member.peer)])

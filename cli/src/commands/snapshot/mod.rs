@@ -8,9 +8,13 @@ mod restore;
 mod save;
 mod status;
 
-use anyhow::Result;
+use std::path::Path;
+
+use anyhow::{Result, bail};
 
 use args::{Action, Snapshot};
+
+use crate::cluster::Cluster;
 
 /// Runs the subcommand.
 pub fn run(args: &Snapshot) -> Result<()> {
@@ -19,4 +23,17 @@ pub fn run(args: &Snapshot) -> Result<()> {
         Action::Restore(args) => restore::run(args),
         Action::Status(args) => status::run(args),
     }
+}
+
+/// Fails for a cluster whose objects are in etcd, and says what to do there: the embedded store's file is not looked at.
+fn refuse_etcd(dir: &Path, action: &str) -> Result<()> {
+    let Some(etcd) = Cluster::load(dir)?.and_then(|cluster| cluster.etcd) else {
+        return Ok(());
+    };
+    bail!(
+        "the objects of the cluster in {} are in etcd ({}): {}",
+        dir.display(),
+        etcd.servers.join(", "),
+        etcd.servers().etcdctl(action)
+    );
 }

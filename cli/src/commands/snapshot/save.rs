@@ -13,12 +13,19 @@ use keelson_control::server::SNAPSHOT_PATH;
 use keelson_control::store::snapshot::{self, Summary};
 
 use super::args::Save;
+use super::refuse_etcd;
 use super::status::size;
 use crate::cluster::Cluster;
 use crate::commands::output::print;
 
 /// Saves, and says what was saved. Nothing has the file's name before it is complete, checked and on the disk.
 pub fn run(args: &Save) -> Result<()> {
+    if args.kubeconfig.is_none() {
+        refuse_etcd(
+            &args.cluster.data_dir,
+            &format!("snapshot save {}", args.file.display()),
+        )?;
+    }
     let temporary = Temporary::create(&args.file)?;
     if let Some(kubeconfig) = &args.kubeconfig {
         download(kubeconfig, &temporary)?;

@@ -54,9 +54,16 @@ pub async fn run(
 
 /// Waits until the index has seen what etcd has now.
 pub async fn catch_up(core: &Core) -> Result<(), StoreError> {
+    let seen = *core.seen.borrow();
     let current = current(core)
         .await
         .map_err(|error| StoreError::Unreachable(error.to_string()))?;
+    if current < seen {
+        core.fail(&format!("it is at revision {current}, and {seen} had been there"));
+    }
+    if let Some(why) = core.failed.borrow().clone() {
+        return Err(StoreError::Failed(why));
+    }
     if await_revision(core, current).await {
         return Ok(());
     }
@@ -83,11 +90,11 @@ pub async fn await_revision(core: &Core, revision: u64) -> bool {
 }
 
 /// etcd's revision: every write that was acknowledged before has this or a lower one.
-async fn current(core: &Core) -> Result<u64, Failure> {
+pub async fn current(core: &Core) -> Result<u64, Failure> {
     let request = RangeRequest {
         key: progress_key(core),
         ..RangeRequest::default()
     };
-    let answer = core.client.range(request).await?;
+    let answer = core.client.glance(request).await?;
     Ok(answer.header.map_or(0, |header| header.revision as u64))
 }

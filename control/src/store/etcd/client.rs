@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, watch};
 use tokio::time::{Instant, sleep, timeout_at};
 use tonic::client::Grpc;
 use tonic::metadata::MetadataValue;
@@ -15,6 +15,7 @@ use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity
 use tonic::{Code, Request, Streaming};
 use tonic_prost::ProstCodec;
 
+use super::Servers;
 use super::proto::{
     CompactionRequest, CompactionResponse, LeaseGrantRequest, LeaseGrantResponse, RangeRequest,
     RangeResponse, TxnRequest, TxnResponse, WatchCreateRequest, WatchRequest, WatchResponse,
@@ -24,43 +25,14 @@ use super::proto::{
 const CONNECT: Duration = Duration::from_secs(2);
 /// How long a request may take, on all servers together. etcd itself gives up after seven seconds.
 const REQUEST: Duration = Duration::from_secs(10);
+/// How long one of several servers may take to answer a [glance](Client::glance) before another one is asked.
+const HUNG: Duration = Duration::from_secs(3);
 /// Between tries of a request that no server took.
 const PAUSE: Duration = Duration::from_millis(100);
 /// How often a silent connection is asked whether it lives. etcd does not allow it more often than every 5 seconds.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
 /// What etcd says when it has not begun with a request.
 const NOT_BEGUN: [&str; 2] = ["etcdserver: no leader", "etcdserver: too many requests"];
-
-/// Where etcd is, and how it is spoken to (kube-apiserver's options of these names).
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Servers {
-    /// `--etcd-servers`: URLs, `https://HOST:PORT` or `http://HOST:PORT`.
-    pub urls: Vec<String>,
-    /// `--etcd-cafile`: who must have signed the servers' certificates.
-    pub ca_file: Option<PathBuf>,
-    /// `--etcd-certfile`: our certificate.
-    pub cert_file: Option<PathBuf>,
-    /// `--etcd-keyfile`: its key.
-    pub key_file: Option<PathBuf>,
-    /// `--etcd-prefix`: what all keys begin with, usually [`Servers::PREFIX`].
-    pub prefix: String,
-}
-
-impl Servers {
-    /// The usual prefix.
-    pub const PREFIX: &str = "/registry";
-
-    /// These, with the usual prefix and without certificates.
-    pub fn new(urls: Vec<String>) -> Self {
-        Self {
-            urls,
-            ca_file: None,
-            cert_file: None,
-            key_file: None,
-            prefix: Self::PREFIX.to_owned(),
-        }
-    }
-}
 
 /// Why a request failed.
 #[derive(Debug, Clone)]
@@ -86,6 +58,8 @@ impl std::fmt::Display for Failure {
 pub struct Client {
     endpoints: Vec<Endpoint>,
     state: Mutex<State>,
+    /// The last connection that was given up.
+    lost: watch::Sender<u64>,
 }
 
 #[derive(Debug, Default)]
@@ -101,6 +75,8 @@ struct State {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Repeat {
     Yes,
+    /// And it is answered at once by a server that is well.
+    Soon,
     No,
 }
 
@@ -151,6 +127,7 @@ impl Client {
         Ok(Self {
             endpoints: endpoints.collect::<Result<_, _>>()?,
             state: Mutex::default(),
+            lost: watch::Sender::new(0),
         })
     }
 
@@ -183,12 +160,25 @@ impl Client {
         let mut state = self.state.lock().await;
         if state.generation == generation && state.channel.take().is_some() {
             state.at = (state.at + 1) % self.endpoints.len();
+            self.lost.send_replace(generation);
         }
+    }
+
+    /// Resolves when a connection has been given up: what still waits for it waits in vain.
+    pub async fn lost(&self, generation: u64) {
+        let mut lost = self.lost.subscribe();
+        // The sender is in this client.
+        drop(lost.wait_for(|lost| *lost >= generation).await);
     }
 
     /// Reads keys. Without a revision the answer is linearizable.
     pub async fn range(&self, request: RangeRequest) -> Result<RangeResponse, Failure> {
         self.call("/etcdserverpb.KV/Range", request, Repeat::Yes).await
+    }
+
+    /// Reads a key or two, as [`Self::range`]: a server that does not answer soon hangs.
+    pub async fn glance(&self, request: RangeRequest) -> Result<RangeResponse, Failure> {
+        self.call("/etcdserverpb.KV/Range", request, Repeat::Soon).await
     }
 
     /// Runs a transaction.
@@ -257,7 +247,12 @@ impl Client {
                 Err(why) => Failure::NotSent(why),
                 Ok((generation, channel)) => {
                     let attempt = attempt(channel, path, request.clone());
-                    let failure = match timeout_at(deadline, attempt).await {
+                    let patience = if repeat == Repeat::Soon && self.endpoints.len() > 1 {
+                        deadline.min(Instant::now() + HUNG)
+                    } else {
+                        deadline
+                    };
+                    let failure = match timeout_at(patience, attempt).await {
                         Ok(Ok(answer)) => return Ok(answer),
                         Ok(Err(failure)) => failure,
                         Err(_) => Failure::Unknown("no answer in time".to_owned()),
@@ -271,7 +266,7 @@ impl Client {
             let again = match failure {
                 Failure::NotSent(_) => true,
                 Failure::Refused(..) => false,
-                Failure::Unknown(_) => repeat == Repeat::Yes,
+                Failure::Unknown(_) => repeat != Repeat::No,
             };
             if !again || Instant::now() + PAUSE >= deadline {
                 return Err(failure);

@@ -10,18 +10,22 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::client::Failure;
+use super::landmark::{self, Landmark};
 use super::proto::{DELETE, Event, KeyValue, RangeRequest, WatchCreateRequest};
 use super::{Core, compact, limits};
 use crate::encryption::path_of;
 use crate::object::{GroupResource, Object};
 use crate::store::index::{Applied, Index};
+use crate::store::sealed::Sealed;
 use crate::store::splice;
 use crate::store::writer::now;
 
 /// How many revisions of history a server loads, if etcd still has them.
 const HISTORY: i64 = 10_000;
-/// Keys per answer while loading.
-const PAGE: i64 = 500;
+/// Keys per answer while loading: of the first one, and at most.
+const PAGE: (i64, i64) = (50, 1000);
+/// Bytes per answer, about: it comes in time and takes little memory, whatever the objects' size.
+const PAGE_BYTES: usize = 4 << 20;
 /// Longest pause between tries to watch again.
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
 /// How often history is looked at for what has become too old.
@@ -31,8 +35,8 @@ const FORGET: Duration = Duration::from_secs(30);
 pub async fn open(core: &Core) -> Result<(), String> {
     loop {
         match load(core, HISTORY).await {
-            Ok(index) => {
-                install(core, index);
+            Ok(loaded) => {
+                install(core, loaded);
                 return Ok(());
             }
             // Not there yet, or without a leader.
@@ -60,9 +64,13 @@ pub async fn follow(core: Arc<Core>) {
                     "etcd has forgotten what happened since; reading everything again"
                 );
                 match load(&core, 0).await {
-                    Ok(index) => install(&core, index),
+                    Ok(loaded) => install(&core, loaded),
                     Err(error) => tracing::warn!(%error, "etcd cannot be read"),
                 }
+            }
+            Ended::Replaced(why) => {
+                core.fail(&why);
+                return;
             }
             Ended::Broken(why) => tracing::warn!(why, "the watch of etcd has ended; beginning again"),
         }
@@ -85,17 +93,31 @@ pub async fn forget(core: Arc<Core>) {
     }
 }
 
-fn install(core: &Core, mut index: Index) {
+/// What was read at once.
+struct Loaded {
+    index: Index,
+    sealed: Sealed,
+    landmark: Option<Landmark>,
+}
+
+fn install(core: &Core, loaded: Loaded) {
+    let Loaded {
+        mut index,
+        sealed,
+        landmark,
+    } = loaded;
+    *core.landmark() = landmark;
     let revision = index.revision();
     let mut current = core.cache.write();
     index.succeed(&mut current);
     *current = index;
+    core.cache.sealed().found(sealed);
     drop(current);
     core.seen.send_replace(revision);
 }
 
 /// Reads everything as it was at most `history` revisions ago.
-async fn load(core: &Core, history: i64) -> Result<Index, Failure> {
+async fn load(core: &Core, history: i64) -> Result<Loaded, Failure> {
     let newest = compact::last(core).await?;
     let from = (newest.now - history).max(newest.compacted).max(1);
     match load_at(core, from.min(newest.now)).await {
@@ -108,26 +130,38 @@ async fn load(core: &Core, history: i64) -> Result<Index, Failure> {
     }
 }
 
-async fn load_at(core: &Core, revision: i64) -> Result<Index, Failure> {
+async fn load_at(core: &Core, revision: i64) -> Result<Loaded, Failure> {
+    let mut landmark = None;
+    let sealed = Sealed::new(Arc::clone(&core.options.store.encryption));
     let mut index = Index::new(limits(&core.options.store));
     index.set_revision(revision as u64, revision as u64);
     let mut request = RangeRequest {
         key: core.layout.all(),
         range_end: core.layout.end(),
-        limit: PAGE,
+        limit: PAGE.0,
         revision,
     };
     loop {
         let page = core.client.range(request.clone()).await?;
         for pair in &page.kvs {
+            Landmark::younger(&mut landmark, pair);
             if let Some((resource, key)) = core.layout.parse(&pair.key)
-                && let Some(object) = take(core, &resource, key, pair)
+                && let Some(object) = take(core, &sealed, &resource, key, pair)
             {
                 index.load(&resource, key.to_owned(), object, None);
             }
         }
+        let bytes: usize = page.kvs.iter().map(|pair| pair.value.len()).sum();
+        let fit = page.kvs.len() * PAGE_BYTES / bytes.max(1);
+        request.limit = i64::try_from(fit)
+            .unwrap_or(PAGE.1)
+            .clamp(1, PAGE.1.min(4 * request.limit));
         let Some(last) = page.kvs.last().filter(|_| page.more) else {
-            return Ok(index);
+            return Ok(Loaded {
+                index,
+                sealed,
+                landmark,
+            });
         };
         // The next key is the last one with a zero byte behind it.
         request.key.clone_from(&last.key);
@@ -173,10 +207,16 @@ pub fn decode(core: &Core, resource: &GroupResource, pair: &KeyValue) -> Result<
 
 /// As [`decode`], for the index. One object that cannot be read does not keep all others from being served; it stays as
 /// it is, and who asks for it is told why.
-fn take(core: &Core, resource: &Arc<GroupResource>, key: &str, pair: &KeyValue) -> Option<Object> {
+fn take(
+    core: &Core,
+    sealed: &Sealed,
+    resource: &Arc<GroupResource>,
+    key: &str,
+    pair: &KeyValue,
+) -> Option<Object> {
     match decode(core, resource, pair) {
         Ok(Decoded { object, stale }) => {
-            core.cache.sealed().read(resource, key, stale);
+            sealed.read(resource, key, stale);
             Some(object)
         }
         Err(why) => {
@@ -186,7 +226,7 @@ fn take(core: &Core, resource: &Arc<GroupResource>, key: &str, pair: &KeyValue) 
                 why,
                 "an object in etcd cannot be read"
             );
-            core.cache.sealed().unreadable(Arc::clone(resource), key, &why);
+            sealed.unreadable(Arc::clone(resource), key, &why);
             None
         }
     }
@@ -195,10 +235,17 @@ fn take(core: &Core, resource: &Arc<GroupResource>, key: &str, pair: &KeyValue) 
 /// Why a watch has ended.
 enum Ended {
     Compacted,
+    /// By another one, or by an older state.
+    Replaced(String),
     Broken(String),
 }
 
 async fn watch(core: &Core) -> Ended {
+    match landmark::missing(core).await {
+        Ok(None) => {}
+        Ok(Some(why)) => return Ended::Replaced(why),
+        Err(error) => return Ended::Broken(error.to_string()),
+    }
     let create = WatchCreateRequest {
         key: core.layout.all(),
         range_end: core.layout.end(),
@@ -209,7 +256,12 @@ async fn watch(core: &Core) -> Ended {
         Err(error) => return Ended::Broken(error.to_string()),
     };
     let why = loop {
-        match responses.message().await {
+        let message = tokio::select! {
+            message = responses.message() => message,
+            // A server that hangs is noticed sooner by requests than by its silence.
+            () = core.client.lost(generation) => break "another server is asked now".to_owned(),
+        };
+        match message {
             Ok(Some(response)) if response.compact_revision > 0 => return Ended::Compacted,
             Ok(Some(response)) if response.canceled => break response.cancel_reason,
             Ok(Some(response)) => {
@@ -228,6 +280,7 @@ async fn watch(core: &Core) -> Ended {
 fn apply(core: &Core, events: Vec<Event>) {
     let mut changes: Vec<Applied> = Vec::with_capacity(events.len());
     let mut revision = 0;
+    let mut landmark = None;
     for event in events {
         let Some(pair) = event.kv else { continue };
         // A watch that was begun again may repeat nothing, but this costs nothing either.
@@ -235,11 +288,14 @@ fn apply(core: &Core, events: Vec<Event>) {
             continue;
         }
         revision = pair.mod_revision as u64;
+        if event.kind != DELETE {
+            landmark = Some(Landmark::of(&pair));
+        }
         let Some((resource, key)) = core.layout.parse(&pair.key) else {
             continue;
         };
         let put = (event.kind != DELETE)
-            .then(|| take(core, &resource, key, &pair))
+            .then(|| take(core, core.cache.sealed(), &resource, key, &pair))
             .flatten();
         if event.kind == DELETE {
             core.cache.sealed().gone(&resource, key);
@@ -281,5 +337,8 @@ fn apply(core: &Core, events: Vec<Event>) {
     index.apply(changes, now());
     index.advance(revision);
     drop(index);
+    if landmark.is_some() {
+        *core.landmark() = landmark;
+    }
     core.seen.send_replace(revision);
 }

@@ -2,6 +2,7 @@
 //!
 //! - [`client`]: requests, on one server or another. [`proto`]: their messages. [`layout`]: keys.
 //! - [`feed`]: the index in memory is loaded once and follows a watch of all keys; reads and watches are served from it.
+//! - [`landmark`]: whether it is still the same etcd; a server whose etcd was replaced by a backup ends.
 //! - [`write`]: writes are transactions that compare the revision of the last change. [`claims`]: of what only one object
 //!   can have, and [`lease`]: of what expires.
 //! - [`barrier`]: a read that must see what other servers have acknowledged asks etcd for its revision, and waits until
@@ -16,17 +17,19 @@ mod claims;
 mod client;
 mod compact;
 mod feed;
+mod landmark;
 mod layout;
 mod lease;
 #[cfg(test)]
 #[path = "../../../tests/peers/etcd.rs"]
 pub(super) mod peer;
 mod proto;
+mod servers;
 #[cfg(test)]
 mod tests;
 mod write;
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::FutureExt;
@@ -35,14 +38,16 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 pub use claims::Claims;
-pub use client::Servers;
+pub use servers::Servers;
 
 use super::cache::Cache;
 use super::index::{Index, Limits};
 use super::sealed::Sealed;
+use super::snapshot::Snapshot;
 use super::{Options, Store, StoreError, Write};
 use crate::object::{GroupResource, Object};
 use client::Client;
+use landmark::Landmark;
 use layout::Layout;
 use lease::Leases;
 
@@ -78,6 +83,9 @@ struct Core {
     /// The watch is open.
     attached: watch::Sender<bool>,
     leases: tokio::sync::Mutex<Leases>,
+    landmark: Mutex<Option<Landmark>>,
+    /// Why this server cannot go on.
+    failed: watch::Sender<Option<String>>,
 }
 
 /// What the thread is asked to do.
@@ -93,6 +101,9 @@ pub struct Etcd {
     cache: Cache,
     seen: watch::Receiver<u64>,
     attached: watch::Receiver<bool>,
+    failed: watch::Receiver<Option<String>>,
+    /// Who asks for a snapshot is told this.
+    elsewhere: String,
     /// `None` only while dropping.
     jobs: Option<mpsc::UnboundedSender<Job>>,
     thread: Option<std::thread::JoinHandle<()>>,
@@ -103,9 +114,16 @@ impl Etcd {
     pub async fn open(options: EtcdOptions) -> Result<Self, crate::Error> {
         let core = Arc::new(Core::new(options).map_err(crate::Error::Store)?);
         let cache = core.cache.clone();
+        let servers = &core.options.servers;
+        let elsewhere = format!(
+            "the objects are in etcd ({}): {}",
+            servers.urls.join(", "),
+            servers.etcdctl("snapshot save FILE")
+        );
         let (jobs, queue) = mpsc::unbounded_channel();
         let (ready, opened) = oneshot::channel();
         let (seen, attached) = (core.seen.subscribe(), core.attached.subscribe());
+        let failed_for_good = core.failed.subscribe();
         let failed = |what: &str, source| crate::Error::Io {
             what: what.to_owned(),
             source,
@@ -122,6 +140,8 @@ impl Etcd {
             cache,
             seen,
             attached,
+            failed: failed_for_good,
+            elsewhere,
             jobs: Some(jobs),
             thread: Some(thread),
         };
@@ -243,8 +263,22 @@ impl Core {
             seen: watch::Sender::new(0),
             attached: watch::Sender::new(false),
             leases: tokio::sync::Mutex::default(),
+            landmark: Mutex::default(),
+            failed: watch::Sender::new(None),
             options,
         })
+    }
+
+    fn landmark(&self) -> MutexGuard<'_, Option<Landmark>> {
+        // It is replaced as a whole.
+        self.landmark.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives up for good.
+    fn fail(&self, why: &str) {
+        let why = format!("etcd has not what it had, as if a backup had taken its place: {why}");
+        tracing::error!("{why}");
+        self.failed.send_replace(Some(why));
     }
 
     /// Waits until the index has seen a revision; false if it takes longer than that.
@@ -282,6 +316,14 @@ impl Store for Etcd {
 
     fn is_healthy(&self) -> bool {
         *self.attached.borrow()
+    }
+
+    fn failed(&self) -> BoxFuture<'static, String> {
+        super::reason(self.failed.clone())
+    }
+
+    fn snapshot(&self) -> BoxFuture<'static, Result<Snapshot, StoreError>> {
+        std::future::ready(Err(StoreError::Unsupported(self.elsewhere.clone()))).boxed()
     }
 
     fn write(&self, write: Write) -> BoxFuture<'static, Result<Arc<Object>, StoreError>> {

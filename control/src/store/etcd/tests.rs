@@ -1,5 +1,7 @@
 //! The store on a real etcd: what every store must do, and what is different when others write to it as well.
 
+mod hangs;
+mod replaced;
 mod several;
 mod tls;
 
@@ -147,6 +149,40 @@ fn objects_that_expire_share_leases_and_go_together() {
         }
     }
     assert_eq!(store.count(&configmaps()), 0);
+}
+
+#[test]
+fn objects_near_the_limit_are_stored_and_larger_ones_refused_as_such() {
+    let Some(peer) = Peer::start(1) else { return };
+    let (store, other) = (open(&peer, Servers::PREFIX), open(&peer, Servers::PREFIX));
+    let before = store.revision();
+    let write =
+        |name: &str, bytes: usize| wait(store.write(put(("a", name), Expect::Absent, &"x".repeat(bytes))));
+    let limit = 3 << 19;
+    for number in 0..5 {
+        write(&format!("large{number}"), limit - 2000).unwrap();
+    }
+    for bytes in [limit, limit + (1 << 19), 3 << 20] {
+        let refused = write("larger", bytes);
+        assert!(
+            matches!(refused, Err(StoreError::TooLarge(_))),
+            "{bytes}: {refused:?}"
+        );
+    }
+    write("small", 10).unwrap();
+    // Others are told of them, and who starts later loads them.
+    let size = |store: &Etcd| {
+        let changes = store.changes(&configmaps(), before, 100).unwrap();
+        changes
+            .events
+            .iter()
+            .map(|event| event.object.bytes.len())
+            .sum::<usize>()
+    };
+    catch_up(&other);
+    assert_eq!(size(&other), size(&store));
+    assert!(size(&other) > 5 * (limit - 2000));
+    assert_eq!(open(&peer, Servers::PREFIX).count(&configmaps()), 6);
 }
 
 #[test]

@@ -202,6 +202,13 @@ fn not_stored(error: Failure) -> StoreError {
 fn failed(error: Failure) -> StoreError {
     match error {
         Failure::NotSent(why) => StoreError::Unreachable(why),
+        // etcd's limit (--max-request-bytes, usually 1.5 MiB), and that of messages half a MiB above it.
+        Failure::Refused(tonic::Code::InvalidArgument, why) if why.contains("request is too large") => {
+            StoreError::TooLarge(why)
+        }
+        Failure::Refused(tonic::Code::ResourceExhausted, why) if why.contains("larger than max") => {
+            StoreError::TooLarge(why)
+        }
         Failure::Refused(tonic::Code::ResourceExhausted, why) => StoreError::Full(why),
         Failure::Refused(_, why) | Failure::Unknown(why) => StoreError::Failed(why),
     }

@@ -161,6 +161,7 @@ impl<R: Read> Reader<R> {
         };
         match reader.array::<8>() {
             Ok(magic) if magic == *MAGIC => {}
+            Ok(_) if reader.is_bolt() => return Err(SnapshotError::Etcd),
             Ok(_) | Err(SnapshotError::Cut(_)) => return Err(SnapshotError::Foreign),
             Err(error) => return Err(error),
         }
@@ -175,6 +176,13 @@ impl<R: Read> Reader<R> {
             return Err(damaged("its revisions contradict each other"));
         }
         Ok(reader)
+    }
+
+    /// Whether what follows the first 8 bytes is as in etcd's snapshots, which are files of bbolt: a page's head of 16 bytes,
+    /// and then bbolt's own mark.
+    fn is_bolt(&mut self) -> bool {
+        let rest: Result<[u8; 12], _> = self.array();
+        rest.is_ok_and(|rest| rest[8..] == 0xED0C_DAED_u32.to_le_bytes())
     }
 
     /// The next record; `None` once the end was reached and the checksum is right.

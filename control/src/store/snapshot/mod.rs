@@ -48,6 +48,11 @@ pub enum SnapshotError {
     /// It is no snapshot.
     #[error("this is not a snapshot made by keelson")]
     Foreign,
+    /// It is one of etcd's.
+    #[error(
+        "this is a snapshot of etcd, not one made by keelson: see etcdctl snapshot status, etcdctl snapshot restore"
+    )]
+    Etcd,
     /// A later version of Keelson made it.
     #[error("the snapshot has format {0}, this program reads {version}", version = format::VERSION)]
     Version(u32),

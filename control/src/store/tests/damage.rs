@@ -208,9 +208,35 @@ fn a_witness_is_made_where_there_is_none() {
             fs::write(&witness, content).unwrap();
         }
         assert_eq!(open(&file).as_ref(), Ok(&state));
-        assert_eq!(
-            fs::read_to_string(&witness).unwrap(),
-            format!("keelson store revision {:020}\n", 321)
-        );
+        let made = fs::read_to_string(&witness).unwrap();
+        let said = format!("keelson store revision {:020}", 321);
+        assert!(made.starts_with(&said), "{made}");
+        assert_eq!(super::super::witness::read(&file), Some(321));
+        // That of the first versions had no more than that, and is believed.
+        fs::write(&witness, format!("{said}\n")).unwrap();
+        assert_eq!(super::super::witness::read(&file), Some(321));
+    }
+}
+
+/// A damaged witness is no reason to refuse a sound store.
+#[test]
+fn a_flipped_bit_in_the_witness_accuses_nobody() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, state) = filled(dir.path());
+    let witness = file.with_extension("revision");
+    let whole = fs::read(&witness).unwrap();
+    for at in 0..whole.len() {
+        let mut bytes = whole.clone();
+        bytes[at] ^= 1 << (at % 7);
+        fs::write(&witness, &bytes).unwrap();
+        assert_eq!(super::super::witness::read(&file), None, "bit at {at}");
+        if at % 6 == 0 {
+            assert_eq!(open(&file).as_ref(), Ok(&state), "bit at {at}");
+            assert_eq!(fs::read(&witness).unwrap(), whole, "it is made anew");
+        }
+    }
+    for length in 0..whole.len() {
+        fs::write(&witness, &whole[..length]).unwrap();
+        assert_eq!(super::super::witness::read(&file), None, "cut to {length}");
     }
 }

@@ -121,6 +121,10 @@ fn a_watch_that_etcd_has_compacted_reads_everything_again() {
     let writer = open(&peer, "/registry");
     let kept = wait(writer.write(put(("a", "kept"), Expect::Absent, "0"))).unwrap();
     let gone = wait(writer.write(put(("a", "gone"), Expect::Absent, "0"))).unwrap();
+    peer.ctl(&["put", "/registry/configmaps/a/foreign", "k8s\u{1}not ours"]);
+    catch_up(&writer);
+    // Where history is said to begin, so that what is loaded is no older.
+    peer.ctl(&["put", "compact_rev_key", &writer.revision().to_string()]);
     // One that has loaded, and was then cut off.
     let core = Arc::new(Core::new(settings(&peer, "/registry")).unwrap());
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -132,6 +136,8 @@ fn a_watch_that_etcd_has_compacted_reads_everything_again() {
         core.cache.write().subscribe(&configmaps())
     });
     let cursor = core.cache.read().revision();
+    assert!(core.cache.sealed().check(&configmaps(), None).is_err());
+    peer.ctl(&["del", "/registry/configmaps/a/foreign"]);
     wait(writer.write(delete(("a", "gone"), gone.resource_version))).unwrap();
     let expect = Expect::Revision(kept.resource_version);
     let newer = wait(writer.write(put(("a", "kept"), expect, "1"))).unwrap();
@@ -148,6 +154,8 @@ fn a_watch_that_etcd_has_compacted_reads_everything_again() {
         newer.resource_version
     );
     assert!(index.get(&configmaps(), "a/gone").is_none());
+    // Nor does what could not be read and is gone hide the rest.
+    assert!(core.cache.sealed().check(&configmaps(), None).is_ok());
     let changes = index.changes(&configmaps(), cursor, 10);
     assert!(matches!(changes, Err(StoreError::Compacted(_))), "{changes:?}");
 }
