@@ -7,7 +7,10 @@ mod tests;
 mod text;
 
 use text::regex_error;
-pub use text::{dns1035_label, dns1123_label, dns1123_subdomain, is_dns1123_label, is_dns1123_subdomain};
+pub use text::{
+    dns1035_label, dns1123_label, dns1123_subdomain, is_dns1123_label, is_dns1123_subdomain,
+    wildcard_dns1123_subdomain,
+};
 
 /// A list of complaints; empty is good.
 pub type Complaints = Vec<String>;
@@ -190,6 +193,34 @@ pub fn ip(text: &str) -> Complaints {
         Ok(_) => Vec::new(),
         Err(_) => vec!["must be a valid IP address, (e.g. 10.9.8.7 or 2001:db8::ffff)".to_owned()],
     }
+}
+
+/// An IP address where traffic can go to from anywhere (`ValidateNonSpecialIP`).
+pub fn endpoint_ip(text: &str) -> Complaints {
+    let Ok(address) = text.parse::<std::net::IpAddr>() else {
+        return ip(text);
+    };
+    let (link_local, link_local_multicast) = match address {
+        std::net::IpAddr::V4(v4) => (v4.is_link_local(), v4.octets()[..3] == [224, 0, 0]),
+        std::net::IpAddr::V6(v6) => {
+            let first = v6.segments()[0];
+            (first & 0xffc0 == 0xfe80, first & 0xff0f == 0xff02)
+        }
+    };
+    let mut complaints = Vec::new();
+    if address.is_unspecified() {
+        complaints.push(format!("may not be unspecified ({text})"));
+    }
+    if address.is_loopback() {
+        complaints.push("may not be in the loopback range (127.0.0.0/8, ::1/128)".to_owned());
+    }
+    if link_local {
+        complaints.push("may not be in the link-local range (169.254.0.0/16, fe80::/10)".to_owned());
+    }
+    if link_local_multicast {
+        complaints.push("may not be in the link-local multicast range (224.0.0.0/24, ff02::/10)".to_owned());
+    }
+    complaints
 }
 
 /// A network, `address/bits`.

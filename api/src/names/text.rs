@@ -97,3 +97,19 @@ pub fn dns1035_label(text: &str) -> Complaints {
     }
     complaints
 }
+
+/// A DNS-1123 subdomain with a star for its first part.
+pub fn wildcard_dns1123_subdomain(text: &str) -> Complaints {
+    let good = text
+        .strip_prefix("*.")
+        .is_some_and(|rest| rest.len() <= 251 && is_subdomain_of_any_length(rest));
+    if good {
+        return Vec::new();
+    }
+    vec![regex_error(
+        "a wildcard DNS-1123 subdomain must start with '*.', followed by a valid DNS subdomain, which must consist of \
+         lower case alphanumeric characters, '-' or '.' and end with an alphanumeric character",
+        "\\*\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?(\\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*",
+        &["*.example.com"],
+    )]
+}

@@ -110,6 +110,15 @@ impl FieldError {
         }
     }
 
+    /// As [`FieldError::invalid`], without showing the value.
+    pub fn invalid_omitted(field: impl Into<String>, detail: &str) -> Self {
+        Self {
+            kind: FieldErrorKind::Invalid,
+            field: field.into(),
+            message: format!("{}: {detail}", FieldErrorKind::Invalid.title()),
+        }
+    }
+
     /// A value of the wrong type.
     pub fn type_invalid(field: impl Into<String>, value: impl Into<Value>, detail: &str) -> Self {
         Self::new(FieldErrorKind::TypeInvalid, field, Some(&value.into()), detail)
@@ -123,6 +132,20 @@ impl FieldError {
             detail.push_str(&go_quote(text));
         }
         Self::new(FieldErrorKind::NotSupported, field, Some(&value.into()), &detail)
+    }
+
+    /// As [`FieldError::not_supported`], with the value already put in words.
+    pub fn not_supported_shown(field: impl Into<String>, shown: &str, supported: &[&str]) -> Self {
+        let quoted: Vec<String> = supported.iter().map(|text| go_quote(text)).collect();
+        Self {
+            kind: FieldErrorKind::NotSupported,
+            field: field.into(),
+            message: format!(
+                "{}: {shown}: supported values: {}",
+                FieldErrorKind::NotSupported.title(),
+                quoted.join(", ")
+            ),
+        }
     }
 
     /// A value that must be unique appears again.

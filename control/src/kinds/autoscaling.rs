@@ -1,6 +1,7 @@
 //! HorizontalPodAutoscalers in two versions; v2 is the stored one.
 
 mod convert;
+mod metrics;
 
 use keelson_api::names;
 use keelson_api::status::FieldError;
@@ -144,6 +145,7 @@ impl Strategy for Autoscaler {
             let detail = "must be greater than or equal to `minReplicas`";
             errors.push(FieldError::invalid("spec.maxReplicas", most, detail));
         }
+        metrics::check(&mut errors, hpa);
         errors
     }
 

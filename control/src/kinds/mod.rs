@@ -136,6 +136,10 @@ pub trait Strategy: Send + Sync + std::fmt::Debug {
     fn selectable_field_names(&self) -> &'static [&'static str] {
         &[]
     }
+    /// What a selectable field is called where objects are stored, for kinds that share their storage.
+    fn selectable_alias<'a>(&self, field: &'a str) -> &'a str {
+        field
+    }
     /// For kinds with [`Kind::storage`] of another version: rewrites an object of this version into its stored form
     /// (apiVersion included).
     fn to_storage(&self, object: &mut Value) {

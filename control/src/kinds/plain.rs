@@ -14,6 +14,10 @@ pub(super) struct Plain {
     pub(super) default: fn(&mut Value),
     /// Complaints about the object, on create and update alike.
     pub(super) validate: fn(&Value) -> Vec<FieldError>,
+    /// Complaints about a new object only.
+    pub(super) create: fn(&Value) -> Vec<FieldError>,
+    /// Complaints about a change from one to the other.
+    pub(super) change: fn(&Value, &Value) -> Vec<FieldError>,
     /// Whether there is a status that only its subresource may write.
     pub(super) status: bool,
     /// Whether the generation counts changes of the spec.
@@ -27,6 +31,8 @@ impl Plain {
             row,
             default: |_| (),
             validate: |_| Vec::new(),
+            create: |_| Vec::new(),
+            change: |_, _| Vec::new(),
             status: false,
             generation: false,
         }
@@ -67,14 +73,18 @@ impl Strategy for Plain {
     }
 
     fn validate_create(&self, object: &Value) -> Vec<FieldError> {
-        (self.validate)(object)
+        let mut errors = (self.create)(object);
+        errors.extend((self.validate)(object));
+        errors
     }
 
-    fn validate_update(&self, subresource: Option<&str>, _: &Value, new: &Value) -> Vec<FieldError> {
+    fn validate_update(&self, subresource: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {
         if subresource == Some("status") {
             return Vec::new();
         }
-        (self.validate)(new)
+        let mut errors = (self.validate)(new);
+        errors.extend((self.change)(old, new));
+        errors
     }
 
     fn row(&self, object: &Value, now: i64) -> Vec<Value> {

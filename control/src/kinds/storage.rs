@@ -1,11 +1,13 @@
 //! The storage group.
 
+use std::collections::HashSet;
+
 use keelson_api::names;
 use keelson_api::status::FieldError;
 use serde_json::{Map, Value};
 
 use super::describe::{self, AGE, ColumnDef, NAME};
-use super::json::{is_true, items, object, set_default, set_zero, text};
+use super::json::{entries, is_true, is_unset, items, object, set_default, set_zero, text};
 use super::plain::Plain;
 use super::{Kind, Strategy, cells, update};
 
@@ -134,10 +136,29 @@ const CAPACITY: &[ColumnDef] = &[
 /// Its kinds.
 pub(super) fn kinds() -> Vec<Kind> {
     let group = "storage.k8s.io/v1";
-    let node = Plain::new(|node, now| {
-        let drivers = Value::from(items(node, "/spec/drivers").len());
-        vec![cells::name(node), drivers, cells::age(node, now)]
-    });
+    let node = Plain {
+        validate: |node| {
+            let mut errors = Vec::new();
+            let mut seen = HashSet::new();
+            for (index, driver) in items(node, "/spec/drivers").iter().enumerate() {
+                let path = format!("spec.drivers[{index}]");
+                for field in ["name", "nodeID"] {
+                    if text(driver, &format!("/{field}")).is_empty() {
+                        errors.push(FieldError::required(format!("{path}.{field}"), ""));
+                    }
+                }
+                let name = text(driver, "/name");
+                if !seen.insert(name) {
+                    errors.push(FieldError::duplicate(format!("{path}.name"), name));
+                }
+            }
+            errors
+        },
+        ..Plain::new(|node, now| {
+            let drivers = Value::from(items(node, "/spec/drivers").len());
+            vec![cells::name(node), drivers, cells::age(node, now)]
+        })
+    };
     let capacity = Plain {
         validate: |object| {
             let class = text(object, "/storageClassName");
@@ -188,6 +209,9 @@ pub(super) fn kinds() -> Vec<Kind> {
     ]
 }
 
+/// Most parameters of a class.
+const MOST_PARAMETERS: usize = 512;
+
 #[derive(Debug)]
 struct Class;
 
@@ -214,6 +238,13 @@ impl Strategy for Class {
                 errors.push(FieldError::invalid("provisioner", provisioner, &complaint));
             }
         }
+        if entries(class, "/parameters").count() > MOST_PARAMETERS {
+            errors.push(FieldError::too_long("parameters", MOST_PARAMETERS));
+        }
+        for (key, _) in entries(class, "/parameters").filter(|(key, _)| key.is_empty()) {
+            let detail = "field can not be empty.";
+            errors.push(FieldError::invalid("parameters", key.as_str(), detail));
+        }
         for (field, allowed) in [
             ("reclaimPolicy", ["Delete", "Retain"]),
             ("volumeBindingMode", ["Immediate", "WaitForFirstConsumer"]),
@@ -228,15 +259,16 @@ impl Strategy for Class {
 
     fn validate_update(&self, _: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {
         let mut errors = self.validate_create(new);
-        for field in ["provisioner", "parameters", "reclaimPolicy", "volumeBindingMode"] {
-            if old.get(field) != new.get(field) {
-                let detail = if field == "volumeBindingMode" {
-                    names::IMMUTABLE.to_owned()
-                } else {
-                    format!("updates to {field} are forbidden.")
-                };
+        for field in ["provisioner", "parameters", "reclaimPolicy"] {
+            let (was, is) = (old.get(field), new.get(field));
+            if was != is && !(is_unset(was) && is_unset(is)) {
+                let detail = format!("updates to {field} are forbidden.");
                 errors.push(FieldError::forbidden(field, &detail));
             }
+        }
+        let mode = text(new, "/volumeBindingMode");
+        if text(old, "/volumeBindingMode") != mode {
+            errors.push(FieldError::invalid("volumeBindingMode", mode, names::IMMUTABLE));
         }
         errors
     }
@@ -270,6 +302,27 @@ fn driver() -> Plain {
                 default_driver(spec);
             }
         },
+        validate: validate_driver,
+        change: |old, new| {
+            let mut errors = Vec::new();
+            // Upstream's path has another name for the first.
+            for (field, shown) in [
+                ("attachRequired", "attachedRequired"),
+                ("volumeLifecycleModes", "volumeLifecycleModes"),
+            ] {
+                let at = |driver: &Value| driver.pointer("/spec").and_then(|spec| spec.get(field)).cloned();
+                let is = at(new);
+                if at(old) != is {
+                    let path = format!("spec.{shown}");
+                    errors.push(FieldError::invalid(
+                        path,
+                        is.unwrap_or_default(),
+                        names::IMMUTABLE,
+                    ));
+                }
+            }
+            errors
+        },
         generation: true,
         ..Plain::new(|driver, now| {
             let modes: Vec<&str> = items(driver, "/spec/volumeLifecycleModes")
@@ -297,6 +350,48 @@ fn driver() -> Plain {
             ]
         })
     }
+}
+
+fn validate_driver(driver: &Value) -> Vec<FieldError> {
+    const MODES: [&str; 2] = ["Ephemeral", "Persistent"];
+    const POLICIES: [&str; 3] = ["File", "None", "ReadWriteOnceWithFSType"];
+    let mut errors = Vec::new();
+    let name = text(driver, "/metadata/name");
+    if name.len() > 63 {
+        errors.push(FieldError::too_long("metadata.name", 63));
+    }
+    let policy = text(driver, "/spec/fsGroupPolicy");
+    if !policy.is_empty() && !POLICIES.contains(&policy) {
+        errors.push(FieldError::not_supported("spec.fsGroupPolicy", policy, &POLICIES));
+    }
+    for mode in items(driver, "/spec/volumeLifecycleModes")
+        .iter()
+        .filter_map(Value::as_str)
+    {
+        if !MODES.contains(&mode) {
+            errors.push(FieldError::not_supported(
+                "spec.volumeLifecycleModes",
+                mode,
+                &MODES,
+            ));
+        }
+    }
+    let mut seen = HashSet::new();
+    for (index, request) in items(driver, "/spec/tokenRequests").iter().enumerate() {
+        let audience = text(request, "/audience");
+        if !seen.insert(audience) {
+            let path = format!("spec.tokenRequests[{index}].audience");
+            errors.push(FieldError::duplicate(path, audience));
+        }
+        if let Some(seconds) = request.get("expirationSeconds").and_then(Value::as_i64)
+            && seconds < 600
+        {
+            let path = format!("spec.tokenRequests[{index}].expirationSeconds");
+            let detail = "may not specify a duration less than 10 minutes";
+            errors.push(FieldError::invalid(path, seconds, detail));
+        }
+    }
+    errors
 }
 
 fn default_driver(spec: &mut Map<String, Value>) {

@@ -2,17 +2,20 @@
 
 use std::convert::Infallible;
 use std::io::Write;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use futures::future::BoxFuture;
 use futures::{FutureExt, Stream, StreamExt};
-use http::header::{CONTENT_ENCODING, CONTENT_TYPE, HeaderValue, RETRY_AFTER, VARY};
-use http::{Response, StatusCode};
+use http::header::{CONTENT_ENCODING, CONTENT_TYPE, EXPECT, HeaderValue, RETRY_AFTER, VARY};
+use http::{HeaderMap, Response, StatusCode};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Collected, Full, LengthLimitError, Limited, StreamBody};
-use hyper::body::Frame;
+use hyper::body::{Body as _, Frame, SizeHint};
 use keelson_api::status::Status;
 use serde_json::Value;
 
@@ -147,17 +150,67 @@ pub fn compress(mut response: Response<Body>, size: usize, wanted: bool) -> Resp
     })
 }
 
-/// Collects pieces into chunks, so that a long list is sent in few writes and never copied as a whole.
-pub fn chunks(mut pieces: impl Iterator<Item = Bytes> + Send + 'static) -> Body {
-    const CHUNK: usize = 64 << 10;
-    stream(futures::stream::iter(std::iter::from_fn(move || {
+/// Collects pieces into chunks, so that a long list is sent in few writes and never copied as a whole. `size` is that of
+/// all together.
+pub fn chunks(pieces: impl Iterator<Item = Bytes> + Send + 'static, size: usize) -> Body {
+    Chunks {
+        pieces: Box::new(pieces),
+        left: size as u64,
+    }
+    .boxed_unsync()
+}
+
+/// A body whose size is known.
+struct Chunks {
+    pieces: Box<dyn Iterator<Item = Bytes> + Send>,
+    left: u64,
+}
+
+impl hyper::body::Body for Chunks {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        const CHUNK: usize = 64 << 10;
         let mut chunk = BytesMut::new();
         while chunk.len() < CHUNK {
-            match pieces.next() {
+            match self.pieces.next() {
                 Some(piece) => chunk.extend_from_slice(&piece),
                 None => break,
             }
         }
-        (!chunk.is_empty()).then(|| chunk.freeze())
-    })))
+        self.left = self.left.saturating_sub(chunk.len() as u64);
+        Poll::Ready((!chunk.is_empty()).then(|| Ok(Frame::data(chunk.freeze()))))
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.left)
+    }
+}
+
+/// Reads what is left of a body that nobody wants, within bounds: a client that is still sending when its connection ends
+/// does not see the answer. Who waits to be asked for the body is not.
+pub async fn drain(headers: &HeaderMap, mut body: Body) {
+    const PATIENCE: Duration = Duration::from_secs(2);
+    let waits = headers
+        .get(EXPECT)
+        .is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"100-continue"));
+    if waits || body.is_end_stream() {
+        return;
+    }
+    let mut left = MOST_BYTES;
+    let rest = async {
+        while let Some(Ok(frame)) = body.frame().await {
+            let read = frame.data_ref().map_or(0, Bytes::len);
+            left = left.saturating_sub(read);
+            if left == 0 {
+                return;
+            }
+        }
+    };
+    // The timer ends clients that send slowly: they have had their chance.
+    drop(tokio::time::timeout(PATIENCE, rest).await);
 }

@@ -12,6 +12,7 @@ use keelson_api::status::{FieldError, Status};
 use serde_json::Value;
 
 use super::accept::{Accept, Endpoint};
+use super::options::{self, Options};
 use super::query::Query;
 use super::read::token::Token;
 use super::select::Selection;
@@ -121,6 +122,9 @@ pub fn request(kind: &Kind, target: &str, accept: &[u8]) -> bool {
         Accept::for_errors(&headers),
         query.number("limit"),
         query.dry_run(),
+        options::list(&query),
+        options::watch(&query),
+        Options::Patch.check(&query),
     );
     path::parse(path).is_some() && Selection::parse(kind, &query).is_ok() && negotiated.is_ok()
 }

@@ -9,15 +9,27 @@ use keelson_api::status::Status;
 use super::accept::{Accept, Endpoint};
 use super::body::{self, Body};
 use super::call::Call;
+use super::path::ResourcePath;
 use super::pipeline::Incoming;
 use super::registry::api_version;
-use super::{Api, connect, discovery, health, metrics, read, snapshot, subresource, version, write};
+use super::{
+    Api, components, connect, discovery, health, metrics, read, respond, snapshot, subresource, version,
+    write,
+};
 
 /// Answers the request.
 pub async fn dispatch(api: Arc<Api>, incoming: Incoming, body: Body) -> Result<Response<Body>, Status> {
     let head = incoming.parts.method == Method::HEAD;
     let response = match incoming.path {
-        Some(_) => resource(api, incoming, body).await?,
+        Some(_) => {
+            let deprecated = incoming.path.as_ref().and_then(deprecation);
+            let told = deprecated.filter(|_| !incoming.local);
+            let mut response = resource(api, incoming, body).await?;
+            if let Some(warning) = told {
+                respond::warn(&mut response, &[warning.to_owned()]);
+            }
+            response
+        }
         None if is_snapshot(&incoming) => snapshot::serve(&api, &incoming).await?,
         None => path(&api, &incoming)?,
     };
@@ -25,6 +37,17 @@ pub async fn dispatch(api: Arc<Api>, incoming: Incoming, body: Body) -> Result<R
         return Ok(response);
     }
     Ok(response.map(|_| body::full(Bytes::new())))
+}
+
+/// What is told with every answer about a resource that is deprecated.
+fn deprecation(path: &ResourcePath) -> Option<&'static str> {
+    match (path.group.as_str(), path.version.as_str(), path.resource.as_str()) {
+        ("", "v1", "componentstatuses") => Some("v1 ComponentStatus is deprecated in v1.19+"),
+        ("", "v1", "endpoints") => {
+            Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice")
+        }
+        _ => None,
+    }
 }
 
 fn is_snapshot(incoming: &Incoming) -> bool {
@@ -127,6 +150,9 @@ async fn resource(api: Arc<Api>, incoming: Incoming, body: Body) -> Result<Respo
     }
     if !kind.verbs.contains(&verb) {
         return Err(not_allowed(&call, verb));
+    }
+    if components::is(&kind) {
+        return components::serve(&call, verb);
     }
     match verb {
         "get" => read::get(&call),

@@ -27,7 +27,8 @@ impl Health {
             .insert(part);
     }
 
-    fn is_ready(&self, part: &str) -> bool {
+    /// Whether a part is up.
+    pub fn is_ready(&self, part: &str) -> bool {
         self.ready
             .lock()
             .unwrap_or_else(PoisonError::into_inner)

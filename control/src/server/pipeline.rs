@@ -92,25 +92,13 @@ async fn admit(
     peer: Peer,
 ) -> Result<Response<Body>, Status> {
     let local = matches!(peer, Peer::Local(_));
-    let user = match peer {
-        Peer::Local(user) => user,
-        Peer::Remote(certificate) => {
-            let user = api
-                .authenticator
-                .authenticate(certificate.as_deref(), &parts.headers)?;
-            auth::impersonate(&api.authorizer, &user, &parts.headers)?.unwrap_or(user)
-        }
-        Peer::Proxy(certificate) => {
-            let user = api.authenticator.proxied(&certificate, &mut parts.headers)?;
-            auth::impersonate(&api.authorizer, &user, &parts.headers)?.unwrap_or(user)
+    let user = match identify(api, &mut parts, path.as_ref(), &query, verb, peer) {
+        Ok(user) => user,
+        Err(status) => {
+            body::drain(&parts.headers, body).await;
+            return Err(status);
         }
     };
-    if let Some(known) = parts.extensions.get::<Known>()
-        && user.name != auth::ANONYMOUS
-    {
-        known.set();
-    }
-    authorize(api, &user, verb, path.as_ref(), &query, parts.uri.path())?;
     let long = is_long_running(verb, path.as_ref());
     let incoming = Incoming {
         user,
@@ -152,6 +140,37 @@ async fn admit(
         ));
     };
     within(work).await
+}
+
+/// Who asks, if they may.
+fn identify(
+    api: &Api,
+    parts: &mut http::request::Parts,
+    path: Option<&ResourcePath>,
+    query: &Query,
+    verb: &'static str,
+    peer: Peer,
+) -> Result<UserInfo, Status> {
+    let user = match peer {
+        Peer::Local(user) => user,
+        Peer::Remote(certificate) => {
+            let user = api
+                .authenticator
+                .authenticate(certificate.as_deref(), &parts.headers)?;
+            auth::impersonate(&api.authorizer, &user, &parts.headers)?.unwrap_or(user)
+        }
+        Peer::Proxy(certificate) => {
+            let user = api.authenticator.proxied(&certificate, &mut parts.headers)?;
+            auth::impersonate(&api.authorizer, &user, &parts.headers)?.unwrap_or(user)
+        }
+    };
+    if let Some(known) = parts.extensions.get::<Known>()
+        && user.name != auth::ANONYMOUS
+    {
+        known.set();
+    }
+    authorize(api, &user, verb, path, query, parts.uri.path())?;
+    Ok(user)
 }
 
 /// The timer ends requests whose client sends its body too slowly, or whose write the disk does not finish.

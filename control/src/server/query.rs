@@ -59,20 +59,9 @@ impl Query {
         }
     }
 
-    /// `dryRun`: absent or `All`.
-    pub fn dry_run(&self) -> Result<bool, Status> {
-        let mut dry = false;
-        for value in self.all("dryRun") {
-            match value {
-                "All" => dry = true,
-                other => {
-                    return Err(Status::bad_request(format!(
-                        "Invalid value: {other:?}: dryRun: Unsupported value: {other:?}: supported values: \"All\""
-                    )));
-                }
-            }
-        }
-        Ok(dry)
+    /// `dryRun`, which has been checked (`options`).
+    pub fn dry_run(&self) -> bool {
+        self.has("dryRun")
     }
 }
 
@@ -89,7 +78,5 @@ mod tests {
         );
         assert!(query.flag("stdin") && !query.flag("tty") && query.flag("x") && !query.flag("y"));
         assert!(Query::parse("limit=a").number("limit").is_err());
-        assert!(Query::parse("dryRun=All").dry_run().unwrap());
-        assert!(Query::parse("dryRun=Some").dry_run().is_err());
     }
 }

@@ -29,7 +29,13 @@ impl Selection {
     pub fn parse(kind: &Kind, query: &Query) -> Result<Self, Status> {
         let bad = |error: &dyn std::fmt::Display| Status::bad_request(error.to_string());
         let labels = Selector::parse(query.get("labelSelector")).map_err(|error| bad(&error))?;
-        let fields = FieldSelector::parse(query.get("fieldSelector")).map_err(|error| bad(&error))?;
+        let mut fields = FieldSelector::parse(query.get("fieldSelector")).map_err(|error| bad(&error))?;
+        for term in &mut fields.terms {
+            let stored = kind.strategy.selectable_alias(&term.field);
+            if stored != term.field {
+                term.field = stored.to_owned();
+            }
+        }
         let known = kind.strategy.selectable_field_names();
         let mut own = false;
         for term in &fields.terms {

@@ -15,7 +15,7 @@ use tokio::sync::oneshot;
 use crate::peer::Peer;
 
 /// Where the real kubectl 1.33 is; `KUBECTL` names another one.
-const KUBECTL: &str = "/usr/lib/google-cloud-sdk/bin/kubectl.1.33";
+pub const KUBECTL: &str = "/usr/lib/google-cloud-sdk/bin/kubectl.1.33";
 
 /// A running control plane.
 pub struct Cluster {

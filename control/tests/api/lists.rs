@@ -76,7 +76,7 @@ fn selectors_and_resource_versions() {
         "ResourceVersionTooLarge"
     );
     assert_eq!(get("resourceVersion=x").0, 400);
-    assert_eq!(get("resourceVersionMatch=Exact").0, 400);
+    assert_eq!(get("resourceVersionMatch=Exact").0, 422);
     assert_eq!(get("continue=nonsense").0, 400);
     assert_eq!(get("limit=x").0, 400);
 }

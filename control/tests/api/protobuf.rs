@@ -88,7 +88,10 @@ fn json_of(cluster: &Cluster, path: &str, accept: &str) -> Value {
 
 /// The JSON list of the state that a list was made from: controllers write all the time.
 fn same_state(cluster: &Cluster, path: &str, list: &Value) -> Value {
-    let revision = list["metadata"]["resourceVersion"].as_str().unwrap();
+    let Some(revision) = list["metadata"]["resourceVersion"].as_str() else {
+        // What is made for the answer is of no state.
+        return json_of(cluster, path, "application/json");
+    };
     let path = format!("{path}?resourceVersionMatch=Exact&resourceVersion={revision}");
     json_of(cluster, &path, "application/json")
 }

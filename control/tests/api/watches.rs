@@ -128,7 +128,7 @@ fn initial_events_end_with_a_bookmark() {
         "true"
     );
     let (code, _) = cluster.get(&format!("{MAPS}?watch=true&sendInitialEvents=true"));
-    assert_eq!(code, 400);
+    assert_eq!(code, 422);
     let seen = events(&cluster, "labelSelector=app&timeoutSeconds=1", 99, || {});
     assert_eq!(seen.len(), 3, "the watch ends by itself");
 }
@@ -143,4 +143,77 @@ fn a_watch_of_tables_has_rows() {
         lines[0].starts_with("NAME") && lines[1].starts_with("a "),
         "{lines:?}"
     );
+}
+
+fn revision(event: &Value) -> String {
+    event["object"]["metadata"]["resourceVersion"]
+        .as_str()
+        .unwrap()
+        .to_owned()
+}
+
+#[test]
+fn a_watch_goes_on_where_another_one_ended() {
+    let cluster = Cluster::start();
+    let a = format!("{MAPS}/a");
+    let (_, created) = cluster.post(MAPS, &config_map("a", "1"));
+    let from = created["metadata"]["resourceVersion"].as_str().unwrap();
+    cluster.patch(&a, "merge-patch+json", &json!({"data": {"k": "2"}}));
+    cluster.patch(&a, "merge-patch+json", &json!({"data": {"k": "3"}}));
+    cluster.delete(&a, &Value::Null);
+    // From the creation on: everything that came after it.
+    let all = events(
+        &cluster,
+        &format!("labelSelector=app&resourceVersion={from}"),
+        3,
+        || {},
+    );
+    assert_eq!(
+        short(&all),
+        pairs(&[("MODIFIED", "a"), ("MODIFIED", "a"), ("DELETED", "a")])
+    );
+    assert_eq!(all[1]["object"]["data"]["k"], "3");
+    // From what was seen last on, while more happens.
+    let query = format!("labelSelector=app&resourceVersion={}", revision(&all[0]));
+    let rest = events(&cluster, &query, 3, || {
+        cluster.post(MAPS, &config_map("b", "1"));
+    });
+    assert_eq!(rest[..2], all[1..]);
+    assert_eq!(short(&rest[2..]), pairs(&[("ADDED", "b")]));
+}
+
+#[test]
+fn concurrent_watches_see_one_order() {
+    let cluster = Cluster::start();
+    let from = cluster.get(MAPS).1["metadata"]["resourceVersion"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    let busy = |number: usize| {
+        for round in 0..10 {
+            let name = format!("w{number}-{round}");
+            cluster.post(MAPS, &config_map(&name, "1"));
+            let path = format!("{MAPS}/{name}");
+            cluster.patch(&path, "merge-patch+json", &json!({"data": {"k": "2"}}));
+            if round % 2 == 0 {
+                cluster.delete(&path, &Value::Null);
+            }
+        }
+    };
+    let query = format!("labelSelector=app&resourceVersion={from}");
+    let count = 3 * (10 + 10 + 5);
+    let seen: Vec<Vec<String>> = std::thread::scope(|scope| {
+        let watches: Vec<_> = (0..10)
+            .map(|_| scope.spawn(|| events(&cluster, &query, count, || {})))
+            .collect();
+        for number in 0..3 {
+            scope.spawn(move || busy(number));
+        }
+        let done = watches.into_iter().map(|watch| watch.join().unwrap());
+        done.map(|events| events.iter().map(revision).collect()).collect()
+    });
+    for one in &seen {
+        assert_eq!(one.len(), count);
+        assert_eq!(*one, seen[0]);
+    }
 }

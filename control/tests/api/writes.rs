@@ -125,7 +125,7 @@ fn unchanged_updates_change_nothing_and_dry_runs_store_nothing() {
         cluster
             .post(&format!("{MAPS}?dryRun=Some"), &config_map("b", "2"))
             .0,
-        400
+        422
     );
 }
 

@@ -124,9 +124,13 @@ impl Controller {
             }
         });
         let queue = self.endpoints_queue.clone();
+        let services = self.services.clone();
         self.endpoints.on_change(move |old, new| {
-            if let Some(endpoints) = new.or(old) {
-                queue.add(endpoints.metadata.key());
+            let Some(endpoints) = new.or(old) else { return };
+            let key = endpoints.metadata.key();
+            // What somebody else has made for no service is theirs.
+            if services.store().get_key(&key).is_some() || legacy::is_ours(endpoints) {
+                queue.add(key);
             }
         });
     }

@@ -15,6 +15,15 @@ const OVER_CAPACITY: &str = "endpoints.kubernetes.io/over-capacity";
 const MANAGED_BY: (&str, &str) = ("endpoints.kubernetes.io/managed-by", "endpoint-controller");
 const HEADLESS: &str = "service.kubernetes.io/headless";
 
+/// Whether this controller has made it.
+pub fn is_ours(endpoints: &Endpoints) -> bool {
+    endpoints
+        .metadata
+        .labels
+        .get(MANAGED_BY.0)
+        .is_some_and(|manager| manager == MANAGED_BY.1)
+}
+
 /// The object as it should be, or `None` if it is so already.
 pub fn desired(service: &Service, backends: &[Backend], existing: Option<&Endpoints>) -> Option<Value> {
     let (subsets, cut) = subsets(service, backends);

@@ -170,7 +170,15 @@ impl Strategy for DaemonSet {
 
     fn validate_update(&self, subresource: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {
         if subresource == Some("status") {
-            return Vec::new();
+            let mut errors = Vec::new();
+            for field in
+                COUNTS
+                    .iter()
+                    .chain(&["updatedNumberScheduled", "numberAvailable", "numberUnavailable"])
+            {
+                non_negative(&mut errors, new, &format!("status.{field}"));
+            }
+            return errors;
         }
         let mut errors = self.validate_create(new);
         immutable_selector(&mut errors, old, new);

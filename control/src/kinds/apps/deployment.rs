@@ -4,7 +4,7 @@ use keelson_api::status::FieldError;
 use serde_json::Value;
 
 use super::workload::{
-    always_restarts, count_or_percent, immutable_selector, is_nothing, non_negative, scale,
+    always_restarts, count_or_percent, immutable_selector, is_nothing, non_negative, replica_counts, scale,
     selector_and_template,
 };
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
@@ -121,7 +121,10 @@ impl Strategy for Deployment {
 
     fn validate_update(&self, subresource: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {
         if subresource == Some("status") {
-            return status(new);
+            let counts = ["updatedReplicas", "readyReplicas", "availableReplicas"];
+            let mut errors = replica_counts(new, &counts);
+            non_negative(&mut errors, new, "status.unavailableReplicas");
+            return errors;
         }
         let mut errors = self.validate_create(new);
         immutable_selector(&mut errors, old, new);
@@ -183,26 +186,4 @@ fn strategy(errors: &mut Vec<FieldError>, object: &Value) {
             ));
         }
     }
-}
-
-fn status(object: &Value) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    for field in [
-        "replicas",
-        "updatedReplicas",
-        "readyReplicas",
-        "availableReplicas",
-        "unavailableReplicas",
-    ] {
-        non_negative(&mut errors, object, &format!("status.{field}"));
-    }
-    let total = int(object, "/status/replicas").unwrap_or(0);
-    for field in ["updatedReplicas", "readyReplicas", "availableReplicas"] {
-        let count = int(object, &format!("/status/{field}")).unwrap_or(0);
-        if count > total {
-            let detail = "cannot be greater than status.replicas";
-            errors.push(FieldError::invalid(format!("status.{field}"), count, detail));
-        }
-    }
-    errors
 }

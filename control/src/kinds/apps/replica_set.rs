@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use keelson_api::status::FieldError;
 use serde_json::Value;
 
-use super::workload::{always_restarts, immutable_selector, non_negative, scale, selector_and_template};
+use super::workload::{
+    always_restarts, immutable_selector, non_negative, replica_counts, scale, selector_and_template,
+};
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
 use crate::kinds::json::{int, object_or_new, set_default};
 use crate::kinds::{Kind, Strategy, cells, podspec, update};
@@ -92,19 +94,13 @@ impl Strategy for ReplicaSet {
     }
 
     fn validate_update(&self, subresource: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {
-        let mut errors = Vec::new();
         if subresource == Some("status") {
-            let total = int(new, "/status/replicas").unwrap_or(0);
-            for field in ["fullyLabeledReplicas", "readyReplicas", "availableReplicas"] {
-                let count = int(new, &format!("/status/{field}")).unwrap_or(0);
-                if count > total {
-                    let detail = "cannot be greater than status.replicas";
-                    errors.push(FieldError::invalid(format!("status.{field}"), count, detail));
-                }
-            }
-            return errors;
+            return replica_counts(
+                new,
+                &["fullyLabeledReplicas", "readyReplicas", "availableReplicas"],
+            );
         }
-        errors = self.validate_create(new);
+        let mut errors = self.validate_create(new);
         immutable_selector(&mut errors, old, new);
         errors
     }

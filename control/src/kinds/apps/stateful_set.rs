@@ -3,7 +3,7 @@
 use keelson_api::status::FieldError;
 use serde_json::Value;
 
-use super::workload::{always_restarts, non_negative, scale, selector_and_template};
+use super::workload::{always_restarts, non_negative, replica_counts, scale, selector_and_template};
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
 use crate::kinds::json::{int, list, object_or_new, set_default, set_zero, text};
 use crate::kinds::{Kind, Strategy, cells, podspec, update};
@@ -103,6 +103,16 @@ impl Strategy for StatefulSet {
         non_negative(&mut errors, object, "spec.updateStrategy.rollingUpdate.partition");
         non_negative(&mut errors, object, "spec.replicas");
         non_negative(&mut errors, object, "spec.minReadySeconds");
+        non_negative(&mut errors, object, "spec.revisionHistoryLimit");
+        non_negative(&mut errors, object, "spec.ordinals.start");
+        let policy = object.pointer("/spec/persistentVolumeClaimRetentionPolicy");
+        for field in ["whenDeleted", "whenScaled"] {
+            let value = policy.map_or("Retain", |policy| text(policy, &format!("/{field}")));
+            if !matches!(value, "Delete" | "Retain") {
+                let path = format!("spec.persistentVolumeClaimRetentionPolicy.{field}");
+                errors.push(FieldError::not_supported(path, value, &["Delete", "Retain"]));
+            }
+        }
         // Claims become volumes of the pods, so mounts may name them.
         selector_and_template(&mut errors, &with_claims(object));
         always_restarts(&mut errors, object);
@@ -111,7 +121,13 @@ impl Strategy for StatefulSet {
 
     fn validate_update(&self, subresource: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {
         if subresource == Some("status") {
-            return Vec::new();
+            let counts = [
+                "readyReplicas",
+                "currentReplicas",
+                "updatedReplicas",
+                "availableReplicas",
+            ];
+            return replica_counts(new, &counts);
         }
         let mut errors = self.validate_create(new);
         let mut comparable = new.get("spec").cloned().unwrap_or_default();

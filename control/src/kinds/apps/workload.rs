@@ -240,3 +240,22 @@ pub(in crate::kinds) fn scale(object: &Value) -> (i64, i64, String) {
         selector,
     )
 }
+
+/// Complaints about counts in a status: none is negative, and none greater than `status.replicas`.
+pub(in crate::kinds) fn replica_counts(object: &Value, counts: &[&str]) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    non_negative(&mut errors, object, "status.replicas");
+    for field in counts {
+        non_negative(&mut errors, object, &format!("status.{field}"));
+    }
+    non_negative(&mut errors, object, "status.observedGeneration");
+    let total = int(object, "/status/replicas").unwrap_or(0);
+    for field in counts {
+        let count = int(object, &format!("/status/{field}")).unwrap_or(0);
+        if count > total {
+            let detail = "cannot be greater than status.replicas";
+            errors.push(FieldError::invalid(format!("status.{field}"), count, detail));
+        }
+    }
+    errors
+}

@@ -131,7 +131,17 @@ impl Strategy for CronJob {
         ] {
             non_negative(&mut errors, object, &format!("spec.{field}"));
         }
-        job::validate_spec(&mut errors, object, "spec.jobTemplate.spec");
+        job::rules::spec(&mut errors, object, "spec.jobTemplate.spec");
+        if let Some(selector) = object.pointer("/spec/jobTemplate/spec/selector") {
+            let path = "spec.jobTemplate.spec.selector";
+            let detail = "`selector` will be auto-generated";
+            errors.push(FieldError::invalid(path, selector.clone(), detail));
+        }
+        if is_true(object, "/spec/jobTemplate/spec/manualSelector") {
+            let path = "spec.jobTemplate.spec.manualSelector";
+            errors.push(FieldError::not_supported(path, true, &["nil", "false"]));
+        }
+        time_zone(&mut errors, object);
         errors
     }
 
@@ -176,6 +186,29 @@ const FIELDS: [(u32, u32, &[&str]); 5] = [
     ),
     (0, 6, &["sun", "mon", "tue", "wed", "thu", "fri", "sat"]),
 ];
+
+fn time_zone(errors: &mut Vec<FieldError>, object: &Value) {
+    let Some(zone) = object.pointer("/spec/timeZone").and_then(Value::as_str) else {
+        return;
+    };
+    let detail = if zone.is_empty() {
+        "timeZone must be nil or non-empty string".to_owned()
+    } else if zone.eq_ignore_ascii_case("local") {
+        "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones".to_owned()
+    } else if !is_zone(zone) {
+        format!("unknown time zone {zone}")
+    } else {
+        return;
+    };
+    errors.push(FieldError::invalid("spec.timeZone", zone, &detail));
+}
+
+/// Whether it could be the name of a time zone.
+fn is_zone(zone: &str) -> bool {
+    let letter = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'+' | b'-');
+    zone.split('/')
+        .all(|part| !part.is_empty() && part.bytes().all(letter))
+}
 
 fn schedule(errors: &mut Vec<FieldError>, schedule: &str) {
     if schedule.is_empty() {

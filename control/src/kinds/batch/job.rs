@@ -1,11 +1,13 @@
 //! Jobs.
 
+pub(super) mod rules;
+
 use std::collections::BTreeMap;
 
-use keelson_api::names::IMMUTABLE;
+use keelson_api::selector::Selector;
 use keelson_api::status::FieldError;
 use keelson_api::time;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 use crate::kinds::apps::workload::{label_selector, non_negative};
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
@@ -92,42 +94,19 @@ impl Strategy for Job {
     }
 
     fn validate_create(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Vec::new();
-        validate_spec(&mut errors, object, "spec");
-        match object.pointer("/spec/selector") {
-            None => errors.push(FieldError::required("spec.selector", "")),
-            Some(selector) => label_selector(&mut errors, selector, "spec.selector"),
+        let mut errors = validate(object);
+        if !is_true(object, "/spec/manualSelector") && object.pointer("/spec/selector").is_some() {
+            rules::generated(&mut errors, object, &LABELS);
         }
         errors
     }
 
     fn validate_update(&self, subresource: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {
         if subresource == Some("status") {
-            return Vec::new();
+            return status_change(old, new);
         }
-        let mut errors = self.validate_create(new);
-        let suspended = is_true(old, "/spec/suspend") && text(old, "/status/startTime").is_empty();
-        for field in [
-            "completions",
-            "selector",
-            "template",
-            "completionMode",
-            "podFailurePolicy",
-            "backoffLimitPerIndex",
-        ] {
-            // A job that has not started yet may still be steered to other nodes.
-            if field == "template" && suspended {
-                continue;
-            }
-            let at = |object: &Value| object.pointer("/spec").and_then(|spec| spec.get(field)).cloned();
-            if at(old) != at(new) {
-                errors.push(FieldError::invalid(
-                    format!("spec.{field}"),
-                    at(new).unwrap_or_default(),
-                    IMMUTABLE,
-                ));
-            }
-        }
+        let mut errors = validate(new);
+        rules::change(&mut errors, old, new);
         errors
     }
 
@@ -153,6 +132,47 @@ impl Strategy for Job {
             cells::label_selector(object, "/spec/selector"),
         ]
     }
+}
+
+fn validate(job: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    rules::spec(&mut errors, job, "spec");
+    match job.pointer("/spec/selector") {
+        None => errors.push(FieldError::required("spec.selector", "")),
+        Some(selector) => {
+            label_selector(&mut errors, selector, "spec.selector");
+            let labels = job
+                .pointer("/spec/template/metadata/labels")
+                .unwrap_or(&Value::Null);
+            if Selector::from_label_selector(selector).is_ok_and(|selector| !selector.matches_value(labels)) {
+                let path = "spec.template.metadata.labels";
+                let detail = "`selector` does not match template `labels`";
+                errors.push(FieldError::invalid(path, labels.clone(), detail));
+            }
+        }
+    }
+    errors
+}
+
+/// What the status may not become: counts below nothing, two ends, an end that is taken back.
+fn status_change(old: &Value, new: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    for field in ["active", "succeeded", "failed", "ready", "terminating"] {
+        non_negative(&mut errors, new, &format!("status.{field}"));
+    }
+    if condition(new, "Complete") && condition(new, "Failed") {
+        let shown = new.pointer("/status/conditions").cloned().unwrap_or_default();
+        let detail = "cannot set Complete=True and Failed=true conditions";
+        errors.push(FieldError::invalid("status.conditions", shown, detail));
+    }
+    for end in ["Complete", "Failed"] {
+        if condition(old, end) && !condition(new, end) {
+            let shown = new.pointer("/status/conditions").cloned().unwrap_or_default();
+            let detail = format!("cannot disable the terminal {end}=True condition");
+            errors.push(FieldError::invalid("status.conditions", shown, &detail));
+        }
+    }
+    errors
 }
 
 /// Defaults of a job's spec.
@@ -188,44 +208,18 @@ fn generate_selector(job: &mut Value) {
     let Some(spec) = job.get_mut("spec").and_then(Value::as_object_mut) else {
         return;
     };
-    spec.insert("selector".to_owned(), json!({"matchLabels": {LABELS[0].0: uid}}));
+    // What somebody has set and does not fit is refused afterwards.
+    if let Some(matching) =
+        object_or_new(spec, "selector").and_then(|selector| object_or_new(selector, "matchLabels"))
+    {
+        set_default(matching, LABELS[0].0, uid.as_str());
+    }
     let template = object_or_new(spec, "template").and_then(|template| object_or_new(template, "metadata"));
     if let Some(labels) = template.and_then(|metadata| object_or_new(metadata, "labels")) {
         for (label, source) in LABELS {
             let value = if source == "uid" { &uid } else { &name };
-            labels.insert(label.to_owned(), Value::from(value.as_str()));
+            set_default(labels, label, value.as_str());
         }
-    }
-}
-
-/// Checks the spec of a job, or of a CronJob's template, at `path` (below which `object` has it).
-pub(super) fn validate_spec(errors: &mut Vec<FieldError>, object: &Value, path: &str) {
-    for field in [
-        "parallelism",
-        "completions",
-        "activeDeadlineSeconds",
-        "backoffLimit",
-        "ttlSecondsAfterFinished",
-        "backoffLimitPerIndex",
-        "maxFailedIndexes",
-    ] {
-        non_negative(errors, object, &format!("{path}.{field}"));
-    }
-    let spec = object
-        .pointer(&format!("/{}", path.replace('.', "/")))
-        .unwrap_or(&Value::Null);
-    if text(spec, "/completionMode") == "Indexed" && int(spec, "/completions").is_none() {
-        let detail = "when completion mode is Indexed";
-        errors.push(FieldError::required(format!("{path}.completions"), detail));
-    }
-    let template = spec.get("template").unwrap_or(&Value::Null);
-    errors.extend(podspec::validate_template(template, &format!("{path}.template")));
-    if !matches!(text(template, "/spec/restartPolicy"), "OnFailure" | "Never") {
-        let path = format!("{path}.template.spec.restartPolicy");
-        errors.push(FieldError::required(
-            path,
-            "valid values: \"OnFailure\", \"Never\"",
-        ));
     }
 }
 

@@ -4,7 +4,8 @@ use keelson_api::quantity::Quantity;
 use keelson_api::status::FieldError;
 use serde_json::{Value, json};
 
-use super::volume::{access_modes, phase, short_modes};
+use super::volume::{access_modes, phase, short_modes, storage_fields};
+use crate::kinds::apps::workload::label_selector;
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
 use crate::kinds::json::{items, object_or_new, set_default, set_zero, text};
 use crate::kinds::{Kind, Strategy, cells, update};
@@ -89,7 +90,22 @@ impl Strategy for Claim {
 
     fn validate_create(&self, object: &Value) -> Vec<FieldError> {
         let mut errors = Vec::new();
-        access_modes(&mut errors, object);
+        access_modes(&mut errors, object, "at least 1 access mode is required");
+        storage_fields(&mut errors, object);
+        if let Some(selector) = object.pointer("/spec/selector") {
+            label_selector(&mut errors, selector, "spec.selector");
+        }
+        for field in ["dataSource", "dataSourceRef"] {
+            let source = object.pointer(&format!("/spec/{field}"));
+            let Some(source) = source.filter(|source| source.is_object()) else {
+                continue;
+            };
+            for part in ["name", "kind"] {
+                if text(source, &format!("/{part}")).is_empty() {
+                    errors.push(FieldError::required(format!("spec.{field}.{part}"), ""));
+                }
+            }
+        }
         match object
             .pointer("/spec/resources/requests/storage")
             .map(Quantity::from_json)

@@ -1,5 +1,7 @@
 //! Events, in their core form and in that of events.k8s.io: one stored object, two spellings of its fields.
 
+mod validate;
+
 use std::collections::BTreeMap;
 
 use keelson_api::status::FieldError;
@@ -139,6 +141,21 @@ fn convert(event: &mut Value, from: Fields, to: Fields, version: &str) {
     map.insert("apiVersion".to_owned(), Value::from(version));
 }
 
+/// What a selector of the new form calls a field.
+fn alias(field: &str) -> &str {
+    match field {
+        "regarding.kind" => "involvedObject.kind",
+        "regarding.namespace" => "involvedObject.namespace",
+        "regarding.name" => "involvedObject.name",
+        "regarding.uid" => "involvedObject.uid",
+        "regarding.apiVersion" => "involvedObject.apiVersion",
+        "regarding.resourceVersion" => "involvedObject.resourceVersion",
+        "regarding.fieldPath" => "involvedObject.fieldPath",
+        "reportingController" => "reportingComponent",
+        other => other,
+    }
+}
+
 #[derive(Debug)]
 struct Event {
     fields: Fields,
@@ -180,11 +197,19 @@ impl Strategy for Event {
     }
 
     fn validate_create(&self, event: &Value) -> Vec<FieldError> {
-        self.validate(event)
+        self.check_create(event)
     }
 
-    fn validate_update(&self, _: Option<&str>, _: &Value, new: &Value) -> Vec<FieldError> {
-        self.validate(new)
+    fn validate_update(&self, _: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {
+        self.check_update(old, new)
+    }
+
+    fn selectable_alias<'a>(&self, field: &'a str) -> &'a str {
+        if self.fields.object == NEW.object {
+            alias(field)
+        } else {
+            field
+        }
     }
 
     fn selectable_fields(&self, event: &Value) -> BTreeMap<String, String> {
@@ -268,22 +293,5 @@ impl Event {
         } else {
             format!("{component}, {host}")
         }
-    }
-
-    /// The object of an event lives in the event's namespace; cluster-scoped ones have theirs in `default`.
-    fn validate(&self, event: &Value) -> Vec<FieldError> {
-        let namespace = text(event, "/metadata/namespace");
-        let of_object = self.object(event, "namespace");
-        let path = format!("{}.namespace", self.fields.object);
-        let fits = of_object == namespace
-            || (of_object.is_empty() && matches!(namespace, "default" | "kube-system"));
-        if fits {
-            return Vec::new();
-        }
-        vec![FieldError::invalid(
-            path,
-            of_object,
-            "does not match event.namespace",
-        )]
     }
 }

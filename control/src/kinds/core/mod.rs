@@ -1,8 +1,9 @@
 //! The core group: pods, services, nodes, namespaces, configuration, events.
 
 mod claim;
+mod component_status;
 mod config_map;
-mod endpoints;
+pub(in crate::kinds) mod endpoints;
 mod event;
 mod limits;
 mod namespace;
@@ -21,6 +22,7 @@ use super::Kind;
 /// Its kinds.
 pub(super) fn kinds() -> Vec<Kind> {
     vec![
+        component_status::kind(),
         config_map::kind(),
         endpoints::kind(),
         event::core(),

@@ -4,7 +4,7 @@ use keelson_api::selector::Selector;
 use keelson_api::status::FieldError;
 use serde_json::Value;
 
-use crate::kinds::apps::workload::{always_restarts, non_negative};
+use crate::kinds::apps::workload::{always_restarts, non_negative, replica_counts};
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
 use crate::kinds::json::{int, is_unset, object_or_new, set_default};
 use crate::kinds::{Kind, Strategy, cells, podspec, update};
@@ -131,7 +131,10 @@ impl Strategy for ReplicationController {
 
     fn validate_update(&self, subresource: Option<&str>, _: &Value, new: &Value) -> Vec<FieldError> {
         if subresource == Some("status") {
-            return Vec::new();
+            return replica_counts(
+                new,
+                &["fullyLabeledReplicas", "readyReplicas", "availableReplicas"],
+            );
         }
         self.validate_create(new)
     }

@@ -1,11 +1,13 @@
 //! PersistentVolumes, and what they share with claims.
 
+use keelson_api::names;
+use keelson_api::quantity::Quantity;
 use keelson_api::status::FieldError;
 use serde_json::{Value, json};
 
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
-use crate::kinds::json::{items, object_or_new, set_default, set_zero, text};
-use crate::kinds::{Kind, Strategy, cells, update};
+use crate::kinds::json::{entries, items, object_or_new, set_default, set_zero, text};
+use crate::kinds::{Kind, Strategy, cells, podspec, update};
 
 const VOLUME: &[ColumnDef] = &[
     NAME,
@@ -76,6 +78,32 @@ pub(super) fn kind() -> Kind {
         .done()
 }
 
+/// Fields of the spec that say where the data are.
+const SOURCES: [&str; 22] = [
+    "hostPath",
+    "local",
+    "nfs",
+    "csi",
+    "iscsi",
+    "fc",
+    "awsElasticBlockStore",
+    "azureDisk",
+    "azureFile",
+    "cephfs",
+    "cinder",
+    "flexVolume",
+    "flocker",
+    "gcePersistentDisk",
+    "glusterfs",
+    "photonPersistentDisk",
+    "portworxVolume",
+    "quobyte",
+    "rbd",
+    "scaleIO",
+    "storageos",
+    "vsphereVolume",
+];
+
 #[derive(Debug)]
 struct Volume;
 
@@ -104,37 +132,36 @@ impl Strategy for Volume {
 
     fn validate_create(&self, object: &Value) -> Vec<FieldError> {
         let mut errors = Vec::new();
-        access_modes(&mut errors, object);
+        access_modes(&mut errors, object, "");
         let capacity = object.pointer("/spec/capacity").and_then(Value::as_object);
         if capacity.is_none_or(serde_json::Map::is_empty) {
             errors.push(FieldError::required("spec.capacity", ""));
         }
-        let sources = [
-            "hostPath",
-            "local",
-            "nfs",
-            "csi",
-            "iscsi",
-            "fc",
-            "awsElasticBlockStore",
-            "azureDisk",
-            "azureFile",
-            "cephfs",
-            "cinder",
-            "flexVolume",
-            "flocker",
-            "gcePersistentDisk",
-            "glusterfs",
-            "photonPersistentDisk",
-            "portworxVolume",
-            "quobyte",
-            "rbd",
-            "scaleIO",
-            "storageos",
-            "vsphereVolume",
-        ];
+        for (resource, amount) in entries(object, "/spec/capacity") {
+            let path = format!("spec.capacity[{resource}]");
+            let amount = Quantity::from_json(amount).unwrap_or_default();
+            if resource != "storage" {
+                errors.push(FieldError::not_supported(
+                    "spec.capacity",
+                    resource.as_str(),
+                    &["storage"],
+                ));
+            } else if amount.is_zero() || amount.is_negative() {
+                let detail = "must be greater than zero";
+                errors.push(FieldError::invalid(path, amount.to_string(), detail));
+            }
+        }
+        storage_fields(&mut errors, object);
+        if let Some(required) = object.pointer("/spec/nodeAffinity/required") {
+            podspec::node_selector(&mut errors, required, "spec.nodeAffinity.required");
+        }
+        let place = text(object, "/spec/hostPath/path");
+        if place.split('/').any(|part| part == "..") {
+            let detail = "must not contain '..'";
+            errors.push(FieldError::invalid("spec.hostPath.path", place, detail));
+        }
         let has = |field: &str| object.pointer("/spec").and_then(|spec| spec.get(field)).is_some();
-        match sources.iter().filter(|source| has(source)).count() {
+        match SOURCES.iter().filter(|source| has(source)).count() {
             0 => errors.push(FieldError::required("spec", "must specify a volume type")),
             1 => {}
             _ => errors.push(FieldError::forbidden(
@@ -160,11 +187,29 @@ impl Strategy for Volume {
         errors
     }
 
-    fn validate_update(&self, subresource: Option<&str>, _: &Value, new: &Value) -> Vec<FieldError> {
+    fn validate_update(&self, subresource: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {
         if subresource.is_some() {
             return Vec::new();
         }
-        self.validate_create(new)
+        let mut errors = self.validate_create(new);
+        let at =
+            |object: &Value, field: &str| object.pointer("/spec").and_then(|spec| spec.get(field)).cloned();
+        if SOURCES.iter().any(|source| at(old, source) != at(new, source)) {
+            let detail = "spec.persistentvolumesource is immutable after creation\n";
+            errors.push(FieldError::forbidden("spec.persistentvolumesource", detail));
+        }
+        for field in ["volumeMode", "nodeAffinity"] {
+            let (was, is) = (at(old, field), at(new, field));
+            // Where the data can be reached from may be said once.
+            if was != is && !(field == "nodeAffinity" && was.is_none()) {
+                errors.push(FieldError::invalid(
+                    field,
+                    is.unwrap_or_default(),
+                    names::IMMUTABLE,
+                ));
+            }
+        }
+        errors
     }
 
     fn row(&self, object: &Value, now: i64) -> Vec<Value> {
@@ -185,6 +230,24 @@ impl Strategy for Volume {
             cells::age(object, now),
             cells::text_or(object, "/spec/volumeMode", "<unset>"),
         ]
+    }
+}
+
+/// Checks what volumes and claims share: the name of the class, and the mode.
+pub(super) fn storage_fields(errors: &mut Vec<FieldError>, object: &Value) {
+    let class = text(object, "/spec/storageClassName");
+    if !class.is_empty() {
+        for complaint in names::dns1123_subdomain(class) {
+            errors.push(FieldError::invalid("spec.storageClassName", class, &complaint));
+        }
+    }
+    let mode = text(object, "/spec/volumeMode");
+    if !matches!(mode, "" | "Block" | "Filesystem") {
+        errors.push(FieldError::not_supported(
+            "spec.volumeMode",
+            mode,
+            &["Block", "Filesystem"],
+        ));
     }
 }
 
@@ -215,14 +278,11 @@ pub(super) fn short_modes(modes: &[Value]) -> String {
     short.join(",")
 }
 
-/// Checks `spec.accessModes`.
-pub(super) fn access_modes(errors: &mut Vec<FieldError>, object: &Value) {
+/// Checks `spec.accessModes`; `missing` is what is said if there are none.
+pub(super) fn access_modes(errors: &mut Vec<FieldError>, object: &Value, missing: &str) {
     let modes = items(object, "/spec/accessModes");
     if modes.is_empty() {
-        errors.push(FieldError::required(
-            "spec.accessModes",
-            "at least 1 access mode is required",
-        ));
+        errors.push(FieldError::required("spec.accessModes", missing));
     }
     for mode in modes.iter().filter_map(Value::as_str) {
         if !MODES.contains(&mode) {

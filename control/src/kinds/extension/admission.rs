@@ -1,9 +1,8 @@
 //! The admissionregistration group.
 
-use std::collections::HashSet;
+mod policies;
+mod webhooks;
 
-use keelson_api::names;
-use keelson_api::status::FieldError;
 use serde_json::Value;
 
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
@@ -57,9 +56,9 @@ const BINDING: &[ColumnDef] = &[
 /// Its kinds.
 pub(super) fn kinds() -> Vec<Kind> {
     let group = "admissionregistration.k8s.io/v1";
-    let webhooks = |default: fn(&mut Value)| Plain {
+    let hooks = |default: fn(&mut Value)| Plain {
         default,
-        validate: validate_webhooks,
+        validate: webhooks::check,
         generation: true,
         ..Plain::new(|object, now| {
             let count = Value::from(items(object, "/webhooks").len());
@@ -68,14 +67,7 @@ pub(super) fn kinds() -> Vec<Kind> {
     };
     let policy = Plain {
         default: default_policy,
-        validate: |policy| {
-            let has = |field: &str| !items(policy, &format!("/spec/{field}")).is_empty();
-            if has("validations") || has("auditAnnotations") {
-                return Vec::new();
-            }
-            let detail = "validations or auditAnnotations must contain at least one item";
-            vec![FieldError::required("spec.validations", detail)]
-        },
+        validate: policies::policy,
         ..Plain::with_status(|policy, now| {
             let kind = match text(policy, "/spec/paramKind/kind") {
                 "" => "<unset>".to_owned(),
@@ -91,16 +83,7 @@ pub(super) fn kinds() -> Vec<Kind> {
         })
     };
     let binding = Plain {
-        validate: |binding| {
-            let mut errors = Vec::new();
-            if text(binding, "/spec/policyName").is_empty() {
-                errors.push(FieldError::required("spec.policyName", ""));
-            }
-            if items(binding, "/spec/validationActions").is_empty() {
-                errors.push(FieldError::required("spec.validationActions", ""));
-            }
-            errors
-        },
+        validate: policies::binding,
         generation: true,
         ..Plain::new(|binding, now| {
             let parameters = match (
@@ -126,7 +109,7 @@ pub(super) fn kinds() -> Vec<Kind> {
             mutating,
             "mutatingwebhookconfigurations",
             WEBHOOKS,
-            webhooks(default_mutating),
+            hooks(default_mutating),
         )
         .cluster()
         .extension()
@@ -136,7 +119,7 @@ pub(super) fn kinds() -> Vec<Kind> {
             validating,
             "validatingwebhookconfigurations",
             WEBHOOKS,
-            webhooks(default_webhooks),
+            hooks(default_webhooks),
         )
         .cluster()
         .extension()
@@ -206,45 +189,4 @@ fn default_policy(policy: &mut Value) {
             set_zero(rule, "scope", "*");
         }
     }
-}
-
-fn validate_webhooks(object: &Value) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    let mut seen = HashSet::new();
-    for (index, webhook) in items(object, "/webhooks").iter().enumerate() {
-        let path = format!("webhooks[{index}]");
-        let name = text(webhook, "/name");
-        if !seen.insert(name) {
-            errors.push(FieldError::duplicate(format!("{path}.name"), name));
-        }
-        if name.split('.').count() < 3 || !names::is_dns1123_subdomain(name) {
-            let detail = "should be a domain with at least three segments separated by dots";
-            errors.push(FieldError::invalid(format!("{path}.name"), name, detail));
-        }
-        if items(webhook, "/admissionReviewVersions").is_empty() {
-            let detail = "must specify one of v1, v1beta1";
-            errors.push(FieldError::required(
-                format!("{path}.admissionReviewVersions"),
-                detail,
-            ));
-        }
-        let effects = text(webhook, "/sideEffects");
-        if effects.is_empty() {
-            let detail = "must specify one of None, NoneOnDryRun";
-            errors.push(FieldError::required(format!("{path}.sideEffects"), detail));
-        } else if !matches!(effects, "None" | "NoneOnDryRun") {
-            let path = format!("{path}.sideEffects");
-            errors.push(FieldError::not_supported(
-                path,
-                effects,
-                &["None", "NoneOnDryRun"],
-            ));
-        }
-        let has = |field: &str| webhook.pointer(&format!("/clientConfig/{field}")).is_some();
-        if has("url") == has("service") {
-            let detail = "exactly one of url or service is required";
-            errors.push(FieldError::required(format!("{path}.clientConfig"), detail));
-        }
-    }
-    errors
 }

@@ -65,30 +65,12 @@ pub(super) fn kinds() -> Vec<Kind> {
                 set_zero(spec, "matchingPrecedence", 1000);
             }
         },
-        validate: |schema| {
-            if text(schema, "/spec/priorityLevelConfiguration/name").is_empty() {
-                return vec![FieldError::required(
-                    "spec.priorityLevelConfiguration.name",
-                    "must reference a priority level",
-                )];
-            }
-            Vec::new()
-        },
+        validate: flow_schema,
         ..Plain::with_status(schema_row)
     };
     let level = Plain {
         default: default_level,
-        validate: |level| {
-            let kind = text(level, "/spec/type");
-            if matches!(kind, "Exempt" | "Limited") {
-                return Vec::new();
-            }
-            vec![FieldError::not_supported(
-                "spec.type",
-                kind,
-                &["Exempt", "Limited"],
-            )]
-        },
+        validate: priority_level,
         ..Plain::with_status(level_row)
     };
     vec![
@@ -107,6 +89,165 @@ pub(super) fn kinds() -> Vec<Kind> {
         .status()
         .done(),
     ]
+}
+
+/// Precedences of schemas.
+const PRECEDENCES: std::ops::RangeInclusive<i64> = 1..=10000;
+
+fn flow_schema(schema: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let precedence = int(schema, "/spec/matchingPrecedence").unwrap_or(0);
+    if precedence <= 0 {
+        let detail = "must be a positive value";
+        errors.push(FieldError::invalid("spec.matchingPrecedence", precedence, detail));
+    } else if !PRECEDENCES.contains(&precedence) {
+        let detail = format!("must not be greater than {}", PRECEDENCES.end());
+        errors.push(FieldError::invalid(
+            "spec.matchingPrecedence",
+            precedence,
+            &detail,
+        ));
+    }
+    if precedence == 1 && text(schema, "/metadata/name") != "exempt" {
+        let detail = "only the schema named 'exempt' may have matchingPrecedence 1";
+        errors.push(FieldError::invalid("spec.matchingPrecedence", precedence, detail));
+    }
+    if let Some(method) = schema
+        .pointer("/spec/distinguisherMethod")
+        .filter(|one| one.is_object())
+    {
+        let kind = text(method, "/type");
+        let allowed = ["ByNamespace", "ByUser"];
+        if !allowed.contains(&kind) {
+            let path = "spec.distinguisherMethod.type";
+            errors.push(FieldError::not_supported(path, kind, &allowed));
+        }
+    }
+    if text(schema, "/spec/priorityLevelConfiguration/name").is_empty() {
+        let detail = "must reference a priority level";
+        errors.push(FieldError::required(
+            "spec.priorityLevelConfiguration.name",
+            detail,
+        ));
+    }
+    for (index, rule) in items(schema, "/spec/rules").iter().enumerate() {
+        let path = format!("spec.rules[{index}]");
+        if items(rule, "/subjects").is_empty() {
+            let detail = "subjects must contain at least one value";
+            errors.push(FieldError::required(format!("{path}.subjects"), detail));
+        }
+        for (at, subject) in items(rule, "/subjects").iter().enumerate() {
+            let kind = text(subject, "/kind");
+            let allowed = ["Group", "ServiceAccount", "User"];
+            if !allowed.contains(&kind) {
+                let path = format!("{path}.subjects[{at}].kind");
+                errors.push(FieldError::not_supported(path, kind, &allowed));
+            }
+        }
+        if items(rule, "/resourceRules").is_empty() && items(rule, "/nonResourceRules").is_empty() {
+            let detail = "at least one of resourceRules and nonResourceRules has to be non-empty";
+            errors.push(FieldError::required(path, detail));
+        }
+    }
+    errors
+}
+
+fn priority_level(level: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let has = |field: &str| {
+        level
+            .pointer(&format!("/spec/{field}"))
+            .is_some_and(Value::is_object)
+    };
+    match text(level, "/spec/type") {
+        "Exempt" => {
+            if has("limited") {
+                let detail = "must be nil if the type is not Limited";
+                errors.push(FieldError::forbidden("spec.limited", detail));
+            }
+        }
+        "Limited" => {
+            if has("exempt") {
+                let detail = "must be nil if the type is Limited";
+                errors.push(FieldError::forbidden("spec.exempt", detail));
+            }
+            if has("limited") {
+                limited(&mut errors, level);
+            } else {
+                let detail = "must not be empty when type is Limited";
+                errors.push(FieldError::required("spec.limited", detail));
+            }
+        }
+        other => {
+            errors.push(FieldError::not_supported(
+                "spec.type",
+                other,
+                &["Exempt", "Limited"],
+            ));
+        }
+    }
+    errors
+}
+
+fn limited(errors: &mut Vec<FieldError>, level: &Value) {
+    let path = "spec.limited";
+    let number = |field: &str| int(level, &format!("/spec/limited/{field}"));
+    let percent = |errors: &mut Vec<FieldError>, field: &str| {
+        if let Some(share) = number(field).filter(|share| !(0..=100).contains(share)) {
+            let detail = "must be between 0 and 100, inclusive";
+            errors.push(FieldError::invalid(format!("{path}.{field}"), share, detail));
+        }
+    };
+    if let Some(shares) = number("nominalConcurrencyShares").filter(|shares| *shares < 0) {
+        let detail = "must be a non-negative integer";
+        errors.push(FieldError::invalid(
+            format!("{path}.nominalConcurrencyShares"),
+            shares,
+            detail,
+        ));
+    }
+    percent(errors, "lendablePercent");
+    let queuing = level
+        .pointer("/spec/limited/limitResponse/queuing")
+        .filter(|queuing| queuing.is_object());
+    let path = "spec.limited.limitResponse";
+    match (text(level, "/spec/limited/limitResponse/type"), queuing) {
+        ("Reject", Some(_)) => {
+            let detail = "must be nil if limited.limitResponse.type is not Limited";
+            errors.push(FieldError::forbidden(format!("{path}.queuing"), detail));
+        }
+        ("Reject", None) => {}
+        ("Queue", None) => {
+            let detail = "must not be empty if limited.limitResponse.type is Limited";
+            errors.push(FieldError::required(format!("{path}.queuing"), detail));
+        }
+        ("Queue", Some(queuing)) => {
+            let of = |field: &str| int(queuing, &format!("/{field}")).unwrap_or(0);
+            for field in ["queueLengthLimit", "queues", "handSize"] {
+                if of(field) <= 0 {
+                    let detail = "must be positive";
+                    errors.push(FieldError::invalid(
+                        format!("{path}.queuing.{field}"),
+                        of(field),
+                        detail,
+                    ));
+                }
+            }
+            if of("handSize") > of("queues") {
+                let detail = format!("should not be greater than queues ({})", of("queues"));
+                errors.push(FieldError::invalid(
+                    format!("{path}.queuing.handSize"),
+                    of("handSize"),
+                    &detail,
+                ));
+            }
+        }
+        ("", _) => errors.push(FieldError::required(format!("{path}.type"), "")),
+        (other, _) => {
+            let path = format!("{path}.type");
+            errors.push(FieldError::not_supported(path, other, &["Queue", "Reject"]));
+        }
+    }
 }
 
 fn default_level(level: &mut Value) {

@@ -5,7 +5,7 @@ use keelson_api::status::FieldError;
 use serde_json::Value;
 
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
-use crate::kinds::json::{items, object, object_or_new, set_default, text};
+use crate::kinds::json::{int, items, object, object_or_new, set_default, text};
 use crate::kinds::plain::Plain;
 use crate::kinds::{Kind, cells};
 
@@ -59,6 +59,19 @@ pub(super) fn ingress() -> Kind {
             }
         },
         validate: validate_ingress,
+        create: |ingress| {
+            const CLASS: &str = "kubernetes.io/ingress.class";
+            let annotation = ingress
+                .pointer("/metadata/annotations")
+                .and_then(|all| all.get(CLASS))
+                .filter(|_| !text(ingress, "/spec/ingressClassName").is_empty());
+            let Some(value) = annotation else {
+                return Vec::new();
+            };
+            let detail = "can not be set when the class field is also set";
+            let path = format!("annotations.{CLASS}");
+            vec![FieldError::invalid(path, value.clone(), detail)]
+        },
         ..Plain::with_status(row)
     };
     describe::kind("networking.k8s.io/v1", "Ingress", "ingresses", INGRESS, strategy)
@@ -86,6 +99,17 @@ pub(super) fn class() -> Kind {
                 return vec![FieldError::invalid("spec.controller", controller, detail)];
             }
             Vec::new()
+        },
+        change: |old, new| {
+            if old.pointer("/spec/controller") == new.pointer("/spec/controller") {
+                return Vec::new();
+            }
+            let controller = text(new, "/spec/controller");
+            vec![FieldError::invalid(
+                "spec.controller",
+                controller,
+                names::IMMUTABLE,
+            )]
         },
         generation: true,
         ..Plain::new(|class, now| {
@@ -179,15 +203,35 @@ fn validate_ingress(ingress: &Value) -> Vec<FieldError> {
     if let Some(backend) = default {
         check_backend(&mut errors, backend, "spec.defaultBackend");
     }
-    for (index, rule) in rules.iter().enumerate() {
-        let path = format!("spec.rules[{index}]");
-        let host = text(rule, "/host");
-        if !host.is_empty() {
-            let plain = host.strip_prefix("*.").unwrap_or(host);
-            for complaint in names::dns1123_subdomain(plain) {
-                errors.push(FieldError::invalid(format!("{path}.host"), host, &complaint));
+    let class = text(ingress, "/spec/ingressClassName");
+    if !class.is_empty() {
+        for complaint in names::dns1123_subdomain(class) {
+            errors.push(FieldError::invalid("spec.ingressClassName", class, &complaint));
+        }
+    }
+    for (index, tls) in items(ingress, "/spec/tls").iter().enumerate() {
+        let path = format!("spec.tls[{index}]");
+        for (at, host) in items(tls, "/hosts").iter().enumerate() {
+            check_host(
+                &mut errors,
+                host.as_str().unwrap_or_default(),
+                &format!("{path}.hosts[{at}]"),
+            );
+        }
+        let secret = text(tls, "/secretName");
+        if !secret.is_empty() {
+            for complaint in names::dns1123_subdomain(secret) {
+                errors.push(FieldError::invalid(
+                    format!("{path}.secretName"),
+                    secret,
+                    &complaint,
+                ));
             }
         }
+    }
+    for (index, rule) in rules.iter().enumerate() {
+        let path = format!("spec.rules[{index}]");
+        check_host(&mut errors, text(rule, "/host"), &format!("{path}.host"));
         let Some(http) = rule.get("http").filter(|http| http.is_object()) else {
             continue;
         };
@@ -210,7 +254,15 @@ fn validate_ingress(ingress: &Value) -> Vec<FieldError> {
                         "must be an absolute path",
                     ));
                 }
-                "Exact" | "Prefix" | "ImplementationSpecific" => {}
+                "Exact" | "Prefix" => ambiguous(&mut errors, place, &format!("{path}.path")),
+                "ImplementationSpecific" if !place.is_empty() && !place.starts_with('/') => {
+                    errors.push(FieldError::invalid(
+                        format!("{path}.path"),
+                        place,
+                        "must be an absolute path",
+                    ));
+                }
+                "ImplementationSpecific" => {}
                 other => {
                     let allowed = ["Exact", "ImplementationSpecific", "Prefix"];
                     errors.push(FieldError::not_supported(
@@ -228,6 +280,41 @@ fn validate_ingress(ingress: &Value) -> Vec<FieldError> {
         }
     }
     errors
+}
+
+/// A host of a rule or of a certificate: a name, perhaps with a star for its first part.
+fn check_host(errors: &mut Vec<FieldError>, host: &str, path: &str) {
+    if host.is_empty() {
+        return;
+    }
+    if host.parse::<std::net::IpAddr>().is_ok() {
+        let detail = "must be a DNS name, not an IP address";
+        errors.push(FieldError::invalid(path, host, detail));
+    }
+    let complaints = if host.contains('*') {
+        names::wildcard_dns1123_subdomain(host)
+    } else {
+        names::dns1123_subdomain(host)
+    };
+    for complaint in complaints {
+        errors.push(FieldError::invalid(path, host, &complaint));
+    }
+}
+
+/// Paths that a proxy could read in more than one way.
+fn ambiguous(errors: &mut Vec<FieldError>, place: &str, path: &str) {
+    for part in ["//", "/./", "/../", "%2f", "%2F"] {
+        if place.contains(part) {
+            let detail = format!("must not contain '{part}'");
+            errors.push(FieldError::invalid(path, place, &detail));
+        }
+    }
+    for end in ["/..", "/."] {
+        if place.ends_with(end) {
+            let detail = format!("cannot end with '{end}'");
+            errors.push(FieldError::invalid(path, place, &detail));
+        }
+    }
 }
 
 fn check_backend(errors: &mut Vec<FieldError>, backend: &Value, path: &str) {
@@ -255,10 +342,25 @@ fn check_backend(errors: &mut Vec<FieldError>, backend: &Value, path: &str) {
                     ));
                 }
             }
-            let named = !text(backend, "/service/port/name").is_empty();
+            let port = text(backend, "/service/port/name");
+            let named = !port.is_empty();
+            for complaint in names::port_name(port).iter().filter(|_| named) {
+                let path = format!("{path}.service.port.name");
+                errors.push(FieldError::invalid(path, port, complaint));
+            }
             let numbered = backend
                 .pointer("/service/port/number")
                 .is_some_and(Value::is_number);
+            if let Some(number) = int(backend, "/service/port/number").filter(|_| numbered) {
+                if named {
+                    let detail = "cannot set both port name & port number";
+                    errors.push(FieldError::invalid(path, "", detail));
+                }
+                for complaint in names::port_number(number) {
+                    let path = format!("{path}.service.port.number");
+                    errors.push(FieldError::invalid(path, number, &complaint));
+                }
+            }
             if !named && !numbered {
                 errors.push(FieldError::required(path, "port name or number is required"));
             }

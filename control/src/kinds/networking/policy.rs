@@ -80,11 +80,13 @@ fn validate(policy: &Value) -> Vec<FieldError> {
             }
         }
     }
-    for (index, kind) in items(policy, "/spec/policyTypes")
-        .iter()
-        .filter_map(Value::as_str)
-        .enumerate()
-    {
+    let types = items(policy, "/spec/policyTypes");
+    if types.len() > 2 {
+        let detail = "may not specify more than two policyTypes";
+        errors.push(FieldError::invalid("spec.policyTypes", types.to_vec(), detail));
+        return errors;
+    }
+    for (index, kind) in types.iter().filter_map(Value::as_str).enumerate() {
         if !matches!(kind, "Ingress" | "Egress") {
             let path = format!("spec.policyTypes[{index}]");
             errors.push(FieldError::not_supported(path, kind, &["Egress", "Ingress"]));
@@ -143,8 +145,46 @@ fn check_peer(errors: &mut Vec<FieldError>, peer: &Value, path: &str) {
                     &complaint,
                 ));
             }
+            for (index, except) in items(peer, "/ipBlock/except").iter().enumerate() {
+                let except = except.as_str().unwrap_or_default();
+                let path = format!("{path}.ipBlock.except[{index}]");
+                let complaints = names::cidr(except);
+                for complaint in &complaints {
+                    errors.push(FieldError::invalid(path.as_str(), except, complaint));
+                }
+                if complaints.is_empty() && names::cidr(cidr).is_empty() && !is_part(except, cidr) {
+                    let detail = "must be a strict subset of `cidr`";
+                    errors.push(FieldError::invalid(path, except, detail));
+                }
+            }
         }
     } else if !has("podSelector") && !has("namespaceSelector") {
         errors.push(FieldError::required(path, "must specify a peer"));
     }
+}
+
+/// Whether a network is a part of another one, but not all of it. Both are well-formed.
+fn is_part(inner: &str, outer: &str) -> bool {
+    let read = |text: &str| {
+        let (address, bits) = text.split_once('/')?;
+        let address: std::net::IpAddr = address.parse().ok()?;
+        let bits: u32 = bits.parse().ok()?;
+        // Both families as the first bits of 128.
+        let number = match address {
+            std::net::IpAddr::V4(v4) => u128::from(u32::from(v4)) << 96,
+            std::net::IpAddr::V6(v6) => u128::from(v6),
+        };
+        Some((address.is_ipv4(), number, bits))
+    };
+    let (Some(inner), Some(outer)) = (read(inner), read(outer)) else {
+        return false;
+    };
+    let network = |number: u128| {
+        if outer.2 == 0 {
+            0
+        } else {
+            number >> (128 - outer.2)
+        }
+    };
+    inner.0 == outer.0 && inner.2 > outer.2 && network(inner.1) == network(outer.1)
 }

@@ -64,6 +64,16 @@ pub(super) fn containers(
         );
         resources::check(errors, container, &path);
         by_group(errors, container, &path, group);
+        let target = text(container, "/targetContainerName");
+        let known = items(spec, "/containers")
+            .iter()
+            .any(|one| text(one, "/name") == target);
+        if group == Group::Ephemeral && !target.is_empty() && !known {
+            errors.push(FieldError::not_found(
+                format!("{path}.targetContainerName"),
+                target,
+            ));
+        }
     }
 }
 
@@ -174,6 +184,12 @@ fn security(errors: &mut Vec<FieldError>, container: &Value, path: &str) {
             errors.push(FieldError::invalid(format!("{path}.{field}"), id, &detail));
         }
     }
+    let mount = text(context, "/procMount");
+    if !matches!(mount, "" | "Default" | "Unmasked") {
+        let path = format!("{path}.procMount");
+        errors.push(FieldError::not_supported(path, mount, &["Default", "Unmasked"]));
+    }
+    super::system::profiles(errors, context, &path);
     if context.get("allowPrivilegeEscalation") == Some(&Value::Bool(false)) {
         if is_true(context, "/privileged") {
             let detail = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true";

@@ -1,14 +1,17 @@
 //! What pods and pod templates share: defaults, quality of service, validation.
 
+mod affinity;
 mod container_checks;
 mod defaults;
 mod pod_checks;
 mod qos;
+mod system;
 #[cfg(test)]
 mod tests;
 mod volume_checks;
 mod volume_defaults;
 
+pub(super) use affinity::node_selector;
 pub(super) use defaults::{default_pod_spec, default_template};
 pub(super) use pod_checks::{validate_pod_spec, validate_template};
 pub(super) use qos::qos_class;

@@ -3,12 +3,14 @@
 use std::collections::HashSet;
 
 use keelson_api::names;
+use keelson_api::quantity::Quantity;
 use keelson_api::status::FieldError;
 use serde_json::Value;
 
 use super::container_checks::{Group, containers};
 use super::volume_checks::volumes;
-use crate::kinds::json::{int, is_true, is_unset, items, text};
+use super::{affinity, system};
+use crate::kinds::json::{entries, int, is_true, is_unset, items, text};
 use crate::kinds::metadata::{check_annotations, check_labels};
 
 /// Complaints about a pod template at `path`.
@@ -66,7 +68,13 @@ pub(in crate::kinds) fn validate_pod_spec(spec: &Value, path: &str, is_pod: bool
     security(&mut errors, spec, path);
     names_in(&mut errors, spec, path);
     tolerations(&mut errors, spec, path);
-    spreading(&mut errors, spec, path);
+    affinity::check(&mut errors, spec, path);
+    system::dns(&mut errors, spec, path);
+    system::sysctls(&mut errors, spec, path);
+    if let Some(context) = spec.get("securityContext") {
+        system::profiles(&mut errors, context, &format!("{path}.securityContext"));
+    }
+    classes(&mut errors, spec, path);
     if let Some(seconds) = int(spec, "/activeDeadlineSeconds")
         && !(1..=i64::from(i32::MAX)).contains(&seconds)
     {
@@ -130,6 +138,32 @@ fn security(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
                 group.clone(),
                 &names::range(0, i32::MAX.into()),
             ));
+        }
+    }
+}
+
+/// Fields with a few possible values.
+fn classes(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
+    let choices: [(&str, &[&str]); 4] = [
+        ("preemptionPolicy", &["Never", "PreemptLowerPriority"]),
+        ("os/name", &["linux", "windows"]),
+        (
+            "securityContext/fsGroupChangePolicy",
+            &["Always", "OnRootMismatch"],
+        ),
+        ("securityContext/supplementalGroupsPolicy", &["Merge", "Strict"]),
+    ];
+    for (field, allowed) in choices {
+        let value = text(spec, &format!("/{field}"));
+        if !value.is_empty() && !allowed.contains(&value) {
+            let path = format!("{path}.{}", field.replace('/', "."));
+            errors.push(FieldError::not_supported(path, value, allowed));
+        }
+    }
+    for (resource, amount) in entries(spec, "/overhead") {
+        let path = format!("{path}.overhead[{resource}]");
+        if Quantity::from_json(amount).is_ok_and(Quantity::is_negative) {
+            errors.push(FieldError::invalid(path, amount.clone(), names::NON_NEGATIVE));
         }
     }
 }
@@ -244,44 +278,6 @@ fn tolerations(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
                 effect,
                 EFFECTS,
             ));
-        }
-    }
-}
-
-fn spreading(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
-    for (index, constraint) in items(spec, "/topologySpreadConstraints").iter().enumerate() {
-        let path = format!("{path}.topologySpreadConstraints[{index}]");
-        let skew = int(constraint, "/maxSkew").unwrap_or(0);
-        if skew <= 0 {
-            errors.push(FieldError::invalid(
-                format!("{path}.maxSkew"),
-                skew,
-                "must be greater than zero",
-            ));
-        }
-        if text(constraint, "/topologyKey").is_empty() {
-            errors.push(FieldError::required(
-                format!("{path}.topologyKey"),
-                "can not be empty",
-            ));
-        }
-        let policy = text(constraint, "/whenUnsatisfiable");
-        if !matches!(policy, "DoNotSchedule" | "ScheduleAnyway") {
-            let path = format!("{path}.whenUnsatisfiable");
-            errors.push(FieldError::not_supported(
-                path,
-                policy,
-                &["DoNotSchedule", "ScheduleAnyway"],
-            ));
-        }
-    }
-    for group in ["podAffinity", "podAntiAffinity"] {
-        let terms = format!("/affinity/{group}/requiredDuringSchedulingIgnoredDuringExecution");
-        for (index, term) in items(spec, &terms).iter().enumerate() {
-            if text(term, "/topologyKey").is_empty() {
-                let path = format!("{path}{}[{index}].topologyKey", terms.replace('/', "."));
-                errors.push(FieldError::required(path, "can not be empty"));
-            }
         }
     }
 }

@@ -3,6 +3,7 @@
 use keelson_api::status::FieldError;
 use serde_json::Value;
 
+use crate::kinds::apps::workload::label_selector;
 use crate::kinds::describe::{self, CREATED_AT, ColumnDef, NAME};
 use crate::kinds::json::{is_unset, items};
 use crate::kinds::{Kind, Strategy, cells};
@@ -51,6 +52,17 @@ impl Strategy for Role {
 
     fn validate_create(&self, object: &Value) -> Vec<FieldError> {
         let mut errors = Vec::new();
+        if let Some(aggregation) = object.get("aggregationRule").filter(|rule| rule.is_object()) {
+            let path = "aggregationRule.clusterRoleSelectors";
+            let selectors = items(aggregation, "/clusterRoleSelectors");
+            if selectors.is_empty() {
+                let detail = "at least one clusterRoleSelector required if aggregationRule is non-nil";
+                errors.push(FieldError::required(path, detail));
+            }
+            for (index, selector) in selectors.iter().enumerate() {
+                label_selector(&mut errors, selector, &format!("{path}[{index}]"));
+            }
+        }
         for (index, rule) in items(object, "/rules").iter().enumerate() {
             self.rule(&mut errors, rule, &format!("rules[{index}]"));
         }

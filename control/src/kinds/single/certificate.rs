@@ -1,9 +1,10 @@
 //! CertificateSigningRequests.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use keelson_api::names;
 use keelson_api::status::FieldError;
 use keelson_api::time;
 use serde_json::{Value, json};
@@ -45,6 +46,33 @@ pub(super) fn kind() -> Kind {
         .same("approval", &["get", "patch", "update"])
         .done()
 }
+
+/// What a certificate can be for.
+const USAGES: [&str; 23] = [
+    "any",
+    "cert sign",
+    "client auth",
+    "code signing",
+    "content commitment",
+    "crl sign",
+    "data encipherment",
+    "decipher only",
+    "digital signature",
+    "email protection",
+    "encipher only",
+    "ipsec end system",
+    "ipsec tunnel",
+    "ipsec user",
+    "key agreement",
+    "key encipherment",
+    "microsoft sgc",
+    "netscape sgc",
+    "ocsp signing",
+    "s/mime",
+    "server auth",
+    "signing",
+    "timestamping",
+];
 
 #[derive(Debug)]
 struct Request;
@@ -109,8 +137,19 @@ impl Strategy for Request {
                 detail,
             ));
         }
-        if items(object, "/spec/usages").is_empty() {
-            errors.push(FieldError::required("spec.usages", ""));
+        let usages = items(object, "/spec/usages");
+        if usages.is_empty() {
+            errors.push(FieldError::required("spec.usages", "usages must be set"));
+        }
+        let mut seen = HashSet::new();
+        for (index, usage) in usages.iter().filter_map(Value::as_str).enumerate() {
+            let path = format!("spec.usages[{index}]");
+            if !USAGES.contains(&usage) {
+                errors.push(FieldError::not_supported(path.as_str(), usage, &USAGES));
+            }
+            if !seen.insert(usage) {
+                errors.push(FieldError::duplicate(path, usage));
+            }
         }
         let signer = text(object, "/spec/signerName");
         match signer.split_once('/') {
@@ -120,7 +159,24 @@ impl Strategy for Request {
                     "must be a fully qualified domain and path of the form 'example.com/signer-name'";
                 errors.push(FieldError::invalid("spec.signerName", signer, detail));
             }
-            Some(_) => {}
+            Some(_) if signer == "kubernetes.io/legacy-unknown" => {
+                let detail = "the legacy signerName is not allowed via this API version";
+                errors.push(FieldError::invalid("spec.signerName", signer, detail));
+            }
+            Some((domain, path)) => {
+                for complaint in names::dns1123_subdomain(domain) {
+                    errors.push(FieldError::invalid("spec.signerName", signer, &complaint));
+                }
+                if !domain.contains('.') {
+                    let detail = "should be a domain with at least two segments separated by dots";
+                    errors.push(FieldError::invalid("spec.signerName", signer, detail));
+                }
+                if path.is_empty() {
+                    let detail =
+                        "must be a fully qualified domain and path of the form 'example.com/signer-name'";
+                    errors.push(FieldError::invalid("spec.signerName", signer, detail));
+                }
+            }
         }
         if let Some(seconds) = int(object, "/spec/expirationSeconds")
             && seconds < 600
@@ -131,17 +187,20 @@ impl Strategy for Request {
         errors
     }
 
-    fn validate_update(&self, _: Option<&str>, _: &Value, new: &Value) -> Vec<FieldError> {
-        let has = |kind: &str| {
-            items(new, "/status/conditions")
-                .iter()
-                .any(|c| text(c, "/type") == kind)
-        };
-        if has("Approved") && has("Denied") {
-            let detail = "Approved and Denied conditions are mutually exclusive";
-            return vec![FieldError::invalid("status.conditions", "Denied", detail)];
+    fn validate_update(&self, subresource: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {
+        let mut errors = conditions(new);
+        let issued = text(old, "/status/certificate");
+        if subresource == Some("status") && !issued.is_empty() && issued != text(new, "/status/certificate") {
+            let detail = "updates may not modify existing certificate content";
+            errors.push(FieldError::forbidden("status.certificate", detail));
         }
-        Vec::new()
+        for kind in ["Approved", "Denied", "Failed"] {
+            if has(old, kind) && !has(new, kind) {
+                let detail = format!("updates may not remove a condition of type {kind:?}");
+                errors.push(FieldError::forbidden("status.conditions", &detail));
+            }
+        }
+        errors
     }
 
     fn selectable_fields(&self, object: &Value) -> BTreeMap<String, String> {
@@ -167,6 +226,47 @@ impl Strategy for Request {
             Value::from(state(object)),
         ]
     }
+}
+
+fn has(object: &Value, kind: &str) -> bool {
+    items(object, "/status/conditions")
+        .iter()
+        .any(|condition| text(condition, "/type") == kind)
+}
+
+fn conditions(object: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let mut seen = HashSet::new();
+    for (index, condition) in items(object, "/status/conditions").iter().enumerate() {
+        let path = format!("status.conditions[{index}]");
+        let (kind, status) = (text(condition, "/type"), text(condition, "/status"));
+        if kind.is_empty() {
+            errors.push(FieldError::required(format!("{path}.type"), ""));
+        }
+        // Nobody can be approved by halves.
+        let allowed: &[&str] = if matches!(kind, "Approved" | "Denied" | "Failed") {
+            &["True"]
+        } else {
+            &["False", "True", "Unknown"]
+        };
+        if status.is_empty() {
+            errors.push(FieldError::required(format!("{path}.status"), ""));
+        } else if !allowed.contains(&status) {
+            errors.push(FieldError::not_supported(
+                format!("{path}.status"),
+                status,
+                allowed,
+            ));
+        }
+        if !seen.insert(kind) {
+            errors.push(FieldError::duplicate(format!("{path}.type"), kind));
+        }
+    }
+    if has(object, "Approved") && has(object, "Denied") {
+        let detail = "Approved and Denied conditions are mutually exclusive";
+        errors.push(FieldError::invalid("status.conditions", "Denied", detail));
+    }
+    errors
 }
 
 fn state(object: &Value) -> String {

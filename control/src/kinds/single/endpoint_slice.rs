@@ -6,6 +6,7 @@ use keelson_api::names;
 use keelson_api::status::FieldError;
 use serde_json::Value;
 
+use crate::kinds::core::endpoints::address_rule;
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
 use crate::kinds::json::{int, items, list, set_default, set_zero, text};
 use crate::kinds::{Kind, Strategy, cells, update};
@@ -133,36 +134,21 @@ fn validate(object: &Value) -> Vec<FieldError> {
     if endpoints.len() > 1000 {
         errors.push(FieldError::too_many("endpoints", endpoints.len(), 1000));
     }
+    let service = object
+        .pointer("/metadata/labels")
+        .and_then(|labels| labels.get("kubernetes.io/service-name"))
+        .and_then(Value::as_str)
+        .unwrap_or_default();
+    let rule = address_rule(object, service);
     for (index, endpoint) in endpoints.iter().enumerate() {
-        let path = format!("endpoints[{index}].addresses");
-        let addresses = items(endpoint, "/addresses");
-        if addresses.is_empty() {
-            errors.push(FieldError::required(
-                path.as_str(),
-                "must contain at least 1 address",
-            ));
-        }
-        for (at, address) in addresses.iter().enumerate() {
-            let address = address.as_str().unwrap_or_default();
-            let path = format!("{path}[{at}]");
-            match (kind, address.parse::<std::net::IpAddr>()) {
-                ("IPv4", Ok(ip)) if !ip.is_ipv4() => {
-                    errors.push(FieldError::invalid(path, address, "must be an IPv4 address"));
-                }
-                ("IPv6", Ok(ip)) if !ip.is_ipv6() => {
-                    errors.push(FieldError::invalid(path, address, "must be an IPv6 address"));
-                }
-                ("IPv4" | "IPv6", Err(_)) => {
-                    for complaint in names::ip(address) {
-                        errors.push(FieldError::invalid(path.as_str(), address, &complaint));
-                    }
-                }
-                _ => {}
-            }
-        }
+        check_endpoint(&mut errors, endpoint, &format!("endpoints[{index}]"), kind, rule);
+    }
+    let ports = items(object, "/ports");
+    if ports.len() > MOST_PORTS {
+        errors.push(FieldError::too_many("ports", ports.len(), MOST_PORTS));
     }
     let mut seen = HashSet::new();
-    for (index, port) in items(object, "/ports").iter().enumerate() {
+    for (index, port) in ports.iter().enumerate() {
         let (name, path) = (text(port, "/name"), format!("ports[{index}]"));
         if !seen.insert(name) {
             errors.push(FieldError::duplicate(format!("{path}.name"), name));
@@ -177,6 +163,75 @@ fn validate(object: &Value) -> Vec<FieldError> {
             let path = format!("{path}.protocol");
             errors.push(FieldError::not_supported(path, protocol, &["SCTP", "TCP", "UDP"]));
         }
+        if let Some(number) = int(port, "/port") {
+            for complaint in names::port_number(number) {
+                errors.push(FieldError::invalid(format!("{path}.port"), number, &complaint));
+            }
+        }
+        let protocol = text(port, "/appProtocol");
+        if !protocol.is_empty() {
+            for complaint in names::qualified_name(protocol) {
+                errors.push(FieldError::invalid(
+                    format!("{path}.appProtocol"),
+                    protocol,
+                    &complaint,
+                ));
+            }
+        }
     }
     errors
+}
+
+/// Most ports of a slice, most addresses of an endpoint.
+const MOST_PORTS: usize = 20000;
+const MOST_ADDRESSES: usize = 100;
+
+fn check_endpoint(
+    errors: &mut Vec<FieldError>,
+    endpoint: &Value,
+    path: &str,
+    kind: &str,
+    rule: fn(&str) -> names::Complaints,
+) {
+    let at = format!("{path}.addresses");
+    let addresses = items(endpoint, "/addresses");
+    if addresses.is_empty() {
+        let detail = "must contain at least 1 address";
+        errors.push(FieldError::required(at.as_str(), detail));
+    } else if addresses.len() > MOST_ADDRESSES {
+        errors.push(FieldError::too_many(at.as_str(), addresses.len(), MOST_ADDRESSES));
+    }
+    for (index, address) in addresses.iter().enumerate() {
+        let address = address.as_str().unwrap_or_default();
+        let at = format!("{at}[{index}]");
+        let complaints = match (kind, address.parse::<std::net::IpAddr>()) {
+            ("IPv4", Ok(ip)) if !ip.is_ipv4() => vec!["must be an IPv4 address".to_owned()],
+            ("IPv6", Ok(ip)) if !ip.is_ipv6() => vec!["must be an IPv6 address".to_owned()],
+            ("IPv4" | "IPv6", _) => rule(address),
+            ("FQDN", _) => names::dns1123_subdomain(address),
+            _ => Vec::new(),
+        };
+        for complaint in complaints {
+            errors.push(FieldError::invalid(at.as_str(), address, &complaint));
+        }
+    }
+    let host = text(endpoint, "/hostname");
+    if !host.is_empty() {
+        for complaint in names::dns1123_label(host) {
+            errors.push(FieldError::invalid(format!("{path}.hostname"), host, &complaint));
+        }
+    }
+    let node = text(endpoint, "/nodeName");
+    if !node.is_empty() {
+        for complaint in names::dns1123_subdomain(node) {
+            errors.push(FieldError::invalid(format!("{path}.nodeName"), node, &complaint));
+        }
+    }
+    for (index, zone) in items(endpoint, "/hints/forZones").iter().enumerate() {
+        let name = text(zone, "/name");
+        for complaint in names::label_value(name) {
+            let path = format!("{path}.hints.forZones[{index}].name");
+            errors.push(FieldError::invalid(path, name, &complaint));
+        }
+    }
 }

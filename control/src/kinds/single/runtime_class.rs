@@ -1,11 +1,13 @@
 //! RuntimeClasses.
 
 use keelson_api::names;
+use keelson_api::quantity::Quantity;
 use keelson_api::status::FieldError;
 use serde_json::Value;
 
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
-use crate::kinds::json::text;
+use crate::kinds::json::{entries, text};
+use crate::kinds::metadata::check_labels;
 use crate::kinds::plain::Plain;
 use crate::kinds::{Kind, cells};
 
@@ -25,10 +27,32 @@ pub(super) fn kind() -> Kind {
         validate: |class| {
             let handler = text(class, "/handler");
             let complaints = names::dns1123_label(handler);
-            complaints
+            let mut errors: Vec<FieldError> = complaints
                 .iter()
                 .map(|text| FieldError::invalid("handler", handler, text))
-                .collect()
+                .collect();
+            for (resource, amount) in entries(class, "/overhead/podFixed") {
+                if Quantity::from_json(amount).is_ok_and(Quantity::is_negative) {
+                    let path = format!("overhead.podFixed[{resource}]");
+                    errors.push(FieldError::invalid(path, amount.clone(), names::NON_NEGATIVE));
+                }
+            }
+            check_labels(
+                &mut errors,
+                class.pointer("/scheduling/nodeSelector"),
+                "scheduling.nodeSelector",
+            );
+            errors
+        },
+        change: |old, new| {
+            if old.get("handler") == new.get("handler") {
+                return Vec::new();
+            }
+            vec![FieldError::invalid(
+                "handler",
+                text(new, "/handler"),
+                names::IMMUTABLE,
+            )]
         },
         ..Plain::new(|class, now| {
             vec![

@@ -1,6 +1,7 @@
 //! Tests of the whole table.
 
 mod rows;
+mod rules;
 
 use serde_json::{Value, json};
 

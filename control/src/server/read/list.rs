@@ -8,11 +8,13 @@ use keelson_api::status::Status;
 use keelson_api::time;
 use serde_json::{Map, Value, json};
 
+use super::items::{Items, untyped};
 use super::token::Token;
 use crate::object::Object;
 use crate::server::accept::{Encoding, Form};
 use crate::server::body::{self, Body};
 use crate::server::call::Call;
+use crate::server::options;
 use crate::server::registry::api_version;
 use crate::server::select::Selection;
 use crate::server::{protobuf, respond, table};
@@ -35,39 +37,42 @@ struct Listed {
 
 /// Serves the list.
 pub fn list(call: &Call) -> Result<Response<Body>, Status> {
+    options::list(&call.query)?;
     let selection = Selection::parse(call.kind(), &call.query)?;
     let listed = read(call, &selection)?;
     answer(call, listed)
 }
 
+/// Serves these objects as the whole list, which is of no state of the store.
+pub fn unpaged(call: &Call, objects: Vec<Arc<Object>>) -> Result<Response<Body>, Status> {
+    let page = Page {
+        objects,
+        revision: 0,
+        remaining: 0,
+    };
+    let metadata = Map::new();
+    answer(call, Listed { page, metadata })
+}
+
 fn resource_version(call: &Call, paged: bool) -> Result<At, Status> {
     let text = call.query.get("resourceVersion");
     let matching = call.query.get("resourceVersionMatch");
-    let invalid = |why: String| Err(Status::bad_request(why));
     let revision: u64 = match text {
         "" => 0,
         text => match text.parse() {
             Ok(revision) => revision,
             Err(_) => {
-                return invalid(format!(
+                return Err(Status::bad_request(format!(
                     "Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"
-                ));
+                )));
             }
         },
     };
-    match matching {
-        "" if paged && revision > 0 => Ok(At::Exact(revision)),
-        "" => Ok(At::NotOlder(revision)),
-        _ if text.is_empty() => {
-            invalid("resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless resourceVersion is provided".to_owned())
-        }
-        "NotOlderThan" => Ok(At::NotOlder(revision)),
-        "Exact" if revision == 0 => {
-            invalid("resourceVersionMatch: Forbidden: resourceVersionMatch \"Exact\" is forbidden for resourceVersion \"0\"".to_owned())
-        }
-        "Exact" => Ok(At::Exact(revision)),
-        other => invalid(format!("resourceVersionMatch: Unsupported value: {other:?}: supported values: \"Exact\", \"NotOlderThan\"")),
-    }
+    Ok(match matching {
+        "Exact" => At::Exact(revision),
+        "" if paged && revision > 0 => At::Exact(revision),
+        _ => At::NotOlder(revision),
+    })
 }
 
 fn read(call: &Call, selection: &Selection) -> Result<Listed, Status> {
@@ -180,24 +185,28 @@ fn answer(call: &Call, listed: Listed) -> Result<Response<Body>, Status> {
             return protobuf::list(call, &metadata.into(), page.objects);
         }
         (Form::Object, Encoding::Json) => {
-            let size = page.objects.iter().map(|object| object.bytes.len()).sum();
-            let head = json!({
+            const END: &[u8] = b"]}\n";
+            let mut head = serde_json::to_vec(&json!({
                 "kind": format!("{}List", kind.kind),
                 "apiVersion": api_version(&kind.group, &kind.version),
                 "metadata": metadata,
-            });
-            let response = body::with_type(
-                StatusCode::OK,
-                "application/json",
-                body::chunks(pieces(call, &head, page.objects)),
-            );
+            }))
+            .unwrap_or_default();
+            head.pop();
+            head.extend_from_slice(b",\"items\":[");
+            let items = Items::new(kind, &page.objects);
+            let size = head.len() + items.len() + END.len();
+            let pieces = std::iter::once(Bytes::from(head))
+                .chain(items.pieces())
+                .chain([Bytes::from_static(END)]);
+            let response = body::with_type(StatusCode::OK, "application/json", body::chunks(pieces, size));
             body::compress(response, size, call.accept.gzip && !call.local)
         }
         (Form::Object, Encoding::Yaml) => {
             let items: Vec<Value> = page
                 .objects
                 .iter()
-                .map(|object| respond::value(kind, object))
+                .map(|object| untyped(kind, respond::value(kind, object)))
                 .collect();
             let list = json!({
                 "kind": format!("{}List", kind.kind),
@@ -234,23 +243,4 @@ fn answer(call: &Call, listed: Listed) -> Result<Response<Body>, Status> {
             body::value(StatusCode::OK, encoding, &list)
         }
     })
-}
-
-/// The pieces of a list: its head without the closing brace, then the objects' own bytes.
-fn pieces(
-    call: &Call,
-    head: &Value,
-    objects: Vec<Arc<Object>>,
-) -> impl Iterator<Item = Bytes> + Send + 'static {
-    let kind = call.served.kind.clone();
-    let mut head = serde_json::to_vec(head).unwrap_or_default();
-    head.pop();
-    head.extend_from_slice(b",\"items\":[");
-    let items = objects.into_iter().enumerate().flat_map(move |(index, object)| {
-        let comma = (index > 0).then(|| Bytes::from_static(b","));
-        comma.into_iter().chain([respond::view(&kind, &object)])
-    });
-    std::iter::once(Bytes::from(head))
-        .chain(items)
-        .chain([Bytes::from_static(b"]}\n")])
 }

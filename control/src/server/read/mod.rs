@@ -1,6 +1,7 @@
 //! Reading: get, list and watch. Objects are handed out as stored bytes; only Tables and other versions decode.
 
 pub mod fresh;
+pub mod items;
 pub mod list;
 pub mod token;
 pub mod watch;

@@ -21,6 +21,7 @@ use crate::object::Object;
 use crate::server::accept::{Encoding, Form};
 use crate::server::body::{self, Body};
 use crate::server::call::Call;
+use crate::server::options;
 use crate::server::protobuf::{Target, document};
 use crate::server::registry::{Registry, Served, api_version};
 use crate::server::select::Selection;
@@ -63,6 +64,7 @@ struct Watcher {
 
 /// Serves the watch.
 pub fn watch(call: &Call) -> Result<Response<Body>, Status> {
+    options::watch(&call.query)?;
     let mut selection = Selection::parse(call.kind(), &call.query)?;
     if !call.path.name.is_empty() {
         selection = selection.only(&call.path.name);
@@ -143,24 +145,12 @@ impl Start {
             text.parse()
                 .map_err(|_| Status::bad_request(format!("invalid resource version {text:?}")))?
         };
-        let matching = query.get("resourceVersionMatch");
         if !query.has("sendInitialEvents") {
-            if !matching.is_empty() {
-                return Err(Status::bad_request(
-                    "resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden for watch unless sendInitialEvents \
-                     is provided",
-                ));
-            }
             return Ok(if revision == 0 {
                 Self::Everything
             } else {
                 Self::After(revision)
             });
-        }
-        if matching != "NotOlderThan" {
-            return Err(Status::bad_request(
-                "sendInitialEvents: Forbidden: sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
-            ));
         }
         Ok(match (query.flag("sendInitialEvents"), revision) {
             (true, _) => Self::Everything,

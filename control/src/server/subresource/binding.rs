@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 
 use crate::server::body::Body;
 use crate::server::call::Call;
+use crate::server::options::Options;
 use crate::server::respond;
 use crate::server::write::managed::Managers;
 use crate::server::write::update::{Edit, apply};
@@ -14,6 +15,7 @@ use crate::server::write::{decode, metadata};
 
 /// `POST /api/v1/namespaces/NS/bindings`: the pod is named in the body.
 pub async fn create(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status> {
+    Options::Create.check(&call.query)?;
     let binding = decode::other(call, bytes, "Binding", "v1")?;
     let registry = call.api.registry();
     let Some(pods) = registry.find("", "v1", "pods") else {
@@ -37,6 +39,7 @@ pub async fn create(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status>
 
 /// `POST pods/NAME/binding`.
 pub async fn bind(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status> {
+    Options::Create.check(&call.query)?;
     let binding = decode::other(call, bytes, "Binding", "v1")?;
     let name = metadata::text(&binding, "name");
     if !matches!(name, "") && name != call.path.name {
@@ -68,7 +71,7 @@ async fn assign(call: &Call, binding: &Value) -> Result<Response<Body>, Status> 
     }
     let edit = Edit {
         subresource: Some("binding"),
-        dry_run: call.query.dry_run()?,
+        dry_run: call.query.dry_run(),
         checked: false,
         managers: Managers::Keep,
     };

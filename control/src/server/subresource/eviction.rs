@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use crate::object::{GroupResource, Object};
 use crate::server::body::Body;
 use crate::server::call::Call;
+use crate::server::options::Options;
 use crate::server::write::{decode, delete, metadata};
 use crate::server::{encode, respond};
 use crate::store::{Change, Expect, Range, StoreError, Write, key_of};
@@ -18,6 +19,7 @@ const TRIES: usize = 8;
 
 /// Evicts the pod.
 pub async fn evict(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status> {
+    Options::Create.check(&call.query)?;
     let eviction = decode::other(call, bytes, "Eviction", "policy/v1")?;
     let name = metadata::text(&eviction, "name");
     if !name.is_empty() && name != call.path.name {
@@ -27,7 +29,7 @@ pub async fn evict(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status> 
         )));
     }
     let mut options = delete::Options::of(&eviction["deleteOptions"])?;
-    options.dry_run |= call.query.dry_run()?;
+    options.dry_run |= call.query.dry_run();
     let pod = call.stored()?;
     let mut unready_under = None;
     if !is_free_to_go(&pod.value()) {

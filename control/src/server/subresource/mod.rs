@@ -10,6 +10,7 @@ use keelson_api::status::Status;
 use super::body::Body;
 use super::call::Call;
 use super::dispatch::not_allowed;
+use super::options::Options;
 use super::registry::api_version;
 use super::write::{decode, patch, update};
 use super::{read, respond};
@@ -40,6 +41,7 @@ pub async fn serve(call: &Call, verb: &str, bytes: &[u8]) -> Result<Response<Bod
 }
 
 fn token(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status> {
+    Options::Create.check(&call.query)?;
     call.stored()?;
     let mut request = decode::other(call, bytes, "TokenRequest", "authentication.k8s.io/v1")?;
     call.api.chain.token(
@@ -63,6 +65,7 @@ pub fn is_virtual(kind: &Kind) -> bool {
 
 /// Answers the creation of a kind that is not stored.
 pub async fn create_virtual(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status> {
+    Options::Create.check(&call.query)?;
     let kind = call.kind();
     if kind.group.is_empty() && kind.plural == "bindings" {
         return binding::create(call, bytes).await;

@@ -11,6 +11,7 @@ use crate::kinds::Kind;
 use crate::server::body::Body;
 use crate::server::call::Call;
 use crate::server::dispatch::not_allowed;
+use crate::server::options::Options;
 use crate::server::respond;
 use crate::server::write::apply as server_side;
 use crate::server::write::managed::{self, Managers};
@@ -33,12 +34,13 @@ pub async fn serve(call: &Call, verb: &str, bytes: &[u8]) -> Result<Response<Bod
     }
     let edit = Edit {
         subresource: Some("scale"),
-        dry_run: call.query.dry_run()?,
+        dry_run: call.query.dry_run(),
         checked: true,
         managers: Managers::Given,
     };
     let updated = match verb {
         "update" => {
+            Options::Update.check(&call.query)?;
             let body = decode::other(call, bytes, KIND, VERSION)?;
             let name = metadata::text(&body, "name");
             if !name.is_empty() && name != call.path.name {
@@ -47,7 +49,6 @@ pub async fn serve(call: &Call, verb: &str, bytes: &[u8]) -> Result<Response<Bod
                     call.path.name
                 )));
             }
-            managed::check_options(call, "UpdateOptions", false)?;
             apply(call, &edit, |old| tracked(call, old, &body)).await?
         }
         "patch" if server_side::is_apply(call) => {
@@ -56,7 +57,7 @@ pub async fn serve(call: &Call, verb: &str, bytes: &[u8]) -> Result<Response<Bod
         }
         "patch" => {
             let format = format(call)?;
-            managed::check_options(call, "PatchOptions", false)?;
+            Options::Patch.check(&call.query)?;
             let schema = Schema::builtin().kind("autoscaling", "v1", KIND);
             apply(call, &edit, |old| {
                 let patched = apply_patch(format, schema, &scale(kind, old)?, bytes)?;

@@ -10,11 +10,11 @@ use super::decode::{self, FieldValidation};
 use super::managed::{self, Kinds, Managers};
 use super::update::{Edit, apply as change};
 use super::{create, metadata, patch};
-use crate::auth::{self, Attributes, Decision};
 use crate::kinds::Kind;
 use crate::server::accept::content_type;
 use crate::server::body::Body;
 use crate::server::call::Call;
+use crate::server::options::Options;
 use crate::server::respond;
 
 /// The media type.
@@ -46,8 +46,8 @@ pub struct Config {
 
 /// Reads the request.
 pub fn read(call: &Call, bytes: &[u8]) -> Result<Config, Status> {
-    managed::check_options(call, "PatchOptions", true)?;
-    let validation = FieldValidation::of(call)?;
+    Options::Apply.check(&call.query)?;
+    let validation = FieldValidation::of(call);
     let parsed =
         decode::yaml(bytes).map_err(|error| Status::bad_request(format!("error decoding YAML: {error}")))?;
     if !parsed.value.is_object() {
@@ -76,7 +76,7 @@ pub async fn patch(call: &Call, subresource: Option<&str>, bytes: &[u8]) -> Resu
     let config = read(call, bytes)?;
     let edit = Edit {
         subresource,
-        dry_run: call.query.dry_run()?,
+        dry_run: call.query.dry_run(),
         checked: true,
         managers: Managers::Given,
     };
@@ -191,7 +191,7 @@ fn group_version_kind(version: &str, kind: &str) -> String {
 /// Creates what the configuration names.
 async fn create(call: &Call, config: &Config) -> Result<Response<Body>, Status> {
     let (kind, name) = (call.kind(), call.path.name.as_str());
-    authorize_create(call)?;
+    create::authorize(call)?;
     let empty = json!({"apiVersion": kind.api_version(), "kind": kind.kind, "metadata": {}});
     let reset = managed::reset(kind, "");
     let applied = applied(call, &Kinds(kind), "", reset, &empty, config, Vec::new())?;
@@ -218,21 +218,6 @@ async fn create(call: &Call, config: &Config) -> Result<Response<Body>, Status> 
         _ => {}
     }
     create::store_new(call, value, Managers::Given, config.warnings.clone()).await
-}
-
-/// Who applies what is not there needs the right to create it.
-fn authorize_create(call: &Call) -> Result<(), Status> {
-    let kind = call.kind();
-    let attributes = Attributes {
-        version: &kind.version,
-        namespace: &call.path.namespace,
-        name: &call.path.name,
-        ..Attributes::resource(&call.user, "create", &kind.group, &kind.plural)
-    };
-    match call.api.authorizer.authorize(&attributes) {
-        Decision::Allow(_) => Ok(()),
-        Decision::Deny(reason) | Decision::NoOpinion(reason) => Err(auth::forbidden(&attributes, &reason)),
-    }
 }
 
 /// Who uses both of kubectl's applies finds the server's in the client's annotation, if the object has one.

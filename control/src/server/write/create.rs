@@ -7,9 +7,11 @@ use serde_json::Value;
 use super::managed::{self, Managers};
 use super::{check_depth, check_size, decode, expires, metadata};
 use crate::admission::{Operation, Request};
+use crate::auth::{self, Attributes, Decision};
 use crate::kinds;
 use crate::server::body::Body;
 use crate::server::call::Call;
+use crate::server::options::Options;
 use crate::server::{encode, respond};
 use crate::store::{Change, Expect, StoreError, Write, key_of};
 
@@ -18,8 +20,8 @@ const TRIES: usize = 8;
 
 /// Creates the object in the body.
 pub async fn create(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status> {
+    Options::Create.check(&call.query)?;
     let (mut value, warnings) = decode::object(call, bytes)?;
-    managed::check_options(call, "CreateOptions", false)?;
     metadata::place(call, &mut value)?;
     metadata::of(&mut value).remove(managed::FIELD);
     store_new(call, value, Managers::Track, warnings).await
@@ -32,7 +34,7 @@ pub async fn store_new(
     managers: Managers,
     mut warnings: Vec<String>,
 ) -> Result<Response<Body>, Status> {
-    let dry_run = call.query.dry_run()?;
+    let dry_run = call.query.dry_run();
     if !metadata::text(&value, "resourceVersion").is_empty() {
         return Err(Status::failure(
             500,
@@ -72,6 +74,21 @@ pub async fn store_new(
             Err(Failure::Refused(status)) => return Err(*status),
             Ok(response) => return Ok(response),
         }
+    }
+}
+
+/// Who applies or replaces what is not there needs the right to create it.
+pub fn authorize(call: &Call) -> Result<(), Status> {
+    let kind = call.kind();
+    let attributes = Attributes {
+        version: &kind.version,
+        namespace: &call.path.namespace,
+        name: &call.path.name,
+        ..Attributes::resource(&call.user, "create", &kind.group, &kind.plural)
+    };
+    match call.api.authorizer.authorize(&attributes) {
+        Decision::Allow(_) => Ok(()),
+        Decision::Deny(reason) | Decision::NoOpinion(reason) => Err(auth::forbidden(&attributes, &reason)),
     }
 }
 

@@ -93,7 +93,7 @@ fn plain_yaml(bytes: &[u8]) -> Result<Parsed, String> {
 pub fn object(call: &Call, bytes: &[u8]) -> Result<(Value, Vec<String>), Status> {
     let kind = call.kind();
     let (value, complaints) = of_kind(kind, &content_type(&call.headers), bytes)?;
-    let warnings = match FieldValidation::of(call)? {
+    let warnings = match FieldValidation::of(call) {
         FieldValidation::Ignore => Vec::new(),
         FieldValidation::Warn => complaints,
         FieldValidation::Strict if complaints.is_empty() => complaints,
@@ -117,7 +117,7 @@ pub fn of_kind(kind: &Kind, content_type: &str, bytes: &[u8]) -> Result<(Value, 
 pub fn patched(call: &Call, parsed: &mut Parsed, patch: &[u8]) -> Result<Vec<String>, Status> {
     let kind = call.kind();
     let complaints = conform(parsed, kind)?;
-    match FieldValidation::of(call)? {
+    match FieldValidation::of(call) {
         FieldValidation::Ignore => Ok(Vec::new()),
         FieldValidation::Warn => Ok(complaints),
         FieldValidation::Strict if complaints.is_empty() => Ok(complaints),
@@ -249,15 +249,12 @@ pub enum FieldValidation {
 }
 
 impl FieldValidation {
-    /// The `fieldValidation` parameter.
-    pub fn of(call: &Call) -> Result<Self, Status> {
+    /// The `fieldValidation` parameter, which has been checked (`options`).
+    pub fn of(call: &Call) -> Self {
         match call.query.get("fieldValidation") {
-            "Ignore" => Ok(Self::Ignore),
-            "" | "Warn" => Ok(Self::Warn),
-            "Strict" => Ok(Self::Strict),
-            other => Err(Status::bad_request(format!(
-                "fieldValidation: Unsupported value: {other:?}: supported values: \"Ignore\", \"Strict\", \"Warn\""
-            ))),
+            "Ignore" => Self::Ignore,
+            "Strict" => Self::Strict,
+            _ => Self::Warn,
         }
     }
 }

@@ -3,7 +3,6 @@
 
 use keelson_api::apply::{self, Actor, Entry, Tracked, Versions};
 use keelson_api::schema::Type;
-use keelson_api::status::{FieldError, Status};
 use keelson_api::time;
 use serde_json::Value;
 
@@ -11,11 +10,10 @@ use super::metadata;
 use crate::kinds::Kind;
 use crate::server::call::Call;
 use crate::server::convert;
+use crate::server::options::{LONGEST_MANAGER, is_printable};
 
 /// The field in the metadata.
 pub const FIELD: &str = "managedFields";
-/// Longest name of a manager, in bytes.
-const LONGEST: usize = 128;
 
 /// Most managers that a client may set; the server itself makes one of all old ones when there are more than ten.
 const MOST: usize = 1000;
@@ -55,42 +53,8 @@ pub fn manager(call: &Call) -> String {
     let agent = agent.and_then(|value| value.to_str().ok()).unwrap_or_default();
     let mut name = agent.split('/').next().unwrap_or_default().to_owned();
     name.retain(is_printable);
-    name.truncate(LONGEST);
+    name.truncate(LONGEST_MANAGER);
     name
-}
-
-fn is_printable(c: char) -> bool {
-    c == ' ' || !(c.is_control() || c.is_whitespace())
-}
-
-/// Checks `fieldManager` and `force` (`ValidatePatchOptions` and its like); `options` names their kind.
-pub fn check_options(call: &Call, options: &str, apply: bool) -> Result<(), Status> {
-    let manager = call.query.get("fieldManager");
-    let mut errors = Vec::new();
-    if apply && manager.is_empty() {
-        errors.push(FieldError::required(
-            "fieldManager",
-            "is required for apply patch",
-        ));
-    }
-    if options == "PatchOptions" && !apply && call.query.has("force") {
-        errors.push(FieldError::forbidden(
-            "force",
-            "may not be specified for non-apply patch",
-        ));
-    }
-    if manager.len() > LONGEST {
-        errors.push(FieldError::too_long("fieldManager", LONGEST));
-    }
-    if let Some((at, c)) = manager.char_indices().find(|(_, c)| !is_printable(*c)) {
-        let why = format!("invalid character U+{:04X} (at position {at})", u32::from(c));
-        errors.push(FieldError::invalid("fieldManager", manager, &why));
-    }
-    if errors.is_empty() {
-        Ok(())
-    } else {
-        Err(Status::invalid("meta.k8s.io", options, "", &errors))
-    }
 }
 
 /// Fields that an endpoint does not change, whatever the request says (`GetResetFields` of upstream's strategies).

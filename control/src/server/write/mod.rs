@@ -12,6 +12,7 @@ mod duplicates;
 pub mod managed;
 pub mod metadata;
 pub mod patch;
+mod terms;
 pub mod update;
 
 /// Seconds for which the store keeps Events.

@@ -6,13 +6,14 @@ use keelson_api::schema::Parsed;
 use keelson_api::status::Status;
 use serde_json::Value;
 
-use super::managed::{self, Managers};
+use super::managed::Managers;
 use super::update::{Edit, apply};
 use super::{apply as server_side, decode, metadata};
 use crate::kinds::Kind;
 use crate::server::accept::content_type;
 use crate::server::body::Body;
 use crate::server::call::Call;
+use crate::server::options::Options;
 use crate::server::respond;
 
 /// Media types of patches that can be read.
@@ -35,13 +36,13 @@ pub async fn patch(call: &Call, subresource: Option<&str>, bytes: &[u8]) -> Resu
         return server_side::patch(call, subresource, bytes).await;
     }
     let format = format(call)?;
-    managed::check_options(call, "PatchOptions", false)?;
+    Options::Patch.check(&call.query)?;
     let kind = call.kind();
     // Custom resources have no strategic merge patch.
     let schema = kind.object_type().filter(|_| kind.custom.is_none());
     let edit = Edit {
         subresource,
-        dry_run: call.query.dry_run()?,
+        dry_run: call.query.dry_run(),
         checked: true,
         managers: Managers::Track,
     };

@@ -3,16 +3,17 @@
 use std::sync::Arc;
 
 use http::{Response, StatusCode};
-use keelson_api::status::Status;
+use keelson_api::status::{FieldError, Status};
 use serde_json::Value;
 
 use super::managed::{self, Managers};
-use super::{check_depth, check_size, decode, delete, expires, metadata};
+use super::{check_depth, check_size, create, decode, delete, expires, metadata, terms};
 use crate::admission::{Operation, Request};
 use crate::kinds;
 use crate::object::Object;
 use crate::server::body::Body;
 use crate::server::call::Call;
+use crate::server::options::Options;
 use crate::server::{encode, respond};
 use crate::store::{Change, Expect, StoreError, Write, same, splice};
 
@@ -41,16 +42,40 @@ pub struct Updated {
 
 /// PUT: replaces the object (or its subresource) by the one in the body.
 pub async fn update(call: &Call, subresource: Option<&str>, bytes: &[u8]) -> Result<Response<Body>, Status> {
+    Options::Update.check(&call.query)?;
     let (mut value, mut warnings) = decode::object(call, bytes)?;
-    managed::check_options(call, "UpdateOptions", false)?;
     check_name(call, &mut value)?;
     metadata::place(call, &mut value)?;
     let edit = Edit {
         subresource,
-        dry_run: call.query.dry_run()?,
+        dry_run: call.query.dry_run(),
         checked: true,
         managers: Managers::Track,
     };
+    let kind = call.kind();
+    if subresource.is_none() && terms::creates(kind) && call.stored().is_err_and(|error| error.code == 404) {
+        create::authorize(call)?;
+        let mut new = value.clone();
+        metadata::of(&mut new).remove(managed::FIELD);
+        match create::store_new(call, new, Managers::Track, warnings.clone()).await {
+            // Somebody else was faster, and is updated.
+            Err(status) if status.reason == "AlreadyExists" => {}
+            answer => return answer,
+        }
+    }
+    let unversioned = matches!(metadata::text(&value, "resourceVersion"), "" | "0");
+    if unversioned && terms::needs_version(kind) {
+        // What is not there is not found, whatever else is wrong.
+        call.stored()?;
+        let detail = "must be specified for an update";
+        let error = FieldError::invalid_shown("metadata.resourceVersion", "0x0", detail);
+        return Err(Status::invalid(
+            &kind.group,
+            &kind.plural,
+            &call.path.name,
+            &[error],
+        ));
+    }
     let updated = apply(call, &edit, |_| Ok(value.clone())).await?;
     warnings.extend(updated.warnings);
     Ok(respond::object(call, StatusCode::OK, &updated.object, &warnings))

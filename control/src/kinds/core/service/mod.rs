@@ -1,5 +1,6 @@
 //! Services. Cluster addresses and node ports are given out by admission; here is everything else.
 
+mod external;
 mod row;
 mod validate;
 
@@ -111,9 +112,10 @@ impl Strategy for Service {
 
     fn validate_update(&self, subresource: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {
         if subresource == Some("status") {
-            return Vec::new();
+            return external::status(new);
         }
         let mut errors = validate::immutable(old, new);
+        external::change(&mut errors, old, new);
         errors.extend(validate::service(new));
         errors
     }

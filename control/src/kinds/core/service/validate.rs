@@ -6,6 +6,7 @@ use keelson_api::names;
 use keelson_api::status::FieldError;
 use serde_json::Value;
 
+use super::external;
 use crate::kinds::json::{int, is_unset, items, text};
 
 const TYPES: &[&str] = &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
@@ -64,6 +65,7 @@ pub(super) fn service(service: &Value) -> Vec<FieldError> {
         ));
     }
     addresses(&mut errors, service);
+    external::check(&mut errors, service);
     errors
 }
 
@@ -76,7 +78,7 @@ fn addresses(errors: &mut Vec<FieldError>, service: &Value) {
     }
     for (index, ip) in items(service, "/spec/externalIPs").iter().enumerate() {
         let ip = ip.as_str().unwrap_or_default();
-        for complaint in names::ip(ip) {
+        for complaint in names::endpoint_ip(ip) {
             errors.push(FieldError::invalid(
                 format!("spec.externalIPs[{index}]"),
                 ip,

@@ -18,6 +18,8 @@ use crate::kinds::Kind;
 use crate::object::Object;
 use crate::server::body::Body;
 use crate::server::call::Call;
+use crate::server::options as server_options;
+use crate::server::read::items::untyped;
 use crate::server::registry::api_version;
 use crate::server::select::Selection;
 use crate::server::{encode, respond};
@@ -70,6 +72,7 @@ pub async fn delete(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status>
 
 /// Deletes what the query selects, one after the other, each with its own preconditions and finalizers.
 pub async fn collection(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status> {
+    server_options::list(&call.query)?;
     let options = Options::parse(call, bytes)?;
     let selection = Selection::parse(call.kind(), &call.query)?;
     let matches = |object: &Object| selection.matches(object);
@@ -85,7 +88,7 @@ pub async fn collection(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Sta
     let mut items = Vec::with_capacity(page.objects.len());
     for object in page.objects {
         match run(call, &object.name, &object.namespace, &options).await {
-            Ok(deleted) => items.push(respond::value(call.kind(), &deleted.object)),
+            Ok(deleted) => items.push(untyped(call.kind(), respond::value(call.kind(), &deleted.object))),
             // Somebody else was faster.
             Err(status) if status.code == 404 => {}
             Err(status) => return Err(status),

@@ -1,10 +1,11 @@
 //! `metav1.DeleteOptions`, from the body or the query.
 
-use keelson_api::status::Status;
+use keelson_api::status::{FieldError, Status};
 use serde_json::Value;
 
 use crate::server::accept::content_type;
 use crate::server::call::Call;
+use crate::server::options;
 use crate::server::write::decode;
 
 /// What happens to the dependents.
@@ -41,13 +42,14 @@ impl Options {
         let query = &call.query;
         let mut options = Self {
             grace: query.number("gracePeriodSeconds")?,
-            propagation: propagation(query.get("propagationPolicy"))?,
-            dry_run: query.dry_run()?,
+            dry_run: query.dry_run(),
             ..Self::default()
         };
-        if query.has("orphanDependents") {
-            options.orphan(query.flag("orphanDependents"))?;
-        }
+        let orphan = query
+            .has("orphanDependents")
+            .then(|| query.flag("orphanDependents"));
+        let dry_run: Vec<&str> = query.all("dryRun").collect();
+        options.check(query.get("propagationPolicy"), orphan, &dry_run)?;
         if bytes.is_empty() {
             return Ok(options);
         }
@@ -79,58 +81,79 @@ impl Options {
                 return Err(Status::bad_request("gracePeriodSeconds must be an integer"));
             }
         }
-        if let Some(text) = body["propagationPolicy"].as_str() {
-            options.propagation = propagation(text)?;
-        }
-        if let Some(orphan) = body["orphanDependents"].as_bool() {
-            options.orphan(orphan)?;
-        }
         let text = |field: &str| body["preconditions"][field].as_str().map(str::to_owned);
         options.uid = text("uid");
         options.revision = text("resourceVersion");
-        if let Some(dry) = body["dryRun"].as_array() {
-            if dry.iter().any(|value| value != "All") {
-                return Err(Status::bad_request(
-                    "dryRun: Unsupported value: supported values: \"All\"",
-                ));
-            }
-            options.dry_run |= !dry.is_empty();
-        }
-        Ok(())
+        let values = body["dryRun"].as_array().map_or(&[][..], Vec::as_slice);
+        let dry_run: Vec<&str> = values
+            .iter()
+            .map(|value| value.as_str().unwrap_or_default())
+            .collect();
+        options.dry_run |= !dry_run.is_empty();
+        let policy = body["propagationPolicy"].as_str().unwrap_or_default();
+        options.check(policy, body["orphanDependents"].as_bool(), &dry_run)
     }
 
-    /// The deprecated form of the policy.
-    fn orphan(&mut self, orphan: bool) -> Result<(), Status> {
-        if self.propagation.is_some() {
-            return Err(Status::bad_request(
-                "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Invalid value: orphanDependents and \
-                 deletionPropagation cannot be both set",
-            ));
+    /// Takes what decides over the dependents, in today's form and in the deprecated one (`ValidateDeleteOptions`).
+    fn check(&mut self, policy: &str, orphan: Option<bool>, dry_run: &[&str]) -> Result<(), Status> {
+        let field = "propagationPolicy";
+        let mut errors = Vec::new();
+        if orphan.is_some() && !policy.is_empty() {
+            let detail = "orphanDependents and deletionPropagation cannot be both set";
+            errors.push(FieldError::invalid(field, policy, detail));
         }
-        self.cascade_asked = !orphan;
-        self.propagation = Some(if orphan {
-            Propagation::Orphan
-        } else {
-            Propagation::Background
-        });
-        Ok(())
+        match (policy, orphan) {
+            ("", None) => {}
+            ("", Some(orphan)) => {
+                self.cascade_asked = !orphan;
+                self.propagation = Some(if orphan {
+                    Propagation::Orphan
+                } else {
+                    Propagation::Background
+                });
+            }
+            ("Background", _) => self.propagation = Some(Propagation::Background),
+            ("Foreground", _) => self.propagation = Some(Propagation::Foreground),
+            ("Orphan", _) => self.propagation = Some(Propagation::Orphan),
+            _ => {
+                let known = ["Foreground", "Background", "Orphan", "nil"];
+                errors.push(FieldError::not_supported(field, policy, &known));
+            }
+        }
+        errors.extend(options::dry_run(dry_run));
+        options::refuse("DeleteOptions", &errors)
     }
 }
 
-fn propagation(text: &str) -> Result<Option<Propagation>, Status> {
-    match text {
-        "" => Ok(None),
-        "Background" => Ok(Some(Propagation::Background)),
-        "Foreground" => Ok(Some(Propagation::Foreground)),
-        "Orphan" => Ok(Some(Propagation::Orphan)),
-        other => Err(Status::failure(
-            422,
-            "Invalid",
-            format!(
-                "DeleteOptions.meta.k8s.io \"\" is invalid: propagationPolicy: Unsupported value: {other:?}: supported values: \
-                 \"Foreground\", \"Background\", \"Orphan\", nil"
-            ),
-            None,
-        )),
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn what_is_no_option_is_invalid() {
+        let refused = |body: &Value| {
+            let status = Options::of(body).unwrap_err();
+            assert_eq!((status.code, status.reason.as_str()), (422, "Invalid"));
+            let begin = "DeleteOptions.meta.k8s.io \"\" is invalid: ";
+            status.message.strip_prefix(begin).unwrap().to_owned()
+        };
+        assert_eq!(
+            refused(&json!({"propagationPolicy": "Some"})),
+            "propagationPolicy: Unsupported value: \"Some\": supported values: \"Foreground\", \"Background\", \"Orphan\", \
+             \"nil\""
+        );
+        assert_eq!(
+            refused(&json!({"propagationPolicy": "Orphan", "orphanDependents": false})),
+            "propagationPolicy: Invalid value: \"Orphan\": orphanDependents and deletionPropagation cannot be both set"
+        );
+        assert_eq!(
+            refused(&json!({"dryRun": ["All", "x"]})),
+            "dryRun: Unsupported value: []string{\"All\", \"x\"}: supported values: \"All\""
+        );
+        let options = Options::of(&json!({"dryRun": ["All"], "orphanDependents": false})).unwrap();
+        assert_eq!(options.propagation, Some(Propagation::Background));
+        assert!(options.dry_run && options.cascade_asked);
     }
 }

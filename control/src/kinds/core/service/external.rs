@@ -1,0 +1,145 @@
+//! What a Service says to those outside: load balancers, traffic policies, affinity of clients.
+
+use keelson_api::names;
+use keelson_api::status::FieldError;
+use serde_json::Value;
+
+use crate::kinds::json::{int, is_unset, items, text};
+
+const ONLY_BALANCED: &str = "may only be used when `type` is 'LoadBalancer'";
+/// Longest time that a client stays with its endpoint, in seconds.
+const LONGEST_AFFINITY: i64 = 86400;
+/// The kubelet's port.
+const KUBELET: i64 = 10250;
+
+/// Complaints about these parts.
+pub(super) fn check(errors: &mut Vec<FieldError>, service: &Value) {
+    affinity(errors, service);
+    balanced(errors, service);
+    for (index, port) in items(service, "/spec/ports").iter().enumerate() {
+        let protocol = text(port, "/appProtocol");
+        if !protocol.is_empty() {
+            for complaint in names::qualified_name(protocol) {
+                let path = format!("spec.ports[{index}].appProtocol");
+                errors.push(FieldError::invalid(path, protocol, &complaint));
+            }
+        }
+    }
+    let distribution = text(service, "/spec/trafficDistribution");
+    if !matches!(distribution, "" | "PreferClose") {
+        let path = "spec.trafficDistribution";
+        errors.push(FieldError::not_supported(path, distribution, &["PreferClose"]));
+    }
+}
+
+fn affinity(errors: &mut Vec<FieldError>, service: &Value) {
+    let path = "spec.sessionAffinityConfig";
+    let config = service
+        .pointer("/spec/sessionAffinityConfig")
+        .filter(|config| config.is_object());
+    match (text(service, "/spec/sessionAffinity"), config) {
+        ("ClientIP", Some(config)) => {
+            let seconds = int(config, "/clientIP/timeoutSeconds").unwrap_or(0);
+            if !(1..=LONGEST_AFFINITY).contains(&seconds) {
+                let detail = format!("must be greater than 0 and less than {LONGEST_AFFINITY}");
+                let path = format!("{path}.clientIP.timeoutSeconds");
+                errors.push(FieldError::invalid(path, seconds, &detail));
+            }
+        }
+        ("None", Some(_)) => {
+            let detail = "must not be set when session affinity is None";
+            errors.push(FieldError::forbidden(path, detail));
+        }
+        _ => {}
+    }
+}
+
+fn balanced(errors: &mut Vec<FieldError>, service: &Value) {
+    let balanced = text(service, "/spec/type") == "LoadBalancer";
+    let local = text(service, "/spec/externalTrafficPolicy") == "Local";
+    if balanced {
+        for (index, port) in items(service, "/spec/ports").iter().enumerate() {
+            if int(port, "/port") == Some(KUBELET) {
+                let detail = format!("may not expose port {KUBELET} externally since it is used by kubelet");
+                let path = format!("spec.ports[{index}].port");
+                errors.push(FieldError::invalid(path, KUBELET, &detail));
+            }
+        }
+    }
+    let ranges = items(service, "/spec/loadBalancerSourceRanges");
+    if !ranges.is_empty() && !balanced {
+        errors.push(FieldError::forbidden(
+            "spec.loadBalancerSourceRanges",
+            ONLY_BALANCED,
+        ));
+    }
+    for (index, range) in ranges.iter().enumerate() {
+        let range = range.as_str().unwrap_or_default();
+        for complaint in names::cidr(range.trim()) {
+            let path = format!("spec.loadBalancerSourceRanges[{index}]");
+            errors.push(FieldError::invalid(path, range, &complaint));
+        }
+    }
+    for field in ["allocateLoadBalancerNodePorts", "loadBalancerClass"] {
+        if !balanced && !is_unset(service.pointer(&format!("/spec/{field}"))) {
+            errors.push(FieldError::forbidden(format!("spec.{field}"), ONLY_BALANCED));
+        }
+    }
+    let class = text(service, "/spec/loadBalancerClass");
+    if balanced && !class.is_empty() {
+        for complaint in names::qualified_name(class) {
+            errors.push(FieldError::invalid("spec.loadBalancerClass", class, &complaint));
+        }
+    }
+    let health = int(service, "/spec/healthCheckNodePort").unwrap_or(0);
+    if health != 0 && !(balanced && local) {
+        let detail = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
+        errors.push(FieldError::invalid("spec.healthCheckNodePort", health, detail));
+    }
+}
+
+/// Complaints about a change: who balances is decided once.
+pub(super) fn change(errors: &mut Vec<FieldError>, old: &Value, new: &Value) {
+    let both = [old, new]
+        .iter()
+        .all(|service| text(service, "/spec/type") == "LoadBalancer");
+    let class = |service: &Value| service.pointer("/spec/loadBalancerClass").cloned();
+    if both && class(old) != class(new) {
+        let shown = class(new).unwrap_or_default();
+        errors.push(FieldError::invalid(
+            "spec.loadBalancerClass",
+            shown,
+            "may not change once set",
+        ));
+    }
+}
+
+/// Complaints about the status.
+pub(super) fn status(new: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let path = "status.loadBalancer.ingress";
+    let points = items(new, "/status/loadBalancer/ingress");
+    if !points.is_empty() && text(new, "/spec/type") != "LoadBalancer" {
+        let detail = "may only be used when `spec.type` is \"LoadBalancer\"";
+        errors.push(FieldError::forbidden(path, detail));
+    }
+    for (index, point) in points.iter().enumerate() {
+        let (ip, name) = (text(point, "/ip"), text(point, "/hostname"));
+        if !ip.is_empty() {
+            for complaint in names::ip(ip) {
+                errors.push(FieldError::invalid(format!("{path}[{index}].ip"), ip, &complaint));
+            }
+        }
+        if !name.is_empty() {
+            let path = format!("{path}[{index}].hostname");
+            for complaint in names::dns1123_subdomain(name) {
+                errors.push(FieldError::invalid(path.as_str(), name, &complaint));
+            }
+            if name.parse::<std::net::IpAddr>().is_ok() {
+                let detail = "must be a DNS name, not an IP address";
+                errors.push(FieldError::invalid(path, name, detail));
+            }
+        }
+    }
+    errors
+}

@@ -1,0 +1,252 @@
+//! What webhook configurations must be (`pkg/apis/admissionregistration/validation`).
+
+use std::collections::HashSet;
+
+use keelson_api::names;
+use keelson_api::status::FieldError;
+use serde_json::Value;
+
+use crate::kinds::apps::workload::label_selector;
+use crate::kinds::json::{int, items, text};
+
+/// Shortest and longest time that a webhook has, in seconds.
+const TIMEOUT: std::ops::RangeInclusive<i64> = 1..=30;
+/// Most conditions of a webhook.
+const MOST_CONDITIONS: usize = 64;
+
+/// Complaints about all webhooks of a configuration.
+pub(super) fn check(object: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let mut seen = HashSet::new();
+    for (index, webhook) in items(object, "/webhooks").iter().enumerate() {
+        let path = format!("webhooks[{index}]");
+        let name = text(webhook, "/name");
+        if !seen.insert(name) {
+            errors.push(FieldError::duplicate(format!("{path}.name"), name));
+        }
+        webhook_name(&mut errors, name, &format!("{path}.name"));
+        for (at, rule) in items(webhook, "/rules").iter().enumerate() {
+            operations(&mut errors, rule, &format!("{path}.rules[{at}]"));
+        }
+        choices(&mut errors, webhook, &path);
+        if let Some(seconds) = int(webhook, "/timeoutSeconds").filter(|seconds| !TIMEOUT.contains(seconds)) {
+            let detail = "the timeout value must be between 1 and 30 seconds";
+            errors.push(FieldError::invalid(
+                format!("{path}.timeoutSeconds"),
+                seconds,
+                detail,
+            ));
+        }
+        for field in ["namespaceSelector", "objectSelector"] {
+            if let Some(selector) = webhook.get(field) {
+                label_selector(&mut errors, selector, &format!("{path}.{field}"));
+            }
+        }
+        client(&mut errors, webhook, &format!("{path}.clientConfig"));
+        versions(&mut errors, webhook, &format!("{path}.admissionReviewVersions"));
+        let conditions = items(webhook, "/matchConditions");
+        if conditions.len() > MOST_CONDITIONS {
+            let path = format!("{path}.matchConditions");
+            errors.push(FieldError::too_many(path, conditions.len(), MOST_CONDITIONS));
+        }
+    }
+    errors
+}
+
+fn webhook_name(errors: &mut Vec<FieldError>, name: &str, path: &str) {
+    if name.is_empty() {
+        errors.push(FieldError::required(path, ""));
+        return;
+    }
+    let complaints = names::dns1123_subdomain(name);
+    if !complaints.is_empty() {
+        errors.push(FieldError::invalid(path, name, &complaints.join(",")));
+    } else if name.split('.').count() < 3 {
+        let detail = "should be a domain with at least three segments separated by dots";
+        errors.push(FieldError::invalid(path, name, detail));
+    }
+}
+
+fn choices(errors: &mut Vec<FieldError>, webhook: &Value, path: &str) {
+    const EFFECTS: [&str; 2] = ["None", "NoneOnDryRun"];
+    let choices: [(&str, &[&str]); 3] = [
+        ("failurePolicy", &["Fail", "Ignore"]),
+        ("matchPolicy", &["Equivalent", "Exact"]),
+        ("reinvocationPolicy", &["IfNeeded", "Never"]),
+    ];
+    for (field, allowed) in choices {
+        let value = text(webhook, &format!("/{field}"));
+        if !value.is_empty() && !allowed.contains(&value) {
+            errors.push(FieldError::not_supported(
+                format!("{path}.{field}"),
+                value,
+                allowed,
+            ));
+        }
+    }
+    let path = format!("{path}.sideEffects");
+    match text(webhook, "/sideEffects") {
+        "" => {
+            let detail = "must specify one of None, NoneOnDryRun";
+            errors.push(FieldError::required(path, detail));
+        }
+        value if !EFFECTS.contains(&value) => {
+            errors.push(FieldError::not_supported(path, value, &EFFECTS));
+        }
+        _ => {}
+    }
+}
+
+/// Complaints about a rule with its operations.
+pub(super) fn operations(errors: &mut Vec<FieldError>, rule: &Value, path: &str) {
+    const OPERATIONS: [&str; 5] = ["*", "CONNECT", "CREATE", "DELETE", "UPDATE"];
+    const SCOPES: [&str; 3] = ["*", "Cluster", "Namespaced"];
+    let texts = |field: &str| -> Vec<&str> {
+        items(rule, &format!("/{field}"))
+            .iter()
+            .map(|one| one.as_str().unwrap_or_default())
+            .collect()
+    };
+    for (field, what) in [
+        ("operations", "operations"),
+        ("apiGroups", "API groups"),
+        ("apiVersions", "API versions"),
+    ] {
+        let (values, path) = (texts(field), format!("{path}.{field}"));
+        if values.is_empty() {
+            errors.push(FieldError::required(path.as_str(), ""));
+        }
+        if values.len() > 1 && values.contains(&"*") {
+            let detail = format!("if '*' is present, must not specify other {what}");
+            errors.push(FieldError::invalid(path.as_str(), values.clone(), &detail));
+        }
+        for (at, value) in values.iter().enumerate() {
+            let path = format!("{path}[{at}]");
+            if field == "operations" && !OPERATIONS.contains(value) {
+                errors.push(FieldError::not_supported(path, *value, &OPERATIONS));
+            } else if field == "apiVersions" && value.is_empty() {
+                errors.push(FieldError::required(path, ""));
+            }
+        }
+    }
+    resources(errors, &texts("resources"), &format!("{path}.resources"));
+    let scope = text(rule, "/scope");
+    if !scope.is_empty() && !SCOPES.contains(&scope) {
+        errors.push(FieldError::not_supported(format!("{path}.scope"), scope, &SCOPES));
+    }
+}
+
+fn resources(errors: &mut Vec<FieldError>, resources: &[&str], path: &str) {
+    if resources.is_empty() {
+        errors.push(FieldError::required(path, ""));
+    }
+    for (at, resource) in resources.iter().enumerate() {
+        if resource.is_empty() {
+            errors.push(FieldError::required(format!("{path}[{at}]"), ""));
+        }
+    }
+    let mut complain = |detail: &str| errors.push(FieldError::invalid(path, resources.to_vec(), detail));
+    if resources.len() > 1 && resources.contains(&"*/*") {
+        complain("if '*/*' is present, must not specify other resources");
+    }
+    if resources.contains(&"*") && resources.iter().any(|one| *one != "*" && !one.contains('/')) {
+        complain("if '*' is present, must not specify other resources without subresources");
+    }
+    for (resource, part) in resources.iter().filter_map(|one| one.split_once('/')) {
+        if part == "*" && resource != "*" {
+            let prefix = format!("{resource}/");
+            let clash = resources
+                .iter()
+                .any(|one| one.strip_prefix(&prefix).is_some_and(|rest| rest != "*"));
+            if clash {
+                complain(&format!(
+                    "if '{resource}/*' is present, must not specify {resource}/[subresource]"
+                ));
+            }
+        }
+    }
+}
+
+fn client(errors: &mut Vec<FieldError>, webhook: &Value, path: &str) {
+    let has = |field: &str| {
+        webhook
+            .pointer(&format!("/clientConfig/{field}"))
+            .is_some_and(|value| !value.is_null())
+    };
+    if has("url") == has("service") {
+        let detail = "exactly one of url or service is required";
+        errors.push(FieldError::required(path, detail));
+    } else if has("url") {
+        url(errors, text(webhook, "/clientConfig/url"), &format!("{path}.url"));
+    } else {
+        let path = format!("{path}.service");
+        let at = |field: &str| text(webhook, &format!("/clientConfig/service/{field}"));
+        for (field, what) in [("name", "service name"), ("namespace", "service namespace")] {
+            if at(field).is_empty() {
+                let detail = format!("{what} is required");
+                errors.push(FieldError::required(format!("{path}.{field}"), &detail));
+            }
+        }
+        let port = int(webhook, "/clientConfig/service/port").unwrap_or(443);
+        for complaint in names::port_number(port) {
+            let detail = format!("port is not valid: {complaint}");
+            errors.push(FieldError::invalid(format!("{path}.port"), port, &detail));
+        }
+        let place = at("path");
+        if !place.is_empty() && !place.starts_with('/') {
+            let detail = "must start with a '/'";
+            errors.push(FieldError::invalid(format!("{path}.path"), place, detail));
+        }
+    }
+}
+
+fn url(errors: &mut Vec<FieldError>, url: &str, path: &str) {
+    const FORM: &str = "; desired format: https://host[/path]";
+    let mut complain = |shown: &str, what: &str| {
+        errors.push(FieldError::invalid(path, shown, &format!("{what}{FORM}")));
+    };
+    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    if scheme != "https" {
+        complain(scheme, "'https' is the only allowed URL scheme");
+    }
+    let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
+    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
+    let authority = rest.split('/').next().unwrap_or_default();
+    let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
+    if host.is_empty() {
+        complain(host, "host must be specified");
+    }
+    if !user.is_empty() {
+        complain(user, "user information is not permitted in the URL");
+    }
+    if !fragment.is_empty() {
+        complain(fragment, "fragments are not permitted in the URL");
+    }
+    if !query.is_empty() {
+        complain(query, "query parameters are not permitted in the URL");
+    }
+}
+
+fn versions(errors: &mut Vec<FieldError>, webhook: &Value, path: &str) {
+    let versions = items(webhook, "/admissionReviewVersions");
+    if versions.is_empty() {
+        let detail = "must specify one of v1, v1beta1";
+        errors.push(FieldError::required(path, detail));
+        return;
+    }
+    let mut seen = HashSet::new();
+    for (at, version) in versions.iter().enumerate() {
+        let version = version.as_str().unwrap_or_default();
+        let at = format!("{path}[{at}]");
+        if !seen.insert(version) {
+            errors.push(FieldError::invalid(at.as_str(), version, "duplicate version"));
+        }
+        for complaint in names::dns1035_label(version) {
+            errors.push(FieldError::invalid(at.as_str(), version, &complaint));
+        }
+    }
+    if !seen.contains("v1") && !seen.contains("v1beta1") {
+        let detail = "must include at least one of v1, v1beta1";
+        errors.push(FieldError::invalid(path, versions.to_vec(), detail));
+    }
+}

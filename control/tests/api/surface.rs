@@ -1,0 +1,219 @@
+//! What curl and kubectl see first: options, headers, refusals, what lists look like.
+
+use std::process::Command;
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::cluster::{Cluster, MAPS, config_map};
+
+#[test]
+fn options_that_are_none_are_invalid() {
+    let cluster = Cluster::start();
+    cluster.post(MAPS, &config_map("a", "1"));
+    let a = format!("{MAPS}/a");
+    let refused = |(code, status): (u16, Value)| {
+        assert_eq!(
+            (code, status["reason"].as_str()),
+            (422, Some("Invalid")),
+            "{status}"
+        );
+        assert_eq!(status["details"]["group"], "meta.k8s.io");
+        status["message"].as_str().unwrap().to_owned()
+    };
+    let dry = "is invalid: dryRun: Unsupported value: []string{\"Some\"}: supported values: \"All\"";
+    assert_eq!(
+        refused(cluster.post(&format!("{MAPS}?dryRun=Some"), &config_map("b", "1"))),
+        format!("CreateOptions.meta.k8s.io \"\" {dry}")
+    );
+    assert_eq!(
+        refused(cluster.put(&format!("{a}?dryRun=Some"), &config_map("a", "1"))),
+        format!("UpdateOptions.meta.k8s.io \"\" {dry}")
+    );
+    assert_eq!(
+        refused(cluster.patch(&format!("{a}?dryRun=Some"), "merge-patch+json", &json!({}))),
+        format!("PatchOptions.meta.k8s.io \"\" {dry}")
+    );
+    assert_eq!(
+        refused(cluster.delete(&a, &json!({"dryRun": ["Some"]}))),
+        format!("DeleteOptions.meta.k8s.io \"\" {dry}")
+    );
+    assert_eq!(
+        refused(cluster.get(&format!("{MAPS}?resourceVersionMatch=Exact"))),
+        "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless \
+         resourceVersion is provided"
+    );
+    let watch = format!("{MAPS}?watch=1&sendInitialEvents=true");
+    assert!(
+        refused(cluster.get(&watch))
+            .contains("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
+    );
+    let collection = format!("{MAPS}?resourceVersionMatch=x&resourceVersion=1");
+    assert!(refused(cluster.delete(&collection, &Value::Null)).contains("Unsupported value: \"x\""));
+    for (path, body) in [
+        (
+            "bindings",
+            json!({"metadata": {"name": "p"}, "target": {"name": "n"}}),
+        ),
+        ("serviceaccounts/default/token", json!({"spec": {}})),
+    ] {
+        let path = format!("/api/v1/namespaces/default/{path}?dryRun=Some");
+        assert!(
+            refused(cluster.post(&path, &body)).starts_with("CreateOptions"),
+            "{path}"
+        );
+    }
+    assert_eq!(
+        cluster.get(&a).1["data"]["k"],
+        "1",
+        "nothing of this has happened"
+    );
+}
+
+/// Runs curl against the server: its exit code, the status code, the headers, the body.
+fn curl(cluster: &Cluster, path: &str, arguments: &[&str]) -> (i32, String, String, String) {
+    let dir = tempfile::tempdir().unwrap();
+    let (head, body) = (dir.path().join("head"), dir.path().join("body"));
+    let output = Command::new("curl")
+        .args([
+            "--silent",
+            "--insecure",
+            "--write-out",
+            "%{http_code}",
+            "--max-time",
+            "20",
+        ])
+        .arg("--dump-header")
+        .arg(&head)
+        .arg("--output")
+        .arg(&body)
+        .args(arguments)
+        .arg(format!("https://{}{path}", cluster.config.listen))
+        .output()
+        .unwrap();
+    let read = |path| std::fs::read_to_string(path).unwrap_or_default();
+    (
+        output.status.code().unwrap_or(-1),
+        String::from_utf8(output.stdout).unwrap(),
+        read(&head),
+        read(&body),
+    )
+}
+
+#[test]
+fn who_is_refused_while_sending_gets_the_answer() {
+    let cluster = Cluster::start();
+    let dir = tempfile::tempdir().unwrap();
+    let large = dir.path().join("large");
+    std::fs::write(&large, vec![b'x'; 2 << 20]).unwrap();
+    let body = format!("@{}", large.display());
+    for version in ["--http1.1", "--http2"] {
+        for (credentials, code, reason) in [
+            ("Authorization: Bearer nobody", "401", "Unauthorized"),
+            ("X-Nobody: here", "403", "Forbidden"),
+        ] {
+            // Without "Expect: 100-continue" curl sends at once.
+            let arguments = [
+                version,
+                "-X",
+                "POST",
+                "-H",
+                "Expect:",
+                "-H",
+                credentials,
+                "-H",
+                "Content-Type: application/json",
+                "--data-binary",
+                &body,
+            ];
+            for _ in 0..5 {
+                let (exit, found, _, answer) = curl(&cluster, MAPS, &arguments);
+                assert_eq!((exit, found.as_str()), (0, code), "{version} {credentials}");
+                let status: Value = serde_json::from_str(&answer).unwrap();
+                assert_eq!(status["reason"], reason);
+            }
+        }
+    }
+}
+
+#[test]
+fn lists_are_as_long_as_they_say_and_items_do_not_say_what_they_are() {
+    let cluster = Cluster::start();
+    for n in 0..40 {
+        let map = config_map(&format!("m{n:02}"), &"x".repeat(5000));
+        assert_eq!(cluster.post(MAPS, &map).0, 201);
+    }
+    let pki = cluster.config.pki_dir.clone();
+    let (certificate, key) = (pki.join("admin.crt"), pki.join("admin.key"));
+    let credentials = [
+        "--cert",
+        certificate.to_str().unwrap(),
+        "--key",
+        key.to_str().unwrap(),
+        "--http1.1",
+    ];
+    let (exit, code, head, body) = curl(&cluster, &format!("{MAPS}?labelSelector=app"), &credentials);
+    assert_eq!((exit, code.as_str()), (0, "200"), "{head}");
+    let length = head.lines().find_map(|line| {
+        line.to_lowercase()
+            .strip_prefix("content-length: ")
+            .map(str::to_owned)
+    });
+    assert_eq!(length.unwrap().trim(), body.len().to_string());
+    let list: Value = serde_json::from_str(&body).unwrap();
+    assert_eq!(
+        (list["kind"].as_str(), list["apiVersion"].as_str()),
+        (Some("ConfigMapList"), Some("v1"))
+    );
+    let items = list["items"].as_array().unwrap();
+    assert_eq!(items.len(), 40);
+    for (n, item) in items.iter().enumerate() {
+        assert_eq!(item["metadata"]["name"], format!("m{n:02}"));
+        assert!(item.get("kind").is_none() && item.get("apiVersion").is_none());
+    }
+    let yaml = cluster.raw(Method::GET, MAPS, &[("accept", "application/yaml")], b"");
+    assert!(!String::from_utf8(yaml.1).unwrap().contains("kind: ConfigMap\n"));
+    // kubectl puts them back.
+    let shown = cluster
+        .kubectl(&["get", "configmap", "-o", "jsonpath={.items[0].kind}"])
+        .ok();
+    assert_eq!(shown, "ConfigMap");
+}
+
+#[test]
+fn components_and_what_is_deprecated() {
+    let cluster = Cluster::start();
+    let shown = cluster.kubectl(&["get", "cs"]);
+    assert!(
+        shown
+            .err
+            .contains("Warning: v1 ComponentStatus is deprecated in v1.19+"),
+        "{shown:?}"
+    );
+    let rows: Vec<Vec<&str>> = shown
+        .out
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
+    assert_eq!(rows[0], ["NAME", "STATUS", "MESSAGE", "ERROR"]);
+    for name in ["controller-manager", "scheduler", "etcd-0"] {
+        assert!(
+            rows.iter().any(|row| row[..] == [name, "Healthy", "ok"]),
+            "{name}: {shown:?}"
+        );
+    }
+    let (code, one) = cluster.get("/api/v1/componentstatuses/scheduler");
+    assert_eq!((code, one["kind"].as_str()), (200, Some("ComponentStatus")));
+    assert_eq!(one["conditions"][0]["type"], "Healthy");
+    assert_eq!(cluster.get("/api/v1/componentstatuses/x").0, 404);
+    assert_eq!(cluster.post("/api/v1/componentstatuses", &json!({})).0, 405);
+    assert_eq!(
+        cluster
+            .get("/api/v1/componentstatuses?watch=1&timeoutSeconds=1")
+            .0,
+        405
+    );
+    let endpoints = cluster.kubectl(&["get", "endpoints"]);
+    let warning = "Warning: v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice";
+    assert!(endpoints.err.contains(warning), "{endpoints:?}");
+}
