@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use crate::random::Random;
 use crate::{bodies, driver, json, targets};
 
-fn run(name: &str, more: Vec<Value>, target: fn(&[u8]) -> bool) {
+fn run(name: &str, more: &[Value], target: fn(&[u8]) -> bool) {
     let seeds = more.iter().map(|seed| seed.to_string().into_bytes()).collect();
     let mutate = |random: &mut Random, corpus: &[Value]| {
         let mut input = random.pick(corpus).clone();
@@ -38,13 +38,13 @@ fn json_patch() {
     };
     run(
         "json_patch",
-        bodies::objects().into_iter().map(touch).collect(),
+        &bodies::objects().into_iter().map(touch).collect::<Vec<_>>(),
         targets::json_patch,
     );
 }
 
 /// Of every object the parts that say something, as a patch of itself.
-fn parts(object: Value) -> Value {
+fn parts(object: &Value) -> Value {
     let mut patch = object.clone();
     patch["metadata"] =
         json!({"labels": {"a": "b"}, "annotations": {"c": null}, "finalizers": ["example.com/f"]});
@@ -55,7 +55,7 @@ fn parts(object: Value) -> Value {
 fn merge_patch() {
     run(
         "merge_patch",
-        bodies::objects().into_iter().map(parts).collect(),
+        &bodies::objects().iter().map(parts).collect::<Vec<_>>(),
         targets::merge_patch,
     );
 }
@@ -64,7 +64,7 @@ fn merge_patch() {
 fn strategic_patch() {
     run(
         "strategic_patch",
-        bodies::objects().into_iter().map(parts).collect(),
+        &bodies::objects().iter().map(parts).collect::<Vec<_>>(),
         targets::strategic_patch,
     );
 }
@@ -79,7 +79,7 @@ fn apply_patch() {
     };
     run(
         "apply_patch",
-        bodies::objects().into_iter().map(configure).collect(),
+        &bodies::objects().into_iter().map(configure).collect::<Vec<_>>(),
         targets::apply_patch,
     );
 }

@@ -202,7 +202,7 @@ fn jobs() {
     let check = |spec: Value| new("batch", "jobs", job(&spec));
     assert_eq!(check(json!({})), Vec::<String>::new());
     assert_eq!(
-        check(json!({"completionMode": "Indexed", "completions": null, "parallelism": 100001})),
+        check(json!({"completionMode": "Indexed", "completions": null, "parallelism": 100_001})),
         [
             "spec.completions: Required value: when completion mode is Indexed",
             "spec.parallelism: Invalid value: 100001: must be less than or equal to 100000 when completion mode is Indexed",
@@ -458,7 +458,7 @@ fn events_of_the_new_group_are_strict() {
         ]
     );
     let series = |new: &mut Value| {
-        new["series"] = json!({"count": 2, "lastObservedTime": "2024-01-01T00:00:00.000000Z"})
+        new["series"] = json!({"count": 2, "lastObservedTime": "2024-01-01T00:00:00.000000Z"});
     };
     assert!(changed("events.k8s.io", "events", event(&json!({})), series).is_empty());
     assert_eq!(
