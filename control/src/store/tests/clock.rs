@@ -60,11 +60,10 @@ fn a_clock_that_jumps_loses_nothing_and_stops_nothing() {
         Err(StoreError::Compacted(_))
     ));
     assert!(forth > back);
-    assert_eq!(
-        told(&store, forth - 1).first(),
-        Some(&("forth".to_owned(), false))
-    );
-    assert!(told(&store, forth - 1).contains(&("event".to_owned(), true)));
+    // In either order.
+    let since = told(&store, back);
+    assert!(since.contains(&("forth".to_owned(), false)), "{since:?}");
+    assert!(since.contains(&("event".to_owned(), true)), "{since:?}");
     // And back once more, with a restart.
     NOW.store(START, Ordering::SeqCst);
     let revision = store.revision();

@@ -126,7 +126,10 @@ fn a_killed_pull_leaves_a_whole_store() {
         while breaking.asks.lock().unwrap().is_empty() && start.elapsed() < Duration::from_secs(20) {
             std::thread::sleep(Duration::from_millis(1));
         }
-        assert!(!breaking.asks.lock().unwrap().is_empty(), "the child never pulled");
+        assert!(
+            !breaking.asks.lock().unwrap().is_empty(),
+            "the child never pulled"
+        );
         std::thread::sleep(Duration::from_micros(round * 7_919 % 60_000));
         child.kill().unwrap();
         child.wait().unwrap();
