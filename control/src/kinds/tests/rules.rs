@@ -113,6 +113,39 @@ fn pods_ask_for_what_there_is() {
 }
 
 #[test]
+fn a_resize_keeps_the_class() {
+    let kind = find("", "v1", "pods").unwrap();
+    let pod = |resources: Value| {
+        let container = json!({"name": "c", "image": "i", "resources": resources});
+        let mut pod = json!({"metadata": {"name": "p"}, "spec": {"containers": [container]}, "status": {"qosClass": "Burstable"}});
+        kind.strategy.default(&mut pod);
+        pod
+    };
+    let resized = |old: Value, new: Value| -> Vec<String> {
+        let errors = kind
+            .strategy
+            .validate_update(Some("resize"), &pod(old), &pod(new));
+        errors.iter().map(ToString::to_string).collect()
+    };
+    let some = json!({"requests": {"cpu": "1"}, "limits": {"memory": "1Gi"}});
+    assert!(
+        resized(
+            some.clone(),
+            json!({"requests": {"cpu": "2"}, "limits": {"memory": "1Gi"}})
+        )
+        .is_empty()
+    );
+    assert_eq!(
+        resized(some, json!({})),
+        [
+            "spec: Invalid value: \"Burstable\": Pod QOS Class may not change as a result of resizing",
+            "spec.containers[0].resources.limits: Forbidden: resource limits cannot be removed",
+            "spec.containers[0].resources.requests: Forbidden: resource requests cannot be removed",
+        ]
+    );
+}
+
+#[test]
 fn services_and_endpoints() {
     let service = |spec: Value| new("", "services", json!({"metadata": {"name": "s"}, "spec": spec}));
     let ports = json!([{"port": 80}]);

@@ -27,6 +27,7 @@ pub(super) fn update(subresource: Option<&str>, old: &Value, new: &Value) -> Vec
                 let detail = "only cpu and memory resources are mutable\n";
                 errors.push(FieldError::forbidden("spec", detail));
             }
+            errors.extend(resize(old, new));
             errors
         }
         Some("ephemeralcontainers") => ephemeral(old, new),
@@ -248,4 +249,32 @@ fn without_resources(pod: &Value) -> Value {
         }
     }
     spec
+}
+
+/// What a resize may not come to (`ValidatePodResize`): another class, and limits that are gone.
+fn resize(old: &Value, new: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let class = |pod: &Value| podspec::qos_class(pod.get("spec").unwrap_or(&Value::Null));
+    if class(old) != class(new) {
+        let detail = "Pod QOS Class may not change as a result of resizing";
+        errors.push(FieldError::invalid("spec", text(new, "/status/qosClass"), detail));
+    }
+    for list in ["containers", "initContainers"] {
+        let pointer = format!("/spec/{list}");
+        for (index, (was, is)) in items(old, &pointer).iter().zip(items(new, &pointer)).enumerate() {
+            for kind in ["limits", "requests"] {
+                let amounts = |container: &Value| container.pointer(&format!("/resources/{kind}")).cloned();
+                let (was, is) = (amounts(was).unwrap_or_default(), amounts(is).unwrap_or_default());
+                let gone = ["cpu", "memory"]
+                    .iter()
+                    .any(|resource| was.get(resource).is_some() && is.get(resource).is_none());
+                if gone {
+                    let path = format!("spec.{list}[{index}].resources.{kind}");
+                    let detail = format!("resource {kind} cannot be removed");
+                    errors.push(FieldError::forbidden(path, &detail));
+                }
+            }
+        }
+    }
+    errors
 }
