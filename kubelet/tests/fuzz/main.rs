@@ -36,7 +36,8 @@ fn message(kind: u8, bytes: &[u8]) -> Vec<u8> {
     match bytes.len() {
         short @ 0..126 => frame.push(0x80 | short as u8),
         long => {
-            frame.push(0x80 | 126);
+            // The length follows in two bytes (RFC 6455, section 5.2).
+            frame.push(0x80 | 0x7e);
             frame.extend_from_slice(&(long as u16).to_be_bytes());
         }
     }
