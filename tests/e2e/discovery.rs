@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use anyhow::{Result, ensure};
-use keelson_tests::find_kubectl;
+use anyhow::{Context as _, Result, ensure};
+use keelson_tests::{Kubectl, find_kubectl};
 
 use crate::context::{Context, Test, contains};
 
@@ -171,8 +171,43 @@ fn older_kubectl(c: &Context) -> Result<()> {
             &kubectl.ok_with_input(&["apply", "--server-side", "-f", "-"], &manifest)?,
             &["serverside-applied"],
         )?;
+        if ["1.32", "1.30", "1.27"].contains(&version) {
+            deployment_of_older(&kubectl, &name).with_context(|| format!("kubectl {version}"))?;
+        }
     }
     Ok(())
+}
+
+/// A Deployment's life with that kubectl.
+fn deployment_of_older(kubectl: &Kubectl, name: &str) -> Result<()> {
+    let deployment = format!("deployment/{name}");
+    kubectl.ok(&["create", "deployment", name, "--image=k8s.gcr.io/echoserver:1.4"])?;
+    kubectl.ok(&["rollout", "status", &deployment, "--timeout=60s"])?;
+    kubectl.ok(&["scale", &deployment, "--replicas=2"])?;
+    kubectl.ok(&[
+        "wait",
+        "--for=jsonpath={.status.readyReplicas}=2",
+        "--timeout=60s",
+        &deployment,
+    ])?;
+    let rows = kubectl.ok(&["get", &deployment, "-o", "wide"])?;
+    contains(&rows, &["2/2", "k8s.gcr.io/echoserver:1.4"])?;
+    contains(
+        &kubectl.ok(&["describe", &deployment])?,
+        &["ScalingReplicaSet", "2 available"],
+    )?;
+    kubectl.ok(&["set", "env", &deployment, "A=b"])?;
+    kubectl.ok(&["rollout", "status", &deployment, "--timeout=60s"])?;
+    contains(&kubectl.ok(&["rollout", "history", &deployment])?, &["2"])?;
+    contains(
+        &kubectl.ok(&["exec", &deployment, "--", "printenv", "A"])?,
+        &["b"],
+    )?;
+    kubectl.ok(&["logs", &deployment])?;
+    contains(&kubectl.ok(&["explain", "deployment.spec"])?, &["replicas"])?;
+    let patch = r#"{"spec":{"template":{"spec":{"containers":[{"name":"echoserver","env":[{"name":"A","value":"c"}]}]}}}}"#;
+    contains(&kubectl.ok(&["patch", &deployment, "-p", patch])?, &["patched"])?;
+    kubectl.ok(&["delete", &deployment]).map(drop)
 }
 
 fn top(c: &Context) -> Result<()> {

@@ -2,6 +2,7 @@
 //! and what each may do must work. Line "A tenant escalates ..." and "One node's credentials ..." of the attack list.
 
 mod cluster;
+mod denials;
 mod node;
 mod snapshots;
 mod tenant;
@@ -10,6 +11,7 @@ mod workloads;
 use serde_json::json;
 
 use cluster::{Cluster, message};
+use denials::denials;
 use node::node;
 use snapshots::snapshots;
 use tenant::tenant;
@@ -31,6 +33,7 @@ async fn attacks() {
     services(&admin).await;
     workloads(&cluster, &admin).await;
     snapshots(&cluster, &admin).await;
+    denials(&admin).await;
     cluster.stop().await;
 }
 
