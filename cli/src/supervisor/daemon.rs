@@ -109,6 +109,8 @@ impl Daemon {
             .arg(self.name)
             .arg("--data-dir")
             .arg(&self.data_dir)
+            // One heap for libc too, which does not use ours (mallopt(3)).
+            .env("MALLOC_ARENA_MAX", "1")
             .env(SUPERVISOR, std::process::id().to_string())
             .stdin(Stdio::null())
             .stdout(Stdio::null())

@@ -44,6 +44,34 @@ pub(super) fn is_unset(value: Option<&Value>) -> bool {
     }
 }
 
+/// Whether two values are the same to a client with types, which leaves out what is zero: `readOnly: false`, `fsType: ""`.
+pub(super) fn alike(one: Option<&Value>, other: Option<&Value>) -> bool {
+    match (
+        one.filter(|one| !is_zero(one)),
+        other.filter(|other| !is_zero(other)),
+    ) {
+        (None, None) => true,
+        (Some(Value::Object(one)), Some(Value::Object(other))) => {
+            let mut fields = one.keys().chain(other.keys());
+            fields.all(|field| alike(one.get(field), other.get(field)))
+        }
+        (Some(Value::Array(one)), Some(Value::Array(other))) => {
+            let mut pairs = one.iter().zip(other);
+            one.len() == other.len() && pairs.all(|(one, other)| alike(Some(one), Some(other)))
+        }
+        (one, other) => one == other,
+    }
+}
+
+fn is_zero(value: &Value) -> bool {
+    match value {
+        Value::Bool(value) => !value,
+        Value::Number(number) => number.as_f64() == Some(0.0),
+        Value::Object(fields) => fields.values().all(is_zero),
+        other => is_unset(Some(other)),
+    }
+}
+
 /// The object in a field, mutable, if there is one.
 pub(super) fn object<'a>(parent: &'a mut Value, key: &str) -> Option<&'a mut Map<String, Value>> {
     parent.get_mut(key).and_then(Value::as_object_mut)

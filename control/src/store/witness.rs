@@ -76,7 +76,13 @@ impl Witness {
         self.newest = Some(revision);
         let said = format!("{HEAD}{revision:020}");
         let line = format!("{said} {}\n", checksum(&said));
-        let written = self.file.write_all_at(line.as_bytes(), 0);
+        // What is longer was not written by us.
+        let whole = self
+            .file
+            .metadata()
+            .map_or(true, |file| file.len() <= line.len() as u64);
+        let cut = if whole { Ok(()) } else { self.file.set_len(0) };
+        let written = cut.and_then(|()| self.file.write_all_at(line.as_bytes(), 0));
         if let (Err(error), false) = (&written, self.failing) {
             // What is stored is stored; only the next start knows less.
             tracing::error!(%error, "{} could not be written", self.path.display());

@@ -2,6 +2,7 @@
 
 mod applies;
 mod bootstrap_tokens;
+mod changes;
 mod cluster;
 mod collector;
 mod commands;

@@ -25,23 +25,45 @@ pub type Pool<T> = LazyLock<Mutex<HashSet<Arc<T>>>>;
 pub trait Alike: Hash + Eq + Default + Send + Sync + 'static {
     /// Where values of this type are kept.
     fn pool() -> &'static Pool<Self>;
+    /// Whether it is small enough to be kept for others: annotations may be a quarter of a megabyte.
+    fn is_small(&self) -> bool;
 }
 
+/// Most bytes or parts of a value that is shared.
+const LONGEST: usize = 1024;
+
 macro_rules! alike {
-    ($($type:ty),*) => {$(
+    ($($type:ty: $small:expr),*) => {$(
         impl Alike for $type {
             fn pool() -> &'static Pool<Self> {
                 static POOL: Pool<$type> = LazyLock::new(Mutex::default);
                 &POOL
             }
+
+            fn is_small(&self) -> bool {
+                let small: fn(&Self) -> bool = $small;
+                small(self)
+            }
         }
     )*};
 }
 
-alike!(String, BTreeMap<String, String>, Vec<Container>, Vec<OwnerReference>, Vec<Toleration>);
+alike!(
+    String: |text| text.len() <= LONGEST,
+    BTreeMap<String, String>: |map| {
+        map.iter().map(|(key, value)| key.len() + value.len()).sum::<usize>() <= LONGEST
+    },
+    // Their texts are names.
+    Vec<Container>: |list| list.len() <= 16 && list.iter().all(|container| container.ports.len() <= 16),
+    Vec<OwnerReference>: |list| list.len() <= 16,
+    Vec<Toleration>: |list| list.len() <= 16
+);
 
 impl<T: Alike> From<T> for Shared<T> {
     fn from(value: T) -> Self {
+        if !value.is_small() {
+            return Self(Arc::new(value));
+        }
         let mut pool = T::pool().lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(known) = pool.get(&value) {
             return Self(Arc::clone(known));
@@ -103,6 +125,13 @@ mod tests {
             Arc::ptr_eq(&labels("again").0, &labels("again").0),
             "there is room again"
         );
+    }
+
+    #[test]
+    fn what_is_large_is_not_kept() {
+        let large = || Shared::from("x".repeat(LONGEST + 1));
+        assert!(!Arc::ptr_eq(&large().0, &large().0));
+        assert_eq!(large(), large());
     }
 
     #[test]

@@ -11,7 +11,7 @@ use serde_json::{Map, Value};
 
 use crate::kinds::apps::workload::{label_selector, non_negative};
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
-use crate::kinds::json::{int, is_true, is_unset, items, object_or_new, set_default, set_zero, text};
+use crate::kinds::json::{int, is_true, is_unset, items, list, object_or_new, set_default, set_zero, text};
 use crate::kinds::{Kind, Strategy, cells, podspec, update};
 
 const COLUMNS: &[ColumnDef] = &[
@@ -194,6 +194,13 @@ fn default_spec(spec: &mut Map<String, Value>) {
         "TerminatingOrFailed"
     };
     set_zero(spec, "podReplacementPolicy", replacement);
+    if let Some(policy) = spec.get_mut("podFailurePolicy").and_then(Value::as_object_mut) {
+        for rule in list(policy, "rules") {
+            for pattern in list(rule, "onPodConditions") {
+                set_zero(pattern, "status", "True");
+            }
+        }
+    }
     if let Some(template) = spec.get_mut("template") {
         podspec::default_template(template);
     }

@@ -6,7 +6,7 @@ use keelson_api::status::FieldError;
 use serde_json::{Value, json};
 
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
-use crate::kinds::json::{entries, items, object_or_new, set_default, set_zero, text};
+use crate::kinds::json::{alike, entries, items, object_or_new, set_default, set_zero, text};
 use crate::kinds::{Kind, Strategy, cells, podspec, update};
 
 const VOLUME: &[ColumnDef] = &[
@@ -192,16 +192,28 @@ impl Strategy for Volume {
             return Vec::new();
         }
         let mut errors = self.validate_create(new);
-        let at =
-            |object: &Value, field: &str| object.pointer("/spec").and_then(|spec| spec.get(field)).cloned();
-        if SOURCES.iter().any(|source| at(old, source) != at(new, source)) {
+        // The secret for expansion may be said later.
+        let late = |object: &Value| object.pointer("/spec/csi/controllerExpandSecretRef").cloned();
+        let mut now = new.clone();
+        if let (None, Some(csi)) = (
+            late(old),
+            now.pointer_mut("/spec/csi").and_then(Value::as_object_mut),
+        ) {
+            csi.remove("controllerExpandSecretRef");
+        }
+        let source =
+            |object: &Value, source: &str| object.pointer("/spec").and_then(|spec| spec.get(source)).cloned();
+        if SOURCES
+            .iter()
+            .any(|name| !alike(source(old, name).as_ref(), source(&now, name).as_ref()))
+        {
             let detail = "spec.persistentvolumesource is immutable after creation\n";
             errors.push(FieldError::forbidden("spec.persistentvolumesource", detail));
         }
         for field in ["volumeMode", "nodeAffinity"] {
-            let (was, is) = (at(old, field), at(new, field));
+            let (was, is) = (source(old, field), source(new, field));
             // Where the data can be reached from may be said once.
-            if was != is && !(field == "nodeAffinity" && was.is_none()) {
+            if !alike(was.as_ref(), is.as_ref()) && !(field == "nodeAffinity" && was.is_none()) {
                 errors.push(FieldError::invalid(
                     field,
                     is.unwrap_or_default(),

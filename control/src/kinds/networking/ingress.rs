@@ -350,7 +350,7 @@ fn check_backend(errors: &mut Vec<FieldError>, backend: &Value, path: &str) {
             }
             let numbered = backend
                 .pointer("/service/port/number")
-                .is_some_and(Value::is_number);
+                .is_some_and(|number| number.as_i64() != Some(0));
             if let Some(number) = int(backend, "/service/port/number").filter(|_| numbered) {
                 if named {
                     let detail = "cannot set both port name & port number";

@@ -50,8 +50,12 @@ pub(super) fn dns(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
         errors.push(FieldError::invalid(at, searches.to_vec(), &detail));
     }
     for (index, search) in texts.iter().enumerate() {
-        let plain = search.strip_suffix('.').unwrap_or(search);
-        for complaint in names::dns1123_subdomain(plain) {
+        // Since 1.33 the root alone is one, and names of services may have underscores.
+        let plain = search.strip_suffix('.').unwrap_or(search).replace('_', "x");
+        if *search == "." {
+            continue;
+        }
+        for complaint in names::dns1123_subdomain(&plain) {
             let path = format!("{path}.searches[{index}]");
             errors.push(FieldError::invalid(path, *search, &complaint));
         }
@@ -110,6 +114,9 @@ fn is_sysctl(name: &str) -> bool {
     name.len() <= LONGEST_SYSCTL && name.split(['.', '/']).all(part)
 }
 
+/// Longest name of an AppArmor profile, in bytes.
+const LONGEST_PROFILE: usize = 4095;
+
 /// Complaints about `seccompProfile` and `appArmorProfile` of a security context at `path`.
 pub(super) fn profiles(errors: &mut Vec<FieldError>, context: &Value, path: &str) {
     const TYPES: [&str; 3] = ["Localhost", "RuntimeDefault", "Unconfined"];
@@ -124,6 +131,20 @@ pub(super) fn profiles(errors: &mut Vec<FieldError>, context: &Value, path: &str
             "Localhost" if local.is_none_or(str::is_empty) => {
                 let detail = format!("must be set when {name} type is Localhost");
                 errors.push(FieldError::required(format!("{path}.localhostProfile"), &detail));
+            }
+            // The name of a loaded profile, which is often the path of a program.
+            "Localhost" if field == "appArmorProfile" => {
+                let local = local.unwrap_or_default();
+                let path = format!("{path}.localhostProfile");
+                if local.trim() != local {
+                    errors.push(FieldError::invalid(
+                        path.as_str(),
+                        local,
+                        "must not be padded with whitespace",
+                    ));
+                } else if local.len() > LONGEST_PROFILE {
+                    errors.push(FieldError::too_long(path.as_str(), LONGEST_PROFILE));
+                }
             }
             "Localhost" => {
                 let local = local.unwrap_or_default();

@@ -163,11 +163,6 @@ fn validate(object: &Value) -> Vec<FieldError> {
             let path = format!("{path}.protocol");
             errors.push(FieldError::not_supported(path, protocol, &["SCTP", "TCP", "UDP"]));
         }
-        if let Some(number) = int(port, "/port") {
-            for complaint in names::port_number(number) {
-                errors.push(FieldError::invalid(format!("{path}.port"), number, &complaint));
-            }
-        }
         let protocol = text(port, "/appProtocol");
         if !protocol.is_empty() {
             for complaint in names::qualified_name(protocol) {
@@ -208,7 +203,15 @@ fn check_endpoint(
             ("IPv4", Ok(ip)) if !ip.is_ipv4() => vec!["must be an IPv4 address".to_owned()],
             ("IPv6", Ok(ip)) if !ip.is_ipv6() => vec!["must be an IPv6 address".to_owned()],
             ("IPv4" | "IPv6", _) => rule(address),
-            ("FQDN", _) => names::dns1123_subdomain(address),
+            ("FQDN", _) => {
+                let name = address.strip_suffix('.').unwrap_or(address);
+                let mut complaints = names::dns1123_subdomain(name);
+                if complaints.is_empty() && !name.contains('.') {
+                    complaints
+                        .push("should be a domain with at least two segments separated by dots".to_owned());
+                }
+                complaints
+            }
             _ => Vec::new(),
         };
         for complaint in complaints {

@@ -4,7 +4,7 @@
 use crate::kinds::Kind;
 
 /// Groups and resources that are only replaced in a version that is named.
-const VERSIONED: [(&str, &str); 12] = [
+const VERSIONED: [(&str, &str); 13] = [
     ("admissionregistration.k8s.io", "mutatingwebhookconfigurations"),
     ("admissionregistration.k8s.io", "validatingadmissionpolicies"),
     (
@@ -19,6 +19,7 @@ const VERSIONED: [(&str, &str); 12] = [
     ("policy", "poddisruptionbudgets"),
     ("storage.k8s.io", "csidrivers"),
     ("storage.k8s.io", "csinodes"),
+    ("storage.k8s.io", "csistoragecapacities"),
     ("storage.k8s.io", "volumeattachments"),
 ];
 

@@ -54,9 +54,21 @@ pub async fn update(call: &Call, subresource: Option<&str>, bytes: &[u8]) -> Res
     };
     let kind = call.kind();
     if subresource.is_none() && terms::creates(kind) && call.stored().is_err_and(|error| error.code == 404) {
+        let uid = metadata::text(&value, "uid");
+        if !uid.is_empty() {
+            let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: ");
+            return Err(Status::conflict_because(
+                &kind.group,
+                &kind.plural,
+                &call.path.name,
+                &why,
+            ));
+        }
         create::authorize(call)?;
         let mut new = value.clone();
-        metadata::of(&mut new).remove(managed::FIELD);
+        let fields = metadata::of(&mut new);
+        fields.remove(managed::FIELD);
+        fields.remove("resourceVersion");
         match create::store_new(call, new, Managers::Track, warnings.clone()).await {
             // Somebody else was faster, and is updated.
             Err(status) if status.reason == "AlreadyExists" => {}

@@ -23,7 +23,7 @@ use crate::store::writer::now;
 /// How many revisions of history a server loads, if etcd still has them.
 const HISTORY: i64 = 10_000;
 /// Keys per answer while loading: of the first one, and at most.
-const PAGE: (i64, i64) = (50, 1000);
+const PAGE: (i64, i64) = (50, 200);
 /// Bytes per answer, about: it comes in time and takes little memory, whatever the objects' size.
 const PAGE_BYTES: usize = 4 << 20;
 /// Longest pause between tries to watch again.

@@ -5,7 +5,7 @@ use keelson_api::status::FieldError;
 use serde_json::Value;
 
 use super::{Event, NEW};
-use crate::kinds::json::{int, is_unset, text};
+use crate::kinds::json::{alike, int, is_unset, text};
 
 /// Most bytes of action, reason and reporting instance.
 const LONGEST: usize = 128;
@@ -66,8 +66,7 @@ impl Event {
             ("reportingInstance", "reportingInstance"),
         ] {
             let (was, is) = (old.get(field), new.get(field));
-            let unset = is_unset(was) && is_unset(is);
-            if was != is && !unset {
+            if !alike(was, is) {
                 let value = is.cloned().unwrap_or_default();
                 errors.push(FieldError::invalid(shown, value, names::IMMUTABLE));
             }

@@ -2,9 +2,9 @@
 
 use keelson_api::names;
 use keelson_api::status::FieldError;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use crate::kinds::json::{int, is_unset, items, text};
+use crate::kinds::json::{int, is_unset, items, object, text};
 
 const ONLY_BALANCED: &str = "may only be used when `type` is 'LoadBalancer'";
 /// Longest time that a client stays with its endpoint, in seconds.
@@ -95,6 +95,34 @@ fn balanced(errors: &mut Vec<FieldError>, service: &Value) {
     if health != 0 && !(balanced && local) {
         let detail = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
         errors.push(FieldError::invalid("spec.healthCheckNodePort", health, detail));
+    }
+}
+
+/// Takes away what belongs to load balancers when a Service is none any more, unless the client has just set it
+/// (`dropTypeDependentFields`).
+pub(super) fn drop_of_type(old: &Value, new: &mut Value) {
+    if text(new, "/spec/type") == "LoadBalancer" {
+        return;
+    }
+    let was = text(old, "/spec/type") == "LoadBalancer";
+    if let Some(spec) = object(new, "spec").filter(|_| was) {
+        for field in [
+            "allocateLoadBalancerNodePorts",
+            "loadBalancerClass",
+            "healthCheckNodePort",
+        ] {
+            if spec.get(field) == old.pointer("/spec").and_then(|spec| spec.get(field)) {
+                spec.remove(field);
+            }
+        }
+        if spec.get("type").is_some_and(|kind| kind == "ExternalName")
+            && spec.get("externalTrafficPolicy") == old.pointer("/spec/externalTrafficPolicy")
+        {
+            spec.remove("externalTrafficPolicy");
+        }
+    }
+    if let Some(status) = object(new, "status") {
+        status.insert("loadBalancer".to_owned(), json!({}));
     }
 }
 

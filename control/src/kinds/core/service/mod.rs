@@ -73,6 +73,8 @@ impl Strategy for Service {
             if let Some(client) = config.and_then(|config| object_or_new(config, "clientIP")) {
                 set_default(client, "timeoutSeconds", 10800);
             }
+        } else if spec.get("sessionAffinity").and_then(Value::as_str) == Some("None") {
+            spec.remove("sessionAffinityConfig");
         }
         for port in list(spec, "ports") {
             set_zero(port, "protocol", "TCP");
@@ -104,6 +106,9 @@ impl Strategy for Service {
     fn prepare_update(&self, subresource: Option<&str>, old: &Value, new: &mut Value) {
         // Addresses and node ports that the client left out are carried over by admission.
         update::without_generation(subresource, old, new);
+        if subresource.is_none() {
+            external::drop_of_type(old, new);
+        }
     }
 
     fn validate_create(&self, object: &Value) -> Vec<FieldError> {

@@ -136,34 +136,44 @@ pub(super) fn operations(errors: &mut Vec<FieldError>, rule: &Value, path: &str)
     }
 }
 
+/// `validateResources`: what is said twice in a rule. Upstream looks at the list in its order, and so at what came before.
 fn resources(errors: &mut Vec<FieldError>, resources: &[&str], path: &str) {
     if resources.is_empty() {
         errors.push(FieldError::required(path, ""));
     }
-    for (at, resource) in resources.iter().enumerate() {
-        if resource.is_empty() {
-            errors.push(FieldError::required(format!("{path}[{at}]"), ""));
+    let (mut all_of, mut everywhere) = (Vec::new(), Vec::new());
+    let mut ends_plain = false;
+    for (at, one) in resources.iter().enumerate() {
+        let path = format!("{path}[{at}]");
+        if one.is_empty() {
+            errors.push(FieldError::required(path, ""));
+            continue;
+        }
+        let Some((resource, part)) = one.split_once('/') else {
+            ends_plain = *one != "*";
+            continue;
+        };
+        if all_of.contains(&resource) {
+            let detail = format!("if '{resource}/*' is present, must not specify {one}");
+            errors.push(FieldError::invalid(path.as_str(), *one, &detail));
+        }
+        if everywhere.contains(&part) {
+            let detail = format!("if '*/{part}' is present, must not specify {one}");
+            errors.push(FieldError::invalid(path.as_str(), *one, &detail));
+        }
+        if part == "*" {
+            all_of.push(resource);
+        }
+        if resource == "*" {
+            everywhere.push(part);
         }
     }
     let mut complain = |detail: &str| errors.push(FieldError::invalid(path, resources.to_vec(), detail));
     if resources.len() > 1 && resources.contains(&"*/*") {
         complain("if '*/*' is present, must not specify other resources");
     }
-    if resources.contains(&"*") && resources.iter().any(|one| *one != "*" && !one.contains('/')) {
+    if resources.contains(&"*") && ends_plain {
         complain("if '*' is present, must not specify other resources without subresources");
-    }
-    for (resource, part) in resources.iter().filter_map(|one| one.split_once('/')) {
-        if part == "*" && resource != "*" {
-            let prefix = format!("{resource}/");
-            let clash = resources
-                .iter()
-                .any(|one| one.strip_prefix(&prefix).is_some_and(|rest| rest != "*"));
-            if clash {
-                complain(&format!(
-                    "if '{resource}/*' is present, must not specify {resource}/[subresource]"
-                ));
-            }
-        }
     }
 }
 
