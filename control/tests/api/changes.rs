@@ -41,7 +41,7 @@ fn services_change_affinity_and_type() {
     assert_eq!(put["spec"].get("sessionAffinityConfig"), None, "{put}");
 
     // To a load balancer with everything that only those have, and to each other type.
-    for kind in ["NodePort", "ClusterIP", "ExternalName"] {
+    for kind in ["ClusterIP", "NodePort", "ExternalName"] {
         replace(&cluster, &path, |service| {
             service["spec"]["type"] = "LoadBalancer".into();
             service["spec"]["loadBalancerClass"] = "example.com/lb".into();
@@ -60,7 +60,7 @@ fn services_change_affinity_and_type() {
         for field in ["loadBalancerClass", "allocateLoadBalancerNodePorts"] {
             assert_eq!(put["spec"].get(field), None, "{kind}: {put}");
         }
-        assert_eq!(put["status"], json!({"loadBalancer": {}}), "{kind}");
+        assert_eq!(put["status"]["loadBalancer"], json!({}), "{kind}");
         let condition = json!({"status": {"conditions": [{"type": "A", "status": "True", "reason": "R", "message": "",
             "lastTransitionTime": "2026-01-01T00:00:00Z"}]}});
         let (code, answer) = cluster.patch(&status, "merge-patch+json", &condition);

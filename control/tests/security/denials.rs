@@ -134,6 +134,7 @@ async fn grant(admin: &Caller, user: &str, rule: Value) {
 async fn one_verb(admin: &Caller) {
     let list = "/api/v1/namespaces/other/secrets";
     let object = json!({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": "x"}});
+    // A request with a name is never a watch.
     let requests = [
         ("get", Method::GET, format!("{list}/x"), None),
         ("list", Method::GET, list.to_owned(), None),
@@ -144,7 +145,7 @@ async fn one_verb(admin: &Caller) {
             None,
         ),
         (
-            "watch",
+            "get",
             Method::GET,
             format!("{list}/x?watch=true&timeoutSeconds=1"),
             None,

@@ -47,7 +47,16 @@ pub async fn snapshots(cluster: &Cluster, admin: &Caller) {
             "{answer:?}"
         );
     }
-    for answer in [ask("backup", PATH).await, admin.get(PATH).await] {
+    for user in ["backup", "kubernetes-admin"] {
+        let mut answer = (429, serde_json::Value::Null);
+        // There is one at a time, and the one before ends a moment after its last byte has come.
+        while answer.0 == 429 {
+            answer = if user == "backup" {
+                ask(user, PATH).await
+            } else {
+                admin.get(PATH).await
+            };
+        }
         assert_eq!(answer.0, 200);
         assert!(
             answer

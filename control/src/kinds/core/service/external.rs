@@ -104,21 +104,26 @@ pub(super) fn drop_of_type(old: &Value, new: &mut Value) {
     if text(new, "/spec/type") == "LoadBalancer" {
         return;
     }
-    let was = text(old, "/spec/type") == "LoadBalancer";
-    if let Some(spec) = object(new, "spec").filter(|_| was) {
-        for field in [
+    let from_outside = |service: &Value| {
+        matches!(text(service, "/spec/type"), "NodePort" | "LoadBalancer")
+            || (text(service, "/spec/type") == "ClusterIP" && !items(service, "/spec/externalIPs").is_empty())
+    };
+    let mut fields = Vec::new();
+    if text(old, "/spec/type") == "LoadBalancer" {
+        fields.extend([
             "allocateLoadBalancerNodePorts",
             "loadBalancerClass",
             "healthCheckNodePort",
-        ] {
+        ]);
+    }
+    if from_outside(old) && !from_outside(new) {
+        fields.push("externalTrafficPolicy");
+    }
+    if let Some(spec) = object(new, "spec") {
+        for field in fields {
             if spec.get(field) == old.pointer("/spec").and_then(|spec| spec.get(field)) {
                 spec.remove(field);
             }
-        }
-        if spec.get("type").is_some_and(|kind| kind == "ExternalName")
-            && spec.get("externalTrafficPolicy") == old.pointer("/spec/externalTrafficPolicy")
-        {
-            spec.remove("externalTrafficPolicy");
         }
     }
     if let Some(status) = object(new, "status") {
