@@ -36,7 +36,7 @@ fn services_change_affinity_and_type() {
         10800
     );
     let put = replace(&cluster, &path, |service| {
-        service["spec"]["sessionAffinity"] = "None".into()
+        service["spec"]["sessionAffinity"] = "None".into();
     });
     assert_eq!(put["spec"].get("sessionAffinityConfig"), None, "{put}");
 

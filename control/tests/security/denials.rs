@@ -58,9 +58,10 @@ async fn nobody(admin: &Caller, version: &str, resource: &Value) -> usize {
     }
     let (plural, sub) = name.split_once('/').unwrap_or((name, ""));
     let mut asked = 0;
-    let prefixes = match resource["namespaced"].as_bool().unwrap() {
-        true => vec![format!("{version}/namespaces/other"), version.to_owned()],
-        false => vec![version.to_owned()],
+    let prefixes = if resource["namespaced"] == true {
+        vec![format!("{version}/namespaces/other"), version.to_owned()]
+    } else {
+        vec![version.to_owned()]
     };
     for prefix in prefixes {
         let all_namespaces = resource["namespaced"] == true && prefix == version;

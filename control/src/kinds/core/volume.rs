@@ -213,7 +213,8 @@ impl Strategy for Volume {
         for field in ["volumeMode", "nodeAffinity"] {
             let (was, is) = (source(old, field), source(new, field));
             // Where the data can be reached from may be said once.
-            if !alike(was.as_ref(), is.as_ref()) && !(field == "nodeAffinity" && was.is_none()) {
+            let first = field == "nodeAffinity" && was.is_none();
+            if !first && !alike(was.as_ref(), is.as_ref()) {
                 errors.push(FieldError::invalid(
                     field,
                     is.unwrap_or_default(),
