@@ -1,4 +1,4 @@
-//! Decoded objects that nearly every request looks at: its namespace, its service account, classes, ranges, quotas.
+//! Decoded objects that nearly every request looks at: its namespace, its service account, classes, limit ranges.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

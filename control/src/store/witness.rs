@@ -49,6 +49,8 @@ impl Witness {
         let newest = parse(&bytes);
         if newest.is_none() && !bytes.is_empty() {
             tracing::warn!("{} cannot be read; it is written anew", path.display());
+            // What is longer than a line would stay behind it.
+            file.set_len(0)?;
         }
         Ok(Self {
             file,
@@ -76,13 +78,7 @@ impl Witness {
         self.newest = Some(revision);
         let said = format!("{HEAD}{revision:020}");
         let line = format!("{said} {}\n", checksum(&said));
-        // What is longer was not written by us.
-        let whole = self
-            .file
-            .metadata()
-            .map_or(true, |file| file.len() <= line.len() as u64);
-        let cut = if whole { Ok(()) } else { self.file.set_len(0) };
-        let written = cut.and_then(|()| self.file.write_all_at(line.as_bytes(), 0));
+        let written = self.file.write_all_at(line.as_bytes(), 0);
         if let (Err(error), false) = (&written, self.failing) {
             // What is stored is stored; only the next start knows less.
             tracing::error!(%error, "{} could not be written", self.path.display());

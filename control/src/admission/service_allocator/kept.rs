@@ -70,12 +70,7 @@ fn drop_addresses(old: &Value, new: &mut Value) {
     if new["spec"]["clusterIP"] == old["spec"]["clusterIP"] {
         remove(new, &["clusterIP", "clusterIPs"]);
     }
-    for field in [
-        "ipFamilies",
-        "ipFamilyPolicy",
-        "internalTrafficPolicy",
-        "externalTrafficPolicy",
-    ] {
+    for field in ["ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"] {
         if new["spec"][field] == old["spec"][field] {
             remove(new, &[field]);
         }
@@ -134,12 +129,6 @@ fn drop_node_ports(old: &Value, new: &mut Value) {
             .is_some_and(|number| known.contains(&number))
         {
             port.remove("nodePort");
-        }
-    }
-    // These mean something only for traffic from outside.
-    for field in ["externalTrafficPolicy", "allocateLoadBalancerNodePorts"] {
-        if text(new, "/spec/type") == "ClusterIP" && new["spec"][field] == old["spec"][field] {
-            remove(new, &[field]);
         }
     }
 }

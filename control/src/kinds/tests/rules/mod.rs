@@ -1,0 +1,30 @@
+//! Complaints kind by kind, in upstream's words.
+
+mod jobs;
+mod networks;
+mod pods;
+mod singles;
+
+use serde_json::{Value, json};
+
+use crate::kinds::find;
+
+/// Complaints about a new object, after its defaults.
+fn new(group: &str, plural: &str, mut object: Value) -> Vec<String> {
+    let kind = find(group, "v1", plural)
+        .or_else(|| find(group, "v2", plural))
+        .unwrap_or_else(|| panic!("{plural}"));
+    kind.strategy.default(&mut object);
+    let errors = kind.strategy.validate_create(&object);
+    errors.iter().map(ToString::to_string).collect()
+}
+
+/// Complaints about a change, after the defaults of both.
+fn changed(group: &str, plural: &str, mut old: Value, change: impl Fn(&mut Value)) -> Vec<String> {
+    let kind = find(group, "v1", plural).unwrap_or_else(|| panic!("{plural}"));
+    kind.strategy.default(&mut old);
+    let mut new = old.clone();
+    change(&mut new);
+    let errors = kind.strategy.validate_update(None, &old, &new);
+    errors.iter().map(ToString::to_string).collect()
+}

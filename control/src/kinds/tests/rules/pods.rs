@@ -1,0 +1,124 @@
+//! Pods: what a spec may ask for, and what a resize may change.
+
+use super::*;
+
+fn pod(spec: &Value) -> Vec<String> {
+    let mut all = json!({"containers": [{"name": "c", "image": "i"}]});
+    for (field, value) in spec.as_object().unwrap() {
+        all[field] = value.clone();
+    }
+    new("", "pods", json!({"metadata": {"name": "p"}, "spec": all}))
+}
+
+#[test]
+fn pods_ask_for_what_there_is() {
+    assert_eq!(pod(&json!({})), Vec::<String>::new());
+    let sysctl = |name: &str| json!({"name": name, "value": "1"});
+    let names = [
+        "foo-",
+        "kernel.shmmax",
+        "safe-and-unsafe",
+        "bar..",
+        "net/ipv4/tcp_syncookies",
+    ];
+    let errors = pod(&json!({"securityContext": {"sysctls": names.map(sysctl)}}));
+    let rule = "must have at most 253 characters and match regex \
+                ^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$";
+    assert_eq!(
+        errors,
+        [
+            format!("spec.securityContext.sysctls[0].name: Invalid value: \"foo-\": {rule}"),
+            format!("spec.securityContext.sysctls[3].name: Invalid value: \"bar..\": {rule}"),
+        ]
+    );
+    assert_eq!(
+        pod(&json!({"securityContext": {"seccompProfile": {"type": "Localhost"}}})),
+        [
+            "spec.securityContext.seccompProfile.localhostProfile: Required value: must be set when seccomp type is Localhost"
+        ]
+    );
+    assert_eq!(
+        pod(&json!({"dnsConfig": {"nameservers": ["1.1.1.1", "1.1.1.2", "1.1.1.3", "1.1.1.4"]}})),
+        [
+            "spec.dnsConfig.nameservers: Invalid value: [\"1.1.1.1\",\"1.1.1.2\",\"1.1.1.3\",\"1.1.1.4\"]: must not have more \
+             than 3 nameservers"
+        ]
+    );
+    assert_eq!(
+        pod(&json!({"preemptionPolicy": "Always"})),
+        [
+            "spec.preemptionPolicy: Unsupported value: \"Always\": supported values: \"Never\", \"PreemptLowerPriority\""
+        ]
+    );
+    assert_eq!(
+        pod(
+            &json!({"affinity": {"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {"nodeSelectorTerms": []}}}})
+        ),
+        [
+            "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms: Required value: must \
+             have at least one node selector term"
+        ]
+    );
+    let term = |operator: &str, values: Value| {
+        json!({"affinity": {"nodeAffinity": {"preferredDuringSchedulingIgnoredDuringExecution": [{"weight": 101, "preference":
+            {"matchExpressions": [{"key": "a", "operator": operator, "values": values}]}}]}}})
+    };
+    let path = "spec.affinity.nodeAffinity.preferredDuringSchedulingIgnoredDuringExecution[0]";
+    assert_eq!(
+        pod(&term("Gt", json!(["1", "2"]))),
+        [
+            format!("{path}.weight: Invalid value: 101: must be in the range 1-100"),
+            format!(
+                "{path}.preference.matchExpressions[0].values: Required value: must be specified single value when `operator` \
+                 is 'Lt' or 'Gt'"
+            ),
+        ]
+    );
+    let spread =
+        json!({"maxSkew": 0, "topologyKey": "zone", "whenUnsatisfiable": "ScheduleAnyway", "minDomains": 2});
+    assert_eq!(
+        pod(&json!({"topologySpreadConstraints": [spread]})),
+        [
+            "spec.topologySpreadConstraints[0].maxSkew: Invalid value: 0: must be greater than zero",
+            "spec.topologySpreadConstraints[0].minDomains: Invalid value: 2: can only use minDomains if \
+             whenUnsatisfiable=DoNotSchedule, not ScheduleAnyway",
+        ]
+    );
+    assert_eq!(
+        pod(&json!({"ephemeralContainers": [{"name": "e", "image": "i", "targetContainerName": "x"}]})),
+        ["spec.ephemeralContainers[0].targetContainerName: Not found: \"x\""]
+    );
+}
+
+#[test]
+fn a_resize_keeps_the_class() {
+    let kind = find("", "v1", "pods").unwrap();
+    let pod = |resources: Value| {
+        let container = json!({"name": "c", "image": "i", "resources": resources});
+        let mut pod = json!({"metadata": {"name": "p"}, "spec": {"containers": [container]}, "status": {"qosClass": "Burstable"}});
+        kind.strategy.default(&mut pod);
+        pod
+    };
+    let resized = |old: Value, new: Value| -> Vec<String> {
+        let errors = kind
+            .strategy
+            .validate_update(Some("resize"), &pod(old), &pod(new));
+        errors.iter().map(ToString::to_string).collect()
+    };
+    let some = json!({"requests": {"cpu": "1"}, "limits": {"memory": "1Gi"}});
+    assert!(
+        resized(
+            some.clone(),
+            json!({"requests": {"cpu": "2"}, "limits": {"memory": "1Gi"}})
+        )
+        .is_empty()
+    );
+    assert_eq!(
+        resized(some, json!({})),
+        [
+            "spec: Invalid value: \"Burstable\": Pod QOS Class may not change as a result of resizing",
+            "spec.containers[0].resources.limits: Forbidden: resource limits cannot be removed",
+            "spec.containers[0].resources.requests: Forbidden: resource requests cannot be removed",
+        ]
+    );
+}
