@@ -213,14 +213,11 @@ fn open(
     }
 }
 
-/// The first protocol of the client's list that we know. A client without a list speaks the second of ours, which
-/// is version 4 or older, and gets no name back.
+/// The first protocol of the client's list that we know. A client without a list speaks the first of ours and gets no
+/// name back.
 pub(super) fn choose(known: &[Protocol], offered: &[String]) -> Option<(Protocol, Option<&'static str>)> {
     if offered.is_empty() {
-        let plain = known
-            .iter()
-            .find(|protocol| protocol.name == "v4.channel.k8s.io")?;
-        return Some((*plain, None));
+        return known.first().map(|plain| (*plain, None));
     }
     let of = |name: &String| known.iter().find(|protocol| protocol.name == name);
     offered

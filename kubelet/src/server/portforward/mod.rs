@@ -79,7 +79,7 @@ pub(super) async fn serve(
             upgrade::accept_websocket(&key, Some(TUNNEL))
         }
         Ok(Upgrade::WebSocket { key, protocols }) => {
-            let Some((protocol, name)) = choose(Protocol::PORT_FORWARD, &protocols) else {
+            let Some((protocol, name)) = choose(&Protocol::PORT_FORWARD, &protocols) else {
                 return failure(400, &format!("unknown subprotocols {protocols:?}"));
             };
             let ports = match ports(query) {

@@ -4,6 +4,7 @@ use bytes::{Bytes, BytesMut};
 use serde::Deserialize;
 use tokio::sync::mpsc;
 
+use super::status::Outcome;
 use super::websocket;
 use crate::server::spdy::StreamSender;
 
@@ -38,7 +39,11 @@ pub(in crate::server) struct Client {
 /// The way to the client. Sending waits while the client does not read: nothing piles up.
 #[derive(Debug, Clone)]
 pub(super) enum Output {
-    WebSocket(mpsc::Sender<websocket::Outgoing>),
+    WebSocket {
+        messages: mpsc::Sender<websocket::Outgoing>,
+        /// How the session ended is told in words.
+        words: bool,
+    },
     Spdy {
         stdout: Option<StreamSender>,
         stderr: Option<StreamSender>,
@@ -60,7 +65,7 @@ pub(super) struct Gone;
 impl Output {
     pub(super) async fn send(&self, channel: Channel, bytes: Bytes) -> Result<(), Gone> {
         match self {
-            Self::WebSocket(sender) => sender
+            Self::WebSocket { messages, .. } => messages
                 .send(websocket::Outgoing::Data(channel, bytes))
                 .await
                 .map_err(|_| Gone),
@@ -82,11 +87,23 @@ impl Output {
         }
     }
 
+    /// Tells how the session ended.
+    pub(super) async fn tell(&self, outcome: &Outcome) -> Result<(), Gone> {
+        let status = outcome.status();
+        let text = match self {
+            Self::WebSocket { words: true, .. } if *outcome == Outcome::Success => return Ok(()),
+            Self::WebSocket { words: true, .. } => status.message.into_bytes(),
+            // A Status always serializes.
+            _ => serde_json::to_vec(&status).unwrap_or_default(),
+        };
+        self.send(Channel::Error, text.into()).await
+    }
+
     /// Ends all channels, after what was sent.
     pub(super) async fn finish(&self) {
         match self {
-            Self::WebSocket(sender) => {
-                let _ = sender.send(websocket::Outgoing::End).await;
+            Self::WebSocket { messages, .. } => {
+                let _ = messages.send(websocket::Outgoing::End).await;
             }
             Self::Spdy {
                 stdout,
@@ -103,7 +120,7 @@ impl Output {
     /// Resolves when the client is gone.
     pub(super) async fn closed(&self) {
         match self {
-            Self::WebSocket(sender) => sender.closed().await,
+            Self::WebSocket { messages, .. } => messages.closed().await,
             Self::Spdy { error, .. } => error.closed().await,
         }
     }

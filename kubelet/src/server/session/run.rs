@@ -41,11 +41,10 @@ pub(in crate::server) async fn run(
         },
         () = output.closed() => None,
     };
-    if let Some(outcome) = outcome {
-        let status = serde_json::to_vec(&outcome.status()).unwrap_or_default();
-        if output.send(Channel::Error, status.into()).await.is_ok() {
-            output.finish().await;
-        }
+    if let Some(outcome) = outcome
+        && output.tell(&outcome).await.is_ok()
+    {
+        output.finish().await;
     }
 }
 

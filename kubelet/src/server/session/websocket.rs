@@ -1,7 +1,9 @@
-//! Channels over WebSocket: `v4.channel.k8s.io`, `v5.channel.k8s.io` and the base64 form of v4.
+//! Channels over WebSocket: `v4.channel.k8s.io`, `v5.channel.k8s.io`, their ancestor `channel.k8s.io`, which is also what
+//! a client without a list speaks, and the base64 forms.
 //!
-//! Every message starts with the channel's number. Version 5 adds channel 255, whose one byte names a channel that
-//! its sender closes: the only way to end stdin and still read on.
+//! Every message starts with the channel's number. Before version 4, the error channel carries words instead of a Status,
+//! and nothing after a success. Version 5 adds channel 255, whose one byte names a channel that its sender closes: the
+//! only way to end stdin and still read on.
 
 use std::time::Duration;
 
@@ -38,29 +40,42 @@ pub(in crate::server) struct Protocol {
     pub name: &'static str,
     half_close: bool,
     base64: bool,
+    /// The session's end is told in words.
+    words: bool,
 }
 
 impl Protocol {
-    /// Of exec and attach, as a client may ask for them.
-    pub(in crate::server) const ALL: [Self; 3] = [
-        Self {
-            name: "v5.channel.k8s.io",
-            half_close: true,
-            base64: false,
-        },
-        Self {
-            name: "v4.channel.k8s.io",
-            half_close: false,
-            base64: false,
-        },
-        Self {
-            name: "v4.base64.channel.k8s.io",
-            half_close: false,
-            base64: true,
-        },
-    ];
-    /// Of port-forward without a tunnel.
-    pub(in crate::server) const PORT_FORWARD: &[Self] = Self::ALL.split_at(1).1;
+    const V5: Self = Self {
+        name: "v5.channel.k8s.io",
+        half_close: true,
+        base64: false,
+        words: false,
+    };
+    const V4: Self = Self {
+        name: "v4.channel.k8s.io",
+        half_close: false,
+        ..Self::V5
+    };
+    const V4_BASE64: Self = Self {
+        name: "v4.base64.channel.k8s.io",
+        base64: true,
+        ..Self::V4
+    };
+    const OLD: Self = Self {
+        name: "channel.k8s.io",
+        words: true,
+        ..Self::V4
+    };
+    const OLD_BASE64: Self = Self {
+        name: "base64.channel.k8s.io",
+        base64: true,
+        ..Self::OLD
+    };
+    /// Of exec and attach, as a client may ask for them; the first is meant by one that asks for none.
+    pub(in crate::server) const ALL: [Self; 5] =
+        [Self::OLD, Self::OLD_BASE64, Self::V4, Self::V4_BASE64, Self::V5];
+    /// Of port-forward without a tunnel; likewise.
+    pub(in crate::server) const PORT_FORWARD: [Self; 2] = [Self::V4, Self::V4_BASE64];
 }
 
 /// What is to be sent.
@@ -109,7 +124,10 @@ where
     });
     Client {
         input,
-        output: Output::WebSocket(output),
+        output: Output::WebSocket {
+            messages: output,
+            words: protocol.words,
+        },
     }
 }
 

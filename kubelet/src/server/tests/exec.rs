@@ -112,6 +112,38 @@ async fn outputs_and_exit_codes() {
 }
 
 #[tokio::test]
+async fn old_protocols_say_the_end_in_words() {
+    let host = Host::new().await;
+    host.start("sleep 1000", |_| {});
+    let path = |command| self::path("output=1&error=1", &["sh", "-c", command]);
+    let mut socket = host
+        .websocket(&path("echo out; exit 3"), "channel.k8s.io")
+        .await
+        .unwrap();
+    let mut received = Vec::new();
+    while let Some(Ok(message)) = socket.next().await {
+        if let Message::Binary(bytes) = message {
+            received.push(bytes);
+        }
+    }
+    let words = "\u{3}command terminated with non-zero exit code: exit status 3";
+    assert_eq!(received, ["\u{1}out\n", words]);
+
+    // A success has none, and base64 has the channel's number as a digit.
+    let mut socket = host
+        .websocket(&path("echo out"), "base64.channel.k8s.io")
+        .await
+        .unwrap();
+    let mut received = Vec::new();
+    while let Some(Ok(message)) = socket.next().await {
+        if let Message::Text(text) = message {
+            received.push(text);
+        }
+    }
+    assert_eq!(received, ["1b3V0Cg=="]);
+}
+
+#[tokio::test]
 async fn stdin_ends_and_output_goes_on() {
     let host = Host::new().await;
     host.start("sleep 1000", |_| {});
