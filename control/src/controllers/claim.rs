@@ -45,19 +45,23 @@ pub fn classify<T: Object>(owner: &Meta, selector: &Selector, store: &Store<T>) 
 /// Carries adoption and release out, and returns what is managed now.
 ///
 /// Before the first adoption the owner is read afresh: one that was deleted, or deleted and made again, must not
-/// adopt by a stale cache.
+/// adopt by a stale cache. What is managed carries `finalizer`, if there is one.
 pub async fn claim<T: Object>(
     api: &Api,
     (owner_resource, owner): (&Resource, &Meta),
     resource: &Resource,
     claims: Claims<T>,
+    finalizer: Option<&str>,
 ) -> Result<Vec<Arc<T>>, Error> {
     let mut managed = claims.kept;
     for object in claims.release {
-        let patch = json!({"metadata": {
+        let mut patch = json!({"metadata": {
             "uid": object.meta().uid,
             "ownerReferences": [{"$patch": "delete", "uid": owner.uid}],
         }});
+        if let Some(finalizer) = finalizer {
+            patch["metadata"]["$deleteFromPrimitiveList/finalizers"] = json!([finalizer]);
+        }
         accept_gone(change_owners(api, resource, object.meta(), &patch).await)?;
     }
     if !claims.adopt.is_empty() {
@@ -71,10 +75,13 @@ pub async fn claim<T: Object>(
         }
     }
     for object in claims.adopt {
-        let patch = json!({"metadata": {
+        let mut patch = json!({"metadata": {
             "uid": object.meta().uid,
             "ownerReferences": [controller_reference(owner, owner_resource)],
         }});
+        if let Some(finalizer) = finalizer {
+            patch["metadata"]["finalizers"] = json!([finalizer]);
+        }
         if accept_gone(change_owners(api, resource, object.meta(), &patch).await)? {
             managed.push(object);
         }

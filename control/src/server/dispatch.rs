@@ -6,12 +6,13 @@ use bytes::Bytes;
 use http::{Method, Response, StatusCode};
 use keelson_api::status::Status;
 
-use super::accept::{Accept, Endpoint};
+use super::accept::{Accept, Encoding, Endpoint};
 use super::body::{self, Body};
 use super::call::Call;
 use super::path::ResourcePath;
 use super::pipeline::Incoming;
 use super::registry::api_version;
+use super::socket::{self, Messages};
 use super::{
     Api, components, connect, discovery, health, metrics, read, respond, snapshot, subresource, version,
     write,
@@ -157,7 +158,14 @@ async fn resource(api: Arc<Api>, incoming: Incoming, body: Body) -> Result<Respo
     match verb {
         "get" => read::get(&call),
         "list" => read::list::list(&call),
-        "watch" => read::watch::watch(&call),
+        "watch" => {
+            let messages = match call.accept.encoding {
+                Encoding::Protobuf => Messages::Frames,
+                _ => Messages::Events,
+            };
+            let events = read::watch::watch(&call)?;
+            socket::answer(&call.api, &call.headers, &mut parts.extensions, messages, events)
+        }
         _ => {
             let bytes = body::read(body).await?;
             match verb {

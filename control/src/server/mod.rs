@@ -2,7 +2,7 @@
 //!
 //! A request's way: [`listen`] accepts and speaks TLS; [`pipeline`] bounds, authenticates, authorizes and accounts;
 //! [`dispatch`] finds the handler; [`read`] and [`write`] serve objects of any kind, [`subresource`] what hangs on
-//! them, [`connect`] streams to kubelets and pods; [`discovery`], [`health`] and [`metrics`] tell about the server.
+//! them, [`connect`] streams to kubelets and pods, [`socket`] is for clients that take answers as WebSocket messages; [`discovery`], [`health`] and [`metrics`] tell about the server.
 //! [`local`] is the door for callers in this process: the same way, without sockets. [`connections`] and [`intake`] bound
 //! what clients can hold; [`decoders`] are doors for fuzzing.
 
@@ -34,6 +34,7 @@ mod registry;
 mod respond;
 mod select;
 mod snapshot;
+mod socket;
 mod subresource;
 mod table;
 mod version;

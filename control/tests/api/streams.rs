@@ -15,6 +15,8 @@ use keelson_control::pki;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned};
 use serde_json::json;
+use tokio_tungstenite::tungstenite::client::IntoClientRequest;
+use tokio_tungstenite::tungstenite::{self, Message, WebSocket};
 
 use crate::cluster::{Cluster, runtime};
 
@@ -50,6 +52,16 @@ async fn kubelet(mut request: Request<Incoming>) -> Result<Response<Full<Bytes>>
         headers.insert("connection", "Upgrade".parse().unwrap());
         headers.insert("upgrade", request.headers()["upgrade"].clone());
         headers.insert("x-uri", uri.parse().unwrap());
+    } else if uri == "/page" {
+        response
+            .headers_mut()
+            .insert("content-type", "text/html".parse().unwrap());
+        *response.body_mut() = "<a href=\"/page\">a</a>".into();
+    } else if uri == "/away" {
+        *response.status_mut() = StatusCode::FOUND;
+        response
+            .headers_mut()
+            .insert("location", "/page".parse().unwrap());
     } else {
         *response.body_mut() = uri.into();
     }
@@ -134,8 +146,8 @@ fn cluster() -> Cluster {
     cluster
 }
 
-/// Asks for an upgrade by hand, sends, and returns the answer's head and what came back.
-fn upgrade(cluster: &Cluster, path: &str, send: &[u8]) -> (String, Vec<u8>) {
+/// A connection to the API server, as the administrator.
+fn connect(cluster: &Cluster) -> StreamOwned<ClientConnection, std::net::TcpStream> {
     let dir = &cluster.config.pki_dir;
     let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
         .with_safe_default_protocol_versions()
@@ -149,7 +161,12 @@ fn upgrade(cluster: &Cluster, path: &str, send: &[u8]) -> (String, Vec<u8>) {
     let tls = ClientConnection::new(Arc::new(config), "127.0.0.1".try_into().unwrap()).unwrap();
     let socket = std::net::TcpStream::connect(cluster.config.listen).unwrap();
     socket.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
-    let mut stream = StreamOwned::new(tls, socket);
+    StreamOwned::new(tls, socket)
+}
+
+/// Asks for an upgrade by hand, sends, and returns the answer's head and what came back.
+fn upgrade(cluster: &Cluster, path: &str, send: &[u8]) -> (String, Vec<u8>) {
+    let mut stream = connect(cluster);
     let head = format!(
         "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: SPDY/3.1\r\nX-Stream-Protocol-Version: v4.channel.k8s.io\r\n\
          Content-Length: 0\r\n\r\n"
@@ -247,6 +264,28 @@ fn proxies_reach_pods_services_and_kubelets() {
         (200, "/a%20b/c?d=e".to_owned())
     );
     assert_eq!(text("/api/v1/nodes/node/proxy/pods"), (200, "/pods".to_owned()));
+    let page = format!("<a href=\"{pod}:{port}/proxy/page\">a</a>");
+    assert_eq!(text(&format!("{pod}:{port}/proxy/page")), (200, page));
+    let head = |path: &str| {
+        let mut stream = connect(&cluster);
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut answer = Vec::new();
+        let _ = stream.read_to_end(&mut answer);
+        String::from_utf8_lossy(&answer).into_owned()
+    };
+    let away = head(&format!("{pod}:{port}/proxy/away"));
+    assert!(away.starts_with("HTTP/1.1 302"), "{away}");
+    assert!(
+        away.contains(&format!("location: {pod}:{port}/proxy/page\r\n")),
+        "{away}"
+    );
+    let slash = head(&format!("{pod}:{port}/proxy?a=b"));
+    assert!(slash.starts_with("HTTP/1.1 301"), "{slash}");
+    assert!(
+        slash.contains(&format!("location: {pod}:{port}/proxy/?a=b\r\n")),
+        "{slash}"
+    );
     let service = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": "s"},
         "spec": {"ports": [{"name": "web", "port": 80, "targetPort": port}]}});
     assert_eq!(
@@ -267,4 +306,78 @@ fn proxies_reach_pods_services_and_kubelets() {
         // Validation forbids loopback endpoints, as upstream does.
         assert_eq!(code, 422, "{answer}");
     }
+}
+
+/// Opens a WebSocket with one of these protocols; an error has the answer's status.
+fn websocket(
+    cluster: &Cluster,
+    path: &str,
+    protocols: &str,
+) -> Result<WebSocket<StreamOwned<ClientConnection, std::net::TcpStream>>, u16> {
+    let mut request = format!("wss://127.0.0.1{path}").into_client_request().unwrap();
+    if !protocols.is_empty() {
+        request
+            .headers_mut()
+            .insert("sec-websocket-protocol", protocols.parse().unwrap());
+    }
+    match tungstenite::client(request, connect(cluster)) {
+        Ok((socket, _)) => Ok(socket),
+        Err(tungstenite::HandshakeError::Failure(tungstenite::Error::Http(answer))) => {
+            Err(answer.status().as_u16())
+        }
+        Err(error) => panic!("{error}"),
+    }
+}
+
+#[test]
+fn logs_and_watches_over_websocket() {
+    let cluster = cluster();
+    let log = "/api/v1/namespaces/default/pods/p/log?tailLines=1";
+    for (protocol, expected) in [
+        ("", Message::binary("/containerLogs/default/p/c?tailLines=1")),
+        (
+            "x.example, binary.k8s.io",
+            Message::binary("/containerLogs/default/p/c?tailLines=1"),
+        ),
+        (
+            "base64.binary.k8s.io",
+            Message::text("L2NvbnRhaW5lckxvZ3MvZGVmYXVsdC9wL2M/dGFpbExpbmVzPTE="),
+        ),
+    ] {
+        let mut socket = websocket(&cluster, log, protocol).unwrap();
+        assert_eq!(socket.read().unwrap(), expected);
+        assert!(matches!(socket.read().unwrap(), Message::Close(_)));
+    }
+    assert_eq!(websocket(&cluster, log, "x.example").unwrap_err(), 400);
+    assert_eq!(
+        websocket(&cluster, "/api/v1/namespaces/default/pods/none/log", "").unwrap_err(),
+        404
+    );
+
+    let maps = "/api/v1/namespaces/default/configmaps";
+    let mut socket = websocket(
+        &cluster,
+        &format!("{maps}?watch=true&fieldSelector=metadata.name%3Dw"),
+        "",
+    )
+    .unwrap();
+    for step in ["1", "2"] {
+        let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "w"}, "data": {"step": step}});
+        let (code, _) = match step {
+            "1" => cluster.post(maps, &map),
+            _ => cluster.patch(&format!("{maps}/w"), "merge-patch+json", &map),
+        };
+        assert!(code < 300);
+    }
+    for (kind, step) in [("ADDED", "1"), ("MODIFIED", "2")] {
+        let Message::Text(text) = socket.read().unwrap() else {
+            panic!("not text");
+        };
+        let event: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(
+            (&event["type"], &event["object"]["data"]["step"]),
+            (&json!(kind), &json!(step))
+        );
+    }
+    socket.close(None).unwrap();
 }

@@ -202,3 +202,64 @@ async fn budgets_count_healthy_pods() {
         "{allowed} of 3 evictions allowed at once"
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pod_that_a_job_lets_go_loses_its_finalizer() {
+    let cluster = Cluster::start(1).await;
+    let (api, jobs) = (&cluster.api, resources::jobs());
+    let job = json!({"metadata": {"name": "j"}, "spec": {"completions": 9, "parallelism": 1,
+        "template": template("j", "run", "Never")}});
+    api.create(jobs, "default", job).await.unwrap();
+    let pods = || cluster.list(resources::pods(), "default", "");
+    let first = cluster.wait("a pod", || async { pods().await.pop() }).await;
+    let name = first["metadata"]["name"].as_str().unwrap().to_owned();
+    let tracked = |pod: &Value| pod["metadata"]["finalizers"] == json!(["batch.kubernetes.io/job-tracking"]);
+    assert!(tracked(&first), "{first}");
+    // An orphan that matches is adopted, and counted.
+    let orphan = json!({"metadata": {"ownerReferences": null}});
+    api.patch(resources::pods(), "default", &name, "", Patch::Merge, &orphan)
+        .await
+        .unwrap();
+    cluster
+        .wait_for(resources::pods(), "default", &name, |pod| {
+            tracked(pod) && pod["metadata"]["ownerReferences"][0]["kind"] == "Job"
+        })
+        .await;
+    // One that matches no more is let go, and nothing keeps it then.
+    let other = json!({"metadata": {"labels": {"app": null, "controller-uid": null, "job-name": null,
+        "batch.kubernetes.io/controller-uid": null, "batch.kubernetes.io/job-name": null}}});
+    api.patch(resources::pods(), "default", &name, "", Patch::Merge, &other)
+        .await
+        .unwrap();
+    cluster
+        .wait_for(resources::pods(), "default", &name, |pod| {
+            pod["metadata"]["ownerReferences"].is_null() && pod["metadata"]["finalizers"].is_null()
+        })
+        .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn daemon_pods_that_fail_come_back_more_and_more_slowly() {
+    let cluster = Cluster::start(1).await;
+    let set = json!({"metadata": {"name": "d"}, "spec": {"selector": {"matchLabels": {"app": "d"}},
+        "template": template("d", "fail", "Always")}});
+    cluster
+        .api
+        .create(resources::daemon_sets(), "default", set)
+        .await
+        .unwrap();
+    // Made at once, again at once, then after one and after two seconds.
+    tokio::time::sleep(std::time::Duration::from_millis(2500)).await;
+    let events = cluster
+        .list(
+            resources::events(),
+            "default",
+            "?fieldSelector=reason%3DSuccessfulCreate",
+        )
+        .await;
+    let made: u64 = events
+        .iter()
+        .map(|event| event["count"].as_u64().unwrap_or(1))
+        .sum();
+    assert!((2..=4).contains(&made), "{made}: {events:#?}");
+}

@@ -1,12 +1,13 @@
 //! Follows DaemonSets, nodes and pods, and carries plans out.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures::future::join_all;
 use serde_json::json;
 use tokio::task::JoinSet;
 
+use super::backoff::Backoff;
 use super::plan::{Plan, plan};
 use super::pod;
 use crate::controllers::api::{Api, Error, EventType, Recorder, resources};
@@ -27,6 +28,7 @@ struct Controller {
     pods: Arc<Informer<Pod>>,
     expectations: Arc<Expectations>,
     queue: Arc<Queue<Key>>,
+    backoff: Backoff,
 }
 
 /// Starts the controller.
@@ -41,6 +43,7 @@ pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
         pods: context.pods.clone(),
         expectations: Arc::default(),
         queue: Queue::new(),
+        backoff: Backoff::default(),
     });
     controller.listen();
     for _ in 0..2 {
@@ -97,7 +100,7 @@ impl Controller {
         }
         let caught_up = self.expectations.satisfied(&key);
         let claims = claim::classify(&set.metadata, &set.spec.selector, self.pods.store());
-        let pods = claim::claim(&self.api, owner, resources::pods(), claims).await?;
+        let pods = claim::claim(&self.api, owner, resources::pods(), claims, None).await?;
         let history = self
             .revisions
             .store()
@@ -108,7 +111,7 @@ impl Controller {
         let revision = revisions::apply(&self.api, owner, labels, &original, step).await?;
         let template = pod::template(&set);
         let now = Time::now();
-        let plan = plan(
+        let mut plan = plan(
             &set,
             &template,
             &revision.hash,
@@ -116,9 +119,20 @@ impl Controller {
             &pods,
             now,
         );
-        let again = !plan.failed.is_empty()
-            || set.spec.min_ready_seconds > 0 && plan.status.number_ready > plan.status.number_available;
+        // Readiness that has to last makes no event.
+        let lasting =
+            set.spec.min_ready_seconds > 0 && plan.status.number_ready > plan.status.number_available;
+        let mut again = lasting.then(|| Duration::from_secs(set.spec.min_ready_seconds as u64));
         let status = plan.status.clone();
+        if caught_up {
+            plan.failed.retain(|pod| match self.may_go(&set, pod) {
+                Ok(()) => true,
+                Err(left) => {
+                    again = Some(again.map_or(left, |other| other.min(left)));
+                    false
+                }
+            });
+        }
         let outcome = if caught_up {
             self.carry_out(&set, &template, &revision, plan).await
         } else {
@@ -139,9 +153,16 @@ impl Controller {
                 .delete(resource, &key.namespace, &old.metadata.name, &json!({}))
                 .await?;
         }
-        // Readiness that has to last makes no event, and a failed pod is not made anew at once.
-        let wait = Duration::from_secs(set.spec.min_ready_seconds.max(1) as u64);
-        Ok(if again { Next::After(wait) } else { Next::Wait })
+        Ok(again.map_or(Next::Wait, Next::After))
+    }
+
+    /// Whether a pod that has ended is to be removed now, so that another comes.
+    fn may_go(&self, set: &DaemonSet, pod: &Pod) -> Result<(), Duration> {
+        if pod.status.phase != "Failed" {
+            return Ok(());
+        }
+        self.backoff
+            .go(&set.metadata.uid, &pod.spec.node_name, Instant::now())
     }
 
     async fn carry_out(

@@ -3,6 +3,7 @@
 //! Source: `k8s.io/kubernetes/pkg/controller/daemon`. The pods name their node by affinity and are bound by the
 //! scheduler, like all others.
 
+mod backoff;
 mod controller;
 mod plan;
 mod pod;

@@ -121,7 +121,7 @@ impl Controller {
         }
         let claims = claim::classify(&deployment.metadata, &deployment.spec.selector, self.sets.store());
         let owner = (resources::deployments(), &deployment.metadata);
-        let sets = claim::claim(&self.api, owner, resources::replica_sets(), claims).await?;
+        let sets = claim::claim(&self.api, owner, resources::replica_sets(), claims, None).await?;
         let now = Time::now();
         let plan = plan::plan(&deployment, &sets, |newest| self.old_pods(&sets, newest), now);
         let again = progress::check_again(&deployment, &plan.status, now);

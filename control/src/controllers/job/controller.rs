@@ -26,6 +26,8 @@ struct Controller {
     pods: Arc<Informer<Pod>>,
     expectations: Arc<Expectations>,
     queue: Arc<Queue<Key>>,
+    /// Pods without an owner that still carry the finalizer.
+    orphans: Arc<Queue<Key>>,
 }
 
 /// Starts the controller.
@@ -39,8 +41,15 @@ pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
         pods: context.pods.clone(),
         expectations: Arc::default(),
         queue: Queue::new(),
+        orphans: Queue::new(),
     });
     controller.listen();
+    let this = controller.clone();
+    tasks.spawn(async move {
+        this.pods.synced().await;
+        let queue = this.orphans.clone();
+        queue.work(NAME, |key| this.release_orphan(key)).await;
+    });
     for _ in 0..2 {
         let this = controller.clone();
         tasks.spawn(async move {
@@ -56,6 +65,15 @@ impl Controller {
     fn listen(&self) {
         owners::follow(&self.jobs, &self.queue, &self.expectations);
         owners::follow_pods(&self.pods, "Job", &self.queue, &self.expectations);
+        let orphans = self.orphans.clone();
+        self.pods.on_change(move |_, new| {
+            if let Some(pod) = new
+                && pod.metadata.controller().is_none()
+                && pod::is_tracked(pod)
+            {
+                orphans.add(pod.metadata.key());
+            }
+        });
     }
 
     async fn reconcile(&self, key: Key) -> Result<Next, Error> {
@@ -73,7 +91,7 @@ impl Controller {
         let caught_up = self.expectations.satisfied(&key);
         let claims = claim::classify(&job.metadata, &job.spec.selector, self.pods.store());
         let owner = (resources::jobs(), &job.metadata);
-        let pods = claim::claim(&self.api, owner, resources::pods(), claims).await?;
+        let pods = claim::claim(&self.api, owner, resources::pods(), claims, Some(TRACKING)).await?;
         let now = Time::now();
         let plan = plan(&job, &pods, now);
         let ended = job.end().is_some() || job.metadata.deleted.is_some();
@@ -117,6 +135,16 @@ impl Controller {
             .again
             .map(|seconds| Duration::from_secs(seconds.max(1) as u64));
         Ok(wait.map_or(Next::Wait, Next::After))
+    }
+
+    /// Whom nobody counts must not keep the finalizer: it would never go.
+    async fn release_orphan(&self, key: Key) -> Result<Next, Error> {
+        if let Some(pod) = self.pods.store().get_key(&key)
+            && pod.metadata.controller().is_none()
+        {
+            self.release(&pod).await?;
+        }
+        Ok(Next::Wait)
     }
 
     /// Pods of a Job that is gone must not keep the finalizer that only we remove.

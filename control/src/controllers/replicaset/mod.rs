@@ -131,6 +131,7 @@ impl Controller {
             (self.resource, &set.metadata),
             resources::pods(),
             claims,
+            None,
         )
         .await?;
         let active: Vec<_> = managed.into_iter().filter(|pod| pod.is_active()).collect();

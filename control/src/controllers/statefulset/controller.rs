@@ -67,7 +67,7 @@ impl Controller {
         let owner = (resources::stateful_sets(), &set.metadata);
         let mut claims = claim::classify(&set.metadata, &set.spec.selector, self.pods.store());
         claims.adopt.retain(|pod| pod::ordinal(&set, pod).is_some());
-        let pods = claim::claim(&self.api, owner, resources::pods(), claims).await?;
+        let pods = claim::claim(&self.api, owner, resources::pods(), claims, None).await?;
         let history = self.revisions.store().by_index(&index_owned(&set.metadata.uid));
         let template = set.spec.template.value();
         let step = revisions::find(&template, &history, set.status.collision_count);

@@ -1,24 +1,29 @@
 //! Streams: log, exec, attach, port-forward and the proxies, passed on to kubelets, pods and services.
 //!
 //! [`container`] and [`target`] decide where a request goes, as data; [`transport`] connects and passes bytes through,
-//! both ways, without looking at them, but for where WebSocket messages end ([`frames`]).
+//! both ways, without looking at them, but for where WebSocket messages end ([`frames`]) and where a proxied server's
+//! links lead ([`rewrite`], with [`links`] and [`pages`]).
 
 mod container;
 mod frames;
 mod kubelet;
+mod links;
+mod pages;
 mod proxy;
+mod rewrite;
 mod target;
 mod transport;
 
 use http::{Method, Response};
 use keelson_api::status::Status;
 
-pub use transport::Kubelets;
+pub use transport::{Kubelets, wants_upgrade};
 
 use super::body::Body;
 use super::call::Call;
 use super::dispatch::not_allowed;
 use super::path::ResourcePath;
+use super::socket::{self, Messages};
 use crate::admission::{Operation, Request};
 
 /// Whether a path names a stream.
@@ -33,7 +38,11 @@ pub fn is_stream(path: &ResourcePath) -> bool {
 }
 
 /// Serves a stream.
-pub async fn serve(call: Call, parts: http::request::Parts, body: Body) -> Result<Response<Body>, Status> {
+pub async fn serve(
+    call: Call,
+    mut parts: http::request::Parts,
+    body: Body,
+) -> Result<Response<Body>, Status> {
     let subresource = call.path.subresource.as_str();
     let allowed = match subresource {
         "log" => matches!(parts.method, Method::GET | Method::HEAD),
@@ -47,7 +56,16 @@ pub async fn serve(call: Call, parts: http::request::Parts, body: Body) -> Resul
         admit(&call).await?;
     }
     match (call.path.resource.as_str(), subresource) {
-        ("pods", "log") => kubelet::log(&call).await,
+        ("pods", "log") => {
+            let log = kubelet::log(&call).await?;
+            socket::answer(
+                &call.api,
+                &call.headers,
+                &mut parts.extensions,
+                Messages::Log,
+                log,
+            )
+        }
         ("pods", "proxy") => proxy::pod(&call, parts, body).await,
         ("services", _) => proxy::service(&call, parts, body).await,
         ("nodes", _) => proxy::node(&call, parts, body).await,

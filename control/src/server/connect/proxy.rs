@@ -1,15 +1,18 @@
 //! `pods/proxy`, `services/proxy` and `nodes/proxy`: any request, passed on.
 
-use http::{Request, Response, Uri};
+use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, LOCATION};
+use http::{Method, Request, Response, StatusCode, Uri};
 use hyper::upgrade::OnUpgrade;
 use keelson_api::status::Status;
 use serde_json::Value;
 
 use super::kubelet::locate;
+use super::links::Links;
+use super::rewrite::rewrite;
 use super::target::{self, Reference, Target};
 use super::transport::{Trust, forwarded, pass, send, wants_upgrade};
 use crate::object::GroupResource;
-use crate::server::body::Body;
+use crate::server::body::{Body, full};
 use crate::server::call::Call;
 use crate::store::{Range, key_of};
 
@@ -104,7 +107,14 @@ async fn forward(
     mut parts: http::request::Parts,
     body: Body,
 ) -> Result<Response<Body>, Status> {
+    let upgrade = wants_upgrade(&call.headers);
+    // A page below a path without a slash at its end would look for its neighbours beside the proxy.
+    if call.path.rest.is_none() && !upgrade && matches!(parts.method, Method::GET | Method::HEAD) {
+        return redirect(parts.uri.path(), &call.raw_query);
+    }
     let path = call.path.rest.as_deref().unwrap_or("");
+    let prefix = parts.uri.path();
+    let prefix = prefix.strip_suffix(path).unwrap_or(prefix).trim_end_matches('/');
     let uri = match call.raw_query.as_str() {
         "" => format!("/{path}"),
         query => format!("/{path}?{query}"),
@@ -112,12 +122,40 @@ async fn forward(
     let uri: Uri = uri
         .parse()
         .map_err(|error: http::uri::InvalidUri| Status::bad_request(error.to_string()))?;
-    let upgrade = wants_upgrade(&call.headers);
+    let links = Links {
+        prefix: prefix.to_owned(),
+        server: authority(target),
+        asked: asked(&call.headers, &parts.uri),
+    };
+    let mut headers = forwarded(&call.headers, &links.server, upgrade);
+    if let Ok(address) = HeaderValue::from_str(&format!("{prefix}/{path}")) {
+        headers.insert(HeaderName::from_static("x-forwarded-uri"), address);
+    }
     let mut request = Request::new(body);
     *request.method_mut() = parts.method.clone();
     *request.uri_mut() = uri;
-    *request.headers_mut() = forwarded(&call.headers, &authority(target), upgrade);
+    *request.headers_mut() = headers;
     let client = upgrade.then(|| parts.extensions.remove::<OnUpgrade>()).flatten();
     let response = send(&call.api, target, trust, request).await?;
-    Ok(pass(&call.api, client, response))
+    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
+        return Ok(pass(&call.api, client, response));
+    }
+    Ok(rewrite(links, pass(&call.api, client, response)))
+}
+
+/// Host and port that the client asked, as it wrote them.
+fn asked(headers: &HeaderMap, uri: &Uri) -> String {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok());
+    let authority = uri.authority().map(http::uri::Authority::as_str);
+    host.or(authority).unwrap_or_default().to_owned()
+}
+
+/// To the same path with a slash at its end.
+fn redirect(path: &str, query: &str) -> Result<Response<Body>, Status> {
+    let mark = if query.is_empty() { "" } else { "?" };
+    Response::builder()
+        .status(StatusCode::MOVED_PERMANENTLY)
+        .header(LOCATION, format!("{path}/{mark}{query}"))
+        .body(full(bytes::Bytes::new()))
+        .map_err(|error| Status::bad_request(error.to_string()))
 }

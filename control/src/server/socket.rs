@@ -1,0 +1,183 @@
+//! Streamed answers as WebSocket messages, for clients that ask for an upgrade: logs and watches (upstream's `wsstream`).
+
+use std::sync::Arc;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use bytes::{Buf, Bytes};
+use futures::{SinkExt, StreamExt};
+use http::header::{
+    CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
+    SEC_WEBSOCKET_VERSION, UPGRADE,
+};
+use http::{Extensions, Response, StatusCode};
+use http_body_util::BodyExt;
+use hyper::upgrade::OnUpgrade;
+use hyper_util::rt::TokioIo;
+use keelson_api::status::Status;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::Message;
+use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
+use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
+
+use super::Api;
+use super::body::{self, Body};
+use super::connect::wants_upgrade;
+
+/// Clients have nothing to say but that they are alive or leave.
+const MOST_FROM_CLIENT: usize = 4 << 10;
+
+/// What the messages are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Messages {
+    /// Pieces of text, as they come.
+    Log,
+    /// JSON, an event in each.
+    Events,
+    /// Protobuf, an event in each, without its length before it.
+    Frames,
+}
+
+/// How bytes become messages.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Form {
+    messages: Messages,
+    base64: bool,
+}
+
+/// The answer, sent as messages if the client has asked for WebSocket and it is a success.
+pub fn answer(
+    api: &Arc<Api>,
+    headers: &HeaderMap,
+    extensions: &mut Extensions,
+    messages: Messages,
+    response: Response<Body>,
+) -> Result<Response<Body>, Status> {
+    let websocket = headers
+        .get(UPGRADE)
+        .is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"));
+    if !websocket || !wants_upgrade(headers) || response.status() != StatusCode::OK {
+        return Ok(response);
+    }
+    let accept = headers
+        .get(SEC_WEBSOCKET_KEY)
+        .filter(|_| {
+            headers
+                .get(SEC_WEBSOCKET_VERSION)
+                .is_some_and(|version| version == "13")
+        })
+        .and_then(|key| HeaderValue::from_str(&derive_accept_key(key.as_bytes())).ok())
+        .ok_or_else(|| Status::bad_request("WebSocket handshake without version 13 and key"))?;
+    let (protocol, form) = choose(headers, messages)?;
+    let client = extensions
+        .remove::<OnUpgrade>()
+        .ok_or_else(|| Status::bad_request("this connection cannot be upgraded"))?;
+    let (api, content) = (Arc::clone(api), response.into_body());
+    tokio::spawn(async move {
+        match client.await {
+            Ok(io) => tokio::select! {
+                () = carry(TokioIo::new(io), content, form) => {}
+                () = api.stopping() => {}
+            },
+            Err(error) => tracing::debug!(%error, "upgrade"),
+        }
+    });
+    let mut response = Response::new(body::full(Bytes::new()));
+    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+    let headers = response.headers_mut();
+    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+    headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
+    if let Some(protocol) = protocol {
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, protocol);
+    }
+    Ok(response)
+}
+
+/// The subprotocol to name, and what it means. A token that travels as one is none.
+fn choose(headers: &HeaderMap, messages: Messages) -> Result<(Option<HeaderValue>, Form), Status> {
+    let offered: Vec<&str> = headers
+        .get_all(SEC_WEBSOCKET_PROTOCOL)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .map(str::trim)
+        .filter(|name| !name.is_empty() && !name.starts_with("base64url.bearer.authorization.k8s.io"))
+        .collect();
+    let plain = Form {
+        messages,
+        base64: false,
+    };
+    let named = |name: &str| HeaderValue::from_str(name).ok();
+    match offered.first() {
+        None => Ok((None, plain)),
+        // Upstream's watch takes whatever it is called.
+        Some(first) if messages != Messages::Log => Ok((named(first), plain)),
+        Some(_) => offered
+            .iter()
+            .find_map(|name| match *name {
+                "binary.k8s.io" => Some((named(name), plain)),
+                "base64.binary.k8s.io" => Some((
+                    named(name),
+                    Form {
+                        base64: true,
+                        ..plain
+                    },
+                )),
+                _ => None,
+            })
+            .ok_or_else(|| Status::bad_request(format!("unknown subprotocols {offered:?}"))),
+    }
+}
+
+/// Sends until the content ends or the client leaves.
+async fn carry<T>(io: T, mut content: Body, form: Form)
+where
+    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin,
+{
+    let mut config = WebSocketConfig::default();
+    config.read_buffer_size = MOST_FROM_CLIENT;
+    config.write_buffer_size = 0;
+    config.max_message_size = Some(MOST_FROM_CLIENT);
+    config.max_frame_size = Some(MOST_FROM_CLIENT);
+    let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
+    let (mut sink, mut stream) = socket.split();
+    let send = async {
+        while let Some(Ok(frame)) = content.frame().await {
+            let Ok(piece) = frame.into_data() else { continue };
+            for message in split(piece, form) {
+                if sink.send(message).await.is_err() {
+                    return;
+                }
+            }
+        }
+        let _ = sink.close().await;
+    };
+    // Reading answers pings and notices the end.
+    let listen = async { while let Some(Ok(_)) = stream.next().await {} };
+    tokio::select! {
+        () = send => {}
+        () = listen => {}
+    }
+}
+
+/// The messages of a piece, which holds whole events.
+fn split(mut piece: Bytes, form: Form) -> Vec<Message> {
+    match form.messages {
+        Messages::Log if piece.is_empty() => Vec::new(),
+        Messages::Log if form.base64 => vec![Message::text(BASE64.encode(&piece))],
+        Messages::Log => vec![Message::Binary(piece)],
+        Messages::Events => piece
+            .split_inclusive(|byte| *byte == b'\n')
+            .map(|line| Message::text(String::from_utf8_lossy(line).into_owned()))
+            .collect(),
+        Messages::Frames => {
+            let mut frames = Vec::new();
+            while piece.len() >= 4 {
+                let length = (piece.get_u32() as usize).min(piece.len());
+                frames.push(Message::Binary(piece.split_to(length)));
+            }
+            frames
+        }
+    }
+}
