@@ -2,10 +2,12 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::api::core::v1::{Node, Pod};
 use k8s_openapi::jiff::Timestamp;
 use keelson_runtime::node::{ContainerState, SandboxState};
+use kube::Api;
 use tokio::sync::mpsc;
 
 use crate::cache::Changed;
@@ -15,6 +17,9 @@ use crate::pod::adopt::{Adopted, adopt};
 use crate::pod::state::Step;
 use crate::volume::PodDir;
 use crate::worker::{Context, Inbox, Message, Worker, read_message};
+
+/// How long the API is given to say the node's labels.
+const LABELS: Duration = Duration::from_secs(2);
 
 /// What the runtime knew when the agent started, by pod UID.
 #[derive(Default)]
@@ -72,6 +77,37 @@ impl Dispatcher {
         let mut workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
         workers.retain(|_, inbox| !inbox.is_closed());
         workers.keys().cloned().collect()
+    }
+
+    /// Before [`Dispatcher::upsert`]: reads the node's labels for a pod that is new here and asks for some. Whoever
+    /// labels a node may create the pod a moment later.
+    pub async fn know_labels(&self, pod: &Pod) {
+        let asks = pod
+            .spec
+            .as_ref()
+            .and_then(|spec| spec.node_selector.as_ref())
+            .is_some_and(|wanted| !wanted.is_empty());
+        let new = pod
+            .metadata
+            .uid
+            .as_deref()
+            .is_some_and(|uid| !self.has_worker(uid));
+        if !asks || !new {
+            return;
+        }
+        let node = &self.context.node;
+        let api: Api<Node> = Api::all(self.context.client.clone());
+        // Without an answer, what was last known decides.
+        match tokio::time::timeout(LABELS, api.get_metadata(&node.name)).await {
+            Ok(Ok(fresh)) => node.set_labels(fresh.metadata.labels),
+            Ok(Err(error)) => tracing::debug!(%error, "labels of the node"),
+            Err(_) => tracing::debug!("no labels of the node in time"),
+        }
+    }
+
+    fn has_worker(&self, uid: &str) -> bool {
+        let workers = self.workers.lock().unwrap_or_else(PoisonError::into_inner);
+        workers.get(uid).is_some_and(|inbox| !inbox.is_closed())
     }
 
     /// A pod as the API has it: to its worker, or to a new one.

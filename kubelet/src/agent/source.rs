@@ -55,13 +55,16 @@ pub(super) async fn follow(dispatcher: &Dispatcher) -> Result<(), Error> {
             Ok(Event::InitApply(pod)) => listed.push(slim(pod)),
             Ok(Event::InitDone) => {
                 let present: HashSet<String> = listed.iter().filter_map(|p| p.metadata.uid.clone()).collect();
-                synchronize(dispatcher, std::mem::take(&mut listed), &present);
+                synchronize(dispatcher, std::mem::take(&mut listed), &present).await;
                 if std::mem::take(&mut first) {
                     // Only now is it known which pods there are: what is left belongs to none of them.
                     orphans::remove(dispatcher, &present);
                 }
             }
-            Ok(Event::Apply(pod)) => dispatcher.upsert(slim(pod)),
+            Ok(Event::Apply(pod)) => {
+                dispatcher.know_labels(&pod).await;
+                dispatcher.upsert(slim(pod));
+            }
             Ok(Event::Delete(pod)) => gone(dispatcher, slim(pod)),
             Err(error) => {
                 tracing::debug!(%error, "pod watch");
@@ -86,7 +89,7 @@ async fn resume(dispatcher: &Dispatcher) {
 }
 
 /// A full list: new pods, changed pods, and pods that went while nobody watched.
-fn synchronize(dispatcher: &Dispatcher, mut pods: Vec<Pod>, present: &HashSet<String>) {
+async fn synchronize(dispatcher: &Dispatcher, mut pods: Vec<Pod>, present: &HashSet<String>) {
     for uid in dispatcher.known() {
         if !present.contains(&uid) {
             dispatcher.send(&uid, Message::Gone);
@@ -98,6 +101,7 @@ fn synchronize(dispatcher: &Dispatcher, mut pods: Vec<Pod>, present: &HashSet<St
         (!dispatcher.is_found(uid), pod.metadata.creation_timestamp.clone())
     });
     for pod in pods {
+        dispatcher.know_labels(&pod).await;
         dispatcher.upsert(pod);
     }
 }

@@ -4,7 +4,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Debug;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use futures::{StreamExt, pin_mut};
@@ -46,11 +46,18 @@ impl Drop for Entry {
     }
 }
 
+#[derive(Default)]
+struct Shared {
+    /// Pods that may ask. What still runs for a pod that is gone must not begin a watch that nobody would end.
+    pods: HashSet<String>,
+    entries: HashMap<Key, Entry>,
+}
+
 /// The cache; cheap to clone.
 #[derive(Clone)]
 pub struct ObjectCache {
     client: Client,
-    entries: Arc<Mutex<HashMap<Key, Entry>>>,
+    shared: Arc<Mutex<Shared>>,
     changed: mpsc::UnboundedSender<Changed>,
 }
 
@@ -61,11 +68,16 @@ impl ObjectCache {
         (
             Self {
                 client,
-                entries: Arc::default(),
+                shared: Arc::default(),
                 changed,
             },
             receiver,
         )
+    }
+
+    /// Lets a pod ask, until [`ObjectCache::release`].
+    pub fn admit(&self, pod_uid: &str) {
+        self.lock().pods.insert(pod_uid.to_owned());
     }
 
     /// The object, `None` if the API has none of that name. The first use by any pod starts a watch, which lasts until
@@ -77,7 +89,13 @@ impl ObjectCache {
         namespace: &str,
         name: &str,
     ) -> Result<Option<Arc<Object>>, String> {
-        let mut state = self.subscribe(pod_uid, (kind, namespace.to_owned(), name.to_owned()));
+        let key = (kind, namespace.to_owned(), name.to_owned());
+        let Some(mut state) = self.subscribe(pod_uid, key) else {
+            return Err(format!(
+                "failed to get {} {namespace}/{name}: the pod is gone",
+                kind.lower()
+            ));
+        };
         let mut last_failure = None;
         let settled = async {
             loop {
@@ -105,16 +123,25 @@ impl ObjectCache {
 
     /// Ends a pod's interest in everything it referred to.
     pub fn release(&self, pod_uid: &str) {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        entries.retain(|_, entry| {
+        let mut shared = self.lock();
+        shared.pods.remove(pod_uid);
+        shared.entries.retain(|_, entry| {
             entry.users.remove(pod_uid);
             !entry.users.is_empty()
         });
     }
 
-    fn subscribe(&self, pod_uid: &str, key: Key) -> watch::Receiver<State> {
-        let mut entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-        let entry = entries.entry(key.clone()).or_insert_with(|| {
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is known of the object, from now on; `None` for a pod that may not ask.
+    fn subscribe(&self, pod_uid: &str, key: Key) -> Option<watch::Receiver<State>> {
+        let mut shared = self.lock();
+        if !shared.pods.contains(pod_uid) {
+            return None;
+        }
+        let entry = shared.entries.entry(key.clone()).or_insert_with(|| {
             let (sender, state) = watch::channel(State::Loading);
             let cache = self.clone();
             let task = tokio::spawn(async move { cache.follow(key, sender).await }).abort_handle();
@@ -125,7 +152,7 @@ impl ObjectCache {
             }
         });
         entry.users.insert(pod_uid.to_owned());
-        entry.state.clone()
+        Some(entry.state.clone())
     }
 
     async fn follow(&self, key: Key, sender: watch::Sender<State>) {
@@ -186,11 +213,38 @@ impl ObjectCache {
             !same
         });
         if differs && !first {
-            let entries = self.entries.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(entry) = entries.get(key) {
+            let shared = self.lock();
+            if let Some(entry) = shared.entries.get(key) {
                 // The receiver goes only when the agent ends.
                 let _ = self.changed.send(entry.users.iter().cloned().collect());
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn only_pods_that_are_here_begin_watches() {
+        let config = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
+        let (cache, _changed) = ObjectCache::new(Client::try_from(config).unwrap());
+        let watches = || cache.lock().entries.len();
+        cache.admit("a");
+        cache.admit("b");
+        for pod in ["a", "b"] {
+            let answer = cache.get(pod, Kind::ConfigMap, "default", "m").await;
+            assert!(answer.is_err(), "nobody listens there");
+        }
+        assert_eq!(watches(), 1);
+        cache.release("a");
+        assert_eq!(watches(), 1);
+        cache.release("b");
+        assert_eq!(watches(), 0);
+        // A mount that was under way when the pod went.
+        let late = cache.get("b", Kind::ConfigMap, "default", "m").await;
+        assert!(late.unwrap_err().ends_with("the pod is gone"));
+        assert_eq!(watches(), 0);
     }
 }

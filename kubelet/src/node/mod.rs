@@ -51,7 +51,8 @@ impl NodeHandle {
             .clone()
     }
 
-    fn set_labels(&self, labels: Option<BTreeMap<String, String>>) {
+    /// Takes the labels that the API has.
+    pub fn set_labels(&self, labels: Option<BTreeMap<String, String>>) {
         let mut capacity = self.capacity.write().unwrap_or_else(PoisonError::into_inner);
         capacity.labels = labels.unwrap_or_default();
     }

@@ -3,9 +3,11 @@
 mod down;
 mod up;
 
+use std::borrow::Cow;
 use std::time::{Duration, Instant};
 
-use k8s_openapi::api::core::v1::{Pod, PodSpec};
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
+use k8s_openapi::jiff::Timestamp;
 
 use super::state::{ContainerRecord, Failure, Now, PodState, Stopping, Terminated, Waiting};
 use crate::spec::{Role, containers, restart_policy};
@@ -168,6 +170,26 @@ pub fn initialized(spec: &PodSpec, state: &PodState) -> bool {
             .get(&c.name)
             .is_some_and(|r| r.current.is_some() || r.starting)
     })
+}
+
+/// When the last container ended that a changed image has stopped and whose successor is on its way: known to start
+/// within moments, it leaves no gap that anybody should act on.
+pub fn replacing(pod: &Pod, spec: &PodSpec, state: &PodState) -> Option<Timestamp> {
+    if stops(pod, spec, state) {
+        return None;
+    }
+    let ended = |(role, container): (Role, Cow<'_, Container>)| {
+        let record = state.containers.get(&container.name)?;
+        let ended = record.exited()?;
+        let comes_back = match role {
+            Role::Main => restarts(restart_policy(spec), ended),
+            Role::Sidecar => true,
+            Role::Init | Role::Ephemeral => false,
+        };
+        let undisturbed = record.waiting.is_none() && record.retry_at.is_none();
+        (comes_back && undisturbed && up::image_changed(&container, record)).then_some(ended.finished_at)
+    };
+    containers(spec).filter_map(ended).max()
 }
 
 /// The grace period for stopping the pod now: as the deletion asks, else as the pod says, else 30 s; at least 1 s.

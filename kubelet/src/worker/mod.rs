@@ -74,6 +74,8 @@ pub struct Worker {
     publishing: bool,
     publish_retry_at: Option<Instant>,
     publish_delay: Duration,
+    /// The status is kept back until then; see [`publish`].
+    held_until: Option<Instant>,
     /// resourceVersion of our last accepted status.
     accepted_version: Option<u64>,
     /// The sandbox of before a reboot must go before a new one is made.
@@ -89,6 +91,7 @@ impl Worker {
     pub fn spawn(context: Arc<Context>, pod: Arc<Pod>, adopted: Adopted) -> Inbox {
         let (inbox, messages) = mpsc::unbounded_channel();
         let uid = pod.metadata.uid.clone().unwrap_or_default();
+        context.objects.admit(&uid);
         let worker = Self {
             dir: PodDir::new(&context.config.root_dir, &uid),
             context,
@@ -112,6 +115,7 @@ impl Worker {
             publishing: false,
             publish_retry_at: None,
             publish_delay: publish::FIRST_RETRY,
+            held_until: None,
             accepted_version: None,
             stale_sandbox: adopted.stale_sandbox,
             discard: adopted.discard,

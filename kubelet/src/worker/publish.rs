@@ -1,6 +1,9 @@
 //! Bringing the status to the API: one request at a time, the newest state, retried until accepted.
+//!
+//! While a container is replaced because its image has changed, the status waits for the successor, as upstream's does: its
+//! kubelet stops and starts in one step. A pod that is ready before and after is not shown as unready in between.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use kube::Api;
@@ -8,6 +11,7 @@ use kube::api::{Patch, PatchParams};
 
 use super::Worker;
 use super::message::Done;
+use crate::pod::plan::replacing;
 use crate::pod::state::Now;
 use crate::status;
 
@@ -16,6 +20,8 @@ pub(super) const FIRST_RETRY: Duration = Duration::from_millis(200);
 /// Delay before a status that somebody else has overwritten is sent again.
 const CONTESTED: Duration = Duration::from_secs(1);
 const LONGEST_RETRY: Duration = Duration::from_secs(10);
+/// How long a status waits for the successor of a container whose image has changed.
+const REPLACEMENT: Duration = Duration::from_secs(1);
 
 /// The API's answer to a status.
 pub enum Answer {
@@ -44,7 +50,20 @@ impl Worker {
         self.state.status_settled = self.state.api_terminal || self.accepted == self.desired;
     }
 
+    /// Until when the status waits for a container's successor.
+    fn held(&self, now: Now) -> Option<Instant> {
+        let spec = self.pod.spec.as_ref()?;
+        let ended = replacing(&self.pod, spec, &self.state)?;
+        let since = Duration::try_from(now.wall.duration_since(ended)).unwrap_or_default();
+        let left = REPLACEMENT.checked_sub(since).filter(|left| !left.is_zero())?;
+        Some(now.mono + left)
+    }
+
     pub(super) fn publish(&mut self, now: Now) {
+        self.held_until = self.held(now);
+        if self.held_until.is_some() {
+            return;
+        }
         if self.publishing || self.state.gone || self.state.status_settled {
             return;
         }

@@ -217,3 +217,54 @@ async fn init_containers_run_first_and_a_sidecar_outlives_the_main_container() {
         0
     );
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn another_image_replaces_a_container_without_a_gap_in_readiness() {
+    let node = Node::start().await;
+    node.run(
+        "p",
+        "Always",
+        "trap 'exit 0' TERM; while true; do sleep 0.05; done",
+        json!({}),
+    );
+    let ready = |pod: &Value| {
+        let conditions = pod["status"]["conditions"].as_array();
+        let is = |condition: &Value| condition["type"] == "Ready" && condition["status"] == "True";
+        conditions.is_some_and(|list| list.iter().any(is))
+    };
+    let mut pod = node.api.until("p", |p| p.is_some_and(ready)).await.unwrap();
+    let other = format!("oci-bundle://{}/../bundle", node.path("bundle").display());
+    pod["spec"]["containers"][0]["image"] = json!(other);
+    node.api.put(PODS, pod);
+    let unready = std::cell::Cell::new(false);
+    let replaced = node
+        .api
+        .until("p", |p| {
+            p.is_some_and(|p| {
+                unready.set(unready.get() || !ready(p));
+                container(p)["restartCount"] == 1
+            })
+        })
+        .await
+        .unwrap();
+    assert!(!unready.get(), "shown as unready in between");
+    assert!(ready(&replaced), "{replaced}");
+    assert_eq!(container(&replaced)["image"], other);
+    assert_eq!(container(&replaced)["lastState"]["terminated"]["exitCode"], 0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_label_counts_as_soon_as_the_node_has_it() {
+    let node = Node::start().await;
+    node.run("first", "Always", "sleep 1000", json!({}));
+    node.api.until("first", |p| phase(p) == "Running").await;
+    let wanted = json!({"nodeSelector": {"color": "blue"}});
+    node.run("early", "Always", "sleep 1000", wanted.clone());
+    let early = node.api.until("early", |p| phase(p) == "Failed").await.unwrap();
+    assert_eq!(early["status"]["reason"], "NodeAffinity");
+    let mut object = node.api.get("nodes", "n").unwrap();
+    object["metadata"]["labels"]["color"] = json!("blue");
+    node.api.put("nodes", object);
+    node.run("late", "Always", "sleep 1000", wanted);
+    node.api.until("late", |p| phase(p) == "Running").await;
+}

@@ -75,7 +75,8 @@ fn stop_asked(pod: &Pod, spec: &PodSpec, state: &PodState, plan: &mut Plan) {
     }
 }
 
-fn image_changed(container: &Container, record: &ContainerRecord) -> bool {
+/// Whether the container runs, or ran, with another image than it should.
+pub(super) fn image_changed(container: &Container, record: &ContainerRecord) -> bool {
     let wanted = container.image.as_deref().unwrap_or_default();
     record
         .current
