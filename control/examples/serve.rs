@@ -1,4 +1,6 @@
-//! A control plane alone, to try with kubectl by hand: `cargo run -p keelson-control --example serve -- DIR [PORT]`.
+//! A control plane alone, to try with kubectl by hand: `cargo run -p keelson-control --example serve -- DIR [PORT [ETCD]]`.
+//! With the URL of an etcd it stores there, and leaves controllers and scheduler to whoever holds their Leases: upstream's
+//! own, say.
 //!
 //! Ends with Ctrl-C. The kubeconfig is `DIR/admin.kubeconfig`; the directory is left as it is, so that a second run
 //! goes on with the same cluster.
@@ -6,12 +8,14 @@
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
+use keelson_control::store::Servers;
 use keelson_control::{Config, Error, pki};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut arguments = std::env::args().skip(1);
     let dir = PathBuf::from(arguments.next().ok_or("which directory?")?);
     let port: u16 = arguments.next().unwrap_or_else(|| "16443".to_owned()).parse()?;
+    let etcd = arguments.next();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
     let config = Config {
         data_dir: dir.join("control"),
@@ -23,7 +27,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         dns_ip: IpAddr::V4(Ipv4Addr::new(10, 43, 0, 10)),
         cluster_domain: "cluster.local".to_owned(),
         node_ports: (30000, 32767),
-        etcd: None,
+        etcd: etcd.map(|url| Servers::new(vec![url])),
         encryption: keelson_control::encryption::Settings::default(),
     };
     let request = pki::Request {

@@ -20,7 +20,7 @@ use super::certificate::Presented;
 /// The authority's certificate, in the directory of keys.
 pub const AUTHORITY: &str = "front-proxy-ca.crt";
 /// The name that the proxy's certificate must have (`--requestheader-allowed-names`).
-const ALLOWED: &str = "front-proxy-client";
+pub const ALLOWED: &str = "front-proxy-client";
 const USER: &str = "x-remote-user";
 const UID: &str = "x-remote-uid";
 const GROUP: &str = "x-remote-group";

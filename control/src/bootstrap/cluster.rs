@@ -1,10 +1,12 @@
 //! Namespaces, priority classes and the two Services of the system.
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 
 use serde_json::{Value, json};
 
 use crate::Config;
+use crate::auth::front_proxy;
 
 /// The namespaces that are made at the start and, but for the last, cannot be deleted.
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
@@ -26,7 +28,36 @@ pub fn objects(config: &Config) -> Vec<Value> {
         objects.extend(kubernetes(address, config.advertise));
     }
     objects.push(dns(config.dns_ip));
+    objects.push(authentication(&config.pki_dir));
     objects
+}
+
+/// What extension API servers, and upstream's own components, verify clients and front proxies with: the
+/// `extension-apiserver-authentication` that upstream's API server publishes (`controller/clusterauthenticationtrust`).
+fn authentication(pki_dir: &Path) -> Value {
+    let mut data = json!({});
+    if let Ok(authority) = std::fs::read_to_string(pki_dir.join("ca.crt")) {
+        data["client-ca-file"] = authority.into();
+    }
+    if let Ok(authority) = std::fs::read_to_string(pki_dir.join(front_proxy::AUTHORITY)) {
+        data["requestheader-client-ca-file"] = authority.into();
+        let lists = [
+            ("allowed-names", front_proxy::ALLOWED),
+            ("username-headers", "X-Remote-User"),
+            ("uid-headers", "X-Remote-Uid"),
+            ("group-headers", "X-Remote-Group"),
+            ("extra-headers-prefix", "X-Remote-Extra-"),
+        ];
+        for (name, value) in lists {
+            data[format!("requestheader-{name}")] = json!([value]).to_string().into();
+        }
+    }
+    json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": "extension-apiserver-authentication", "namespace": "kube-system"},
+        "data": data,
+    })
 }
 
 fn namespace(name: &str) -> Value {

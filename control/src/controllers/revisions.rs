@@ -14,10 +14,17 @@ use super::model::{ControllerRevision, Meta, controller_reference};
 /// Label with the hash of the template.
 pub const HASH_LABEL: &str = "controller-revision-hash";
 
-/// The patch that restores a template.
+/// The patch that restores a template, byte for byte as Go writes it: upstream's controllers, and clients that look for the
+/// revision of a template, compare the bytes. Go writes a time that is not set as null.
 pub fn data(template: &Value) -> Value {
     let mut template = template.clone();
     template["$patch"] = "replace".into();
+    template["metadata"]["creationTimestamp"] = Value::Null;
+    for volume in template["spec"]["volumes"].as_array_mut().into_iter().flatten() {
+        if let Some(claim) = volume.pointer_mut("/ephemeral/volumeClaimTemplate") {
+            claim["metadata"]["creationTimestamp"] = Value::Null;
+        }
+    }
     json!({"spec": {"template": template}})
 }
 
@@ -27,7 +34,23 @@ pub fn template(revision: &ControllerRevision) -> Value {
     if let Some(map) = template.as_object_mut() {
         map.remove("$patch");
     }
+    drop_unset_times(&mut template);
     template
+}
+
+fn drop_unset_times(template: &mut Value) {
+    let drop_from = |owner: Option<&mut Value>| {
+        let metadata = owner.and_then(|owner| owner.get_mut("metadata")?.as_object_mut());
+        if let Some(metadata) = metadata
+            && metadata.get("creationTimestamp").is_some_and(Value::is_null)
+        {
+            metadata.remove("creationTimestamp");
+        }
+    };
+    drop_from(Some(template));
+    for volume in template["spec"]["volumes"].as_array_mut().into_iter().flatten() {
+        drop_from(volume.pointer_mut("/ephemeral/volumeClaimTemplate"));
+    }
 }
 
 /// What the history of an owner needs.
@@ -45,10 +68,11 @@ pub enum Step {
 pub fn find(template: &Value, revisions: &[Arc<ControllerRevision>], collisions: Option<i64>) -> Step {
     let newest = revisions.iter().max_by_key(|revision| revision.revision);
     let next = newest.map_or(1, |revision| revision.revision + 1);
-    let wanted = data(template);
+    let mut wanted = template.clone();
+    drop_unset_times(&mut wanted);
     let same = revisions
         .iter()
-        .filter(|revision| revision.data.value() == wanted);
+        .filter(|revision| self::template(revision) == wanted);
     match same.max_by_key(|revision| revision.revision) {
         Some(found) if Some(found.revision) == newest.map(|newest| newest.revision) => {
             Step::Current(found.clone())

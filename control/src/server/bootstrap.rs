@@ -16,9 +16,9 @@ use crate::auth::rbac::reconciled;
 use crate::object::GroupResource;
 use crate::store::key_of;
 
-/// Objects that follow the configuration: they are replaced when they differ. Where several servers share the store, they
-/// are looked after together ([`crate::presence`]).
-const FOLLOWING: [&str; 2] = ["Endpoints", "EndpointSlice"];
+/// Objects that follow the configuration: they are replaced when they differ. Where several servers share the store,
+/// endpoints are looked after together ([`crate::presence`]).
+const FOLLOWING: [&str; 3] = ["Endpoints", "EndpointSlice", "ConfigMap"];
 
 /// The group of roles and bindings: the default ones get what they lack.
 const RBAC: &str = "rbac.authorization.k8s.io";
@@ -85,7 +85,9 @@ impl Server {
         let one = format!("{collection}/{name}");
         let (method, path, object) = match stored {
             None => (Method::POST, collection, object.clone()),
-            Some(_) if FOLLOWING.contains(&kind.as_str()) && !self.api.shared => {
+            // An empty one is for somebody else to fill.
+            Some(_) if kind == "ConfigMap" && object["data"].is_null() => return Ok(()),
+            Some(_) if FOLLOWING.contains(&kind.as_str()) && (!self.api.shared || kind == "ConfigMap") => {
                 (Method::PUT, one, object.clone())
             }
             Some(stored) if group == RBAC => match reconciled(&stored.value(), object) {

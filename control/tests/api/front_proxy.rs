@@ -103,9 +103,26 @@ fn a_proxy_with_the_right_certificate_names_the_caller() {
         .push(DnType::CommonName, "front-proxy-ca");
     params.is_ca = IsCa::Ca(rcgen::BasicConstraints::Unconstrained);
     let authority = params.self_signed(&key).unwrap();
-    std::fs::write(cluster.config.pki_dir.join("front-proxy-ca.crt"), authority.pem()).unwrap();
+    let pem = authority.pem();
+    std::fs::write(cluster.config.pki_dir.join("front-proxy-ca.crt"), &pem).unwrap();
     let authority = Issuer::new(params, key);
     cluster.resume();
+    // Extension API servers read there whom to believe; it follows the files.
+    let published = "/api/v1/namespaces/kube-system/configmaps/extension-apiserver-authentication";
+    let data = cluster.get(published).1["data"].clone();
+    let ca = std::fs::read_to_string(cluster.config.pki_dir.join("ca.crt")).unwrap();
+    assert_eq!(
+        data,
+        json!({
+            "client-ca-file": ca,
+            "requestheader-client-ca-file": pem,
+            "requestheader-allowed-names": "[\"front-proxy-client\"]",
+            "requestheader-username-headers": "[\"X-Remote-User\"]",
+            "requestheader-uid-headers": "[\"X-Remote-Uid\"]",
+            "requestheader-group-headers": "[\"X-Remote-Group\"]",
+            "requestheader-extra-headers-prefix": "[\"X-Remote-Extra-\"]",
+        })
+    );
     let jane = [
         "X-Remote-User: jane",
         "X-Remote-Group: dev",
