@@ -20,10 +20,8 @@ pub fn data(template: &Value) -> Value {
     let mut template = template.clone();
     template["$patch"] = "replace".into();
     template["metadata"]["creationTimestamp"] = Value::Null;
-    for volume in template["spec"]["volumes"].as_array_mut().into_iter().flatten() {
-        if let Some(claim) = volume.pointer_mut("/ephemeral/volumeClaimTemplate") {
-            claim["metadata"]["creationTimestamp"] = Value::Null;
-        }
+    for claim in claims(&mut template) {
+        claim["metadata"]["creationTimestamp"] = Value::Null;
     }
     json!({"spec": {"template": template}})
 }
@@ -48,9 +46,20 @@ fn drop_unset_times(template: &mut Value) {
         }
     };
     drop_from(Some(template));
-    for volume in template["spec"]["volumes"].as_array_mut().into_iter().flatten() {
-        drop_from(volume.pointer_mut("/ephemeral/volumeClaimTemplate"));
+    for claim in claims(template) {
+        drop_from(Some(claim));
     }
+}
+
+/// The templates of claims in a template's volumes.
+fn claims(template: &mut Value) -> impl Iterator<Item = &mut Value> {
+    let volumes = template
+        .pointer_mut("/spec/volumes")
+        .and_then(Value::as_array_mut);
+    volumes
+        .into_iter()
+        .flatten()
+        .filter_map(|volume| volume.pointer_mut("/ephemeral/volumeClaimTemplate"))
 }
 
 /// What the history of an owner needs.

@@ -114,6 +114,7 @@ async fn daemon_sets_cover_nodes() {
     for revision in &revisions {
         let data = revision["data"].to_string();
         assert!(data.starts_with(begins), "{data}");
+        assert_eq!(data.matches("null").count(), 1, "{data}");
     }
 }
 
