@@ -2,10 +2,15 @@
 
 use std::net::SocketAddr;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use crate::kinds::{Kind, Subresource};
+use crate::server::components;
 use crate::server::registry::{Registry, api_version};
+use crate::server::subresource::is_virtual;
 
 /// `/api`.
 pub fn versions(registry: &Registry, address: SocketAddr) -> Value {
@@ -61,7 +66,11 @@ pub fn resources(registry: &Registry, group: &str, version: &str) -> Option<Valu
         if kind.group != group || kind.version != version {
             continue;
         }
-        list.push(resource(kind));
+        let mut value = resource(kind);
+        if let Some(hash) = storage_version_hash(registry, kind) {
+            value["storageVersionHash"] = hash.into();
+        }
+        list.push(value);
         list.extend(
             kind.subresources
                 .iter()
@@ -74,6 +83,26 @@ pub fn resources(registry: &Registry, group: &str, version: &str) -> Option<Valu
             "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": api_version(group, version), "resources": list,
         })
     })
+}
+
+/// What tells clients whether objects are stored as before: a migrator rewrites them when it changes (`StorageVersionHash`
+/// of upstream's discovery).
+fn storage_version_hash(registry: &Registry, kind: &Kind) -> Option<String> {
+    if is_virtual(kind) || components::is(kind) {
+        return None;
+    }
+    let version = match (&kind.custom, &kind.storage) {
+        (Some(custom), _) => custom.storage_version().to_owned(),
+        (None, None) => format!("{}/{}", kind.group, kind.version),
+        (None, Some((group, resource))) => {
+            let stored = registry.all().iter().map(|served| &*served.kind);
+            let mut stored = stored.filter(|stored| stored.storage.is_none());
+            let stored = stored.find(|stored| stored.group == *group && stored.plural == *resource)?;
+            format!("{}/{}", stored.group, stored.version)
+        }
+    };
+    let digest = Sha256::digest(format!("{version}/{}", kind.kind));
+    Some(BASE64.encode(&digest[..8]))
 }
 
 fn resource(kind: &Kind) -> Value {

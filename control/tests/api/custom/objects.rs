@@ -26,6 +26,26 @@ fn a_definition_makes_a_kind() {
     let (_, list) = cluster.get("/apis/example.com/v1");
     assert_eq!(list["resources"][0]["name"], "widgets");
     assert_eq!(list["resources"][0]["shortNames"], json!(["wd"]));
+    // The hash of example.com/v1/Widget; and those of real clusters.
+    assert_eq!(list["resources"][0]["storageVersionHash"], "gIwvi5rymmg=");
+    for (group, resource, hash) in [
+        ("/api/v1", "pods", json!("xPOwRZ+Yhw8=")),
+        ("/api/v1", "events", json!("r2yiGXH7wu8=")),
+        ("/apis/events.k8s.io/v1", "events", json!("r2yiGXH7wu8=")),
+        ("/apis/apps/v1", "deployments", json!("8aSe+NMegvE=")),
+        (
+            "/apis/autoscaling/v1",
+            "horizontalpodautoscalers",
+            json!("qwQve8ut294="),
+        ),
+        ("/apis/authentication.k8s.io/v1", "tokenreviews", json!(null)),
+        ("/api/v1", "pods/status", json!(null)),
+    ] {
+        let (_, list) = cluster.get(group);
+        let mut all = list["resources"].as_array().unwrap().iter();
+        let found = all.find(|one| one["name"] == resource).unwrap();
+        assert_eq!(found["storageVersionHash"], hash, "{group} {resource}");
+    }
     let accept = (
         "accept",
         "application/json;as=APIGroupDiscoveryList;v=v2;g=apidiscovery.k8s.io",
