@@ -208,10 +208,9 @@ fn tag_end(input: &[u8]) -> Option<usize> {
     for (at, byte) in input.iter().copied().enumerate() {
         match (quote, byte) {
             (Some(open), byte) if open == byte => quote = None,
-            (Some(_), _) => {}
             (None, b'>') => return Some(at + 1),
             (None, b'"' | b'\'') if before == b'=' => quote = Some(byte),
-            (None, _) => {}
+            _ => {}
         }
         if !byte.is_ascii_whitespace() {
             before = byte;
@@ -237,15 +236,13 @@ fn attributes(tag: &[u8], mut at: usize) -> Vec<(Range<usize>, Range<usize>)> {
             continue;
         }
         let value = until(equals + 1, &|byte| !space(byte));
-        let (from, to, next) = match tag.get(value) {
-            Some(quote @ (b'"' | b'\'')) => {
-                let to = until(value + 1, &|byte| byte == *quote);
-                (value + 1, to, to + 1)
-            }
-            _ => {
-                let to = until(value, &|byte| space(byte) || byte == b'>');
-                (value, to, to)
-            }
+        let quote = tag.get(value).filter(|byte| matches!(byte, b'"' | b'\''));
+        let (from, to, next) = if let Some(quote) = quote {
+            let to = until(value + 1, &|byte| byte == *quote);
+            (value + 1, to, to + 1)
+        } else {
+            let to = until(value, &|byte| space(byte) || byte == b'>');
+            (value, to, to)
         };
         found.push((start..end, from..to));
         at = next;
