@@ -84,7 +84,11 @@ pub(super) async fn attach(
         Ok(container) => container,
         Err(answer) => return answer,
     };
-    open(request, streams, Kind::Attach, move || {
+    let spec = &container.spec;
+    let kind = Kind::Attach {
+        input_ends_it: streams.stdin && spec.stdin && (spec.tty || !spec.stdin_once),
+    };
+    open(request, streams, kind, move || {
         let mut attached = runtime
             .attach(&container.spec.id)
             .map_err(|error| words("error attaching to container", &error))?;

@@ -16,6 +16,8 @@ use super::status::Outcome;
 const PIECE: usize = 16 << 10;
 /// After the process's end, output of its children may still come; this long without any ends the session.
 const DRAIN: Duration = Duration::from_secs(2);
+/// After the end of the client's input, what the container answers may still come; likewise.
+const ANSWER: Duration = Duration::from_millis(200);
 
 /// What kind of session it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -23,7 +25,11 @@ pub(in crate::server) enum Kind {
     /// Its exit code is passed on.
     Exec,
     /// The container's end is not the session's failure.
-    Attach,
+    Attach {
+        /// The end of the client's input ends the session: the container's stdin stays open (`stdinOnce: false`), so it
+        /// need not ever end itself.
+        input_ends_it: bool,
+    },
 }
 
 /// Runs a session and tells the client how it ended. `start` makes the process once the client is connected, as
@@ -84,13 +90,13 @@ async fn connect(
         };
         tokio::select! {
             finished = running => finished,
-            never = feed(stdin, input, &leash) => match never {},
+            () = feed(stdin, input, &leash, &activity, kind) => return Some(Outcome::Success),
             () = output.closed() => Err(Gone),
         }
     };
     finished.ok()?;
     Some(match (leash.exit_code(), kind) {
-        (Ok(0), _) | (_, Kind::Attach) => Outcome::Success,
+        (Ok(0), _) | (_, Kind::Attach { .. }) => Outcome::Success,
         (Ok(code), Kind::Exec) => Outcome::Exit(code),
         (Err(error), Kind::Exec) => Outcome::Failed(format!("error executing command in container: {error}")),
     })
@@ -127,28 +133,35 @@ async fn forward(from: Option<Pipe>, channel: Channel, to: &Output, activity: &A
 
 /// Lets output end. A child in the background may hold it open for ever, so silence ends it, too.
 async fn drain(
-    mut outputs: std::pin::Pin<&mut impl Future<Output = Result<(), Gone>>>,
+    outputs: std::pin::Pin<&mut impl Future<Output = Result<(), Gone>>>,
     activity: &Activity,
 ) -> Result<(), Gone> {
+    tokio::select! {
+        done = outputs => done,
+        () = silence(activity, DRAIN) => Ok(()),
+    }
+}
+
+/// Resolves when nothing has been written for so long, and the client has taken what was.
+async fn silence(activity: &Activity, time: Duration) {
     loop {
         let before = activity.pieces.load(Relaxed);
-        tokio::select! {
-            done = &mut outputs => return done,
-            () = tokio::time::sleep(DRAIN) => {
-                if activity.pieces.load(Relaxed) == before && activity.sending.load(Relaxed) == 0 {
-                    return Ok(());
-                }
-            }
+        tokio::time::sleep(time).await;
+        if activity.pieces.load(Relaxed) == before && activity.sending.load(Relaxed) == 0 {
+            return;
         }
     }
 }
 
-/// Writes input to the process. Never ends: a client without input is still a client.
+/// Writes input to the process. Returns where the end of the input is the session's; else never, for a client without
+/// input is still a client.
 async fn feed(
     mut stdin: Option<Pipe>,
     mut input: mpsc::Receiver<Input>,
     leash: &Leash,
-) -> std::convert::Infallible {
+    activity: &Activity,
+    kind: Kind,
+) {
     while let Some(item) = input.recv().await {
         match item {
             Input::Stdin(bytes) => {
@@ -158,6 +171,10 @@ async fn feed(
                     // The process has closed its stdin: what follows is dropped.
                     stdin = None;
                 }
+            }
+            Input::StdinClosed if kind == (Kind::Attach { input_ends_it: true }) => {
+                drop(stdin);
+                return silence(activity, ANSWER).await;
             }
             Input::StdinClosed => stdin = None,
             Input::Resize { columns, rows } => leash.resize(columns, rows),

@@ -412,6 +412,28 @@ async fn spdy_exec() {
 }
 
 #[tokio::test]
+async fn the_end_of_input_ends_an_attach_where_stdin_stays_open() {
+    let host = Host::new().await;
+    host.start("cat; echo closed", |spec| spec.stdin = true);
+    let path = "/attach/default/pod/main?input=1&output=1";
+    for word in ["one", "two"] {
+        let mut socket = host.websocket(path, V5).await.unwrap();
+        socket
+            .send(Message::Binary(format!("\0{word}\n").into_bytes().into()))
+            .await
+            .unwrap();
+        socket
+            .send(Message::Binary(b"\xff\0".to_vec().into()))
+            .await
+            .unwrap();
+        // The container runs on: `closed` is never printed, and the next client finds it.
+        let (out, _, status) = finish(&mut socket).await;
+        assert_eq!(out, format!("{word}\n"));
+        assert_eq!(status["status"], "Success");
+    }
+}
+
+#[tokio::test]
 async fn attach_sees_output_and_feeds_stdin() {
     let host = Host::new().await;
     host.start(
