@@ -138,6 +138,17 @@ impl Chain {
         Ok(warnings)
     }
 
+    /// Whether writes of several servers must not come between this chain's decisions about a namespace and what is
+    /// written then: it has quotas.
+    pub fn has_quota(&self, namespace: &str) -> bool {
+        self.quotas.has_any(namespace)
+    }
+
+    /// Whether this request is one of those: it uses more of something that is limited.
+    pub fn is_limited(&self, request: &Request<'_>) -> bool {
+        self.quotas.limits(request)
+    }
+
     /// Checks a `TokenRequest` for the service account `namespace/name`; `kind` is the account's. There is nothing to
     /// settle, because nothing is stored.
     pub fn token(

@@ -101,10 +101,8 @@ pub fn store_error(kind: &Kind, name: &str, error: &StoreError) -> Status {
     match error {
         StoreError::Exists => Status::already_exists(group, resource, name),
         StoreError::NotFound => Status::not_found(group, resource, name),
-        StoreError::Conflict(_) => Status::conflict(group, resource, name),
-        StoreError::Compacted(oldest) => Status::expired(format!(
-            "The resourceVersion for the provided list is too old (oldest {oldest})."
-        )),
+        StoreError::Conflict(_) | StoreError::Overtaken => Status::conflict(group, resource, name),
+        StoreError::Compacted(_) => Status::expired("The resourceVersion for the provided list is too old."),
         StoreError::Future(current) => {
             Status::timeout(&format!("Too large resource version, current: {current}"), 1)
         }

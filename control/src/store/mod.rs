@@ -34,7 +34,7 @@ use tokio::sync::watch;
 
 pub use cache::Cache;
 pub use embedded::{Embedded, Options};
-pub use etcd::{Etcd, EtcdOptions, Servers};
+pub use etcd::{Etcd, EtcdOptions, Servers, Turn};
 pub use revision::{same, splice};
 
 use crate::encryption::Rules;
@@ -190,6 +190,9 @@ pub enum StoreError {
     /// Something that only one object can have is taken by another one. Nothing was stored.
     #[error("{0} is taken")]
     Taken(String),
+    /// Another server has decided in the same matter since the turn was taken. Nothing was stored.
+    #[error("another server was faster")]
+    Overtaken,
     /// No server of the store could be reached in time. Nothing was stored.
     #[error("the store cannot be reached: {0}")]
     Unreachable(String),
@@ -227,6 +230,22 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     fn cache(&self) -> &Cache;
     /// Applies a write; returns the stored object, or of a deletion its last state with the deletion's revision.
     fn write(&self, write: Write) -> BoxFuture<'static, Result<Arc<Object>, StoreError>>;
+    /// Whether other servers write to it as well.
+    fn is_shared(&self) -> bool {
+        false
+    }
+    /// Waits for a turn in a matter: a decision that looks at many objects, and is to hold when one more is written by
+    /// [`Self::write_in_turn`]. Reads then see everything that was written before, in turns or without. `None` where there
+    /// is no other server, so that the caller can keep its decisions apart alone.
+    fn turn(&self, _matter: &str) -> Option<BoxFuture<'static, Result<Turn, StoreError>>> {
+        None
+    }
+    /// As [`Self::write`], if nobody has written in a turn of the same matter since this one was taken; otherwise
+    /// [`StoreError::Overtaken`], and the decision has to be made again.
+    fn write_in_turn(&self, write: Write, turn: Turn) -> BoxFuture<'static, Result<Arc<Object>, StoreError>> {
+        drop(turn);
+        self.write(write)
+    }
     /// Resolves once reads see every write that was acknowledged before this call, whoever made it. `None` where they
     /// always do.
     fn barrier(&self) -> Option<BoxFuture<'static, Result<(), StoreError>>> {

@@ -8,6 +8,7 @@ mod load;
 #[path = "../peers/etcd.rs"]
 mod peer;
 mod planes;
+mod quotas;
 
 use std::time::{Duration, Instant};
 
@@ -37,6 +38,7 @@ fn nothing_is_lost_when_servers_come_and_go() {
     runtime.block_on(controllers_work(&clients, "first", TAKE_OVER));
     runtime.block_on(agree::reads_are_current(&clients));
     runtime.block_on(agree::addresses_are_given_once(&clients));
+    runtime.block_on(quotas::hold(&clients));
     let load = runtime.block_on(Load::start(&clients));
     let rest = |seconds| std::thread::sleep(Duration::from_secs(seconds));
     rest(2);

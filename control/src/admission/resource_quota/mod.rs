@@ -2,7 +2,8 @@
 //!
 //! Usage is counted from the objects that are there now ([`usage`]), not from a quota's status, which a controller
 //! writes later. Between the decision and the write, what was admitted is added to it, so that requests at the same
-//! time cannot exceed a quota together.
+//! time cannot exceed a quota together. Where several servers share a store, who calls takes a turn for a request that
+//! [`Quotas::limits`], so that nobody else's write comes in between.
 
 pub(crate) mod scope;
 #[cfg(test)]
@@ -65,26 +66,37 @@ impl Quotas {
         }
     }
 
+    /// Whether a namespace has a quota.
+    pub fn has_any(&self, namespace: &str) -> bool {
+        !namespace.is_empty() && !self.reader.list(&RESOURCE_QUOTAS, Some(namespace)).is_empty()
+    }
+
+    /// Whether a request uses more of something that a quota limits.
+    pub fn limits(&self, request: &Request<'_>) -> bool {
+        if !counts(request) {
+            return false;
+        }
+        let (resource, old, new) = before_and_after(request);
+        let quotas = self.reader.list(&RESOURCE_QUOTAS, Some(request.namespace));
+        quotas.iter().any(|quota| {
+            let quota = quota.value();
+            let hard = amounts(&quota["spec"]["hard"]);
+            Kinds::of(hard.keys()).has(&resource.group, &resource.resource)
+                && !growth(&scope::read(&quota), &hard, &old, &new).is_empty()
+        })
+    }
+
     /// Refuses a create or update that would exceed a quota; otherwise counts it until it is settled.
     pub fn admit(&self, request: &Request<'_>) -> Result<(), Status> {
-        let writes = matches!(request.operation, Operation::Create | Operation::Update);
-        let resizes = request.kind.plural == "pods" && request.subresource == "resize";
-        let counts = request.subresource.is_empty() || resizes;
-        if !writes || !counts || request.namespace.is_empty() {
+        if !counts(request) {
             return Ok(());
         }
         let quotas = self.reader.list(&RESOURCE_QUOTAS, Some(request.namespace));
         if quotas.is_empty() {
             return Ok(());
         }
-        let resource = GroupResource::new(&request.kind.group, &request.kind.plural);
-        let new = usage::of(&resource, request.object());
+        let (resource, old, new) = before_and_after(request);
         let is_create = request.operation == Operation::Create;
-        let old = if is_create {
-            Counted::default()
-        } else {
-            usage::of(&resource, request.stored())
-        };
         let now = Instant::now();
         // What is guarded is consistent after every step.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -128,6 +140,36 @@ impl Quotas {
     }
 }
 
+/// Whether a request is one that quotas look at.
+fn counts(request: &Request<'_>) -> bool {
+    let writes = matches!(request.operation, Operation::Create | Operation::Update);
+    let resizes = request.kind.plural == "pods" && request.subresource == "resize";
+    writes && (request.subresource.is_empty() || resizes) && !request.namespace.is_empty()
+}
+
+/// The resource, and what the object counted for and will count for.
+fn before_and_after(request: &Request<'_>) -> (GroupResource, Counted, Counted) {
+    let resource = GroupResource::new(&request.kind.group, &request.kind.plural);
+    let old = if request.operation == Operation::Create {
+        Counted::default()
+    } else {
+        usage::of(&resource, request.stored())
+    };
+    let new = usage::of(&resource, request.object());
+    (resource, old, new)
+}
+
+/// How much more a change uses of what a quota with these scopes limits.
+fn growth(scopes: &[Value], hard: &Amounts, old: &Counted, new: &Counted) -> Amounts {
+    let before = old.counted(scopes, hard);
+    let more = new.counted(scopes, hard).into_iter().map(|(key, amount)| {
+        let more = amount.minus(before.get(&key).copied().unwrap_or_default());
+        (key, more)
+    });
+    more.filter(|(_, more)| !more.is_zero() && !more.is_negative())
+        .collect()
+}
+
 /// What tells requests at the same time apart: where the new object is in memory. It stays there from admission until
 /// the request is settled.
 fn ticket(request: &Request<'_>) -> Option<usize> {
@@ -156,14 +198,7 @@ impl State {
         {
             return Err(request.forbidden(&format!("failed quota: {name}: must specify {missing}")));
         }
-        let (before, after) = (old.counted(&scopes, &hard), new.counted(&scopes, &hard));
-        let grows: Amounts = after
-            .into_iter()
-            .filter_map(|(key, amount)| {
-                let more = amount.minus(before.get(&key).copied().unwrap_or_default());
-                (!more.is_zero() && !more.is_negative()).then_some((key, more))
-            })
-            .collect();
+        let grows = growth(&scopes, &hard, old, new);
         if grows.is_empty() {
             return Ok(());
         }

@@ -5,7 +5,7 @@ use keelson_api::status::Status;
 use serde_json::Value;
 
 use super::managed::{self, Managers};
-use super::{check_depth, check_size, decode, expires, metadata};
+use super::{check_depth, check_size, decode, expires, metadata, turn};
 use crate::admission::{Operation, Request};
 use crate::auth::{self, Attributes, Decision};
 use crate::kinds;
@@ -48,10 +48,16 @@ pub async fn store_new(
     let generated = name.is_empty() && !base.is_empty();
     // Of Services too: another server may have given their address away.
     let repeats = generated || call.storage().resource == "services";
-    let mut tries = 0;
+    // Another server may have used what a quota had left.
+    let contends = turn::may_need(call);
+    let (mut tries, mut turns) = (0, 0);
     loop {
         tries += 1;
-        let mut candidate = if repeats { value.clone() } else { value.take() };
+        let mut candidate = if repeats || contends {
+            value.clone()
+        } else {
+            value.take()
+        };
         if generated {
             let name = metadata::generate(&call.api, &base);
             metadata::of(&mut candidate).insert("name".to_owned(), name.into());
@@ -60,6 +66,11 @@ pub async fn store_new(
             Err(Failure::Taken) if generated && tries < TRIES => {}
             // Another server has given it to somebody else; by now we know.
             Err(Failure::Claimed(_)) if repeats && tries < TRIES => {}
+            Err(Failure::Overtaken) if contends && turns < turn::TRIES => {
+                turns += 1;
+                tries -= 1;
+            }
+            Err(Failure::Overtaken) => return Err(call.store_error(&name, &StoreError::Overtaken)),
             Err(Failure::Claimed(error)) => {
                 return Err(call.store_error(&name, &error));
             }
@@ -97,6 +108,8 @@ enum Failure {
     Taken,
     /// Something that only one object can have.
     Claimed(StoreError),
+    /// By another server, in what a quota counts.
+    Overtaken,
     Refused(Box<Status>),
 }
 
@@ -148,6 +161,8 @@ async fn validate_and_store(
         return Err(Status::invalid(&kind.group, &kind.kind, name, &errors).into());
     }
     warnings.extend(kind.strategy.warnings(value));
+    let turn = turn::take(call, &request(call, name, dry_run, value)).await;
+    let turn = turn.map_err(|error| call.store_error(name, &error))?;
     warnings.extend(api.chain.validate(&request(call, name, dry_run, value)).await?);
     check_depth(value)?;
     let object = encode::object(kind, value);
@@ -170,10 +185,11 @@ async fn validate_and_store(
             expires: expires(call.storage()),
         },
     };
-    match api.store.write(write).await {
+    match turn::write(call, write, turn).await {
         Ok(object) => Ok(respond::object(call, StatusCode::CREATED, &object, warnings)),
         Err(StoreError::Exists) => Err(Failure::Taken),
         Err(error @ StoreError::Taken(_)) => Err(Failure::Claimed(error)),
+        Err(StoreError::Overtaken) => Err(Failure::Overtaken),
         Err(error) => Err(call.store_error(name, &error).into()),
     }
 }

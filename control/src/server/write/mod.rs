@@ -13,6 +13,7 @@ pub mod managed;
 pub mod metadata;
 pub mod patch;
 mod terms;
+mod turn;
 pub mod update;
 
 /// Seconds for which the store keeps Events.

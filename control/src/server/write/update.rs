@@ -7,7 +7,7 @@ use keelson_api::status::{FieldError, Status};
 use serde_json::Value;
 
 use super::managed::{self, Managers};
-use super::{check_depth, check_size, create, decode, delete, expires, metadata, terms};
+use super::{check_depth, check_size, create, decode, delete, expires, metadata, terms, turn};
 use crate::admission::{Operation, Request};
 use crate::kinds;
 use crate::object::Object;
@@ -15,7 +15,7 @@ use crate::server::body::Body;
 use crate::server::call::Call;
 use crate::server::options::Options;
 use crate::server::{encode, respond};
-use crate::store::{Change, Expect, StoreError, Write, same, splice};
+use crate::store::{Change, Expect, StoreError, Turn, Write, same, splice};
 
 /// How often a change that names no resourceVersion is tried again on a newer object.
 const TRIES: usize = 32;
@@ -164,7 +164,7 @@ async fn attempt(
         Managers::Keep => managed::put(new, old["metadata"][managed::FIELD].clone()),
     }
     if !edit.checked {
-        let object = store(call, edit, stored, old, new).await?;
+        let object = store(call, edit, stored, old, new, None).await?;
         return Ok(Updated {
             object,
             warnings: Vec::new(),
@@ -198,8 +198,10 @@ async fn validate_and_store(
     if part.is_none() {
         warnings.extend(kind.strategy.warnings(new));
     }
+    let turn = turn::take(call, &request(call, edit, old, new)).await;
+    let turn = turn.map_err(|error| call.store_error(&call.path.name, &error))?;
     warnings.extend(call.api.chain.validate(&request(call, edit, old, new)).await?);
-    store(call, edit, stored, old, new).await
+    store(call, edit, stored, old, new, turn).await
 }
 
 async fn store(
@@ -208,6 +210,7 @@ async fn store(
     stored: &Arc<Object>,
     old: &Value,
     new: &mut Value,
+    turn: Option<Turn>,
 ) -> Result<Arc<Object>, Failure> {
     check_depth(new)?;
     managed::keep_times(old, new);
@@ -241,10 +244,10 @@ async fn store(
         expect: Expect::Revision(stored.resource_version),
         change,
     };
-    match call.api.store.write(write).await {
+    match turn::write(call, write, turn).await {
         Ok(object) => Ok(object),
         // What another server has given to somebody else is not given again.
-        Err(StoreError::Conflict(_) | StoreError::Taken(_)) => Err(Failure::Changed),
+        Err(StoreError::Conflict(_) | StoreError::Taken(_) | StoreError::Overtaken) => Err(Failure::Changed),
         Err(error) => Err(call.store_error(&call.path.name, &error).into()),
     }
 }

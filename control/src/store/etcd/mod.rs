@@ -4,7 +4,7 @@
 //! - [`feed`]: the index in memory is loaded once and follows a watch of all keys; reads and watches are served from it.
 //! - [`landmark`]: whether it is still the same etcd; a server whose etcd was replaced by a backup ends.
 //! - [`write`]: writes are transactions that compare the revision of the last change. [`claims`]: of what only one object
-//!   can have, and [`lease`]: of what expires.
+//!   can have, [`turns`]: of what is decided by looking at many objects, and [`lease`]: of what expires.
 //! - [`barrier`]: a read that must see what other servers have acknowledged asks etcd for its revision, and waits until
 //!   the index is there (kube-apiserver's "consistent reads from cache").
 //! - [`compact`]: old revisions are forgotten every five minutes, by one of the servers.
@@ -27,6 +27,7 @@ mod proto;
 mod servers;
 #[cfg(test)]
 mod tests;
+mod turns;
 mod write;
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -39,6 +40,7 @@ use tokio::task::JoinSet;
 
 pub use claims::Claims;
 pub use servers::Servers;
+pub use turns::Turn;
 
 use super::cache::Cache;
 use super::index::{Index, Limits};
@@ -83,6 +85,7 @@ struct Core {
     /// The watch is open.
     attached: watch::Sender<bool>,
     leases: tokio::sync::Mutex<Leases>,
+    turns: turns::Turns,
     landmark: Mutex<Option<Landmark>>,
     /// Why this server cannot go on.
     failed: watch::Sender<Option<String>>,
@@ -91,7 +94,12 @@ struct Core {
 /// What the thread is asked to do.
 #[derive(Debug)]
 enum Job {
-    Write(Box<Write>, oneshot::Sender<Result<Arc<Object>, StoreError>>),
+    Write(
+        Box<Write>,
+        Option<Turn>,
+        oneshot::Sender<Result<Arc<Object>, StoreError>>,
+    ),
+    Turn(String, oneshot::Sender<Result<Turn, StoreError>>),
     Barrier(oneshot::Sender<Result<(), StoreError>>),
 }
 
@@ -231,12 +239,21 @@ async fn run(
     loop {
         tokio::select! {
             job = jobs.recv() => match job {
-                Some(Job::Write(write, mut reply)) => {
+                Some(Job::Write(write, turn, mut reply)) => {
                     let core = Arc::clone(core);
                     writes.spawn(async move {
                         tokio::select! {
-                            result = write::run(&core, *write) => drop(reply.send(result)),
+                            result = write::run(&core, *write, turn) => drop(reply.send(result)),
                             // A leader that has lost its Lease must not write any more.
+                            () = reply.closed() => {}
+                        }
+                    });
+                }
+                Some(Job::Turn(matter, mut reply)) => {
+                    let core = Arc::clone(core);
+                    writes.spawn(async move {
+                        tokio::select! {
+                            result = turns::take(&core, &matter) => drop(reply.send(result)),
                             () = reply.closed() => {}
                         }
                     });
@@ -263,6 +280,7 @@ impl Core {
             seen: watch::Sender::new(0),
             attached: watch::Sender::new(false),
             leases: tokio::sync::Mutex::default(),
+            turns: turns::Turns::default(),
             landmark: Mutex::default(),
             failed: watch::Sender::new(None),
             options,
@@ -327,6 +345,19 @@ impl Store for Etcd {
     }
 
     fn write(&self, write: Write) -> BoxFuture<'static, Result<Arc<Object>, StoreError>> {
-        self.ask(|reply| Job::Write(Box::new(write), reply))
+        self.ask(|reply| Job::Write(Box::new(write), None, reply))
+    }
+
+    fn turn(&self, matter: &str) -> Option<BoxFuture<'static, Result<Turn, StoreError>>> {
+        let matter = matter.to_owned();
+        Some(self.ask(|reply| Job::Turn(matter, reply)))
+    }
+
+    fn write_in_turn(&self, write: Write, turn: Turn) -> BoxFuture<'static, Result<Arc<Object>, StoreError>> {
+        self.ask(|reply| Job::Write(Box::new(write), Some(turn), reply))
+    }
+
+    fn is_shared(&self) -> bool {
+        true
     }
 }

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use super::client::Failure;
 use super::proto::{Compare, DeleteRangeRequest, KeyValue, Op, PutRequest, RangeRequest, TxnRequest};
-use super::{Core, PATIENCE, claims, feed, lease};
+use super::{Core, PATIENCE, Turn, claims, feed, lease};
 use crate::encryption::{SealError, path_of};
 use crate::object::Object;
 use crate::store::{Change, Expect, StoreError, Write, splice};
@@ -16,7 +16,7 @@ use crate::store::{Change, Expect, StoreError, Write, splice};
 const TRIES: usize = 3;
 
 /// Carries out a write. When it returns, the index has seen it, or what made it fail.
-pub async fn run(core: &Core, write: Write) -> Result<Arc<Object>, StoreError> {
+pub async fn run(core: &Core, write: Write, turn: Option<Turn>) -> Result<Arc<Object>, StoreError> {
     let key = core.layout.key(&write.resource, &write.key);
     let claims = claims(core, &write).await;
     for _ in 0..TRIES {
@@ -26,7 +26,7 @@ pub async fn run(core: &Core, write: Write) -> Result<Arc<Object>, StoreError> {
             } => lease::until(core, *at).await.map_err(not_stored)?,
             _ => 0,
         };
-        let request = transaction(core, &key, &write, lease, &claims)
+        let request = transaction(core, &key, &write, lease, &claims, turn.as_ref())
             .map_err(|error| StoreError::Failed(error.to_string()))?;
         let answer = match core.client.txn(request).await {
             Ok(answer) => answer,
@@ -50,7 +50,7 @@ pub async fn run(core: &Core, write: Write) -> Result<Arc<Object>, StoreError> {
         let current = results
             .next()
             .and_then(|result| result.range?.kvs.into_iter().next());
-        return Err(refused(core, &write, &claims, current, revision).await);
+        return Err(refused(core, &write, &claims, turn.is_some(), current, revision).await);
     }
     Err(StoreError::Unreachable("etcd loses its leases".to_owned()))
 }
@@ -82,6 +82,7 @@ fn transaction(
     write: &Write,
     lease: i64,
     claims: &claims::Change,
+    turn: Option<&Turn>,
 ) -> Result<TxnRequest, SealError> {
     let expected = match write.expect {
         // etcd's way to say that the key is absent; no object has this revision.
@@ -102,8 +103,10 @@ fn transaction(
     };
     let mut compare = vec![Compare::changed_at(key, expected)];
     compare.extend(claims.conditions(core));
+    compare.extend(turn.map(Turn::condition));
     let mut success = vec![op.into()];
     success.extend(claims.operations(core, write.key.as_bytes()).map(Into::into));
+    success.extend(turn.map(|turn| turn.operation().into()));
     Ok(TxnRequest {
         compare,
         success,
@@ -163,6 +166,7 @@ async fn refused(
     core: &Core,
     write: &Write,
     claims: &claims::Change,
+    in_turn: bool,
     current: Option<KeyValue>,
     now: u64,
 ) -> StoreError {
@@ -184,6 +188,8 @@ async fn refused(
             super::barrier::await_revision(core, now).await;
             StoreError::NotFound
         }
+        // Or what it claims is taken, which the next try will show.
+        _ if in_turn => StoreError::Overtaken,
         _ => {
             super::barrier::await_revision(core, now).await;
             StoreError::Taken(claims.names())

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 use crate::store::tests::{delete, object};
-use crate::store::{Change, Event, Write, key_of};
+use crate::store::{Change, Event, Range, Write, key_of};
 
 /// What somebody else would do with etcd: a key outside of ours.
 fn touch_elsewhere(peer: &Peer) {
@@ -298,4 +298,51 @@ fn writes_go_on_when_members_die() {
         assert!(read(&fresh, name).is_some(), "{name} is lost");
     }
     assert_eq!(store.count(&configmaps()), fresh.count(&configmaps()));
+}
+
+/// Of those who decide by what they have read, one after the other gets through, and none goes by what was there before.
+#[test]
+fn turns_come_one_after_the_other() {
+    const ROOM: usize = 25;
+    let Some(peer) = Peer::start(1) else { return };
+    let stores: Vec<Arc<Etcd>> = (0..3).map(|_| Arc::new(open(&peer, "/registry"))).collect();
+    let overtaken = Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    // Two on each server, so that they meet there as well.
+    let writers = (0..6).map(|number| {
+        let (store, overtaken) = (Arc::clone(&stores[number % 3]), Arc::clone(&overtaken));
+        std::thread::spawn(move || {
+            let mut done = 0;
+            loop {
+                let turn = wait(store.turn("a").unwrap()).unwrap();
+                let there = Store::range(&*store, &configmaps(), &Range::all(Some("a"))).unwrap();
+                if there.objects.len() >= ROOM {
+                    return done;
+                }
+                let name = format!("w{number}-{done}");
+                match wait(store.write_in_turn(put(("a", &name), Expect::Absent, "x"), turn)) {
+                    Ok(_) => done += 1,
+                    Err(StoreError::Overtaken) => drop(overtaken.fetch_add(1, Ordering::Relaxed)),
+                    Err(error) => panic!("{error}"),
+                }
+            }
+        })
+    });
+    let done: Vec<usize> = writers
+        .collect::<Vec<_>>()
+        .into_iter()
+        .map(|writer| writer.join().unwrap())
+        .collect();
+    catch_up(&stores[0]);
+    assert_eq!(done.iter().sum::<usize>(), ROOM);
+    let there = Store::range(&*stores[0], &configmaps(), &Range::all(Some("a"))).unwrap();
+    assert_eq!(there.objects.len(), ROOM);
+    assert!(overtaken.load(Ordering::Relaxed) > 0, "they never met");
+    // What is already there is told as such, and a turn in another matter is not waited for.
+    let turn = wait(stores[0].turn("a").unwrap()).unwrap();
+    let other = wait(stores[0].turn("b").unwrap()).unwrap();
+    let name = there.objects[0].name.clone();
+    let again = wait(stores[0].write_in_turn(put(("a", &name), Expect::Absent, "x"), other));
+    assert!(matches!(again, Err(StoreError::Exists)), "{again:?}");
+    drop(turn);
+    wait(stores[0].turn("a").unwrap()).unwrap();
 }
