@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use serde::Deserialize;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -280,44 +281,79 @@ fn conditions(remains: &Remains) -> Vec<Condition> {
 
 /// Writes conditions that differ in more than their time.
 async fn write_status(api: &Api, namespace: &Namespace, conditions: Vec<Condition>) -> Result<(), Error> {
-    let mut merged = namespace.status.conditions.clone();
+    if !merge(&mut namespace.status.conditions.clone(), &conditions) {
+        return Ok(());
+    }
+    let target = (
+        "",
+        namespace.metadata.name.as_str(),
+        namespace.metadata.uid.as_str(),
+    );
+    api.edit(resources::namespaces(), target, "status", |object| {
+        let status = &mut object["status"];
+        // Into those that are there now: others may have theirs.
+        let mut current = Vec::<Condition>::deserialize(&status["conditions"]).unwrap_or_default();
+        let changed = merge(&mut current, &conditions);
+        status["conditions"] = json!(current);
+        changed
+    })
+    .await?;
+    Ok(())
+}
+
+/// Whether anything but times has changed. Conditions of other types stay.
+fn merge(known: &mut Vec<Condition>, conditions: &[Condition]) -> bool {
     let mut changed = false;
-    for mut new in conditions {
-        let old = merged.iter().position(|old| old.kind == new.kind);
-        match old.map(|index| &mut merged[index]) {
+    for new in conditions {
+        match known.iter_mut().find(|old| old.kind == new.kind) {
             Some(old)
                 if old.status == new.status && old.reason == new.reason && old.message == new.message => {}
             Some(old) => {
-                if old.status == new.status {
-                    new.last_transition_time = old.last_transition_time;
-                }
-                *old = new;
+                let since = old.last_transition_time.filter(|_| old.status == new.status);
+                *old = new.clone();
+                old.last_transition_time = since.or(new.last_transition_time);
                 changed = true;
             }
             None => {
-                merged.push(new);
+                known.push(new.clone());
                 changed = true;
             }
         }
     }
-    if changed {
-        let target = (
-            "",
-            namespace.metadata.name.as_str(),
-            namespace.metadata.uid.as_str(),
-        );
-        api.edit(resources::namespaces(), target, "status", |object| {
-            object["status"]["conditions"] = json!(merged);
-            true
-        })
-        .await?;
-    }
-    Ok(())
+    changed
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn conditions_of_others_stay() {
+        let condition = |kind: &str, status: &str, seconds| Condition {
+            kind: kind.to_owned(),
+            status: status.to_owned(),
+            last_transition_time: Some(Time(seconds)),
+            ..Condition::default()
+        };
+        let mut known = vec![condition("Mine", "True", 1), condition("A", "False", 2)];
+        assert!(!merge(&mut known, &[condition("A", "False", 9)]));
+        assert!(merge(
+            &mut known,
+            &[condition("A", "True", 9), condition("B", "False", 9)]
+        ));
+        assert_eq!(
+            known,
+            [
+                condition("Mine", "True", 1),
+                condition("A", "True", 9),
+                condition("B", "False", 9)
+            ]
+        );
+        let mut reworded = condition("A", "True", 20);
+        reworded.message = "m".to_owned();
+        assert!(merge(&mut known, &[reworded]));
+        assert_eq!(known[1].last_transition_time, Some(Time(9)));
+    }
 
     #[test]
     fn conditions_in_upstreams_words() {

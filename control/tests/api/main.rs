@@ -6,6 +6,7 @@ mod changes;
 mod cluster;
 mod collector;
 mod commands;
+mod conditions;
 mod custom;
 mod deletes;
 mod encryption;

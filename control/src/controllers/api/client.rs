@@ -44,6 +44,9 @@ pub enum Error {
         #[source]
         source: serde_json::Error,
     },
+    /// Somebody else has changed what a decision was made from.
+    #[error("{0} has been changed meanwhile")]
+    Stale(String),
     /// The request is not valid HTTP (a name with forbidden characters).
     #[error("request: {0}")]
     Build(#[from] http::Error),
@@ -81,7 +84,7 @@ impl Error {
 
     /// Another writer was faster, or a precondition failed.
     pub fn is_conflict(&self) -> bool {
-        self.code() == Some(409) && self.reason() != "AlreadyExists"
+        matches!(self, Self::Stale(_)) || self.code() == Some(409) && self.reason() != "AlreadyExists"
     }
 
     /// An object of this name exists.

@@ -10,6 +10,7 @@ use super::schedule::Schedule;
 use crate::controllers::Context;
 use crate::controllers::api::{Api, Error, EventType, Recorder, Reference, resources};
 use crate::controllers::informer::{Informer, Key, Next, Queue};
+use crate::controllers::owners;
 use crate::controllers::model::{CronJob, CronJobStatus, Job, Time, controller_reference, index_owned};
 
 const NAME: &str = "cronjob-controller";
@@ -113,19 +114,8 @@ impl Controller {
             }
             _ => None,
         };
-        if status != cron.status {
-            let target = (
-                key.namespace.as_str(),
-                key.name.as_str(),
-                cron.metadata.uid.as_str(),
-            );
-            self.api
-                .edit(resources::cron_jobs(), target, "status", |object| {
-                    object["status"] = json!(status);
-                    true
-                })
-                .await?;
-        }
+        let owner = (resources::cron_jobs(), &cron.metadata);
+        owners::write_status(&self.api, owner, &cron.status, &status).await?;
         // The next start is an event of the clock.
         let wait =
             next.map(|next| Duration::from_secs(u64::try_from(next.since(Time::now())).unwrap_or(0).max(1)));

@@ -95,10 +95,10 @@ impl Controller {
         let now = Time::now();
         let plan = plan(&job, &pods, now);
         let ended = job.end().is_some() || job.metadata.deleted.is_some();
+        // Without the finished condition: that is written with the counts only.
+        let uncounted = before_counting(&job, &plan.status);
         if !ended {
-            // Without the finished condition: that is written with the counts only.
-            let status = before_counting(&job, &plan.status);
-            owners::write_status(&self.api, owner, &job.status, &status).await?;
+            owners::write_status(&self.api, owner, &job.status, &uncounted).await?;
         }
         for pod in &plan.release {
             self.release(pod).await?;
@@ -106,7 +106,7 @@ impl Controller {
         if ended {
             return self.expire(&job, now).await;
         }
-        owners::write_status(&self.api, owner, &job.status, &count(plan.status)).await?;
+        owners::write_status(&self.api, owner, &uncounted, &count(plan.status)).await?;
         let reference = job.metadata.reference(resources::jobs());
         for (kind, reason, message) in plan.events {
             self.recorder.record(&reference, kind, reason, message);
