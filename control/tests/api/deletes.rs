@@ -61,6 +61,68 @@ fn orphans_stay_and_collections_go() {
     assert_eq!(code, 422, "{status}");
 }
 
+/// `limit` and `continue` make a deletion of one page after the other of what was there at the beginning.
+#[test]
+fn a_collection_goes_page_by_page() {
+    let cluster = Cluster::start();
+    let selected = format!("{MAPS}?labelSelector=app%3Dtest");
+    for name in ["a", "b", "c", "d", "e"] {
+        assert_eq!(cluster.post(MAPS, &config_map(name, "1")).0, 201);
+    }
+    let names = |list: &Value| -> Vec<String> {
+        let items = list["items"].as_array().unwrap();
+        let name = |item: &Value| item["metadata"]["name"].as_str().unwrap().to_owned();
+        items.iter().map(name).collect()
+    };
+    let (_, rehearsed) = cluster.delete(&format!("{selected}&limit=2&dryRun=All"), &Value::Null);
+    assert_eq!(names(&rehearsed), ["a", "b"]);
+    let (code, first) = cluster.delete(&format!("{selected}&limit=2"), &Value::Null);
+    assert_eq!((code, names(&first)), (200, vec!["a".to_owned(), "b".to_owned()]));
+    assert_eq!(
+        (&first["kind"], &first["apiVersion"]),
+        (&json!("ConfigMapList"), &json!("v1"))
+    );
+    assert_eq!(names(&cluster.get(&selected).1), ["c", "d", "e"]);
+
+    // What has come since the first page is not of this list; what has gone does no harm.
+    assert_eq!(cluster.post(MAPS, &config_map("c2", "1")).0, 201);
+    assert_eq!(cluster.delete(&format!("{MAPS}/d"), &Value::Null).0, 200);
+    let token = first["metadata"]["continue"].as_str().unwrap();
+    let next = format!("{selected}&limit=2&continue={token}");
+    let (code, second) = cluster.delete(&next, &Value::Null);
+    assert_eq!(
+        (code, names(&second)),
+        (200, vec!["c".to_owned(), "d".to_owned()])
+    );
+    assert_eq!(
+        second["metadata"]["resourceVersion"],
+        first["metadata"]["resourceVersion"]
+    );
+    assert_eq!(names(&cluster.get(&selected).1), ["c2", "e"]);
+    let token = second["metadata"]["continue"].as_str().unwrap();
+    let (_, last) = cluster.delete(&format!("{selected}&continue={token}"), &Value::Null);
+    assert_eq!(names(&last), ["e"]);
+    assert!(last["metadata"].get("continue").is_none());
+    assert_eq!(names(&cluster.get(&selected).1), ["c2"]);
+
+    // Without a selector the answer says how many are left, as a list does.
+    for name in ["p", "q"] {
+        assert_eq!(cluster.post(MAPS, &config_map(name, "1")).0, 201);
+    }
+    let total = cluster.get(MAPS).1["items"].as_array().unwrap().len();
+    let (_, page) = cluster.delete(&format!("{MAPS}?limit=1&dryRun=All"), &Value::Null);
+    assert_eq!(page["metadata"]["remainingItemCount"], total - 1);
+
+    let (code, refused) = cluster.delete(&format!("{selected}&continue=%24"), &Value::Null);
+    assert_eq!(
+        (code, &refused["reason"]),
+        (400, &json!("BadRequest")),
+        "{refused}"
+    );
+    let with_version = format!("{selected}&resourceVersion=1&continue={token}");
+    assert_eq!(cluster.delete(&with_version, &Value::Null).0, 400);
+}
+
 #[test]
 fn a_namespace_takes_its_content_along() {
     let cluster = Cluster::start();

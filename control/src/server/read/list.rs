@@ -30,8 +30,9 @@ enum At {
 }
 
 /// The list that the query asks for, with its metadata.
-struct Listed {
-    page: Page,
+pub struct Listed {
+    /// The objects.
+    pub page: Page,
     metadata: Map<String, Value>,
 }
 
@@ -75,7 +76,8 @@ fn resource_version(call: &Call, paged: bool) -> Result<At, Status> {
     })
 }
 
-fn read(call: &Call, selection: &Selection) -> Result<Listed, Status> {
+/// Reads the list.
+pub fn read(call: &Call, selection: &Selection) -> Result<Listed, Status> {
     let limit = usize::try_from(call.query.number("limit")?.unwrap_or(0)).unwrap_or(0);
     let now = time::now();
     let token = match call.query.get("continue") {
@@ -177,7 +179,8 @@ fn too_large(asked: u64, current: u64) -> Status {
     status
 }
 
-fn answer(call: &Call, listed: Listed) -> Result<Response<Body>, Status> {
+/// The list in the form that the client accepts.
+pub fn answer(call: &Call, listed: Listed) -> Result<Response<Body>, Status> {
     let kind = call.kind();
     let Listed { page, metadata } = listed;
     Ok(match (call.accept.form, call.accept.encoding) {

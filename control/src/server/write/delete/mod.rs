@@ -10,7 +10,7 @@ use std::sync::Arc;
 use http::{Response, StatusCode};
 use keelson_api::status::Status;
 use keelson_api::time;
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use super::expires;
 use crate::admission::{Operation, Request};
@@ -19,11 +19,10 @@ use crate::object::Object;
 use crate::server::body::Body;
 use crate::server::call::Call;
 use crate::server::options as server_options;
-use crate::server::read::items::untyped;
-use crate::server::registry::api_version;
+use crate::server::read::list;
 use crate::server::select::Selection;
 use crate::server::{encode, respond};
-use crate::store::{Change, Expect, Range, StoreError, Write, key_of};
+use crate::store::{Change, Expect, StoreError, Write, key_of};
 
 pub use options::Options;
 pub use plan::is_finished;
@@ -70,38 +69,22 @@ pub async fn delete(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status>
     Ok(respond::object(call, code, &deleted.object, &[]))
 }
 
-/// Deletes what the query selects, one after the other, each with its own preconditions and finalizers.
+/// Deletes what a list with this query would have, one after the other, each with its own preconditions and finalizers. With
+/// `limit` and `continue` that is one page of it, and the answer tells how to go on; otherwise everything. It answers with
+/// what it has found.
 pub async fn collection(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status> {
     server_options::list(&call.query)?;
     let options = Options::parse(call, bytes)?;
     let selection = Selection::parse(call.kind(), &call.query)?;
-    let matches = |object: &Object| selection.matches(object);
-    let range = Range {
-        filter: Some(&matches),
-        ..Range::all(call.scope())
-    };
-    let page = call
-        .api
-        .store
-        .range(call.storage(), &range)
-        .map_err(|error| call.store_error("", &error))?;
-    let mut items = Vec::with_capacity(page.objects.len());
-    for object in page.objects {
+    let listed = list::read(call, &selection)?;
+    for object in &listed.page.objects {
         match run(call, &object.name, &object.namespace, &options).await {
-            Ok(deleted) => items.push(untyped(call.kind(), respond::value(call.kind(), &deleted.object))),
             // Somebody else was faster.
             Err(status) if status.code == 404 => {}
-            Err(status) => return Err(status),
+            outcome => drop(outcome?),
         }
     }
-    let kind = call.kind();
-    let list = json!({
-        "kind": format!("{}List", kind.kind),
-        "apiVersion": api_version(&kind.group, &kind.version),
-        "metadata": {"resourceVersion": call.api.store.revision().to_string()},
-        "items": items,
-    });
-    Ok(respond::plain(call, StatusCode::OK, &list, &[]))
+    list::answer(call, listed)
 }
 
 /// Deletes one object of the call's kind, trying again when it changes meanwhile.
