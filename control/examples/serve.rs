@@ -29,6 +29,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         node_ports: (30000, 32767),
         etcd: etcd.map(|url| Servers::new(vec![url])),
         encryption: keelson_control::encryption::Settings::default(),
+        admission_control_config_file: None,
     };
     let request = pki::Request {
         api_sans: Vec::new(),

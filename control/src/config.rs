@@ -31,4 +31,6 @@ pub struct Config {
     pub etcd: Option<Servers>,
     /// How objects are encrypted in the store.
     pub encryption: encryption::Settings,
+    /// What is configured of admission plug-ins: an `AdmissionConfiguration`.
+    pub admission_control_config_file: Option<PathBuf>,
 }

@@ -49,6 +49,7 @@ impl Cluster {
             node_ports: NODE_PORTS,
             etcd: self.etcd.as_ref().map(super::Etcd::servers),
             encryption: keelson_control::encryption::Settings::default(),
+            admission_control_config_file: None,
         }
     }
 

@@ -27,6 +27,9 @@ pub fn control(args: &Control) -> Result<()> {
                 file: args.encryption_provider_config.clone(),
                 automatic_reload: args.encryption_provider_config_automatic_reload,
             };
+            config
+                .admission_control_config_file
+                .clone_from(&args.admission_control_config_file);
             Box::pin(keelson_control::run(config, stop))
                 .await
                 .map_err(Into::into)

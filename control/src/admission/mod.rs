@@ -5,6 +5,7 @@
 //! ([`service_allocator`]), because like quota they must be given back when the write fails: [`Chain::settle`].
 
 mod certificates;
+mod configuration;
 mod decoded;
 mod default_ingress_class;
 mod default_storage_class;
@@ -40,9 +41,11 @@ use crate::auth::{Authorizer, UserInfo};
 use crate::kinds::Kind;
 use crate::object::Reader;
 
+pub use configuration::ConfigurationError;
 pub use request::{Operation, Request};
 pub use storage_object_in_use_protection::{CLAIM as CLAIM_PROTECTION, VOLUME as VOLUME_PROTECTION};
 
+use self::configuration::Plugins;
 use self::decoded::Decoded;
 use self::resource_quota::Quotas;
 use self::service_allocator::ServiceAllocator;
@@ -55,6 +58,7 @@ struct Context {
     reader: Arc<dyn Reader>,
     authorizer: Arc<Authorizer>,
     decoded: Decoded,
+    pod_security: pod_security::Settings,
 }
 
 /// The chain. Order and effect follow kube-apiserver's default plug-ins.
@@ -67,21 +71,27 @@ pub struct Chain {
 }
 
 impl Chain {
-    /// The default chain.
-    pub fn new(config: &Config, reader: Arc<dyn Reader>, authorizer: Arc<Authorizer>) -> Self {
+    /// The default chain, with what is configured of its plug-ins.
+    pub fn new(
+        config: &Config,
+        reader: Arc<dyn Reader>,
+        authorizer: Arc<Authorizer>,
+    ) -> Result<Self, ConfigurationError> {
+        let plugins = Plugins::read(config.admission_control_config_file.as_deref())?;
         let services = ServiceAllocator::new(config, reader.clone());
         let quotas = Quotas::new(reader.clone());
         let token_secrets = TokenSecrets::new(config, reader.clone());
-        Self {
+        Ok(Self {
             context: Context {
                 reader,
                 authorizer,
                 decoded: Decoded::default(),
+                pod_security: plugins.pod_security,
             },
             services,
             token_secrets,
             quotas,
-        }
+        })
     }
 
     /// Mutating phase. Returns warnings for the client. After `Ok` the caller must call [`Self::settle`] once.

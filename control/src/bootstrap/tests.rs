@@ -21,6 +21,7 @@ fn config() -> Config {
         node_ports: (30000, 32767),
         etcd: None,
         encryption: crate::encryption::Settings::default(),
+        admission_control_config_file: None,
     }
 }
 

@@ -150,7 +150,7 @@ impl Server {
                     &config.cluster_domain,
                     Arc::clone(&reader),
                 )?,
-                chain: Chain::new(config, reader, Arc::clone(&authorizer)),
+                chain: Chain::new(config, reader, Arc::clone(&authorizer))?,
                 authorizer,
                 store,
                 registry: watch::Sender::new(Arc::new(Registry::builtin())),

@@ -300,6 +300,7 @@ fn config(dir: &Path, listen: SocketAddr) -> Config {
         node_ports: (30000, 32767),
         etcd: None,
         encryption: keelson_control::encryption::Settings::default(),
+        admission_control_config_file: None,
     }
 }
 

@@ -22,6 +22,7 @@ mod namespaces;
 mod operations;
 #[path = "../peers/etcd.rs"]
 mod peer;
+mod pod_security;
 mod protobuf;
 mod quotas;
 mod replication;

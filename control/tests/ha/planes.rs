@@ -55,6 +55,7 @@ fn config(dir: &Path, listen: SocketAddr, etcd: Vec<String>) -> Config {
         node_ports: (30000, 32767),
         etcd: Some(Servers::new(etcd)),
         encryption: keelson_control::encryption::Settings::default(),
+        admission_control_config_file: None,
     }
 }
 

@@ -50,6 +50,7 @@ impl Cluster {
             node_ports: (30000, 32767),
             etcd: None,
             encryption: keelson_control::encryption::Settings::default(),
+            admission_control_config_file: None,
         };
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let task = tokio::spawn(keelson_control::run(config, async {

@@ -49,6 +49,7 @@ impl Cluster {
             node_ports: (30000, 32767),
             etcd: None,
             encryption: keelson_control::encryption::Settings::default(),
+            admission_control_config_file: None,
         };
         let request = pki::Request {
             api_sans: Vec::new(),

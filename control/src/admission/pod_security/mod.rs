@@ -2,13 +2,16 @@
 //!
 //! `enforce` refuses pods; `warn` answers with a warning, for pods and for everything with a pod template. `audit`
 //! adds annotations to the audit log, and there is no audit log yet, so it has no effect. Labels can pin the version of
-//! a standard; a version newer than this server's counts as the latest.
+//! a standard; a version newer than this server's counts as the latest. [`Settings`] has the cluster's defaults, and what is
+//! exempt.
 //!
 //! Source: `k8s.io/pod-security-admission`.
 
 mod baseline;
 mod namespaces;
+mod policy;
 mod restricted;
+mod settings;
 #[cfg(test)]
 mod tests;
 
@@ -19,26 +22,14 @@ use super::fields::{items, text};
 use super::{Context, Operation, Request};
 use crate::auth::resources::NAMESPACES;
 
+#[cfg(test)]
+use policy::LATEST;
+use policy::{Level, Policies, Policy};
+pub use settings::Settings;
+
+/// Name of the plug-in.
+pub const NAME: &str = "PodSecurity";
 const PREFIX: &str = "pod-security.kubernetes.io/";
-
-/// One of the standards.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-enum Level {
-    Privileged,
-    Baseline,
-    Restricted,
-}
-
-/// A standard as of a version of Kubernetes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-struct Policy {
-    level: Level,
-    /// Minor version; [`LATEST`] if none is pinned.
-    minor: u32,
-}
-
-/// The version of what is not pinned.
-const LATEST: u32 = u32::MAX;
 
 /// A check of a pod; some differ by version.
 #[derive(Clone, Copy)]
@@ -96,64 +87,35 @@ pub fn validate(context: &Context, request: &Request<'_>) -> Result<Vec<String>,
     {
         return Ok(Vec::new());
     }
+    let settings = &context.pod_security;
+    if settings.is_exempt_namespace(request.namespace)
+        || settings.is_exempt_user(&request.user.name)
+        || settings.is_exempt_pod(pod)
+    {
+        return Ok(Vec::new());
+    }
     let Some(namespace) = context.reader.get(&NAMESPACES, "", request.namespace) else {
         return Ok(Vec::new());
     };
     let label = |key: &str| namespace.labels.get(&format!("{PREFIX}{key}"));
-    let policy = |mode: &str| Policy::of(label(mode), label(&format!("{mode}-version")), mode);
-    let shown = |mode: &str| {
-        let version = label(&format!("{mode}-version")).unwrap_or("latest");
-        go_quote(&format!("{}:{version}", name(policy(mode).level)))
-    };
+    let Policies { enforce, warn, .. } = Policies::of(label, &settings.defaults);
+    let shown = |policy: Policy| go_quote(&policy.to_string());
     if is_pod {
-        let problems = evaluate(policy("enforce"), pod);
+        let problems = evaluate(enforce, pod);
         if !problems.is_empty() {
-            let policy = shown("enforce");
+            let policy = shown(enforce);
             return Err(request.forbidden(&format!("violates PodSecurity {policy}: {}", problems.join(", "))));
         }
     }
-    let problems = evaluate(policy("warn"), pod);
+    let problems = evaluate(warn, pod);
     if problems.is_empty() {
         return Ok(Vec::new());
     }
+    let policy = shown(warn);
     Ok(vec![format!(
-        "would violate PodSecurity {}: {}",
-        shown("warn"),
+        "would violate PodSecurity {policy}: {}",
         problems.join(", ")
     )])
-}
-
-impl Policy {
-    /// What the labels of a mode demand.
-    fn of(level: Option<&str>, version: Option<&str>, mode: &str) -> Self {
-        let minor = version
-            .and_then(|version| version.strip_prefix("v1."))
-            .and_then(|minor| minor.parse().ok());
-        Self {
-            level: self::level(level, mode),
-            minor: minor.unwrap_or(LATEST),
-        }
-    }
-}
-
-/// The level that a label demands. One that is not understood counts as the strictest when it would enforce, as
-/// upstream does, and as none when it would only warn.
-fn level(label: Option<&str>, mode: &str) -> Level {
-    match label {
-        None | Some("privileged") => Level::Privileged,
-        Some("baseline") => Level::Baseline,
-        Some("restricted") => Level::Restricted,
-        Some(_) if mode == "enforce" => Level::Restricted,
-        Some(_) => Level::Privileged,
-    }
-}
-
-fn name(level: Level) -> &'static str {
-    match level {
-        Level::Privileged => "privileged",
-        Level::Baseline => "baseline",
-        Level::Restricted => "restricted",
-    }
 }
 
 /// Everything about the pod that the policy does not allow.

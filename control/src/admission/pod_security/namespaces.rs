@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use keelson_api::status::{FieldError, Status, go_quote};
 use serde_json::Value;
 
-use super::{Level, PREFIX, Policy, evaluate, name};
+use super::{Level, PREFIX, Policies, Policy, evaluate};
 use crate::admission::fields::text;
 use crate::admission::{Context, Request};
 use crate::auth::resources::PODS;
@@ -15,31 +15,24 @@ use crate::auth::resources::PODS;
 const MAX_PODS: usize = 3000;
 
 pub fn validate(context: &Context, request: &Request<'_>) -> Result<Vec<String>, Status> {
-    let label = |object: &Value, key: &str| {
-        object["metadata"]["labels"][format!("{PREFIX}{key}")]
-            .as_str()
-            .map(str::to_owned)
-    };
     let mut errors = Vec::new();
     for mode in ["enforce", "audit", "warn"] {
         let field = |key: &str| format!("metadata.labels[{PREFIX}{key}]");
-        let wrong = |value: &str| !matches!(value, "privileged" | "baseline" | "restricted");
-        if let Some(value) = label(request.object(), mode).filter(|value| wrong(value)) {
-            errors.push(FieldError::invalid(
-                field(mode),
-                value,
-                "must be one of privileged, baseline, restricted",
-            ));
+        if let Some(value) = label(request.object(), mode)
+            && let Err(why) = Policy::level(value)
+        {
+            errors.push(FieldError::invalid(field(mode), value, why));
         }
         let key = format!("{mode}-version");
-        if let Some(value) = label(request.object(), &key).filter(|value| !is_version(value)) {
-            let detail = "must be \"latest\" or \"v1.x\"";
-            errors.push(FieldError::invalid(field(&key), value, detail));
+        if let Some(value) = label(request.object(), &key)
+            && let Err(why) = Policy::version(value)
+        {
+            errors.push(FieldError::invalid(field(&key), value, why));
         }
     }
     // Labels that were wrong before must not keep the namespace from being changed or deleted.
-    let was = |mode: &str| label(request.stored(), mode);
-    let is = |mode: &str| label(request.object(), mode);
+    let was = |key: &str| label(request.stored(), key);
+    let is = |key: &str| label(request.object(), key);
     let keys = [
         "enforce",
         "audit",
@@ -55,18 +48,23 @@ pub fn validate(context: &Context, request: &Request<'_>) -> Result<Vec<String>,
         let name = text(request.object(), "/metadata/name");
         return Err(Status::invalid("", "Namespace", name, &errors));
     }
-    let policy = |label: &dyn Fn(&str) -> Option<String>| {
-        Policy::of(
-            label("enforce").as_deref(),
-            label("enforce-version").as_deref(),
-            "enforce",
-        )
-    };
-    let (old, new) = (policy(&was), policy(&is));
+    let settings = &context.pod_security;
+    let (old, policies) = (
+        Policies::of(was, &settings.defaults).enforce,
+        Policies::of(is, &settings.defaults),
+    );
+    let new = policies.enforce;
     // A weaker level lets in whatever was let in before; of another version nobody knows without looking.
     let weaker = new.minor == old.minor && new.level <= old.level;
-    let stays = weaker || new.level == Level::Privileged;
-    if request.old.is_none() || stays {
+    if request.old.is_some() && (weaker || new.level == Level::Privileged) {
+        return Ok(Vec::new());
+    }
+    if settings.is_exempt_namespace(request.name) {
+        return Ok(ignored(request.name, &policies, &settings.defaults, is)
+            .into_iter()
+            .collect());
+    }
+    if request.old.is_none() {
         return Ok(Vec::new());
     }
     let mut violations: BTreeMap<String, Vec<String>> = BTreeMap::new();
@@ -76,7 +74,11 @@ pub fn validate(context: &Context, request: &Request<'_>) -> Result<Vec<String>,
         .iter()
         .take(MAX_PODS)
     {
-        let problems: Vec<String> = evaluate(new, &pod.value())
+        let pod_value = pod.value();
+        if settings.is_exempt_pod(&pod_value) {
+            continue;
+        }
+        let problems: Vec<String> = evaluate(new, &pod_value)
             .iter()
             .map(|problem| short(problem))
             .collect();
@@ -90,11 +92,7 @@ pub fn validate(context: &Context, request: &Request<'_>) -> Result<Vec<String>,
     if violations.is_empty() {
         return Ok(Vec::new());
     }
-    let policy = go_quote(&format!(
-        "{}:{}",
-        name(new.level),
-        is("enforce-version").as_deref().unwrap_or("latest")
-    ));
+    let policy = go_quote(&new.to_string());
     let namespace = go_quote(request.name);
     let mut warnings = vec![format!(
         "existing pods in namespace {namespace} violate the new PodSecurity enforce level {policy}"
@@ -118,9 +116,35 @@ fn short(problem: &str) -> String {
         .to_owned()
 }
 
-fn is_version(value: &str) -> bool {
-    value == "latest"
-        || value
-            .strip_prefix("v1.")
-            .is_some_and(|minor| !minor.is_empty() && minor.bytes().all(|digit| digit.is_ascii_digit()))
+/// The value of one of the labels.
+fn label<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
+    object["metadata"]["labels"][format!("{PREFIX}{key}")].as_str()
+}
+
+/// Warns about labels of an exempt namespace that forbid something.
+fn ignored<'a>(
+    name: &str,
+    policies: &Policies,
+    defaults: &Policies,
+    label: impl Fn(&str) -> Option<&'a str>,
+) -> Option<String> {
+    if policies.is_privileged() || policies.is_equivalent(defaults) {
+        return None;
+    }
+    let modes = [
+        ("enforce", policies.enforce),
+        ("audit", policies.audit),
+        ("warn", policies.warn),
+    ];
+    let said = |mode: &str| label(mode).is_some() || label(&format!("{mode}-version")).is_some();
+    let shown: Vec<String> = modes
+        .iter()
+        .filter(|(mode, policy)| policy.level != Level::Privileged && said(mode))
+        .map(|(mode, policy)| format!("{mode}={policy}"))
+        .collect();
+    Some(format!(
+        "namespace {} is exempt from Pod Security, and the policy ({}) will be ignored",
+        go_quote(name),
+        shown.join(", ")
+    ))
 }

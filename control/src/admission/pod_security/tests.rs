@@ -162,10 +162,49 @@ fn restricted_details() {
 
 #[test]
 fn labels() {
-    assert_eq!(level(None, "enforce"), Level::Privileged);
-    assert_eq!(level(Some("baseline"), "enforce"), Level::Baseline);
-    assert_eq!(level(Some("typo"), "enforce"), Level::Restricted);
-    assert_eq!(level(Some("typo"), "warn"), Level::Privileged);
+    let none = Policies::default();
+    assert_eq!(labelled(&[], &none), none);
+    let text = |labels: &[(&str, &str)]| {
+        let Policies { enforce, audit, warn } = labelled(labels, &none);
+        format!("{enforce} {audit} {warn}")
+    };
+    // Who enforces a standard is warned of it, unless something else is said.
+    for (labels, demanded) in [
+        (
+            &[("enforce", "baseline")][..],
+            "baseline:latest privileged:latest baseline:latest",
+        ),
+        (
+            &[("enforce", "typo")],
+            "restricted:latest privileged:latest restricted:latest",
+        ),
+        (
+            &[("audit", "typo"), ("warn", "typo")],
+            "privileged:latest privileged:latest privileged:latest",
+        ),
+        (
+            &[
+                ("enforce", "restricted"),
+                ("enforce-version", "v1.30"),
+                ("warn", "baseline"),
+            ],
+            "restricted:v1.30 privileged:latest baseline:latest",
+        ),
+        (
+            &[
+                ("enforce", "restricted"),
+                ("enforce-version", "v1.30"),
+                ("warn-version", "v1.31"),
+            ],
+            "restricted:v1.30 privileged:latest restricted:v1.31",
+        ),
+        (
+            &[("enforce", "restricted"), ("enforce-version", "v1.30")],
+            "restricted:v1.30 privileged:latest restricted:v1.30",
+        ),
+    ] {
+        assert_eq!(text(labels), demanded, "{labels:?}");
+    }
 }
 
 /// What each version of the standards lets in (kubernetes.io, "Pod Security Standards").
@@ -230,9 +269,53 @@ fn versions_differ_as_documented() {
 
 #[test]
 fn labels_pin_versions() {
-    let of = |version: Option<&str>| Policy::of(Some("baseline"), version, "enforce").minor;
-    assert_eq!(of(None), LATEST);
-    assert_eq!(of(Some("latest")), LATEST);
-    assert_eq!(of(Some("v1.20")), 20);
-    assert_eq!(of(Some("nonsense")), LATEST);
+    let of = |version: &str| {
+        labelled(&[("enforce-version", version)], &Policies::default())
+            .enforce
+            .minor
+    };
+    assert_eq!(of("latest"), LATEST);
+    assert_eq!(of("v1.20"), 20);
+    for nonsense in ["nonsense", "v1.", "v1.+1", "v1.01", "v2.1", "1.20"] {
+        assert_eq!(of(nonsense), LATEST);
+        assert_eq!(Policy::version(nonsense), Err("must be \"latest\" or \"v1.x\""));
+    }
+}
+
+#[test]
+fn defaults_count_where_labels_are_silent() {
+    let defaults = Policies {
+        enforce: Policy {
+            level: Level::Baseline,
+            minor: 29,
+        },
+        warn: Policy {
+            level: Level::Restricted,
+            minor: LATEST,
+        },
+        audit: Policy::default(),
+    };
+    assert_eq!(labelled(&[], &defaults), defaults);
+    let enforce = |labels: &[(&str, &str)]| labelled(labels, &defaults).enforce.to_string();
+    assert_eq!(enforce(&[("enforce", "privileged")]), "privileged:v1.29");
+    assert_eq!(enforce(&[("enforce-version", "latest")]), "baseline:latest");
+    assert!(!defaults.is_privileged() && Policies::default().is_privileged());
+    let mut other = defaults;
+    other.audit.minor = 5;
+    assert!(
+        other.is_equivalent(&defaults),
+        "what forbids nothing has no version"
+    );
+    other.warn.minor = 5;
+    assert!(!other.is_equivalent(&defaults));
+}
+
+fn labelled(labels: &[(&str, &str)], defaults: &Policies) -> Policies {
+    let label = |key: &str| {
+        labels
+            .iter()
+            .find(|(name, _)| *name == key)
+            .map(|(_, value)| *value)
+    };
+    Policies::of(label, defaults)
 }

@@ -59,6 +59,7 @@ pub fn config() -> Config {
         node_ports: (30000, 32767),
         etcd: None,
         encryption: crate::encryption::Settings::default(),
+        admission_control_config_file: None,
     }
 }
 
@@ -101,7 +102,7 @@ impl Fixture {
             &json!({"metadata": {"namespace": "a", "name": "default", "uid": "u"}}),
         );
         let authorizer = Arc::new(Authorizer::new(memory.clone()));
-        let chain = Chain::new(&config(), memory.clone(), authorizer);
+        let chain = Chain::new(&config(), memory.clone(), authorizer).unwrap();
         Self { memory, chain }
     }
 
