@@ -20,6 +20,7 @@ mod run;
 pub mod scheduler;
 pub mod server;
 pub mod store;
+mod time_zone;
 
 pub use config::Config;
 pub use run::run;

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use jiff::tz::TimeZone;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
@@ -10,8 +11,9 @@ use super::schedule::Schedule;
 use crate::controllers::Context;
 use crate::controllers::api::{Api, Error, EventType, Recorder, Reference, resources};
 use crate::controllers::informer::{Informer, Key, Next, Queue};
-use crate::controllers::owners;
 use crate::controllers::model::{CronJob, CronJobStatus, Job, Time, controller_reference, index_owned};
+use crate::controllers::owners;
+use crate::time_zone;
 
 const NAME: &str = "cronjob-controller";
 /// More missed starts than this are not counted, but reported.
@@ -123,14 +125,18 @@ impl Controller {
     }
 
     fn schedule(&self, cron: &CronJob, reference: &Reference) -> Option<Schedule> {
-        let utc = |zone: &str| matches!(zone, "UTC" | "Etc/UTC" | "Etc/GMT" | "GMT");
-        if let Some(zone) = cron.spec.time_zone.as_deref().filter(|zone| !utc(zone)) {
-            let message = format!("invalid timeZone: {zone:?}: only UTC is supported");
+        let zone = match cron.spec.time_zone.as_deref() {
+            Some(name) => time_zone::find(name),
+            None => Some(TimeZone::UTC),
+        };
+        let Some(zone) = zone else {
+            let name = cron.spec.time_zone.as_deref().unwrap_or_default();
+            let message = format!("invalid timeZone: {name:?}: unknown time zone {name}");
             self.recorder
                 .record(reference, EventType::Warning, "UnknownTimeZone", message);
             return None;
-        }
-        match Schedule::parse(&cron.spec.schedule) {
+        };
+        match Schedule::parse(&cron.spec.schedule, zone) {
             Ok(schedule) => Some(schedule),
             Err(error) => {
                 let message = format!("unparseable schedule: {:?} : {error}", cron.spec.schedule);

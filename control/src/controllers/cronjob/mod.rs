@@ -1,7 +1,6 @@
 //! CronJobs: starts Jobs by a schedule.
 //!
-//! Source: `k8s.io/kubernetes/pkg/controller/cronjob`. Schedules are in UTC; another `timeZone` is refused with an
-//! event, since the time zone database is not built in.
+//! Source: `k8s.io/kubernetes/pkg/controller/cronjob`. Schedules are in the zone that the CronJob names, or in UTC.
 
 mod controller;
 mod schedule;

@@ -2,16 +2,25 @@
 //!
 //! Source: `github.com/robfig/cron/v3` with its standard parser, which upstream uses.
 
-use time::{Date, Duration, Month, OffsetDateTime, PrimitiveDateTime, Weekday};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, Weekday};
 
 use crate::controllers::model::Time;
 
 /// Bits of allowed values.
 type Bits = u64;
 
+/// When something is to happen.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Schedule {
+    times: Times,
+    zone: TimeZone,
+}
+
 /// A parsed expression, or an interval (`@every 90s`).
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Schedule {
+enum Times {
     /// Fields.
     Fields {
         /// 0-59.
@@ -42,8 +51,57 @@ const MONTHS: [&str; 12] = [
 const DAYS: [&str; 7] = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"];
 
 impl Schedule {
-    /// Parses.
-    pub fn parse(text: &str) -> Result<Self, ScheduleError> {
+    /// Parses; the times are those of clocks in this zone.
+    pub fn parse(text: &str, zone: TimeZone) -> Result<Self, ScheduleError> {
+        let times = Times::parse(text)?;
+        Ok(Self { times, zone })
+    }
+
+    /// The first time after `after`, at most five years later. A time of day that the clocks leave out when they are put
+    /// forward does not come that day, and one that they show twice comes twice, as upstream's library has it.
+    pub fn next(&self, after: Time) -> Option<Time> {
+        let Times::Fields { minute, hour, .. } = &self.times else {
+            let Times::Every(seconds) = self.times else {
+                return None;
+            };
+            return Some(Time(after.0.saturating_add(seconds)));
+        };
+        let mut at = after.0.checked_add(60)?;
+        at -= at.rem_euclid(60);
+        let end = at + 5 * 366 * 86_400;
+        while at < end {
+            let local = self.local(at)?;
+            if !self.times.has_day(local.date()) {
+                at = self.midnight(local.date().next_day()?)?.max(at + 60);
+            } else if !has(*hour, local.hour().into()) {
+                at += 3600 - 60 * i64::from(local.minute()) - i64::from(local.second());
+            } else if !has(*minute, local.minute().into()) {
+                at += 60;
+            } else {
+                return Some(Time(at));
+            }
+        }
+        None
+    }
+
+    /// What the clocks show.
+    fn local(&self, at: i64) -> Option<PrimitiveDateTime> {
+        let offset = self.zone.to_offset(Timestamp::from_second(at).ok()?);
+        let shown = OffsetDateTime::from_unix_timestamp(at + i64::from(offset.seconds())).ok()?;
+        Some(PrimitiveDateTime::new(shown.date(), shown.time()))
+    }
+
+    /// When a day begins: with what comes after midnight, if there is none.
+    fn midnight(&self, date: Date) -> Option<i64> {
+        let (year, month) = (i16::try_from(date.year()).ok()?, u8::from(date.month()));
+        let date = jiff::civil::Date::new(year, i8::try_from(month).ok()?, i8::try_from(date.day()).ok()?);
+        let midnight = date.ok()?.at(0, 0, 0, 0);
+        Some(self.zone.to_timestamp(midnight).ok()?.as_second())
+    }
+}
+
+impl Times {
+    fn parse(text: &str) -> Result<Self, ScheduleError> {
         let text = text.trim();
         let fields = match text {
             "@yearly" | "@annually" => "0 0 1 1 *",
@@ -70,32 +128,6 @@ impl Schedule {
             weekday: field(weekday, 0, 6, &DAYS)?,
             either_day: !open(day) && !open(weekday),
         })
-    }
-
-    /// The first time after `after`, at most five years later.
-    pub fn next(&self, after: Time) -> Option<Time> {
-        let Self::Fields { minute, hour, .. } = self else {
-            let Self::Every(seconds) = self else { return None };
-            return Some(Time(after.0.saturating_add(*seconds)));
-        };
-        let start = OffsetDateTime::from_unix_timestamp(after.0).ok()?;
-        let mut date = start.date();
-        let mut from = u32::from(start.hour()) * 60 + u32::from(start.minute()) + 1;
-        for _ in 0..=5 * 366 {
-            if self.has_day(date) {
-                let found =
-                    (from..24 * 60).find(|number| has(*hour, number / 60) && has(*minute, number % 60));
-                if let Some(number) = found {
-                    let midnight = PrimitiveDateTime::new(date, time::Time::MIDNIGHT).assume_utc();
-                    return Some(Time(
-                        (midnight + Duration::minutes(i64::from(number))).unix_timestamp(),
-                    ));
-                }
-            }
-            date = date.next_day()?;
-            from = 0;
-        }
-        None
     }
 
     fn has_day(&self, date: Date) -> bool {

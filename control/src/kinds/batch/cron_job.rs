@@ -9,6 +9,7 @@ use crate::kinds::apps::workload::non_negative;
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
 use crate::kinds::json::{is_true, items, object_or_new, set_default, set_zero, text};
 use crate::kinds::{Kind, Strategy, cells, podspec, update};
+use crate::time_zone;
 
 const COLUMNS: &[ColumnDef] = &[
     NAME,
@@ -195,19 +196,12 @@ fn time_zone(errors: &mut Vec<FieldError>, object: &Value) {
         "timeZone must be nil or non-empty string".to_owned()
     } else if zone.eq_ignore_ascii_case("local") {
         "timeZone must be an explicit time zone as defined in https://www.iana.org/time-zones".to_owned()
-    } else if !is_zone(zone) {
+    } else if time_zone::find(zone).is_none() {
         format!("unknown time zone {zone}")
     } else {
         return;
     };
     errors.push(FieldError::invalid("spec.timeZone", zone, &detail));
-}
-
-/// Whether it could be the name of a time zone.
-fn is_zone(zone: &str) -> bool {
-    let letter = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'+' | b'-');
-    zone.split('/')
-        .all(|part| !part.is_empty() && part.bytes().all(letter))
 }
 
 fn schedule(errors: &mut Vec<FieldError>, schedule: &str) {

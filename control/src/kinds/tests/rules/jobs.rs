@@ -83,10 +83,14 @@ fn jobs() {
         zone("")[..],
         ["spec.timeZone: Invalid value: \"\": timeZone must be nil or non-empty string"]
     );
-    assert_eq!(
-        zone("a b")[..],
-        ["spec.timeZone: Invalid value: \"a b\": unknown time zone a b"]
-    );
+    for unknown in ["a b", "Europe/Atlantis", "utc", "../UTC"] {
+        assert_eq!(
+            zone(unknown)[..],
+            [format!(
+                "spec.timeZone: Invalid value: {unknown:?}: unknown time zone {unknown}"
+            )]
+        );
+    }
 }
 
 #[test]
