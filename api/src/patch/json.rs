@@ -4,7 +4,7 @@ use json_patch::jsonptr::Pointer;
 use json_patch::{CopyOperation, MoveOperation, Patch, PatchOperation};
 use serde_json::Value;
 
-use super::PatchError;
+use super::{PatchError, mistyped};
 use crate::depth::{MAX_DEPTH, measure};
 
 /// Operations in one patch.
@@ -17,7 +17,10 @@ const MAX_WORK: usize = 20_000_000;
 
 /// The object after the operations of the patch.
 pub fn json_patch(object: &Value, patch: Value) -> Result<Value, PatchError> {
-    let patch: Patch = serde_json::from_value(patch).map_err(|error| PatchError::Bad(error.to_string()))?;
+    check_types(&patch)?;
+    // What has the right types and is no patch all the same, upstream notices while it applies it.
+    let patch: Patch =
+        serde_json::from_value(patch).map_err(|error| PatchError::DoesNotApply(error.to_string()))?;
     if patch.0.len() > MAX_OPERATIONS {
         return Err(PatchError::TooLarge {
             count: patch.0.len(),
@@ -52,6 +55,28 @@ pub fn json_patch(object: &Value, patch: Value) -> Result<Value, PatchError> {
             .map_err(|error| PatchError::DoesNotApply(error.to_string()))?;
     }
     Ok(value)
+}
+
+/// Refuses what upstream cannot read as a list of operations, in the words of Go's decoder.
+fn check_types(patch: &Value) -> Result<(), PatchError> {
+    let Value::Array(operations) = patch else {
+        return Err(mistyped(patch, "value of type []handlers.jsonPatchOp"));
+    };
+    for operation in operations {
+        let Value::Object(fields) = operation else {
+            return Err(mistyped(operation, "value of type handlers.jsonPatchOp"));
+        };
+        for name in ["op", "path", "from"] {
+            if let Some(value) = fields
+                .get(name)
+                .filter(|value| !value.is_string() && !value.is_null())
+            {
+                let what = format!("struct field jsonPatchOp.{name} of type string");
+                return Err(mistyped(value, &what));
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Whether the operation tests that a member is null and the member is not there, which is the same to upstream

@@ -91,6 +91,24 @@ pub struct Patched {
     pub duplicates: Vec<String>,
 }
 
+/// What merge patches are to Go.
+const OBJECT: &str = "value of type map[string]interface {}";
+
+/// A patch that has a value where another type belongs: `value of type TYPE` or `struct field STRUCT.NAME of type TYPE`.
+fn mistyped(found: &Value, wanted: &str) -> PatchError {
+    let found = match found {
+        Value::Null => "null",
+        Value::Bool(_) => "bool",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    };
+    PatchError::Bad(format!(
+        "error decoding patch: json: cannot unmarshal {found} into Go {wanted}"
+    ))
+}
+
 /// Applies the patch in `body` to `object`, whose type is `kind` (needed for strategic patches only).
 pub fn apply(
     format: Format,
@@ -105,9 +123,7 @@ pub fn apply(
         Format::Merge => {
             let mut value = object.clone();
             if !parsed.value.is_object() {
-                return Err(PatchError::Bad(
-                    "error decoding patch: expected an object".to_owned(),
-                ));
+                return Err(mistyped(&parsed.value, OBJECT));
             }
             merge_patch(&mut value, parsed.value);
             value

@@ -196,7 +196,7 @@ fn json_patches_and_their_errors() {
         422
     );
     assert_eq!(code(r#"[{"op": "remove", "path": "/nothing"}]"#), 422);
-    assert_eq!(code(r#"[{"op": "jump", "path": "/a"}]"#), 400);
+    assert_eq!(code(r#"[{"op": "jump", "path": "/a"}]"#), 422);
     assert_eq!(code("{}"), 400);
     assert_eq!(code("[{"), 400);
     let many = format!(
@@ -364,4 +364,60 @@ fn what_is_not_there_tests_as_null() {
         );
     }
     assert!(patch(json!([{"op": "test", "path": "/metadata/finalizers", "value": []}])).is_err());
+}
+
+/// What Go's decoder says of a patch of the wrong shape, and what is only noticed when the patch is applied.
+#[test]
+fn patches_of_the_wrong_shape() {
+    let refused = |format: Format, body: &str| {
+        let schema = Schema::builtin().kind("", "v1", "Pod");
+        let status = Status::from(apply(format, schema, &json!({"a": 1}), body.as_bytes()).unwrap_err());
+        (status.code, status.message)
+    };
+    let decoding = "error decoding patch: json: cannot unmarshal";
+    for (format, body, why) in [
+        (
+            Format::Json,
+            "{}",
+            "object into Go value of type []handlers.jsonPatchOp",
+        ),
+        (
+            Format::Json,
+            "\"x\"",
+            "string into Go value of type []handlers.jsonPatchOp",
+        ),
+        (
+            Format::Json,
+            "[3]",
+            "number into Go value of type handlers.jsonPatchOp",
+        ),
+        (
+            Format::Json,
+            r#"[{"op": "remove", "path": 3}]"#,
+            "number into Go struct field jsonPatchOp.path of type string",
+        ),
+        (
+            Format::Merge,
+            "[]",
+            "array into Go value of type map[string]interface {}",
+        ),
+        (
+            Format::Strategic,
+            "[]",
+            "array into Go value of type map[string]interface {}",
+        ),
+    ] {
+        assert_eq!(
+            refused(format, body),
+            (400, format!("{decoding} {why}")),
+            "{body}"
+        );
+    }
+    for body in [
+        r#"[{"op": "sing", "path": "/a"}]"#,
+        r#"[{"op": "remove"}]"#,
+        r#"[{"op": "remove", "path": "a"}]"#,
+    ] {
+        assert_eq!(refused(Format::Json, body).0, 422, "{body}");
+    }
 }

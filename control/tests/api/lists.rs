@@ -1,5 +1,7 @@
 //! LIST: pages of one snapshot, selectors, resource versions, Tables, encodings.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::Method;
 use serde_json::Value;
 
@@ -48,6 +50,54 @@ fn names(list: &Value) -> Vec<String> {
     items
         .map(|item| item["metadata"]["name"].as_str().unwrap().to_owned())
         .collect()
+}
+
+/// A token outlives its snapshot: the answer has another one, which goes on in whatever is there now.
+#[test]
+fn an_old_token_goes_on_in_the_present() {
+    let cluster = Cluster::start();
+    for name in ["a", "c", "d"] {
+        assert_eq!(cluster.post(MAPS, &config_map(name, "1")).0, 201);
+    }
+    let selected = format!("{MAPS}?labelSelector=app%3Dtest");
+    let (_, first) = cluster.get(&format!("{selected}&limit=1"));
+    assert_eq!(names(&first), ["a"]);
+    let mut token: Value = URL_SAFE_NO_PAD
+        .decode(first["metadata"]["continue"].as_str().unwrap())
+        .map(|bytes| serde_json::from_slice(&bytes).unwrap())
+        .unwrap();
+    token["at"] = 1.into();
+    let old = URL_SAFE_NO_PAD.encode(token.to_string());
+    assert_eq!(cluster.post(MAPS, &config_map("b", "1")).0, 201);
+    assert_eq!(cluster.delete(&format!("{MAPS}/c"), &Value::Null).0, 200);
+    for request in ["list", "deletecollection"] {
+        let path = format!("{selected}&limit=1&continue={old}");
+        let (code, expired) = match request {
+            "list" => cluster.get(&path),
+            _ => cluster.delete(&path, &Value::Null),
+        };
+        assert_eq!((code, expired["reason"].as_str().unwrap()), (410, "Expired"));
+        assert_eq!(
+            expired["message"],
+            "The provided continue parameter is too old to display a consistent list result. You can start a new list \
+             without the continue parameter, or use the continue token in this response to retrieve the remainder of the \
+             results. Continuing with the provided token results in an inconsistent list - objects that were created, \
+             modified, or deleted between the time the first chunk was returned and now may show up in the list."
+        );
+        let next = expired["metadata"]["continue"].as_str().unwrap();
+        let (code, rest) = cluster.get(&format!("{selected}&continue={next}"));
+        assert_eq!((code, names(&rest)), (200, vec!["b".to_owned(), "d".to_owned()]));
+        assert_ne!(
+            rest["metadata"]["resourceVersion"],
+            first["metadata"]["resourceVersion"]
+        );
+    }
+    let (code, refused) = cluster.get(&format!("{MAPS}?continue=x"));
+    assert_eq!(code, 400);
+    assert_eq!(
+        refused["message"],
+        "invalid continue token: continue key is not valid: illegal base64 data at input byte 0"
+    );
 }
 
 #[test]

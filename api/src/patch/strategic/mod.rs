@@ -17,7 +17,7 @@ use std::collections::HashSet;
 
 use serde_json::{Map, Value};
 
-use super::PatchError;
+use super::{OBJECT, PatchError, mistyped};
 use crate::schema::Type;
 use place::Place;
 
@@ -33,7 +33,7 @@ fn bad(text: impl Into<String>) -> PatchError {
 /// The object after the patch.
 pub fn strategic_patch(kind: Type<'_>, object: &Value, patch: Value) -> Result<Value, PatchError> {
     let Value::Object(patch) = patch else {
-        return Err(bad("invalid JSON document"));
+        return Err(mistyped(&patch, OBJECT));
     };
     extent::check(object, &patch)?;
     let original = object.as_object().cloned().unwrap_or_default();
