@@ -106,7 +106,8 @@ pub struct Control {
     /// Read that file again when it changes
     #[arg(long)]
     pub encryption_provider_config_automatic_reload: bool,
-    /// What is configured of admission plug-ins: an AdmissionConfiguration of apiserver.config.k8s.io/v1 (PodSecurity)
+    /// What is configured of admission plug-ins (PodSecurity, ResourceQuota): an AdmissionConfiguration of
+    /// apiserver.config.k8s.io/v1
     #[arg(long, value_name = "FILE")]
     pub admission_control_config_file: Option<PathBuf>,
 }

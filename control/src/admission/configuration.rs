@@ -4,17 +4,20 @@
 
 use std::path::{Path, PathBuf};
 
+use keelson_api::status::FieldError;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::pod_security;
+use super::{pod_security, resource_quota};
 
 /// What is configured of plug-ins.
 #[derive(Debug, Default)]
 pub struct Plugins {
     /// `PodSecurity`.
     pub pod_security: pod_security::Settings,
+    /// `ResourceQuota`.
+    pub limited: resource_quota::Limited,
 }
 
 /// Why the configuration cannot be used.
@@ -75,7 +78,7 @@ struct Plugin {
 }
 
 /// Names of the plug-ins that have a configuration.
-const CONFIGURED: [&str; 1] = [pod_security::NAME];
+const CONFIGURED: [&str; 2] = [pod_security::NAME, resource_quota::NAME];
 
 impl Plugins {
     /// Reads the file of `--admission-control-config-file`; without one, everything is as it is by default.
@@ -109,7 +112,15 @@ impl Plugins {
             Some(part) => part.and_then(pod_security::Settings::new).map_err(wrong(name))?,
             None => pod_security::Settings::default(),
         };
-        Ok(Self { pod_security })
+        let name = resource_quota::NAME;
+        let limited = match part(path, &found.plugins, name)? {
+            Some(part) => part.and_then(resource_quota::Limited::new).map_err(wrong(name))?,
+            None => resource_quota::Limited::default(),
+        };
+        Ok(Self {
+            pod_security,
+            limited,
+        })
     }
 }
 
@@ -143,6 +154,17 @@ fn text(path: &Path) -> Result<String, ConfigurationError> {
 
 fn yaml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
     serde_yaml_ng::from_str(text).map_err(|error| error.to_string())
+}
+
+/// All that is wrong, as upstream lists it.
+pub fn all(errors: &[FieldError]) -> String {
+    match errors {
+        [one] => one.to_string(),
+        all => {
+            let texts: Vec<String> = all.iter().map(ToString::to_string).collect();
+            format!("[{}]", texts.join(", "))
+        }
+    }
 }
 
 /// Upstream's words for a kind that is not known.

@@ -79,7 +79,7 @@ impl Chain {
     ) -> Result<Self, ConfigurationError> {
         let plugins = Plugins::read(config.admission_control_config_file.as_deref())?;
         let services = ServiceAllocator::new(config, reader.clone());
-        let quotas = Quotas::new(reader.clone());
+        let quotas = Quotas::new(reader.clone(), plugins.limited);
         let token_secrets = TokenSecrets::new(config, reader.clone());
         Ok(Self {
             context: Context {

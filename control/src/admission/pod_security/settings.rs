@@ -8,7 +8,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::policy::{Policies, Policy};
-use crate::admission::configuration::unregistered;
+use crate::admission::configuration::{all, unregistered};
 
 /// The configuration.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -88,11 +88,7 @@ impl Settings {
         };
         list("usernames", &usernames, no_name, &mut errors);
         if !errors.is_empty() {
-            let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
-            return Err(match &texts[..] {
-                [one] => one.clone(),
-                all => format!("[{}]", all.join(", ")),
-            });
+            return Err(all(&errors));
         }
         Ok(Self {
             defaults,

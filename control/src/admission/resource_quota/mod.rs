@@ -5,6 +5,7 @@
 //! time cannot exceed a quota together. Where several servers share a store, who calls takes a turn for a request that
 //! [`Quotas::limits`], so that nobody else's write comes in between.
 
+mod limited;
 pub(crate) mod scope;
 #[cfg(test)]
 mod tests;
@@ -24,9 +25,12 @@ use super::{Operation, Request};
 use crate::auth::resources::RESOURCE_QUOTAS;
 use crate::object::{GroupResource, Object, Reader};
 
+pub use self::limited::Limited;
 pub(crate) use self::usage::{Kinds, is_plain, of as usage_of};
 pub(crate) use super::pod_resources::{Amounts, add, amounts};
 
+/// Name of the plug-in.
+pub(crate) const NAME: &str = "ResourceQuota";
 /// How long an admitted request counts although nobody has settled it (its client went away).
 const HOLD: Duration = Duration::from_mins(1);
 /// What objects use is remembered for so many of them; about 300 bytes each.
@@ -36,6 +40,7 @@ const KNOWN_MAX: usize = 16 * 1024;
 #[derive(Debug)]
 pub struct Quotas {
     reader: Arc<dyn Reader>,
+    limited: Limited,
     state: Mutex<State>,
 }
 
@@ -59,9 +64,10 @@ struct Pending {
 
 impl Quotas {
     /// Over the objects in `reader`.
-    pub fn new(reader: Arc<dyn Reader>) -> Self {
+    pub fn new(reader: Arc<dyn Reader>, limited: Limited) -> Self {
         Self {
             reader,
+            limited,
             state: Mutex::default(),
         }
     }
@@ -92,10 +98,20 @@ impl Quotas {
             return Ok(());
         }
         let quotas = self.reader.list(&RESOURCE_QUOTAS, Some(request.namespace));
-        if quotas.is_empty() {
+        if quotas.is_empty() && self.limited.is_empty() {
             return Ok(());
         }
         let (resource, old, new) = before_and_after(request);
+        if !self.limited.is_empty() {
+            let all: Vec<_> = quotas
+                .iter()
+                .map(|quota| {
+                    let quota = quota.value();
+                    (scope::read(&quota), amounts(&quota["spec"]["hard"]))
+                })
+                .collect();
+            self.limited.check(request, &resource, (&old, &new), &all)?;
+        }
         let is_create = request.operation == Operation::Create;
         let now = Instant::now();
         // What is guarded is consistent after every step.

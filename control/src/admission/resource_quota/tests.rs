@@ -21,7 +21,7 @@ fn fixture(spec: &Value) -> Fixture {
         &json!({"metadata": {"name": "q", "namespace": "a", "uid": "q"}, "spec": spec}),
     );
     Fixture {
-        quotas: Quotas::new(memory.clone()),
+        quotas: Quotas::new(memory.clone(), Limited::default()),
         memory,
     }
 }
@@ -259,5 +259,83 @@ fn pods_in_full() {
             json!([container("1"), sidecar("2")])
         )),
         3000
+    );
+}
+
+#[test]
+fn limited_resources_need_a_quota_that_covers_them() {
+    let limited = || {
+        Limited::new(json!({
+            "apiVersion": "apiserver.config.k8s.io/v1", "kind": "ResourceQuotaConfiguration",
+            "limitedResources": [
+                {"resource": "persistentvolumeclaims", "matchContains": ["gold.storageclass.storage.k8s.io/"]},
+                {"resource": "pods", "matchContains": ["requests.cpu"],
+                    "matchScopes": [{"scopeName": "PriorityClass", "operator": "In", "values": ["high", "highest"]}]},
+            ],
+        }))
+        .unwrap()
+    };
+    let with = |hard: &Value, more: Value| {
+        let mut spec = json!({ "hard": hard });
+        spec.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
+        let mut fixture = fixture(&spec);
+        fixture.quotas = Quotas::new(fixture.memory.clone(), limited());
+        fixture
+    };
+    let none = with(&json!({"secrets": "1"}), json!({}));
+    assert_eq!(
+        none.pod(pod("x", "1")).unwrap_err(),
+        "pods \"x\" is forbidden: insufficient quota to consume: requests.cpu"
+    );
+    let claim = |class: &str| {
+        json!({"metadata": {"name": "c", "namespace": "a"}, "spec": {"storageClassName": class,
+            "resources": {"requests": {"storage": "1Gi"}}}})
+    };
+    let ask = |fixture: &Fixture, class: &str| {
+        fixture.admit("persistentvolumeclaims", None, &mut claim(class), true)
+    };
+    assert_eq!(ask(&none, "silver"), Ok(()));
+    assert_eq!(
+        ask(&none, "gold").unwrap_err(),
+        "persistentvolumeclaims \"c\" is forbidden: insufficient quota to consume: \
+         gold.storageclass.storage.k8s.io/persistentvolumeclaims,gold.storageclass.storage.k8s.io/requests.storage"
+    );
+    // What uses no more than before is not looked at.
+    let mut same = claim("gold");
+    same["metadata"]["labels"] = json!({"a": "b"});
+    assert_eq!(
+        none.admit("persistentvolumeclaims", Some(&claim("gold")), &mut same, true),
+        Ok(())
+    );
+
+    let cpu = with(&json!({"requests.cpu": "10"}), json!({}));
+    assert_eq!(cpu.pod(pod("x", "1")), Ok(()));
+    let high = || {
+        let mut pod = pod("x", "1");
+        pod["spec"]["priorityClassName"] = "high".into();
+        pod
+    };
+    assert_eq!(
+        cpu.pod(high()).unwrap_err(),
+        "pods \"x\" is forbidden: insufficient quota to match these scopes: [{PriorityClass In [high highest]}]"
+    );
+    let covered = with(
+        &json!({"requests.cpu": "10"}),
+        json!({"scopeSelector": {"matchExpressions": [{"scopeName": "PriorityClass", "operator": "Exists"}]}}),
+    );
+    assert_eq!(covered.pod(high()), Ok(()));
+    assert_eq!(
+        covered.pod(pod("x", "1")).unwrap_err(),
+        "pods \"x\" is forbidden: insufficient quota to consume: requests.cpu",
+        "the quota is for other pods"
+    );
+
+    let wrong = json!({"apiVersion": "apiserver.config.k8s.io/v1", "kind": "ResourceQuotaConfiguration",
+        "limitedResources": [{}]});
+    assert_eq!(
+        Limited::new(wrong).unwrap_err(),
+        "limitedResources[0].resource: Required value"
     );
 }

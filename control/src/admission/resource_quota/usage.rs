@@ -188,6 +188,16 @@ fn claim(claim: &Value, counted: &mut Amounts) {
 }
 
 impl Counted {
+    /// All that it counts for, in every way.
+    pub fn amounts(&self) -> &Amounts {
+        &self.amounts
+    }
+
+    /// What scopes can ask about it, if it is a pod.
+    pub fn traits(&self) -> Option<&Traits> {
+        self.pod.as_ref()
+    }
+
     /// Whether a quota with these scopes applies. Scopes are about pods; a quota that has some limits nothing else.
     pub fn in_scopes(&self, scopes: &[Value]) -> bool {
         match &self.pod {
