@@ -153,6 +153,20 @@ impl FieldError {
         Self::new(FieldErrorKind::Duplicate, field, Some(&value.into()), "")
     }
 
+    /// As [`FieldError::duplicate`], with the value already put in words. `detail` may be empty.
+    pub fn duplicate_shown(field: impl Into<String>, shown: &str, detail: &str) -> Self {
+        let mut message = format!("{}: {shown}", FieldErrorKind::Duplicate.title());
+        if !detail.is_empty() {
+            message.push_str(": ");
+            message.push_str(detail);
+        }
+        Self {
+            kind: FieldErrorKind::Duplicate,
+            field: field.into(),
+            message,
+        }
+    }
+
     /// Setting or changing the field is not allowed here.
     pub fn forbidden(field: impl Into<String>, detail: &str) -> Self {
         Self::new(FieldErrorKind::Forbidden, field, None, detail)

@@ -12,6 +12,7 @@ mod core;
 pub mod custom;
 mod describe;
 mod extension;
+mod go;
 
 mod json;
 mod metadata;

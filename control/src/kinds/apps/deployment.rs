@@ -9,7 +9,7 @@ use super::workload::{
 };
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
 use crate::kinds::json::{int, is_unset, object_or_new, set_default, set_zero, text};
-use crate::kinds::{Kind, Strategy, cells, podspec, update};
+use crate::kinds::{Kind, Strategy, cells, go, podspec, update};
 
 const COLUMNS: &[ColumnDef] = &[
     NAME,
@@ -167,8 +167,7 @@ fn strategy(errors: &mut Vec<FieldError>, object: &Value) {
             count_or_percent(errors, at("maxUnavailable"), &format!("{path}.maxUnavailable"));
             count_or_percent(errors, at("maxSurge"), &format!("{path}.maxSurge"));
             if is_nothing(at("maxUnavailable")) && is_nothing(at("maxSurge")) {
-                let shown = at("maxUnavailable").cloned().unwrap_or_else(|| Value::from(0));
-                let shown = shown.as_str().map_or_else(|| shown.to_string(), str::to_owned);
+                let shown = go::int_or_string(at("maxUnavailable").unwrap_or(&Value::Null));
                 let detail = "may not be 0 when `maxSurge` is 0";
                 errors.push(FieldError::invalid_shown(
                     format!("{path}.maxUnavailable"),

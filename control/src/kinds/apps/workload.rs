@@ -2,9 +2,10 @@
 
 use keelson_api::names;
 use keelson_api::selector::Selector;
-use keelson_api::status::{FieldError, go_quote};
+use keelson_api::status::FieldError;
 use serde_json::Value;
 
+use crate::kinds::go;
 use crate::kinds::json::{int, items, text};
 use crate::kinds::metadata::check_labels;
 use crate::kinds::podspec;
@@ -30,7 +31,7 @@ pub(in crate::kinds) fn selector_and_template(errors: &mut Vec<FieldError>, obje
         Some(selector) => {
             label_selector(errors, selector, "spec.selector");
             if selector_is_empty(selector) {
-                let shown = go_label_selector(selector);
+                let shown = go::label_selector(selector);
                 let detail = "empty selector is invalid for deployment";
                 errors.push(FieldError::invalid_shown(
                     "spec.selector",
@@ -45,7 +46,7 @@ pub(in crate::kinds) fn selector_and_template(errors: &mut Vec<FieldError>, obje
         if !selector.matches_value(labels) && !selector.is_everything() {
             let detail = "`selector` does not match template `labels`";
             let path = "spec.template.metadata.labels";
-            errors.push(FieldError::invalid_shown(path, &go_map(labels), detail));
+            errors.push(FieldError::invalid_shown(path, &go::map(labels), detail));
         }
     }
     errors.extend(podspec::validate_template(template, "spec.template"));
@@ -84,7 +85,7 @@ pub(in crate::kinds) fn always_restarts(errors: &mut Vec<FieldError>, object: &V
 pub(in crate::kinds) fn immutable_selector(errors: &mut Vec<FieldError>, old: &Value, new: &Value) {
     let (was, is) = (old.pointer("/spec/selector"), new.pointer("/spec/selector"));
     if was != is {
-        let shown = go_label_selector(is.unwrap_or(&Value::Null));
+        let shown = go::label_selector(is.unwrap_or(&Value::Null));
         errors.push(FieldError::invalid_shown(
             "spec.selector",
             &shown,
@@ -138,74 +139,23 @@ pub(in crate::kinds) fn label_selector(errors: &mut Vec<FieldError>, selector: &
     }
 }
 
-/// A map of strings in Go's syntax, as upstream's messages show it.
-fn go_map(map: &Value) -> String {
-    let Some(map) = map.as_object() else {
-        return "map[string]string(nil)".to_owned();
-    };
-    let pairs: Vec<String> = map
-        .iter()
-        .map(|(key, value)| {
-            format!(
-                "{}:{}",
-                go_quote(key),
-                go_quote(value.as_str().unwrap_or_default())
-            )
-        })
-        .collect();
-    format!("map[string]string{{{}}}", pairs.join(", "))
-}
-
-/// A label selector in Go's syntax.
-fn go_label_selector(selector: &Value) -> String {
-    let labels = go_map(selector.get("matchLabels").unwrap_or(&Value::Null));
-    let expressions: Vec<String> = items(selector, "/matchExpressions")
-        .iter()
-        .map(|expression| {
-            let values = items(expression, "/values");
-            let quoted: Vec<String> = values
-                .iter()
-                .map(|value| go_quote(value.as_str().unwrap_or_default()))
-                .collect();
-            let values = if values.is_empty() {
-                "[]string(nil)".to_owned()
-            } else {
-                format!("[]string{{{}}}", quoted.join(", "))
-            };
-            let (key, operator) = (
-                go_quote(text(expression, "/key")),
-                go_quote(text(expression, "/operator")),
-            );
-            format!("v1.LabelSelectorRequirement{{Key:{key}, Operator:{operator}, Values:{values}}}")
-        })
-        .collect();
-    let expressions = if expressions.is_empty() {
-        "[]v1.LabelSelectorRequirement(nil)".to_owned()
-    } else {
-        format!("[]v1.LabelSelectorRequirement{{{}}}", expressions.join(", "))
-    };
-    format!("v1.LabelSelector{{MatchLabels:{labels}, MatchExpressions:{expressions}}}")
-}
-
 /// Checks a count or a share of pods, e.g. 1 or `25%`.
 pub(in crate::kinds) fn count_or_percent(errors: &mut Vec<FieldError>, value: Option<&Value>, path: &str) {
     match value {
         None | Some(Value::Null) => {}
-        Some(Value::String(text)) => {
+        Some(value @ Value::String(text)) => {
+            let shown = go::int_or_string(value);
             let number = text.strip_suffix('%').filter(|digits| !digits.is_empty());
             let percent = number.and_then(|digits| digits.parse::<u32>().ok());
             match percent {
                 None => {
                     let detail = "a valid percent string must be a numeric string followed by an ending '%' (e.g. \
                                   '1%',  or '93%', regex used for validation is '[0-9]+%')";
-                    errors.push(FieldError::invalid(path, text.as_str(), detail));
+                    errors.push(FieldError::invalid_shown(path, &shown, detail));
                 }
                 Some(percent) if percent > 100 && path.ends_with("maxUnavailable") => {
-                    errors.push(FieldError::invalid(
-                        path,
-                        text.as_str(),
-                        "must not be greater than 100%",
-                    ));
+                    let detail = "must not be greater than 100%";
+                    errors.push(FieldError::invalid_shown(path, &shown, detail));
                 }
                 Some(_) => {}
             }

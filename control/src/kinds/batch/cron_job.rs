@@ -8,7 +8,7 @@ use super::job;
 use crate::kinds::apps::workload::non_negative;
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
 use crate::kinds::json::{is_true, items, object_or_new, set_default, set_zero, text};
-use crate::kinds::{Kind, Strategy, cells, podspec, update};
+use crate::kinds::{Kind, Strategy, cells, go, podspec, update};
 use crate::time_zone;
 
 const COLUMNS: &[ColumnDef] = &[
@@ -136,7 +136,11 @@ impl Strategy for CronJob {
         if let Some(selector) = object.pointer("/spec/jobTemplate/spec/selector") {
             let path = "spec.jobTemplate.spec.selector";
             let detail = "`selector` will be auto-generated";
-            errors.push(FieldError::invalid(path, selector.clone(), detail));
+            errors.push(FieldError::invalid_shown(
+                path,
+                &go::label_selector(selector),
+                detail,
+            ));
         }
         if is_true(object, "/spec/jobTemplate/spec/manualSelector") {
             let path = "spec.jobTemplate.spec.manualSelector";

@@ -12,7 +12,7 @@ use serde_json::{Map, Value};
 use crate::kinds::apps::workload::{label_selector, non_negative};
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
 use crate::kinds::json::{int, is_true, is_unset, items, list, object_or_new, set_default, set_zero, text};
-use crate::kinds::{Kind, Strategy, cells, podspec, update};
+use crate::kinds::{Kind, Strategy, cells, go, podspec, update};
 
 const COLUMNS: &[ColumnDef] = &[
     NAME,
@@ -147,7 +147,7 @@ fn validate(job: &Value) -> Vec<FieldError> {
             if Selector::from_label_selector(selector).is_ok_and(|selector| !selector.matches_value(labels)) {
                 let path = "spec.template.metadata.labels";
                 let detail = "`selector` does not match template `labels`";
-                errors.push(FieldError::invalid(path, labels.clone(), detail));
+                errors.push(FieldError::invalid_shown(path, &go::map(labels), detail));
             }
         }
     }

@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
 use crate::kinds::json::{entries, is_true, items, object_or_new, text};
-use crate::kinds::{Kind, Strategy, cells, update};
+use crate::kinds::{Kind, Strategy, cells, go, update};
 
 const COLUMNS: &[ColumnDef] = &[
     NAME,
@@ -178,7 +178,7 @@ fn validate(node: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let mut seen = HashSet::new();
     for (index, taint) in items(node, "/spec/taints").iter().enumerate() {
-        let path = format!("spec.taints[{index}]");
+        let path = format!("metadata.taints[{index}]");
         let (key, value, effect) = (text(taint, "/key"), text(taint, "/value"), text(taint, "/effect"));
         for complaint in names::qualified_name(key) {
             errors.push(FieldError::invalid(format!("{path}.key"), key, &complaint));
@@ -201,7 +201,8 @@ fn validate(node: &Value) -> Vec<FieldError> {
             )),
         }
         if !seen.insert((key, effect)) {
-            errors.push(FieldError::duplicate(path, taint.clone()));
+            let detail = "taints must be unique by key and effect pair";
+            errors.push(FieldError::duplicate_shown(path, &go::taint(taint), detail));
         }
     }
     for (index, cidr) in items(node, "/spec/podCIDRs").iter().enumerate() {

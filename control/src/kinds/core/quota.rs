@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
 use crate::kinds::json::{entries, items, object_or_new, text};
-use crate::kinds::{Kind, Strategy, cells, update};
+use crate::kinds::{Kind, Strategy, cells, go, update};
 
 const QUOTA: &[ColumnDef] = &[
     NAME,
@@ -236,9 +236,9 @@ fn selector(quota: &Value, errors: &mut Vec<FieldError>) {
                 format!("{field}.values"),
                 "must be at least one value when `operator` is 'In' or 'NotIn' for scope selector",
             )),
-            "Exists" | "DoesNotExist" if !values.is_empty() => errors.push(FieldError::invalid(
+            "Exists" | "DoesNotExist" if !values.is_empty() => errors.push(FieldError::invalid_shown(
                 format!("{field}.values"),
-                values.to_vec(),
+                &go::list("string", values),
                 "must be no value when `operator` is 'Exist' or 'DoesNotExist' for scope selector",
             )),
             "In" | "NotIn" | "Exists" | "DoesNotExist" => {}

@@ -7,7 +7,7 @@ use serde_json::Value;
 use crate::kinds::apps::workload::{always_restarts, non_negative, replica_counts};
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
 use crate::kinds::json::{int, is_unset, object_or_new, set_default};
-use crate::kinds::{Kind, Strategy, cells, podspec, update};
+use crate::kinds::{Kind, Strategy, cells, go, podspec, update};
 
 const COLUMNS: &[ColumnDef] = &[
     NAME,
@@ -116,9 +116,9 @@ impl Strategy for ReplicationController {
                 let labels = template.pointer("/metadata/labels").unwrap_or(&Value::Null);
                 if !Selector::from_map(selector).matches_value(labels) {
                     let detail = "`selector` does not match template `labels`";
-                    errors.push(FieldError::invalid(
+                    errors.push(FieldError::invalid_shown(
                         "spec.template.metadata.labels",
-                        labels.clone(),
+                        &go::map(labels),
                         detail,
                     ));
                 }

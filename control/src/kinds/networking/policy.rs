@@ -8,7 +8,7 @@ use crate::kinds::apps::workload::label_selector;
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
 use crate::kinds::json::{int, is_unset, items, list, object, object_or_new, set_zero, text};
 use crate::kinds::plain::Plain;
-use crate::kinds::{Kind, cells};
+use crate::kinds::{Kind, cells, go};
 
 const COLUMNS: &[ColumnDef] = &[
     NAME,
@@ -83,7 +83,8 @@ fn validate(policy: &Value) -> Vec<FieldError> {
     let types = items(policy, "/spec/policyTypes");
     if types.len() > 2 {
         let detail = "may not specify more than two policyTypes";
-        errors.push(FieldError::invalid("spec.policyTypes", types.to_vec(), detail));
+        let shown = go::list("networking.PolicyType", types);
+        errors.push(FieldError::invalid_shown("spec.policyTypes", &shown, detail));
         return errors;
     }
     for (index, kind) in types.iter().filter_map(Value::as_str).enumerate() {

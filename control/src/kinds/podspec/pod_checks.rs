@@ -10,6 +10,7 @@ use serde_json::Value;
 use super::container_checks::{Group, containers};
 use super::volume_checks::volumes;
 use super::{affinity, system};
+use crate::kinds::go;
 use crate::kinds::json::{entries, int, is_true, is_unset, items, text};
 use crate::kinds::metadata::{check_annotations, check_labels};
 
@@ -259,9 +260,9 @@ fn tolerations(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
             }
             "Exists" if !value.is_empty() => {
                 let detail = "value must be empty when `operator` is 'Exists'";
-                errors.push(FieldError::invalid(
+                errors.push(FieldError::invalid_shown(
                     format!("{path}.operator"),
-                    toleration.clone(),
+                    &go::toleration(toleration),
                     detail,
                 ));
             }

@@ -6,6 +6,7 @@ use keelson_api::names;
 use keelson_api::status::FieldError;
 use serde_json::Value;
 
+use crate::kinds::go;
 use crate::kinds::json::{is_true, items, text};
 
 /// Most name servers, as the C library reads them.
@@ -26,7 +27,11 @@ pub(super) fn dns(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
     if servers.len() > MOST_SERVERS {
         let detail = format!("must not have more than {MOST_SERVERS} nameservers");
         let at = format!("{path}.nameservers");
-        errors.push(FieldError::invalid(at, servers.to_vec(), &detail));
+        errors.push(FieldError::invalid_shown(
+            at,
+            &go::list("string", servers),
+            &detail,
+        ));
     }
     for (index, server) in servers.iter().enumerate() {
         let server = server.as_str().unwrap_or_default();
@@ -39,7 +44,11 @@ pub(super) fn dns(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
     if searches.len() > MOST_SEARCHES {
         let detail = format!("must not have more than {MOST_SEARCHES} search paths");
         let at = format!("{path}.searches");
-        errors.push(FieldError::invalid(at, searches.to_vec(), &detail));
+        errors.push(FieldError::invalid_shown(
+            at,
+            &go::list("string", searches),
+            &detail,
+        ));
     }
     let texts: Vec<&str> = searches.iter().filter_map(Value::as_str).collect();
     if texts.join(" ").len() > MOST_SEARCH_BYTES {
@@ -47,7 +56,11 @@ pub(super) fn dns(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
             "must not have more than {MOST_SEARCH_BYTES} characters (including spaces) in the search list"
         );
         let at = format!("{path}.searches");
-        errors.push(FieldError::invalid(at, searches.to_vec(), &detail));
+        errors.push(FieldError::invalid_shown(
+            at,
+            &go::list("string", searches),
+            &detail,
+        ));
     }
     for (index, search) in texts.iter().enumerate() {
         // Since 1.33 the root alone is one, and names of services may have underscores.

@@ -7,6 +7,7 @@ use keelson_api::status::{FieldError, go_quote};
 use serde_json::Value;
 
 use crate::kinds::apps::workload::non_negative;
+use crate::kinds::go;
 use crate::kinds::json::{int, is_true, items, text};
 use crate::kinds::podspec;
 
@@ -306,7 +307,11 @@ pub(super) fn change(errors: &mut Vec<FieldError>, old: &Value, new: &Value) {
         let is = at(new, field);
         if at(old, field) != is {
             let path = format!("spec.{field}");
-            errors.push(FieldError::invalid(path, is.unwrap_or_default(), IMMUTABLE));
+            let is = is.unwrap_or_default();
+            errors.push(match field {
+                "selector" => FieldError::invalid_shown(path, &go::label_selector(&is), IMMUTABLE),
+                _ => FieldError::invalid(path, is, IMMUTABLE),
+            });
         }
     }
 }

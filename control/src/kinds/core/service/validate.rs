@@ -7,6 +7,7 @@ use keelson_api::status::FieldError;
 use serde_json::Value;
 
 use super::external;
+use crate::kinds::go;
 use crate::kinds::json::{int, is_unset, items, text};
 
 const TYPES: &[&str] = &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
@@ -138,8 +139,12 @@ fn unique_ports(errors: &mut Vec<FieldError>, ports: &[Value]) {
         }
         let key = (int(port, "/port"), text(port, "/protocol"));
         if !numbers.insert(key) {
-            let shown = serde_json::json!({"port": key.0, "protocol": key.1});
-            errors.push(FieldError::duplicate(format!("spec.ports[{index}]"), shown));
+            let shown = go::service_port(port);
+            errors.push(FieldError::duplicate_shown(
+                format!("spec.ports[{index}]"),
+                &shown,
+                "",
+            ));
         }
     }
 }

@@ -7,6 +7,7 @@ use keelson_api::status::FieldError;
 use serde_json::Value;
 
 use crate::kinds::apps::workload::label_selector;
+use crate::kinds::go;
 use crate::kinds::json::{int, items, text};
 
 /// Shortest and longest time that a webhook has, in seconds.
@@ -118,7 +119,12 @@ pub(super) fn operations(errors: &mut Vec<FieldError>, rule: &Value, path: &str)
         }
         if values.len() > 1 && values.contains(&"*") {
             let detail = format!("if '*' is present, must not specify other {what}");
-            errors.push(FieldError::invalid(path.as_str(), values.clone(), &detail));
+            let of = match field {
+                "operations" => "admissionregistration.OperationType",
+                _ => "string",
+            };
+            let shown = go::texts_of(of, &values);
+            errors.push(FieldError::invalid_shown(path.as_str(), &shown, &detail));
         }
         for (at, value) in values.iter().enumerate() {
             let path = format!("{path}[{at}]");
@@ -168,7 +174,8 @@ fn resources(errors: &mut Vec<FieldError>, resources: &[&str], path: &str) {
             everywhere.push(part);
         }
     }
-    let mut complain = |detail: &str| errors.push(FieldError::invalid(path, resources.to_vec(), detail));
+    let shown = go::texts_of("string", resources);
+    let mut complain = |detail: &str| errors.push(FieldError::invalid_shown(path, &shown, detail));
     if resources.len() > 1 && resources.contains(&"*/*") {
         complain("if '*/*' is present, must not specify other resources");
     }
@@ -257,6 +264,10 @@ fn versions(errors: &mut Vec<FieldError>, webhook: &Value, path: &str) {
     }
     if !seen.contains("v1") && !seen.contains("v1beta1") {
         let detail = "must include at least one of v1, v1beta1";
-        errors.push(FieldError::invalid(path, versions.to_vec(), detail));
+        errors.push(FieldError::invalid_shown(
+            path,
+            &go::list("string", versions),
+            detail,
+        ));
     }
 }

@@ -3,6 +3,7 @@
 mod jobs;
 mod networks;
 mod pods;
+mod shown;
 mod singles;
 
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn pod(spec: &Value) -> Vec<String> {
+pub(super) fn pod(spec: &Value) -> Vec<String> {
     let mut all = json!({"containers": [{"name": "c", "image": "i"}]});
     for (field, value) in spec.as_object().unwrap() {
         all[field] = value.clone();
@@ -40,7 +40,7 @@ fn pods_ask_for_what_there_is() {
     assert_eq!(
         pod(&json!({"dnsConfig": {"nameservers": ["1.1.1.1", "1.1.1.2", "1.1.1.3", "1.1.1.4"]}})),
         [
-            "spec.dnsConfig.nameservers: Invalid value: [\"1.1.1.1\",\"1.1.1.2\",\"1.1.1.3\",\"1.1.1.4\"]: must not have more \
+            "spec.dnsConfig.nameservers: Invalid value: []string{\"1.1.1.1\", \"1.1.1.2\", \"1.1.1.3\", \"1.1.1.4\"}: must not have more \
              than 3 nameservers"
         ]
     );

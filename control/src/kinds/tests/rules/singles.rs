@@ -147,7 +147,7 @@ fn admission_configurations() {
              https://host[/path]",
             "webhooks[0].clientConfig.url: Invalid value: \"q\": query parameters are not permitted in the URL; desired format: \
              https://host[/path]",
-            "webhooks[0].admissionReviewVersions: Invalid value: [\"v2\"]: must include at least one of v1, v1beta1",
+            "webhooks[0].admissionReviewVersions: Invalid value: []string{\"v2\"}: must include at least one of v1, v1beta1",
         ]
     );
     assert_eq!(
@@ -155,9 +155,9 @@ fn admission_configurations() {
             &json!({"rules": [{"operations": ["*", "CREATE"], "apiGroups": [], "apiVersions": ["v1"], "resources": ["*", "pods"]}]})
         ),
         [
-            "webhooks[0].rules[0].operations: Invalid value: [\"*\",\"CREATE\"]: if '*' is present, must not specify other operations",
+            "webhooks[0].rules[0].operations: Invalid value: []admissionregistration.OperationType{\"*\", \"CREATE\"}: if '*' is present, must not specify other operations",
             "webhooks[0].rules[0].apiGroups: Required value",
-            "webhooks[0].rules[0].resources: Invalid value: [\"*\",\"pods\"]: if '*' is present, must not specify other resources \
+            "webhooks[0].rules[0].resources: Invalid value: []string{\"*\", \"pods\"}: if '*' is present, must not specify other resources \
              without subresources",
         ]
     );
