@@ -1,5 +1,6 @@
 //! Complaints kind by kind, in upstream's words.
 
+mod changes;
 mod jobs;
 mod networks;
 mod pods;
