@@ -4,7 +4,7 @@ use super::pods::pod;
 use super::{Value, changed, find, json, new};
 
 /// A Service after a change of its spec, prepared and checked.
-fn service(old: Value, change: &Value) -> Result<Value, Vec<String>> {
+fn service(old: &Value, change: &Value) -> Result<Value, Vec<String>> {
     let kind = find("", "v1", "services").unwrap();
     let mut old = json!({"metadata": {"name": "s"}, "spec": old, "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}});
     kind.strategy.default(&mut old);
@@ -39,12 +39,12 @@ fn of(kind: &str, more: &Value) -> Value {
 fn what_is_for_traffic_from_outside_goes_with_the_type() {
     let outside = json!({"externalTrafficPolicy": "Local"});
     for kind in ["NodePort", "LoadBalancer"] {
-        let inner = service(of(kind, &outside), &json!({"type": "ClusterIP"})).unwrap();
+        let inner = service(&of(kind, &outside), &json!({"type": "ClusterIP"})).unwrap();
         assert_eq!(inner["spec"].get("externalTrafficPolicy"), None, "{kind}");
         assert_eq!(inner["status"]["loadBalancer"], json!({}), "{kind}");
         // Addresses from outside lead to it all the same.
         let reached = json!({"type": "ClusterIP", "externalIPs": ["192.0.2.7"]});
-        let reached = service(of(kind, &outside), &reached).unwrap();
+        let reached = service(&of(kind, &outside), &reached).unwrap();
         assert_eq!(reached["spec"]["externalTrafficPolicy"], "Local", "{kind}");
     }
     // When the last such address goes, what was for it goes too.
@@ -52,10 +52,10 @@ fn what_is_for_traffic_from_outside_goes_with_the_type() {
         "ClusterIP",
         &json!({"externalIPs": ["192.0.2.7"], "externalTrafficPolicy": "Local"}),
     );
-    let inner = service(reached, &json!({"externalIPs": null})).unwrap();
+    let inner = service(&reached, &json!({"externalIPs": null})).unwrap();
     assert_eq!(inner["spec"].get("externalTrafficPolicy"), None);
     // Between the two types from outside it stays.
-    let other = service(of("LoadBalancer", &outside), &json!({"type": "NodePort"})).unwrap();
+    let other = service(&of("LoadBalancer", &outside), &json!({"type": "NodePort"})).unwrap();
     assert_eq!(other["spec"]["externalTrafficPolicy"], "Local");
 }
 
@@ -69,7 +69,7 @@ fn what_only_balancers_have_goes_unless_it_is_set_anew() {
         )
     };
     for kind in ["ClusterIP", "NodePort"] {
-        let changed = service(balanced(), &json!({"type": kind})).unwrap();
+        let changed = service(&balanced(), &json!({"type": kind})).unwrap();
         for field in [
             "loadBalancerClass",
             "allocateLoadBalancerNodePorts",
@@ -78,12 +78,12 @@ fn what_only_balancers_have_goes_unless_it_is_set_anew() {
             assert_eq!(changed["spec"].get(field), None, "{kind}");
         }
     }
-    let kept = service(balanced(), &json!({"ports": [{"port": 81}]})).unwrap();
+    let kept = service(&balanced(), &json!({"ports": [{"port": 81}]})).unwrap();
     assert_eq!(kept["spec"]["loadBalancerClass"], "example.com/a");
     assert_eq!(kept["status"]["loadBalancer"]["ingress"][0]["ip"], "192.0.2.1");
     assert_eq!(
         service(
-            balanced(),
+            &balanced(),
             &json!({"type": "ClusterIP", "loadBalancerClass": "example.com/b"})
         )
         .unwrap_err()
@@ -100,9 +100,9 @@ fn affinity_is_given_up_with_its_settings() {
         "ClusterIP",
         &json!({"sessionAffinity": "ClientIP", "sessionAffinityConfig": {"clientIP": {"timeoutSeconds": 100}}}),
     );
-    let loose = service(sticky.clone(), &json!({"sessionAffinity": "None"})).unwrap();
+    let loose = service(&sticky, &json!({"sessionAffinity": "None"})).unwrap();
     assert_eq!(loose["spec"].get("sessionAffinityConfig"), None);
-    let same = service(sticky, &json!({"ports": [{"port": 81}]})).unwrap();
+    let same = service(&sticky, &json!({"ports": [{"port": 81}]})).unwrap();
     assert_eq!(
         same["spec"]["sessionAffinityConfig"]["clientIP"]["timeoutSeconds"],
         100
