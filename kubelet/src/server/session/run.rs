@@ -180,7 +180,7 @@ async fn feed(
             Input::Resize { columns, rows } => leash.resize(columns, rows),
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// Runs a process without a client, and returns its outputs together and its exit code. Output past the limit is
