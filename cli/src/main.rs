@@ -17,7 +17,7 @@ use args::{Arguments, Command};
 use clap::Parser;
 use keelson_runtime::oci_main;
 
-/// A third less CPU for the API server's requests than with glibc's heap. What it is told is in `.cargo/config.toml`.
+/// A third less CPU for the API server's requests than with glibc's heap. What it is told is in `heap.c`.
 #[global_allocator]
 static HEAP: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
