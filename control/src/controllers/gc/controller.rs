@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
 use super::decide::{self, Standing, Verdict, decide};
-use super::feed::{Feed, Sink, tap_shared};
+use super::feed::{Feed, SETTLE, Sink, tap_shared};
 use super::graph::{FOREGROUND, Graph, Item, Node, ORPHAN};
 use crate::controllers::Context;
 use crate::controllers::api::{Api, Error, Patch, Resource};
@@ -53,7 +53,7 @@ pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
             };
             match feed.refresh(&mut watches, learn).await {
                 Ok(()) => {
-                    // Nothing is judged before all resources were listed once.
+                    // Nothing is judged before all resources were listed once, if they can be.
                     while workers.len() < WORKERS {
                         let controller = controller.clone();
                         workers.spawn(async move {
@@ -67,8 +67,7 @@ pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
                         controller.sink.queue.add(item);
                     }
                     feed.changed().notified().await;
-                    // Definitions often change in groups, and a new one is served a moment later.
-                    tokio::time::sleep(Duration::from_millis(200)).await;
+                    tokio::time::sleep(SETTLE).await;
                 }
                 Err(error) => {
                     tracing::debug!(%error, "discovery failed, will retry");

@@ -1,11 +1,14 @@
 //! Feeds the graph: by the shared informers where there is one, else by a watch of metadata.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use serde::Deserialize;
 use tokio::sync::Notify;
 use tokio::task::{AbortHandle, JoinSet};
+use tokio::time::{Instant, timeout_at};
 
 use super::graph::{Graph, Item};
 use crate::controllers::Context;
@@ -14,6 +17,13 @@ use crate::controllers::discovery::{Discovered, discover};
 use crate::controllers::informer::{Informer, Object, Queue};
 use crate::controllers::model::{Meta, Shared};
 use crate::controllers::resource_quota::Interest;
+
+/// How long first lists are waited for (upstream's figure). One resource that cannot be listed, such as one with an object
+/// that cannot be decrypted, must not keep all others from being collected.
+const FIRST_LISTS: Duration = Duration::from_secs(30);
+
+/// Definitions often change in groups, and a new one is served a moment later.
+pub const SETTLE: Duration = Duration::from_millis(200);
 
 /// Metadata that the collector needs; the rest is not kept.
 #[derive(Debug, Deserialize)]
@@ -106,10 +116,18 @@ pub struct Feed {
     api: Api,
     sink: Sink,
     shared: Vec<Resource>,
-    watches: HashMap<Resource, AbortHandle>,
-    /// Watches that have not had their first list yet.
-    fresh: Vec<Arc<Informer<Slim>>>,
+    watches: HashMap<Resource, Watch>,
     definitions: Arc<Notify>,
+    first_lists: Duration,
+}
+
+/// A resource that is watched for the collector alone.
+#[derive(Debug)]
+struct Watch {
+    informer: Arc<Informer<Slim>>,
+    task: AbortHandle,
+    /// It is not waited for any more, and tells when it has its first list.
+    is_late: Arc<AtomicBool>,
 }
 
 /// Events have no dependents and there are many; upstream leaves them out as well.
@@ -125,64 +143,104 @@ impl Feed {
             sink,
             shared,
             watches: HashMap::new(),
-            fresh: Vec::new(),
             definitions: Arc::new(Notify::new()),
+            first_lists: FIRST_LISTS,
         }
     }
 
-    /// Resolves when custom resource definitions have changed.
+    /// Waits so long for first lists.
+    #[cfg(test)]
+    pub fn waiting(self, first_lists: Duration) -> Self {
+        Self { first_lists, ..self }
+    }
+
+    /// Resolves when custom resource definitions have changed, or a resource has its first list that was not waited for.
     pub fn changed(&self) -> Arc<Notify> {
         self.definitions.clone()
     }
 
     /// Discovers resources, starts watches of new ones and ends those of gone ones. Waits until the new ones have
-    /// their first list. `learn` gets all resources before that, to find an owner's by its kind.
+    /// their first list, or for half a minute. `learn` gets all resources before that, to find an owner's by its kind.
     pub async fn refresh(
         &mut self,
         tasks: &mut JoinSet<()>,
-        learn: impl FnOnce(Vec<Discovered>),
+        learn: impl Fn(Vec<Discovered>),
     ) -> Result<(), crate::controllers::api::Error> {
-        let found = discover(&self.api).await?;
-        let wanted: Vec<_> = found
-            .iter()
-            .filter(|found| found.can(&["list", "watch", "delete"]) && !ignored(&found.resource))
-            .map(|found| found.resource.clone())
-            .filter(|resource| !self.shared.contains(resource))
-            .collect();
-        learn(found);
-        self.watches.retain(|resource, handle| {
-            let keep = wanted.contains(resource);
-            if !keep {
-                handle.abort();
-            }
-            keep
-        });
-        self.fresh
-            .retain(|informer| self.watches.contains_key(informer.resource()));
-        for resource in wanted {
-            if self.watches.contains_key(&resource) {
-                continue;
-            }
-            let informer: Arc<Informer<Slim>> = Informer::metadata(&resource);
-            self.sink.tap(&informer);
-            if resource.plural == "customresourcedefinitions" {
-                let definitions = self.definitions.clone();
-                informer.on_change(move |_, _| definitions.notify_one());
-            }
-            let handle = tasks.spawn(informer.clone().run(self.api.clone()));
-            self.watches.insert(resource, handle);
-            self.fresh.push(informer);
-        }
-        while let Some(informer) = self.fresh.last().cloned() {
-            tokio::select! {
-                () = informer.synced() => drop(self.fresh.pop()),
-                // Its definition may be gone, and then it never comes to a list.
-                () = self.definitions.notified() => {
-                    self.definitions.notify_one();
-                    break;
+        let deadline = Instant::now() + self.first_lists;
+        loop {
+            let found = discover(&self.api).await?;
+            let wanted: Vec<_> = found
+                .iter()
+                .filter(|found| found.can(&["list", "watch", "delete"]) && !ignored(&found.resource))
+                .map(|found| found.resource.clone())
+                .filter(|resource| !self.shared.contains(resource))
+                .collect();
+            learn(found);
+            self.watches.retain(|resource, watch| {
+                let keep = wanted.contains(resource);
+                if !keep {
+                    watch.task.abort();
+                }
+                keep
+            });
+            for resource in wanted {
+                if !self.watches.contains_key(&resource) {
+                    let watch = self.watch(&resource, tasks);
+                    self.watches.insert(resource, watch);
                 }
             }
+            if self.listed(deadline).await {
+                return Ok(());
+            }
+            tokio::time::sleep(SETTLE).await;
         }
-        Ok(())
+    }
+
+    fn watch(&self, resource: &Resource, tasks: &mut JoinSet<()>) -> Watch {
+        let informer: Arc<Informer<Slim>> = Informer::metadata(resource);
+        self.sink.tap(&informer);
+        if resource.plural == "customresourcedefinitions" {
+            let definitions = self.definitions.clone();
+            informer.on_change(move |_, _| definitions.notify_one());
+        }
+        let is_late = Arc::new(AtomicBool::new(false));
+        let (running, synced) = (informer.clone().run(self.api.clone()), informer.clone());
+        let (definitions, late) = (self.definitions.clone(), is_late.clone());
+        let task = tasks.spawn(async move {
+            let tell = async {
+                synced.synced().await;
+                if late.load(Ordering::SeqCst) {
+                    definitions.notify_one();
+                }
+            };
+            tokio::join!(running, tell);
+        });
+        Watch {
+            informer,
+            task,
+            is_late,
+        }
+    }
+
+    /// Waits for first lists; who has none at the deadline is not waited for again. False if definitions have changed
+    /// meanwhile: one of the resources may be gone, and then it never comes to a list.
+    async fn listed(&self, deadline: Instant) -> bool {
+        let waiting = || {
+            let waiting = self.watches.values();
+            waiting.filter(|watch| !watch.is_late.load(Ordering::SeqCst) && !watch.informer.is_synced())
+        };
+        while let Some(watch) = waiting().next() {
+            tokio::select! {
+                synced = timeout_at(deadline, watch.informer.synced()) => if synced.is_err() {
+                    for late in waiting() {
+                        let resource = &late.informer.resource().plural;
+                        tracing::warn!(resource, "it cannot be listed, and is not waited for any more");
+                        late.is_late.store(true, Ordering::SeqCst);
+                    }
+                },
+                () = self.definitions.notified() => return false,
+            }
+        }
+        true
     }
 }

@@ -111,6 +111,11 @@ impl<T: Object> Informer<T> {
         drop(self.synced.subscribe().wait_for(|done| *done).await);
     }
 
+    /// Whether the first list is in the cache.
+    pub fn is_synced(&self) -> bool {
+        *self.synced.borrow()
+    }
+
     /// Follows the server forever.
     pub async fn run(self: Arc<Self>, api: Api) {
         let handlers = self
