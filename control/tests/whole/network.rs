@@ -62,3 +62,37 @@ async fn endpoints_follow_pods() {
         })
         .await;
 }
+
+/// As upstream's controller does it: who deletes a Service means its Endpoints as well, whoever has made them. Those that have
+/// no Service of their name are left alone.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn endpoints_made_by_hand_go_with_their_service_only() {
+    let cluster = Cluster::start(0).await;
+    let api = &cluster.api;
+    for name in ["manual", "after"] {
+        let service = json!({"metadata": {"name": name}, "spec": {"ports": [{"port": 80}]}});
+        api.create(resources::services(), "default", service)
+            .await
+            .unwrap();
+    }
+    let subsets = json!([{"addresses": [{"ip": "192.0.2.1"}], "ports": [{"port": 80, "protocol": "TCP"}]}]);
+    for name in ["manual", "after", "alone"] {
+        let endpoints = json!({"metadata": {"name": name}, "subsets": subsets});
+        api.create(resources::endpoints(), "default", endpoints)
+            .await
+            .unwrap();
+    }
+    // The second one gives a mistake about the others time to show.
+    for name in ["manual", "after"] {
+        assert_eq!(
+            cluster.get(resources::endpoints(), "default", name).await["subsets"],
+            subsets
+        );
+        api.delete(resources::services(), "default", name, &json!({}))
+            .await
+            .unwrap();
+        cluster.wait_gone(resources::endpoints(), "default", name).await;
+    }
+    let alone = cluster.get(resources::endpoints(), "default", "alone").await;
+    assert_eq!(alone["subsets"], subsets);
+}

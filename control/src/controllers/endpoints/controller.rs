@@ -220,7 +220,8 @@ impl Controller {
         }
     }
 
-    /// Endpoints have no owner reference: those that we made go when the service goes.
+    /// Endpoints have no owner reference. As upstream does, those of a service that is gone are deleted whoever has made them:
+    /// who calls has seen the service go, or has seen endpoints of our own.
     async fn clean_up(&self, key: &Key) -> Result<Next, Error> {
         let gone = self.services.store().get_key(key).is_none();
         if gone && let Some(endpoints) = self.endpoints.store().get_key(key) {
