@@ -1,6 +1,7 @@
 //! The embedded store on a file system that is really full: a small tmpfs in a mount namespace of its own (needs root).
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
@@ -26,14 +27,14 @@ fn wait<T>(future: impl Future<Output = T>) -> T {
         .block_on(future)
 }
 
-fn create(store: &Embedded, number: usize, bytes: usize) -> Result<u64, StoreError> {
+fn creation(number: usize, bytes: usize) -> Write {
     let filler = "x".repeat(bytes);
     let text = format!(
         "{{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{{\"resourceVersion\":\"\",\"name\":\"o{number}\",\
          \"namespace\":\"a\"}},\"data\":{{\"filler\":\"{filler}\"}}}}"
     );
     let object = Object::describe(&serde_json::from_str(&text).unwrap(), text.into());
-    let write = Write {
+    Write {
         resource: resource(),
         key: format!("a/o{number}"),
         expect: Expect::Absent,
@@ -41,18 +42,24 @@ fn create(store: &Embedded, number: usize, bytes: usize) -> Result<u64, StoreErr
             object,
             expires: None,
         },
-    };
-    wait(store.write(write)).map(|stored| stored.resource_version)
+    }
 }
 
-fn delete(store: &Embedded, number: usize, revision: u64) -> Result<(), StoreError> {
-    let write = Write {
+fn create(store: &Embedded, number: usize, bytes: usize) -> Result<u64, StoreError> {
+    wait(store.write(creation(number, bytes))).map(|stored| stored.resource_version)
+}
+
+fn deletion(number: usize, revision: u64) -> Write {
+    Write {
         resource: resource(),
         key: format!("a/o{number}"),
         expect: Expect::Revision(revision),
         change: Change::Delete,
-    };
-    wait(store.write(write)).map(drop)
+    }
+}
+
+fn delete(store: &Embedded, number: usize, revision: u64) -> Result<(), StoreError> {
+    wait(store.write(deletion(number, revision))).map(drop)
 }
 
 /// What is in it.
@@ -95,12 +102,47 @@ fn child() {
         store = open(dir);
         whole(&store, &stored);
     }
-    // A deletion takes room as well, for pages are copied before they are changed: it may be refused, and is then not done.
-    let (number, revision) = stored.pop_first().unwrap();
-    match delete(&store, number, revision) {
-        Ok(()) => {}
-        Err(StoreError::Full(_)) => drop(stored.insert(number, revision)),
-        Err(error) => panic!("{error}"),
+    // Deletions have room, one by one; what they leave has room for others, and after that for deletions again.
+    for cycle in 0..100 {
+        for _ in 0..=cycle % 3 {
+            let (number, revision) = stored.pop_first().unwrap();
+            let deleted = delete(&store, number, revision);
+            assert!(deleted.is_ok(), "{cycle}: {deleted:?}");
+        }
+        stored.extend(fill(&store, 20_000 + cycle * 1000, 1000));
+        if cycle % 40 == 39 {
+            whole(&store, &stored);
+            drop(store);
+            store = open(dir);
+        }
+    }
+    whole(&store, &stored);
+    // Also if somebody else takes all that is left; and a start in between changes nothing.
+    let mut other = std::fs::File::create(dir.join("other")).unwrap();
+    let taken = std::iter::repeat_with(|| other.write(&[0; 4096])).take_while(Result::is_ok);
+    println!("somebody else takes {} pages", taken.count());
+    for round in 0..20 {
+        let (number, revision) = stored.pop_first().unwrap();
+        let deleted = delete(&store, number, revision);
+        assert!(deleted.is_ok(), "{round}: {deleted:?}");
+        if round == 10 {
+            drop(store);
+            store = open(dir);
+        }
+    }
+    whole(&store, &stored);
+    // Many at once, among creations that are refused.
+    let (mut deletions, mut creations) = (Vec::new(), Vec::new());
+    for round in 0..10 {
+        let (number, revision) = stored.pop_first().unwrap();
+        creations.push(store.write(creation(300_000 + round, 1 << 20)));
+        deletions.push(store.write(deletion(number, revision)));
+    }
+    for deleted in wait(futures::future::join_all(deletions)) {
+        deleted.unwrap();
+    }
+    for created in wait(futures::future::join_all(creations)) {
+        assert!(matches!(created, Err(StoreError::Full(_))), "{created:?}");
     }
     whole(&store, &stored);
     // Room that somebody else makes is used at once.
@@ -109,7 +151,7 @@ fn child() {
         .arg(dir)
         .status();
     assert!(grown.unwrap().success());
-    stored.insert(20_000, create(&store, 20_000, 20_000).unwrap());
+    stored.insert(400_000, create(&store, 400_000, 20_000).unwrap());
     whole(&store, &stored);
     drop(store);
     whole(&open(dir), &stored);

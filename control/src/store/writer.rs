@@ -25,6 +25,9 @@ use crate::object::{GroupResource, Object};
 /// Most writes in one commit; bounds the memory of a transaction.
 const MOST_PER_COMMIT: usize = 1024;
 
+/// Most deletions in one commit that takes its room from the reserve.
+const DELETIONS_AT_ONCE: usize = 8;
+
 /// Where the answer to a write goes.
 type Reply = oneshot::Sender<Result<Arc<Object>, StoreError>>;
 
@@ -37,8 +40,13 @@ pub enum Job {
     View(oneshot::Sender<Result<ReadTransaction, StoreError>>),
 }
 
-/// Answers that wait for the commit.
-type Replies = Vec<(Reply, Result<Arc<Object>, StoreError>)>;
+/// An answer that waits for the commit.
+struct Waiting {
+    reply: Reply,
+    answer: Result<Arc<Object>, StoreError>,
+    /// The write, if it is a deletion: a full disk may have room for that alone.
+    deletion: Option<Write>,
+}
 
 /// Tells the Unix time in seconds.
 pub type Clock = fn() -> u64;
@@ -152,26 +160,74 @@ impl Writer {
             }
             return false;
         }
-        let (changes, replies) = plan(&self.cache.read(), batch);
+        let is_deletion = |(write, _): &(Write, Reply)| matches!(write.change, Change::Delete);
+        let (batch, refused) = if batch.iter().all(is_deletion) || !self.disk.is_short() {
+            (batch, Vec::new())
+        } else {
+            batch.into_iter().partition(is_deletion)
+        };
+        for (_, reply) in refused {
+            let why = "the disk is full, and what room is left is kept for deletions".to_owned();
+            drop(reply.send(Err(StoreError::Full(why))));
+        }
+        match self.carry_out(batch) {
+            Ok(()) => true,
+            Err((error, waiting)) => {
+                let is_full = matches!(error, StoreError::Full(_));
+                let (deletions, others): (Vec<_>, Vec<_>) = waiting
+                    .into_iter()
+                    .partition(|waiting| is_full && waiting.deletion.is_some());
+                fail(others, &error);
+                !deletions.is_empty() && self.delete_from_reserve(deletions, &error)
+            }
+        }
+    }
+
+    /// Deletions that the disk has refused, with the room that is kept for them. False if it refuses again.
+    fn delete_from_reserve(&mut self, deletions: Vec<Waiting>, error: &StoreError) -> bool {
+        if !self.disk.release_reserve() {
+            fail(deletions, error);
+            return false;
+        }
+        tracing::warn!("the disk is full: deletions are stored in the room that is kept for them");
+        let mut done = true;
+        let mut deletions = deletions.into_iter().peekable();
+        // A few at once, so that they need little room.
+        while deletions.peek().is_some() {
+            let few = deletions.by_ref().take(DELETIONS_AT_ONCE);
+            let batch = few.filter_map(|waiting| Some((waiting.deletion?, waiting.reply)));
+            if let Err((error, waiting)) = self.carry_out(batch.collect()) {
+                fail(waiting, &error);
+                done = false;
+                if self.has_failed() {
+                    fail(deletions, &error);
+                    return false;
+                }
+            }
+        }
+        self.disk.fill_reserve();
+        done
+    }
+
+    /// Checks writes, makes them durable and answers them. If that fails, who is to be told.
+    fn carry_out(&mut self, batch: Vec<(Write, Reply)>) -> Result<(), (StoreError, Vec<Waiting>)> {
+        let (changes, waiting) = plan(&self.cache.read(), batch);
         if changes.is_empty() {
-            return true;
+            return Ok(());
         }
         let rules = self.cache.sealed().encryption().rules();
         if let Err(error) = self.store(&changes, &rules) {
-            for (reply, _) in replies {
-                drop(reply.send(Err(error.clone())));
-            }
-            return false;
+            return Err((error, waiting));
         }
         let mut index = self.cache.write();
         let sealed = self.cache.sealed().touched(&changes, &rules);
         index.apply(changes, (self.clock)());
         drop(index);
         self.cache.sealed().stored(sealed, &rules);
-        for (reply, answer) in replies {
+        for Waiting { reply, answer, .. } in waiting {
             drop(reply.send(answer));
         }
-        true
+        Ok(())
     }
 
     /// Makes changes durable. An error means that they are not, or that the store has failed.
@@ -201,13 +257,19 @@ impl Writer {
     }
 }
 
+fn fail(waiting: impl IntoIterator<Item = Waiting>, error: &StoreError) {
+    for Waiting { reply, .. } in waiting {
+        drop(reply.send(Err(error.clone())));
+    }
+}
+
 /// Checks each write against the index and the writes before it in the batch, and gives out revisions. Writes that
 /// are refused because of what is in the index are answered here; a refusal because of a write of the same batch tells
 /// of that one, so it waits until that one is durable.
-fn plan(index: &Index, batch: Vec<(Write, Reply)>) -> (Vec<Applied>, Replies) {
+fn plan(index: &Index, batch: Vec<(Write, Reply)>) -> (Vec<Applied>, Vec<Waiting>) {
     let mut next = index.revision();
     let mut changes: Vec<Applied> = Vec::with_capacity(batch.len());
-    let mut replies = Vec::with_capacity(batch.len());
+    let mut waiting = Vec::with_capacity(batch.len());
     let mut pending: HashMap<(Arc<GroupResource>, String), Option<Arc<Object>>> = HashMap::new();
     for (write, reply) in batch {
         let place = (Arc::clone(&write.resource), write.key.clone());
@@ -215,19 +277,28 @@ fn plan(index: &Index, batch: Vec<(Write, Reply)>) -> (Vec<Applied>, Replies) {
             Some(object) => (object.clone(), false),
             None => (index.get(&write.resource, &write.key).cloned(), true),
         };
-        match check(write, current.as_ref(), next + 1) {
+        let deletion = matches!(write.change, Change::Delete).then(|| write.clone());
+        let answer = match check(write, current.as_ref(), next + 1) {
             Ok(change) => {
                 next += 1;
-                let after = (!change.deleted).then(|| Arc::clone(&change.object));
-                pending.insert(place, after);
-                replies.push((reply, Ok(Arc::clone(&change.object))));
+                let object = Arc::clone(&change.object);
+                pending.insert(place, (!change.deleted).then(|| Arc::clone(&object)));
                 changes.push(change);
+                Ok(object)
             }
-            Err(error) if is_durable => drop(reply.send(Err(error))),
-            Err(error) => replies.push((reply, Err(error))),
-        }
+            Err(error) if is_durable => {
+                drop(reply.send(Err(error)));
+                continue;
+            }
+            Err(error) => Err(error),
+        };
+        waiting.push(Waiting {
+            reply,
+            answer,
+            deletion,
+        });
     }
-    (changes, replies)
+    (changes, waiting)
 }
 
 /// One write against the object that it meets.

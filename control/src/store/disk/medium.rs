@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use redb::{Builder, Database};
 
+use super::reserve;
 use crate::store::witness;
 
 /// Where the rows are kept; tests put a failing medium here.
@@ -17,6 +18,10 @@ pub trait Medium: Send + std::fmt::Debug {
     fn forget_cache(&self);
     /// The file that remembers the newest revision.
     fn witness(&self) -> Option<PathBuf> {
+        None
+    }
+    /// The file that keeps room for deletions.
+    fn reserve(&self) -> Option<PathBuf> {
         None
     }
 }
@@ -45,6 +50,10 @@ impl Medium for File {
 
     fn witness(&self) -> Option<PathBuf> {
         Some(witness::beside(&self.0))
+    }
+
+    fn reserve(&self) -> Option<PathBuf> {
+        Some(reserve::beside(&self.0))
     }
 }
 

@@ -2,6 +2,7 @@
 //!
 //! - [`open`]: opening and checking; [`medium`]: what. [`error`]: what can go wrong.
 //! - [`rows`]: which rows there are, and what is in them.
+//! - [`reserve`]: room for deletions on a full disk.
 //!
 //! The whole file is checked when it is opened: redb verifies the checksums of all pages, and the
 //! [witness](super::witness) beside it tells if the newest commits are missing. A file that fails is an error that says
@@ -10,6 +11,7 @@
 mod error;
 mod medium;
 mod open;
+mod reserve;
 mod rows;
 
 use std::borrow::Cow;
@@ -25,6 +27,7 @@ pub use error::DiskError;
 pub use medium::{File, Medium, file_in};
 pub use open::builder;
 use open::{revision, without_panic};
+use reserve::Reserve;
 pub use rows::{CHANGED, FORMAT, HEADER, META, Meta, OBJECTS, Row, split};
 use rows::{PLAIN, SEALED, decode, encode, seal};
 
@@ -35,6 +38,8 @@ pub struct Disk {
     /// `None` after a failed write, until it could be opened again: redb refuses all work after an I/O error.
     database: Option<Database>,
     witness: Option<Witness>,
+    /// `None` where there can be none.
+    reserve: Option<Reserve>,
 }
 
 impl Disk {
@@ -158,6 +163,23 @@ impl Disk {
             witness.note(change.object.resource_version);
         }
         Ok(())
+    }
+
+    /// Before deletions that the full disk has refused are tried again: makes room for them. False if there is none.
+    pub fn release_reserve(&mut self) -> bool {
+        self.reserve.as_mut().is_some_and(Reserve::release)
+    }
+
+    /// After those: takes back what room is left.
+    pub fn fill_reserve(&mut self) {
+        if let Some(Err(error)) = self.reserve.as_mut().map(Reserve::fill) {
+            tracing::error!(%error, "the store's reserve could not be filled");
+        }
+    }
+
+    /// Whether there is so little room that it is left to deletions.
+    pub fn is_short(&mut self) -> bool {
+        self.reserve.as_mut().is_some_and(Reserve::is_short)
     }
 
     /// After a commit that failed for good: closes the file, and sees to it that whoever opens it next reads what is on

@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use redb::{Builder, Database, ReadableDatabase};
 
+use super::reserve::Reserve;
 use super::{CHANGED, Disk, DiskError, FORMAT, META, Medium, Meta, OBJECTS};
 use crate::store::witness::{self, Witness};
 
@@ -32,6 +33,7 @@ impl Disk {
             medium,
             database: None,
             witness,
+            reserve: None,
         };
         let database = disk.checked()?;
         disk.check_format(&database)?;
@@ -40,6 +42,11 @@ impl Disk {
         })?;
         disk.check_witness(revision)?;
         disk.database = Some(database);
+        disk.reserve = disk.medium.reserve().and_then(|path| {
+            let opened = Reserve::open(&path);
+            let failed = |error| tracing::warn!(%error, "there is no {}: a full disk will refuse deletions", path.display());
+            opened.map_err(failed).ok()
+        });
         Ok(disk)
     }
 
