@@ -12,7 +12,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
 
-use super::client::Failure;
+use super::failure::Failure;
 use super::proto::{Op, PutRequest, RangeRequest, TxnRequest};
 use super::{Core, PATIENCE};
 use crate::store::StoreError;
@@ -67,6 +67,7 @@ pub async fn catch_up(core: &Core) -> Result<(), StoreError> {
     if await_revision(core, current).await {
         return Ok(());
     }
+    core.behind.notify_one();
     let seen = *core.seen.borrow();
     Err(StoreError::Unreachable(format!(
         "it is at revision {current}, and only those up to {seen} have come"

@@ -4,6 +4,7 @@
 //! tried on the next server, and so is one that only reads; of any other the caller learns [`Failure::Unknown`].
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::uri::PathAndQuery;
@@ -12,10 +13,11 @@ use tokio::time::{Instant, sleep, timeout_at};
 use tonic::client::Grpc;
 use tonic::metadata::MetadataValue;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
-use tonic::{Code, Request, Streaming};
+use tonic::{Request, Streaming};
 use tonic_prost::ProstCodec;
 
 use super::Servers;
+use super::failure::{Failed, Failure, Fault, chain, classify, fault, no_answer, not_ready};
 use super::proto::{
     CompactionRequest, CompactionResponse, LeaseGrantRequest, LeaseGrantResponse, RangeRequest,
     RangeResponse, TxnRequest, TxnResponse, WatchCreateRequest, WatchRequest, WatchResponse,
@@ -23,7 +25,7 @@ use super::proto::{
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(2);
-/// How long a request may take, on all servers together. etcd itself gives up after seven seconds.
+/// How long a request may take, on all servers together, usually. etcd itself gives up after seven seconds.
 const REQUEST: Duration = Duration::from_secs(10);
 /// How long one of several servers may take to answer a [glance](Client::glance) before another one is asked.
 const HUNG: Duration = Duration::from_secs(3);
@@ -31,44 +33,40 @@ const HUNG: Duration = Duration::from_secs(3);
 const PAUSE: Duration = Duration::from_millis(100);
 /// How often a silent connection is asked whether it lives. etcd does not allow it more often than every 5 seconds.
 const KEEP_ALIVE: Duration = Duration::from_secs(10);
-/// What etcd says when it has not begun with a request.
-const NOT_BEGUN: [&str; 2] = ["etcdserver: no leader", "etcdserver: too many requests"];
-
-/// Why a request failed.
-#[derive(Debug, Clone)]
-pub enum Failure {
-    /// No server took it.
-    NotSent(String),
-    /// A server said no.
-    Refused(Code, String),
-    /// It may have been carried out.
-    Unknown(String),
-}
-
-impl std::fmt::Display for Failure {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        match self {
-            Self::NotSent(why) | Self::Refused(_, why) | Self::Unknown(why) => f.write_str(why),
-        }
-    }
-}
 
 /// The client.
 #[derive(Debug)]
 pub struct Client {
     endpoints: Vec<Endpoint>,
     state: Mutex<State>,
-    /// The last connection that was given up.
-    lost: watch::Sender<u64>,
+    /// How long a request may take.
+    pub limit: Duration,
 }
 
 #[derive(Debug, Default)]
 struct State {
     /// Which endpoint comes next, or is in use.
     at: usize,
-    channel: Option<Channel>,
-    /// Counts connections, so that one is given up once only.
-    generation: u64,
+    connection: Option<Connection>,
+}
+
+/// A connection to one of the servers. Clones are the same one.
+#[derive(Debug, Clone)]
+pub struct Connection {
+    channel: Channel,
+    broken: Arc<watch::Sender<bool>>,
+}
+
+impl Connection {
+    /// Resolves when a request has found it broken: what still waits for it waits in vain.
+    pub async fn broken(&self) {
+        // The sender is in self.
+        drop(self.broken.subscribe().wait_for(|broken| *broken).await);
+    }
+
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.broken, &other.broken)
+    }
 }
 
 /// Whether a request may be carried out twice.
@@ -127,15 +125,15 @@ impl Client {
         Ok(Self {
             endpoints: endpoints.collect::<Result<_, _>>()?,
             state: Mutex::default(),
-            lost: watch::Sender::new(0),
+            limit: REQUEST,
         })
     }
 
     /// The connection, made if there is none: each server is tried once.
-    async fn channel(&self) -> Result<(u64, Channel), String> {
+    async fn connection(&self) -> Result<Connection, String> {
         let mut state = self.state.lock().await;
-        if let Some(channel) = &state.channel {
-            return Ok((state.generation, channel.clone()));
+        if let Some(connection) = &state.connection {
+            return Ok(connection.clone());
         }
         let mut reasons = Vec::new();
         for step in 0..self.endpoints.len() {
@@ -143,11 +141,12 @@ impl Client {
             let endpoint = &self.endpoints[at];
             match endpoint.connect().await {
                 Ok(channel) => {
+                    let broken = Arc::new(watch::Sender::new(false));
+                    let connection = Connection { channel, broken };
                     state.at = at;
-                    state.generation += 1;
-                    state.channel = Some(channel.clone());
+                    state.connection = Some(connection.clone());
                     tracing::debug!(server = %endpoint.uri(), "connected to etcd");
-                    return Ok((state.generation, channel));
+                    return Ok(connection);
                 }
                 Err(error) => reasons.push(format!("{}: {}", endpoint.uri(), chain(&error))),
             }
@@ -155,20 +154,34 @@ impl Client {
         Err(reasons.join("; "))
     }
 
-    /// Gives up a connection that does not work; the next request goes to another server.
-    pub async fn give_up(&self, generation: u64) {
+    /// Gives up a connection; the next request goes to another server. The only server there is keeps its connection for
+    /// as long as it answers.
+    pub async fn give_up(&self, connection: &Connection, fault: Fault) {
+        if fault == Fault::Unwell && self.endpoints.len() == 1 {
+            return;
+        }
         let mut state = self.state.lock().await;
-        if state.generation == generation && state.channel.take().is_some() {
+        if state
+            .connection
+            .as_ref()
+            .is_some_and(|current| current.is(connection))
+        {
+            state.connection = None;
             state.at = (state.at + 1) % self.endpoints.len();
-            self.lost.send_replace(generation);
+        }
+        drop(state);
+        if fault == Fault::Broken {
+            connection.broken.send_replace(true);
         }
     }
 
-    /// Resolves when a connection has been given up: what still waits for it waits in vain.
-    pub async fn lost(&self, generation: u64) {
-        let mut lost = self.lost.subscribe();
-        // The sender is in this client.
-        drop(lost.wait_for(|lost| *lost >= generation).await);
+    /// Whether requests go to another server than the one of this connection.
+    pub async fn has_left(&self, connection: &Connection) -> bool {
+        let state = self.state.lock().await;
+        state
+            .connection
+            .as_ref()
+            .is_some_and(|current| !current.is(connection))
     }
 
     /// Reads keys. Without a revision the answer is linearizable.
@@ -204,8 +217,8 @@ impl Client {
     pub async fn watch(
         &self,
         create: WatchCreateRequest,
-    ) -> Result<(u64, Streaming<WatchResponse>), Failure> {
-        let (generation, channel) = self.channel().await.map_err(Failure::NotSent)?;
+    ) -> Result<(Connection, Streaming<WatchResponse>), Failure> {
+        let connection = self.connection().await.map_err(Failure::NotSent)?;
         let first = WatchRequest { create: Some(create) };
         // The request stream stays open for as long as the watch is wanted.
         let requests = futures::StreamExt::chain(
@@ -213,27 +226,26 @@ impl Client {
             futures::stream::pending(),
         );
         let path = PathAndQuery::from_static("/etcdserverpb.Watch/Watch");
-        let mut grpc = Grpc::new(channel).max_decoding_message_size(usize::MAX);
+        let mut grpc = Grpc::new(connection.channel.clone()).max_decoding_message_size(usize::MAX);
         let begin = async {
-            grpc.ready()
-                .await
-                .map_err(|error| Failure::NotSent(chain(&error)))?;
+            grpc.ready().await.map_err(|error| not_ready(&error))?;
             let codec = ProstCodec::<WatchRequest, WatchResponse>::new();
             grpc.streaming(with_leader(Request::new(requests)), path, codec)
                 .await
-                .map_err(|status| Failure::Unknown(status.message().to_owned()))
+                .map_err(|status| {
+                    let fault = fault(&status);
+                    (Failure::Unknown(status.message().to_owned()), Some(fault))
+                })
         };
-        match timeout_at(Instant::now() + REQUEST, begin).await {
-            Ok(Ok(response)) => Ok((generation, response.into_inner())),
-            Ok(Err(error)) => {
-                self.give_up(generation).await;
-                Err(error)
-            }
-            Err(_) => {
-                self.give_up(generation).await;
-                Err(Failure::Unknown("no answer".to_owned()))
-            }
+        let (failure, fault) = match timeout_at(Instant::now() + self.limit, begin).await {
+            Ok(Ok(response)) => return Ok((connection, response.into_inner())),
+            Ok(Err(failed)) => failed,
+            Err(_) => no_answer(),
+        };
+        if let Some(fault) = fault {
+            self.give_up(&connection, fault).await;
         }
+        Err(failure)
     }
 
     async fn call<Q, A>(&self, path: &'static str, request: Q, repeat: Repeat) -> Result<A, Failure>
@@ -241,24 +253,24 @@ impl Client {
         Q: prost::Message + Clone + 'static,
         A: prost::Message + Default + 'static,
     {
-        let deadline = Instant::now() + REQUEST;
+        let deadline = Instant::now() + self.limit;
         loop {
-            let failure = match self.channel().await {
+            let failure = match self.connection().await {
                 Err(why) => Failure::NotSent(why),
-                Ok((generation, channel)) => {
-                    let attempt = attempt(channel, path, request.clone());
+                Ok(connection) => {
+                    let attempt = attempt(connection.channel.clone(), path, request.clone());
                     let patience = if repeat == Repeat::Soon && self.endpoints.len() > 1 {
                         deadline.min(Instant::now() + HUNG)
                     } else {
                         deadline
                     };
-                    let failure = match timeout_at(patience, attempt).await {
+                    let (failure, fault) = match timeout_at(patience, attempt).await {
                         Ok(Ok(answer)) => return Ok(answer),
-                        Ok(Err(failure)) => failure,
-                        Err(_) => Failure::Unknown("no answer in time".to_owned()),
+                        Ok(Err(failed)) => failed,
+                        Err(_) => no_answer(),
                     };
-                    if !matches!(failure, Failure::Refused(..)) {
-                        self.give_up(generation).await;
+                    if let Some(fault) = fault {
+                        self.give_up(&connection, fault).await;
                     }
                     failure
                 }
@@ -278,7 +290,7 @@ impl Client {
 }
 
 /// One request on one connection.
-async fn attempt<Q, A>(channel: Channel, path: &'static str, request: Q) -> Result<A, Failure>
+async fn attempt<Q, A>(channel: Channel, path: &'static str, request: Q) -> Result<A, Failed>
 where
     Q: prost::Message + 'static,
     A: prost::Message + Default + 'static,
@@ -286,9 +298,7 @@ where
     let mut grpc = Grpc::new(channel)
         .max_decoding_message_size(usize::MAX)
         .max_encoding_message_size(usize::MAX);
-    grpc.ready()
-        .await
-        .map_err(|error| Failure::NotSent(chain(&error)))?;
+    grpc.ready().await.map_err(|error| not_ready(&error))?;
     let codec = ProstCodec::<Q, A>::new();
     match grpc
         .unary(
@@ -309,47 +319,4 @@ fn with_leader<T>(mut request: Request<T>) -> Request<T> {
         .metadata_mut()
         .insert("hasleader", MetadataValue::from_static("true"));
     request
-}
-
-fn classify(status: &tonic::Status) -> Failure {
-    let message = format!("{} ({:?})", status.message(), status.code());
-    if NOT_BEGUN.iter().any(|text| status.message().starts_with(text)) || was_not_sent(status) {
-        return Failure::NotSent(message);
-    }
-    match status.code() {
-        // What the transport reports, or a server that is stopping or without a leader.
-        Code::Unavailable | Code::Unknown | Code::Internal | Code::Cancelled | Code::DeadlineExceeded => {
-            Failure::Unknown(message)
-        }
-        code => Failure::Refused(code, status.message().to_owned()),
-    }
-}
-
-/// Whether the connection failed before the request was on it.
-fn was_not_sent(status: &tonic::Status) -> bool {
-    let mut source = std::error::Error::source(status);
-    while let Some(error) = source {
-        if error.is::<tonic::ConnectError>() {
-            return true;
-        }
-        if error
-            .downcast_ref::<hyper::Error>()
-            .is_some_and(hyper::Error::is_canceled)
-        {
-            return true;
-        }
-        source = error.source();
-    }
-    false
-}
-
-/// An error with its causes.
-fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }

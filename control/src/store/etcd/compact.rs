@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use tokio::time::sleep;
 
-use super::client::Failure;
+use super::failure::Failure;
 use super::proto::{Compare, Op, PutRequest, RangeRequest, TxnRequest};
 use super::{Core, barrier};
 

@@ -7,7 +7,7 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::client::Failure;
+use super::failure::Failure;
 use super::proto::{KeyValue, RangeRequest};
 use super::{Core, barrier};
 

@@ -4,7 +4,7 @@
 use std::time::{Duration, Instant};
 
 use super::Core;
-use super::client::Failure;
+use super::failure::Failure;
 use crate::store::writer::now;
 
 /// Most objects of a lease: they are deleted in one revision.

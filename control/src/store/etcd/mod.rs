@@ -1,7 +1,9 @@
 //! The store on an etcd v3 cluster, which any number of API servers share.
 //!
-//! - [`client`]: requests, on one server or another. [`proto`]: their messages. [`layout`]: keys.
-//! - [`feed`]: the index in memory is loaded once and follows a watch of all keys; reads and watches are served from it.
+//! - [`client`]: requests, on one server or another; [`failure`]: what became of those that fail. [`proto`]: their
+//!   messages. [`layout`]: keys.
+//! - [`feed`]: the index in memory is loaded once ([`load`]) and follows a watch of all keys; reads and watches are served
+//!   from it.
 //! - [`landmark`]: whether it is still the same etcd; a server whose etcd was replaced by a backup ends.
 //! - [`write`]: writes are transactions that compare the revision of the last change. [`claims`]: of what only one object
 //!   can have, [`turns`]: of what is decided by looking at many objects, and [`lease`]: of what expires.
@@ -16,10 +18,12 @@ mod barrier;
 mod claims;
 mod client;
 mod compact;
+mod failure;
 mod feed;
 mod landmark;
 mod layout;
 mod lease;
+mod load;
 #[cfg(test)]
 #[path = "../../../tests/peers/etcd.rs"]
 pub(super) mod peer;
@@ -35,7 +39,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 pub use claims::Claims;
@@ -84,6 +88,8 @@ struct Core {
     seen: watch::Sender<u64>,
     /// The watch is open.
     attached: watch::Sender<bool>,
+    /// Told when the watch has not brought what etcd has had for a while.
+    behind: Notify,
     leases: tokio::sync::Mutex<Leases>,
     turns: turns::Turns,
     landmark: Mutex<Option<Landmark>>,
@@ -203,7 +209,7 @@ async fn run(
     mut jobs: mpsc::UnboundedReceiver<Job>,
     ready: oneshot::Sender<Result<(), String>>,
 ) {
-    let opened = match tokio::time::timeout(START, feed::open(core)).await {
+    let opened = match tokio::time::timeout(START, load::open(core)).await {
         Ok(opened) => opened,
         Err(_) => Err("it did not answer".to_owned()),
     };
@@ -279,6 +285,7 @@ impl Core {
             ),
             seen: watch::Sender::new(0),
             attached: watch::Sender::new(false),
+            behind: Notify::new(),
             leases: tokio::sync::Mutex::default(),
             turns: turns::Turns::default(),
             landmark: Mutex::default(),

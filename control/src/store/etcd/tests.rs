@@ -1,8 +1,10 @@
 //! The store on a real etcd: what every store must do, and what is different when others write to it as well.
 
+mod fake;
 mod hangs;
 mod replaced;
 mod several;
+mod slow;
 mod tls;
 
 use proptest::test_runner::{Config, TestRunner};

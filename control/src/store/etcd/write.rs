@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::client::Failure;
+use super::failure::Failure;
 use super::proto::{Compare, DeleteRangeRequest, KeyValue, Op, PutRequest, RangeRequest, TxnRequest};
-use super::{Core, PATIENCE, Turn, claims, feed, lease};
+use super::{Core, PATIENCE, Turn, claims, lease, load};
 use crate::encryption::{SealError, path_of};
 use crate::object::Object;
 use crate::store::{Change, Expect, StoreError, Write, splice};
@@ -151,7 +151,7 @@ fn stored(
             object
         }
         Change::Delete => deleted
-            .and_then(|pair| feed::decode(core, &write.resource, &pair).ok())
+            .and_then(|pair| load::decode(core, &write.resource, &pair).ok())
             .map(|decoded| decoded.object)
             .ok_or_else(|| StoreError::Failed("the object that was deleted cannot be read".to_owned()))?,
     };
@@ -178,7 +178,7 @@ async fn refused(
         }
         (Expect::Revision(expected), Some(pair)) if pair.mod_revision as u64 != expected => {
             core.wait(seen, PATIENCE).await;
-            match feed::decode(core, &write.resource, &pair) {
+            match load::decode(core, &write.resource, &pair) {
                 Ok(decoded) => StoreError::Conflict(Arc::new(decoded.object)),
                 Err(why) => StoreError::Unreadable(why),
             }

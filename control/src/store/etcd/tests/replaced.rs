@@ -79,7 +79,7 @@ fn a_server_ends_when_revisions_are_those_of_other_changes() {
         .enable_all()
         .build()
         .unwrap();
-    runtime.block_on(feed::open(&core)).unwrap();
+    runtime.block_on(load::open(&core)).unwrap();
     core.seen.send_replace(newest);
     let missing = || runtime.block_on(landmark::missing(&core)).unwrap();
     *core.landmark() = {

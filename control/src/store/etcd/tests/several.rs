@@ -132,7 +132,7 @@ fn a_watch_that_etcd_has_compacted_reads_everything_again() {
         .build()
         .unwrap();
     let mut changed = runtime.block_on(async {
-        feed::open(&core).await.unwrap();
+        load::open(&core).await.unwrap();
         core.cache.write().subscribe(&configmaps())
     });
     let cursor = core.cache.read().revision();

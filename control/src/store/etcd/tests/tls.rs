@@ -57,7 +57,7 @@ fn both_sides_show_certificates() {
         (theirs.path(), Some(ours.path())),
     ] {
         let core = Core::new(with(ca, identity)).unwrap();
-        let refused = wait(async { tokio::time::timeout(Duration::from_secs(3), feed::open(&core)).await });
+        let refused = wait(async { tokio::time::timeout(Duration::from_secs(3), load::open(&core)).await });
         assert!(!matches!(refused, Ok(Ok(()))));
     }
     let half = Client::new(&Servers {

@@ -1,0 +1,77 @@
+//! Servers that answer late, that they cannot, or with less than was asked for.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::{Duration, Instant};
+
+use super::fake::{self, Answer, Fake};
+use super::proto::RangeResponse;
+use super::*;
+
+/// A store on such servers.
+fn on(fakes: &[&Fake]) -> Etcd {
+    let options = EtcdOptions {
+        servers: Servers::new(fakes.iter().map(|fake| fake.url()).collect()),
+        store: options(),
+        builtin: vec![GroupResource::new("", "configmaps")],
+        claims: |_, _| std::collections::BTreeSet::new(),
+        compaction: None,
+    };
+    wait(Etcd::open(options)).unwrap()
+}
+
+fn until(what: &str, is: impl Fn() -> bool) {
+    let began = Instant::now();
+    while !is() {
+        assert!(began.elapsed() < Duration::from_secs(20), "not yet: {what}");
+        std::thread::sleep(Duration::from_millis(10));
+    }
+}
+
+fn refuse(method: &str, _: &[u8]) -> Option<Answer> {
+    (method == "Txn").then_some(Answer::Status(14, "etcdserver: request timed out"))
+}
+
+/// The watch goes on, and so /readyz stays as it is.
+#[test]
+fn a_request_that_etcd_gives_up_ends_no_watch() {
+    let fake = Fake::start(refuse);
+    let mut store = on(&[&fake]);
+    until("it is healthy", || store.is_healthy());
+    store.attached.borrow_and_update();
+    for _ in 0..3 {
+        let failed = wait(store.write(put(("a", "x"), Expect::Absent, "1")));
+        assert!(matches!(failed, Err(StoreError::Failed(_))), "{failed:?}");
+        wait(store.barrier().unwrap()).unwrap();
+    }
+    // Longer than it takes to begin a watch again.
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!(fake.called("Watch"), 1);
+    assert!(store.is_healthy() && !store.attached.has_changed().unwrap());
+}
+
+/// Of several servers another one is asked then; the watch comes after when the first one falls behind.
+#[test]
+fn requests_go_to_another_server_and_the_watch_only_when_it_is_behind() {
+    let revision = Arc::new(AtomicI64::new(1));
+    let (first, second) = (Fake::start(refuse), {
+        let revision = Arc::clone(&revision);
+        Fake::start(move |method, _| {
+            let header = fake::at(revision.load(Ordering::SeqCst));
+            let answer = RangeResponse {
+                header,
+                ..RangeResponse::default()
+            };
+            (method == "Range").then(|| Answer::of(&answer))
+        })
+    });
+    let store = on(&[&first, &second]);
+    until("it is healthy", || store.is_healthy());
+    wait(store.write(put(("a", "x"), Expect::Absent, "1"))).unwrap_err();
+    wait(store.barrier().unwrap()).unwrap();
+    assert!(second.called("Range") > 0);
+    std::thread::sleep(Duration::from_millis(300));
+    assert_eq!((first.called("Watch"), second.called("Watch")), (1, 0));
+    revision.store(5, Ordering::SeqCst);
+    wait(store.barrier().unwrap()).unwrap_err();
+    until("the watch has moved", || second.called("Watch") == 1);
+}
