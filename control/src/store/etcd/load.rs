@@ -93,8 +93,19 @@ async fn load_at(core: &Core, revision: i64) -> Result<Loaded, Failure> {
         limit: PAGE.0,
         revision,
     };
+    let mut most = PAGE.1;
     loop {
-        let page = core.client.range(request.clone()).await?;
+        let page = match core.client.range(request.clone()).await {
+            Ok(page) => page,
+            // It did not come in time, or is larger than an answer may be.
+            Err(error) if request.limit > 1 && may_be_too_large(&error) => {
+                request.limit = (request.limit / 4).max(1);
+                most = request.limit;
+                tracing::debug!(%error, keys = most, "a page of etcd did not come, a smaller one is asked for");
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         for pair in &page.kvs {
             Landmark::younger(&mut landmark, pair);
             if let Some((resource, key)) = core.layout.parse(&pair.key)
@@ -106,8 +117,8 @@ async fn load_at(core: &Core, revision: i64) -> Result<Loaded, Failure> {
         let bytes: usize = page.kvs.iter().map(|pair| pair.value.len()).sum();
         let fit = page.kvs.len() * PAGE_BYTES / bytes.max(1);
         request.limit = i64::try_from(fit)
-            .unwrap_or(PAGE.1)
-            .clamp(1, PAGE.1.min(4 * request.limit));
+            .unwrap_or(most)
+            .clamp(1, most.min(4 * request.limit));
         let Some(last) = page.kvs.last().filter(|_| page.more) else {
             return Ok(Loaded {
                 index,
@@ -119,6 +130,14 @@ async fn load_at(core: &Core, revision: i64) -> Result<Loaded, Failure> {
         request.key.clone_from(&last.key);
         request.key.push(0);
     }
+}
+
+/// Whether fewer keys may be answered where these were not.
+fn may_be_too_large(error: &Failure) -> bool {
+    matches!(
+        error,
+        Failure::Unknown(_) | Failure::Refused(tonic::Code::ResourceExhausted, _)
+    )
 }
 
 /// A value that was read.

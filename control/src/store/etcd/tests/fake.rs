@@ -11,7 +11,7 @@ use hyper::body::{Frame, Incoming};
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use prost::Message;
 
-use super::super::proto::{RangeResponse, ResponseHeader, WatchResponse};
+use super::super::proto::{RangeRequest, RangeResponse, ResponseHeader, WatchResponse};
 
 /// An answer.
 pub enum Answer {
@@ -19,6 +19,8 @@ pub enum Answer {
     Message(Vec<u8>),
     /// A status and its message.
     Status(u32, &'static str),
+    /// None, and the connection stays.
+    Nothing,
 }
 
 impl Answer {
@@ -136,6 +138,7 @@ async fn answer(
                 .header("grpc-message", message);
             (response, Vec::new())
         }
+        Answer::Nothing => std::future::pending().await,
     };
     let frames = futures::stream::iter(frames.into_iter().map(Ok));
     let rest = if is_watch {
@@ -147,4 +150,9 @@ async fn answer(
     let kept = futures::stream::once(async move { drop(body) }).filter_map(|()| std::future::ready(None));
     let body = StreamBody::new(frames.chain(rest).chain(kept));
     Ok(response.body(body).unwrap())
+}
+
+/// A request's message.
+pub fn range(bytes: &[u8]) -> RangeRequest {
+    RangeRequest::decode(bytes).unwrap()
 }

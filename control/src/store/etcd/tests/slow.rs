@@ -4,19 +4,22 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::fake::{self, Answer, Fake};
-use super::proto::RangeResponse;
+use super::proto::{KeyValue, RangeResponse};
 use super::*;
 
-/// A store on such servers.
-fn on(fakes: &[&Fake]) -> Etcd {
-    let options = EtcdOptions {
+fn options_for(fakes: &[&Fake]) -> EtcdOptions {
+    EtcdOptions {
         servers: Servers::new(fakes.iter().map(|fake| fake.url()).collect()),
         store: options(),
         builtin: vec![GroupResource::new("", "configmaps")],
         claims: |_, _| std::collections::BTreeSet::new(),
         compaction: None,
-    };
-    wait(Etcd::open(options)).unwrap()
+    }
+}
+
+/// A store on such servers.
+fn on(fakes: &[&Fake]) -> Etcd {
+    wait(Etcd::open(options_for(fakes))).unwrap()
 }
 
 fn until(what: &str, is: impl Fn() -> bool) {
@@ -74,4 +77,51 @@ fn requests_go_to_another_server_and_the_watch_only_when_it_is_behind() {
     revision.store(5, Ordering::SeqCst);
     wait(store.barrier().unwrap()).unwrap_err();
     until("the watch has moved", || second.called("Watch") == 1);
+}
+
+/// Fifty objects, of which so many at once are too many for an answer, or take too long.
+#[test]
+fn pages_that_do_not_come_are_asked_for_in_pieces() {
+    let text = |name: &str| {
+        format!(
+            "{{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{{\"resourceVersion\":\"\",\"name\":\"{name}\",\
+             \"namespace\":\"a\"}}}}"
+        )
+    };
+    let pairs: Vec<KeyValue> = (10..60)
+        .map(|number| KeyValue {
+            key: format!("/registry/configmaps/a/o{number}").into_bytes(),
+            mod_revision: number,
+            version: 1,
+            value: text(&format!("o{number}")).into(),
+        })
+        .collect();
+    let fake = Fake::start(move |method, bytes| {
+        let asked = (method == "Range").then(|| fake::range(bytes))?;
+        if asked.limit > 12 {
+            return Some(Answer::Status(8, "grpc: trying to send message larger than max"));
+        }
+        if asked.limit > 3 {
+            return Some(Answer::Nothing);
+        }
+        let all = pairs
+            .iter()
+            .filter(|pair| pair.key >= asked.key && (pair.key < asked.range_end || pair.key == asked.key));
+        let limit = if asked.limit == 0 {
+            usize::MAX
+        } else {
+            asked.limit as usize
+        };
+        let kvs: Vec<KeyValue> = all.clone().take(limit).cloned().collect();
+        let more = all.count() > kvs.len();
+        Some(Answer::of(&RangeResponse {
+            header: fake::at(1),
+            kvs,
+            more,
+        }))
+    });
+    let mut core = Core::new(options_for(&[&fake])).unwrap();
+    core.client.limit = Duration::from_millis(500);
+    wait(load::open(&core)).unwrap();
+    assert_eq!(core.cache.read().count(&configmaps()), 50);
 }
