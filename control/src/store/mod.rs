@@ -280,8 +280,11 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     }
     /// Objects of a resource, as one consistent snapshot.
     fn range(&self, resource: &GroupResource, range: &Range<'_>) -> Result<Page, StoreError> {
-        self.cache().sealed().check(resource, range.namespace)?;
-        self.cache().read().range(resource, range)
+        let cache = self.cache();
+        // Whoever feeds the index says what cannot be read before it lets go of the lock: so the two belong together.
+        let index = cache.read();
+        cache.sealed().check(resource, range.namespace)?;
+        index.range(resource, range)
     }
     /// Why there is an object of that key that cannot be read.
     fn unreadable(&self, resource: &GroupResource, key: &str) -> Option<StoreError> {

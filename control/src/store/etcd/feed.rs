@@ -8,7 +8,7 @@ use tokio::time::sleep;
 use super::Core;
 use super::failure::{self, Fault};
 use super::landmark::{self, Landmark};
-use super::load::{install, load, take};
+use super::load::{Finding, install, load, note, take};
 use super::proto::{DELETE, Event, WatchCreateRequest};
 use crate::object::Object;
 use crate::store::index::Applied;
@@ -114,8 +114,9 @@ async fn watch(core: &Core) -> Ended {
 }
 
 /// Applies the events of one answer: whole revisions, in order.
-fn apply(core: &Core, events: Vec<Event>) {
+pub fn apply(core: &Core, events: Vec<Event>) {
     let mut changes: Vec<Applied> = Vec::with_capacity(events.len());
+    let mut findings = Vec::with_capacity(events.len());
     let mut revision = 0;
     let mut landmark = None;
     for event in events {
@@ -131,12 +132,12 @@ fn apply(core: &Core, events: Vec<Event>) {
         let Some((resource, key)) = core.layout.parse(&pair.key) else {
             continue;
         };
-        let put = (event.kind != DELETE)
-            .then(|| take(core, core.cache.sealed(), &resource, key, &pair))
-            .flatten();
-        if event.kind == DELETE {
-            core.cache.sealed().gone(&resource, key);
-        }
+        let (put, finding) = if event.kind == DELETE {
+            (None, Finding::Gone)
+        } else {
+            take(core, &resource, key, &pair)
+        };
+        findings.push((Arc::clone(&resource), key.to_owned(), finding));
         let deleted = put.is_none();
         let object = if let Some(object) = put {
             object
@@ -171,6 +172,10 @@ fn apply(core: &Core, events: Vec<Event>) {
         return;
     }
     let mut index = core.cache.write();
+    // With the index, so that nobody lists an object that can be read again without it.
+    for (resource, key, finding) in &findings {
+        note(core.cache.sealed(), resource, key, finding);
+    }
     index.apply(changes, now());
     index.advance(revision);
     drop(index);

@@ -108,9 +108,12 @@ async fn load_at(core: &Core, revision: i64) -> Result<Loaded, Failure> {
         };
         for pair in &page.kvs {
             Landmark::younger(&mut landmark, pair);
-            if let Some((resource, key)) = core.layout.parse(&pair.key)
-                && let Some(object) = take(core, &sealed, &resource, key, pair)
-            {
+            let Some((resource, key)) = core.layout.parse(&pair.key) else {
+                continue;
+            };
+            let (object, finding) = take(core, &resource, key, pair);
+            note(&sealed, &resource, key, &finding);
+            if let Some(object) = object {
                 index.load(&resource, key.to_owned(), object, None);
             }
         }
@@ -176,20 +179,18 @@ pub fn decode(core: &Core, resource: &GroupResource, pair: &KeyValue) -> Result<
     })
 }
 
+/// What is known of how a key's value is stored.
+pub enum Finding {
+    Readable { stale: bool },
+    Unreadable(String),
+    Gone,
+}
+
 /// As [`decode`], for the index. One object that cannot be read does not keep all others from being served; it stays as
 /// it is, and who asks for it is told why.
-pub fn take(
-    core: &Core,
-    sealed: &Sealed,
-    resource: &Arc<GroupResource>,
-    key: &str,
-    pair: &KeyValue,
-) -> Option<Object> {
+pub fn take(core: &Core, resource: &GroupResource, key: &str, pair: &KeyValue) -> (Option<Object>, Finding) {
     match decode(core, resource, pair) {
-        Ok(Decoded { object, stale }) => {
-            sealed.read(resource, key, stale);
-            Some(object)
-        }
+        Ok(Decoded { object, stale }) => (Some(object), Finding::Readable { stale }),
         Err(why) => {
             tracing::error!(
                 resource = resource.resource,
@@ -197,8 +198,15 @@ pub fn take(
                 why,
                 "an object in etcd cannot be read"
             );
-            sealed.unreadable(Arc::clone(resource), key, &why);
-            None
+            (None, Finding::Unreadable(why))
         }
+    }
+}
+
+pub fn note(sealed: &Sealed, resource: &Arc<GroupResource>, key: &str, finding: &Finding) {
+    match finding {
+        Finding::Readable { stale } => sealed.read(resource, key, *stale),
+        Finding::Unreadable(why) => sealed.unreadable(Arc::clone(resource), key, why),
+        Finding::Gone => sealed.gone(resource, key),
     }
 }

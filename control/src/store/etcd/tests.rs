@@ -2,6 +2,7 @@
 
 mod fake;
 mod hangs;
+mod racing;
 mod replaced;
 mod several;
 mod slow;
