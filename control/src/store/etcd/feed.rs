@@ -5,11 +5,10 @@ use std::time::Duration;
 
 use tokio::time::sleep;
 
-use super::Core;
 use super::failure::{self, Fault};
-use super::landmark::{self, Landmark};
 use super::load::{Finding, install, load, note, take};
 use super::proto::{DELETE, Event, WatchCreateRequest};
+use super::{Core, landmark};
 use crate::object::Object;
 use crate::store::index::Applied;
 use crate::store::splice;
@@ -118,7 +117,7 @@ pub fn apply(core: &Core, events: Vec<Event>) {
     let mut changes: Vec<Applied> = Vec::with_capacity(events.len());
     let mut findings = Vec::with_capacity(events.len());
     let mut revision = 0;
-    let mut landmark = None;
+    let mut seen = core.landmark().clone();
     for event in events {
         let Some(pair) = event.kv else { continue };
         // A watch that was begun again may repeat nothing, but this costs nothing either.
@@ -126,9 +125,7 @@ pub fn apply(core: &Core, events: Vec<Event>) {
             continue;
         }
         revision = pair.mod_revision as u64;
-        if event.kind != DELETE {
-            landmark = Some(Landmark::of(&pair));
-        }
+        seen.note(&pair, event.kind == DELETE);
         let Some((resource, key)) = core.layout.parse(&pair.key) else {
             continue;
         };
@@ -179,8 +176,6 @@ pub fn apply(core: &Core, events: Vec<Event>) {
     index.apply(changes, now());
     index.advance(revision);
     drop(index);
-    if landmark.is_some() {
-        *core.landmark() = landmark;
-    }
+    *core.landmark() = seen;
     core.seen.send_replace(revision);
 }

@@ -3,7 +3,7 @@
 //! Somebody may put a backup in etcd's place while servers run. Its revisions begin again where the backup was taken, and
 //! are given out a second time: a watch from where the index is would miss whatever happens until they are past that, and
 //! nobody would notice (etcd's documentation asks to stop all API servers first). So before each watch etcd is asked for
-//! a change that the index has seen, and a server whose etcd does not know it ends: only a new start can know what is so.
+//! the last changes that the index has seen, and a server whose etcd does not know it ends: only a new start can know what is so.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 
@@ -11,7 +11,7 @@ use super::failure::Failure;
 use super::proto::{KeyValue, RangeRequest};
 use super::{Core, barrier};
 
-/// A change that has been seen: the youngest one that left a value.
+/// A key as a change has left it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Landmark {
     key: Vec<u8>,
@@ -44,28 +44,75 @@ impl Landmark {
     }
 }
 
+/// What has been seen last.
+#[derive(Debug, Clone, Default)]
+pub struct Seen {
+    /// The youngest change that left a value.
+    pub value: Option<Landmark>,
+    /// The youngest deletion, for changes may end in those: the key and the revision.
+    pub deletion: Option<(Vec<u8>, i64)>,
+}
+
+impl Seen {
+    /// A change that came after all others.
+    pub fn note(&mut self, pair: &KeyValue, deleted: bool) {
+        if deleted {
+            self.deletion = Some((pair.key.clone(), pair.mod_revision));
+        } else {
+            self.value = Some(Landmark::of(pair));
+        }
+    }
+}
+
+/// A key at a revision.
+enum Found {
+    Value(KeyValue),
+    Nothing,
+    /// The revision is compacted, or not there yet (which the current one tells).
+    Unknown,
+}
+
+async fn find(core: &Core, key: &[u8], revision: i64) -> Result<Found, Failure> {
+    let request = RangeRequest {
+        key: key.to_vec(),
+        revision,
+        ..RangeRequest::default()
+    };
+    match core.client.glance(request).await {
+        Ok(answer) => Ok(answer.kvs.into_iter().next().map_or(Found::Nothing, Found::Value)),
+        Err(Failure::Refused(tonic::Code::OutOfRange, _)) => Ok(Found::Unknown),
+        Err(error) => Err(error),
+    }
+}
+
 /// Whether etcd has what the index has seen. `Ok` with the reason if it does not.
 pub async fn missing(core: &Core) -> Result<Option<String>, Failure> {
     let seen = *core.seen.borrow();
-    let landmark = core.landmark().clone();
-    if let Some(landmark) = landmark {
-        let request = RangeRequest {
-            key: landmark.key.clone(),
-            revision: landmark.revision,
-            ..RangeRequest::default()
+    let Seen { value, deletion } = core.landmark().clone();
+    let youngest = value.as_ref().map_or(0, |landmark| landmark.revision);
+    if let Some(landmark) = value {
+        let is_other = match find(core, &landmark.key, landmark.revision).await? {
+            Found::Value(pair) => Landmark::of(&pair) != landmark,
+            Found::Nothing => true,
+            Found::Unknown => false,
         };
-        match core.client.glance(request).await {
-            Ok(answer) => {
-                if answer.kvs.first().map(Landmark::of).as_ref() != Some(&landmark) {
-                    let (key, revision) = (String::from_utf8_lossy(&landmark.key), landmark.revision);
-                    return Ok(Some(format!("{key} was another one at revision {revision}")));
-                }
-            }
-            // Compacted, or not there yet, which the revision tells.
-            Err(Failure::Refused(tonic::Code::OutOfRange, _)) => {}
-            Err(error) => return Err(error),
+        if is_other {
+            return Ok(Some(another(&landmark.key, landmark.revision)));
+        }
+    }
+    if let Some((key, revision)) = deletion.filter(|(_, revision)| *revision > youngest) {
+        if matches!(find(core, &key, revision).await?, Found::Value(_)) {
+            return Ok(Some(another(&key, revision)));
+        }
+        if matches!(find(core, &key, revision - 1).await?, Found::Nothing) {
+            return Ok(Some(another(&key, revision - 1)));
         }
     }
     let current = barrier::current(core).await?;
     Ok((current < seen).then(|| format!("it is at revision {current}, and {seen} had been there")))
+}
+
+fn another(key: &[u8], revision: i64) -> String {
+    let key = String::from_utf8_lossy(key);
+    format!("{key} was another one at revision {revision}")
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::failure::Failure;
-use super::landmark::Landmark;
+use super::landmark::{self, Landmark};
 use super::proto::{KeyValue, RangeRequest};
 use super::{Core, compact, limits};
 use crate::encryption::path_of;
@@ -58,7 +58,10 @@ pub fn install(core: &Core, loaded: Loaded) {
         sealed,
         landmark,
     } = loaded;
-    *core.landmark() = landmark;
+    *core.landmark() = landmark::Seen {
+        value: landmark,
+        deletion: None,
+    };
     let revision = index.revision();
     let mut current = core.cache.write();
     index.succeed(&mut current);

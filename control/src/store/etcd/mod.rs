@@ -53,7 +53,6 @@ use super::snapshot::Snapshot;
 use super::{Options, Store, StoreError, Write};
 use crate::object::{GroupResource, Object};
 use client::Client;
-use landmark::Landmark;
 use layout::Layout;
 use lease::Leases;
 
@@ -92,7 +91,7 @@ struct Core {
     behind: Notify,
     leases: tokio::sync::Mutex<Leases>,
     turns: turns::Turns,
-    landmark: Mutex<Option<Landmark>>,
+    landmark: Mutex<landmark::Seen>,
     /// Why this server cannot go on.
     failed: watch::Sender<Option<String>>,
 }
@@ -294,7 +293,7 @@ impl Core {
         })
     }
 
-    fn landmark(&self) -> MutexGuard<'_, Option<Landmark>> {
+    fn landmark(&self) -> MutexGuard<'_, landmark::Seen> {
         // It is replaced as a whole.
         self.landmark.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -63,6 +63,46 @@ fn a_server_ends_when_revisions_have_gone_back() {
     wait(again.write(put(("a", "o1"), Expect::Absent, "1"))).unwrap();
 }
 
+/// A server that has seen all up to a revision, and is then cut off: its watch is not begun again.
+struct CutOff {
+    core: Arc<Core>,
+    runtime: tokio::runtime::Runtime,
+}
+
+impl CutOff {
+    fn at(peer: &Peer, revision: u64) -> Self {
+        let core = Arc::new(Core::new(settings(peer, "/registry")).unwrap());
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        let seen = runtime.block_on(async {
+            load::open(&core).await.unwrap();
+            let follow = tokio::spawn(feed::follow(Arc::clone(&core)));
+            let seen = core.wait(revision, SOON).await;
+            follow.abort();
+            seen
+        });
+        assert!(seen);
+        Self { core, runtime }
+    }
+
+    /// What it would find out before its next watch.
+    fn missing(&self) -> Option<String> {
+        self.runtime.block_on(landmark::missing(&self.core)).unwrap()
+    }
+
+    /// The watch is begun again, and ends the server.
+    fn ends(&self) {
+        let ended = self.runtime.block_on(async {
+            tokio::time::timeout(SOON, feed::follow(Arc::clone(&self.core)))
+                .await
+                .is_ok()
+        });
+        assert!(ended && self.core.failed.borrow().is_some());
+    }
+}
+
 #[test]
 fn a_server_ends_when_revisions_are_those_of_other_changes() {
     let Some(mut etcd) = Copied::new() else { return };
@@ -73,43 +113,51 @@ fn a_server_ends_when_revisions_are_those_of_other_changes() {
         newest = done.unwrap().resource_version;
     }
     drop(writer);
-    // One that has seen all that, and was then cut off; until it comes back, the backup is past where it was.
-    let core = Arc::new(Core::new(settings(&etcd.peer, "/registry")).unwrap());
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .build()
-        .unwrap();
-    runtime.block_on(load::open(&core)).unwrap();
-    core.seen.send_replace(newest);
-    let missing = || runtime.block_on(landmark::missing(&core)).unwrap();
-    *core.landmark() = {
-        let request = proto::RangeRequest {
-            key: b"/registry/configmaps/a/o4".to_vec(),
-            ..proto::RangeRequest::default()
-        };
-        let pair = runtime
-            .block_on(core.client.range(request))
-            .unwrap()
-            .kvs
-            .remove(0);
-        Some(landmark::Landmark::of(&pair))
-    };
-    assert_eq!(missing(), None);
+    let server = CutOff::at(&etcd.peer, newest);
+    assert_eq!(server.missing(), None);
     // A compaction alone makes nobody suspicious.
     etcd.peer.ctl(&["put", "/registry/other", "1"]);
     etcd.peer.ctl(&["compaction", &(newest + 1).to_string()]);
-    assert_eq!(missing(), None);
+    assert_eq!(server.missing(), None);
     etcd.replace();
+    // Until it comes back, the backup is past where it was.
     for number in 0..20 {
         etcd.peer
             .ctl(&["put", "/registry/configmaps/a/o4", &number.to_string()]);
     }
-    let why = missing().expect("another change has that revision");
+    let why = server.missing().expect("another change has that revision");
     assert!(why.contains("/registry/configmaps/a/o4 was another one"), "{why}");
-    let ended = runtime.block_on(async {
-        tokio::time::timeout(SOON, feed::follow(Arc::clone(&core)))
-            .await
-            .is_ok()
-    });
-    assert!(ended && core.failed.borrow().is_some());
+    server.ends();
+}
+
+#[test]
+fn a_server_ends_when_a_deletion_that_it_has_seen_is_undone() {
+    let Some(mut etcd) = Copied::new() else { return };
+    let deleted = etcd
+        .peer
+        .ctl(&["del", "/registry/configmaps/a/old", "--write-out", "json"]);
+    let deleted: serde_json::Value = serde_json::from_str(&deleted).unwrap();
+    let newest = deleted["header"]["revision"].as_u64().unwrap();
+    let server = CutOff::at(&etcd.peer, newest);
+    assert_eq!(server.missing(), None);
+    // Neither other changes nor a compaction make anybody suspicious.
+    etcd.peer.ctl(&["put", "/registry/other", "1"]);
+    etcd.peer.ctl(&["compaction", &(newest + 1).to_string()]);
+    assert_eq!(server.missing(), None);
+    etcd.replace();
+    for number in 0..20 {
+        etcd.peer.ctl(&["put", "/registry/other", &number.to_string()]);
+    }
+    let is_told = || {
+        let why = server.missing().expect("it is still there at that revision");
+        assert!(
+            why.contains("/registry/configmaps/a/old was another one"),
+            "{why}"
+        );
+    };
+    is_told();
+    // What was before the deletion need not be there for that.
+    etcd.peer.ctl(&["compaction", &newest.to_string()]);
+    is_told();
+    server.ends();
 }
