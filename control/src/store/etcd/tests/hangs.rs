@@ -47,7 +47,8 @@ fn a_member_that_hangs_is_left_for_another() {
         barrier.await
     });
     println!("read again after {took:?}");
-    assert!(took < Duration::from_secs(12), "reads waited {took:?}");
+    // A request alone may take ten seconds: other members are asked before.
+    assert!(took < Duration::from_secs(8), "reads waited {took:?}");
     let took = work(&store, "during");
     println!("written and read after another {took:?}");
     assert!(took < Duration::from_secs(5), "writes waited {took:?}");
