@@ -298,11 +298,12 @@ impl Core {
         self.landmark.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives up for good.
-    fn fail(&self, why: &str) {
+    /// Gives up for good; returns the whole reason.
+    fn fail(&self, why: &str) -> String {
         let why = format!("etcd has not what it had, as if a backup had taken its place: {why}");
         tracing::error!("{why}");
-        self.failed.send_replace(Some(why));
+        self.failed.send_replace(Some(why.clone()));
+        why
     }
 
     /// Waits until the index has seen a revision; false if it takes longer than that.

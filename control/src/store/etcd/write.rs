@@ -17,6 +17,9 @@ const TRIES: usize = 3;
 
 /// Carries out a write. When it returns, the index has seen it, or what made it fail.
 pub async fn run(core: &Core, write: Write, turn: Option<Turn>) -> Result<Arc<Object>, StoreError> {
+    if matches!((write.expect, &write.change), (Expect::Absent, Change::Delete)) {
+        return Err(StoreError::NotFound);
+    }
     let key = core.layout.key(&write.resource, &write.key);
     let claims = claims(core, &write).await;
     for _ in 0..TRIES {
@@ -28,6 +31,10 @@ pub async fn run(core: &Core, write: Write, turn: Option<Turn>) -> Result<Arc<Ob
         };
         let request = transaction(core, &key, &write, lease, &claims, turn.as_ref())
             .map_err(|error| StoreError::Failed(error.to_string()))?;
+        let seen = *core.seen.borrow();
+        if let Some(why) = core.failed.borrow().clone() {
+            return Err(StoreError::Failed(why));
+        }
         let answer = match core.client.txn(request).await {
             Ok(answer) => answer,
             // The lease has ended meanwhile, or etcd has lost it.
@@ -38,6 +45,13 @@ pub async fn run(core: &Core, write: Write, turn: Option<Turn>) -> Result<Arc<Ob
             Err(error) => return Err(failed(error)),
         };
         let revision = answer.header.as_ref().map_or(0, |header| header.revision as u64);
+        // A change comes after everything that was seen before it was asked for, and so does a refusal, or at the same time:
+        // if not, this is another etcd, whose watch has only not been begun yet.
+        if revision < seen || (answer.succeeded && revision == seen) {
+            return Err(StoreError::Failed(core.fail(&format!(
+                "a write was answered at revision {revision}, and {seen} had been there"
+            ))));
+        }
         let mut results = answer.responses.into_iter();
         if answer.succeeded {
             let deleted = results

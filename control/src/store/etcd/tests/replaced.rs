@@ -161,3 +161,30 @@ fn a_server_ends_when_a_deletion_that_it_has_seen_is_undone() {
     is_told();
     server.ends();
 }
+
+/// The watch is what notices a backup, and a write may be faster.
+#[test]
+fn a_write_that_meets_an_older_state_is_not_acknowledged() {
+    let Some(mut etcd) = Copied::new() else { return };
+    let writer = open(&etcd.peer, "/registry");
+    let mut newest = 0;
+    for number in 0..5 {
+        let done = wait(writer.write(put(("a", &format!("o{number}")), Expect::Absent, "1")));
+        newest = done.unwrap().resource_version;
+    }
+    drop(writer);
+    let writes = [
+        put(("a", "new"), Expect::Absent, "2"),
+        put(("a", "o4"), Expect::Revision(newest), "2"),
+    ]
+    .map(|write| (CutOff::at(&etcd.peer, newest), write));
+    etcd.replace();
+    for (CutOff { core, runtime }, write) in writes {
+        // Its connection was to the process that is gone.
+        runtime.block_on(barrier::current(&core)).unwrap();
+        let done = runtime.block_on(write::run(&core, write.clone()));
+        assert!(matches!(done, Err(StoreError::Failed(_))), "{write:?}: {done:?}");
+        let why = core.failed.borrow().clone().expect("and the server ends");
+        assert!(why.contains("as if a backup had taken its place"), "{why}");
+    }
+}
