@@ -182,7 +182,7 @@ fn a_write_that_meets_an_older_state_is_not_acknowledged() {
     for (CutOff { core, runtime }, write) in writes {
         // Its connection was to the process that is gone.
         runtime.block_on(barrier::current(&core)).unwrap();
-        let done = runtime.block_on(write::run(&core, write.clone()));
+        let done = runtime.block_on(write::run(&core, write.clone(), None));
         assert!(matches!(done, Err(StoreError::Failed(_))), "{write:?}: {done:?}");
         let why = core.failed.borrow().clone().expect("and the server ends");
         assert!(why.contains("as if a backup had taken its place"), "{why}");
