@@ -41,8 +41,8 @@ pub struct Fake {
 }
 
 /// The header of an etcd that is at this revision.
-pub fn at(revision: i64) -> Option<ResponseHeader> {
-    Some(ResponseHeader { revision })
+pub fn at(revision: i64) -> ResponseHeader {
+    ResponseHeader { revision }
 }
 
 impl Fake {
@@ -118,7 +118,7 @@ async fn answer(
     let answer = script(&method, &bytes).unwrap_or_else(|| match method.as_str() {
         "Watch" => Answer::of(&WatchResponse::default()),
         "Range" => Answer::of(&RangeResponse {
-            header: at(1),
+            header: Some(at(1)),
             ..RangeResponse::default()
         }),
         _ => Answer::Status(12, "not in this etcd"),

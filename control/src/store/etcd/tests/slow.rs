@@ -59,7 +59,7 @@ fn requests_go_to_another_server_and_the_watch_only_when_it_is_behind() {
     let (first, second) = (Fake::start(refuse), {
         let revision = Arc::clone(&revision);
         Fake::start(move |method, _| {
-            let header = fake::at(revision.load(Ordering::SeqCst));
+            let header = Some(fake::at(revision.load(Ordering::SeqCst)));
             let answer = RangeResponse {
                 header,
                 ..RangeResponse::default()
@@ -115,7 +115,7 @@ fn pages_that_do_not_come_are_asked_for_in_pieces() {
         let kvs: Vec<KeyValue> = all.clone().take(limit).cloned().collect();
         let more = all.count() > kvs.len();
         Some(Answer::of(&RangeResponse {
-            header: fake::at(1),
+            header: Some(fake::at(1)),
             kvs,
             more,
         }))
