@@ -65,7 +65,7 @@ test-vm: build images
 # cluster. Builds it first (6 GB, a quarter of an hour), then takes three quarters. Some of it: make conformance FOCUS=sig-cli
 conformance: build images
 	tests/upstream/build $(TARGET)/upstream
-	tests/upstream/run $(KEELSON) $(TARGET)/upstream $(FOCUS)
+	tests/upstream/run $(KEELSON) $(TARGET)/upstream $(if $(FOCUS),"$(FOCUS)")
 
 # What takes too long for every day: 20,000 containers that exit at once, and a minute for each attack that is a race.
 soak:

@@ -57,7 +57,7 @@ impl From<ConfigurationError> for crate::Error {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields, rename_all = "camelCase")]
+#[serde(rename_all = "camelCase")]
 struct File {
     api_version: String,
     kind: String,
@@ -66,7 +66,6 @@ struct File {
 }
 
 #[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 struct Plugin {
     name: String,
     /// Of a file with the configuration, relative to this one.
@@ -152,8 +151,22 @@ fn text(path: &Path) -> Result<String, ConfigurationError> {
     })
 }
 
+/// A null is as good as nothing, as everywhere in Kubernetes' files.
 fn yaml<T: DeserializeOwned>(text: &str) -> Result<T, String> {
-    serde_yaml_ng::from_str(text).map_err(|error| error.to_string())
+    let mut value: Value = serde_yaml_ng::from_str(text).map_err(|error| error.to_string())?;
+    drop_nulls(&mut value);
+    T::deserialize(value).map_err(|error| error.to_string())
+}
+
+fn drop_nulls(value: &mut Value) {
+    match value {
+        Value::Object(map) => {
+            map.retain(|_, value| !value.is_null());
+            map.values_mut().for_each(drop_nulls);
+        }
+        Value::Array(list) => list.iter_mut().for_each(drop_nulls),
+        _ => {}
+    }
 }
 
 /// All that is wrong, as upstream lists it.

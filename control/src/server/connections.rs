@@ -29,6 +29,10 @@ impl Known {
     }
 }
 
+/// The place of a connection. Whatever outlives its HTTP, as an upgraded stream does, keeps a clone.
+#[derive(Debug, Clone)]
+pub struct Place(#[expect(dead_code, reason = "held, not read")] Arc<OwnedSemaphorePermit>);
+
 /// All connections of a listener.
 #[derive(Debug)]
 pub struct Connections {
@@ -48,13 +52,14 @@ impl Default for Connections {
 
 impl Connections {
     /// Room for one more. If there is none, the stranger who came first has to go; if all are known, waits.
-    pub async fn enter(&self) -> Option<OwnedSemaphorePermit> {
+    pub async fn enter(&self) -> Option<Place> {
         let room = Arc::clone(&self.room);
+        let place = |permit| Place(Arc::new(permit));
         if let Ok(permit) = Arc::clone(&room).try_acquire_owned() {
-            return Some(permit);
+            return Some(place(permit));
         }
         self.show_out();
-        room.acquire_owned().await.ok()
+        room.acquire_owned().await.ok().map(place)
     }
 
     /// Takes note of a connection's task.

@@ -100,8 +100,8 @@ pub async fn serve(api: Arc<Api>, listener: TcpListener, tls: Tls) {
                 continue;
             }
         };
-        let permit = tokio::select! {
-            permit = connections.enter() => permit,
+        let place = tokio::select! {
+            place = connections.enter() => place,
             () = api.stopping() => break,
         };
         drop(stream.set_nodelay(true));
@@ -109,7 +109,6 @@ pub async fn serve(api: Arc<Api>, listener: TcpListener, tls: Tls) {
         let stranger = known.clone();
         let (api, tls) = (Arc::clone(&api), tls.0.clone());
         let task = tokio::spawn(async move {
-            let _permit = permit;
             // The timer ends handshakes that never finish.
             let stream = match tokio::time::timeout(PATIENCE, tls.accept(stream)).await {
                 Ok(Ok(stream)) => stream,
@@ -135,6 +134,9 @@ pub async fn serve(api: Arc<Api>, listener: TcpListener, tls: Tls) {
             let service = service_fn(move |request: Request<Incoming>| {
                 let mut request = request.map(|body| body.map_err(Into::into).boxed_unsync());
                 request.extensions_mut().insert(known.clone());
+                if let Some(place) = &place {
+                    request.extensions_mut().insert(place.clone());
+                }
                 let (api, peer) = (Arc::clone(&handler), from.clone());
                 async move { Ok::<_, std::convert::Infallible>(handle(api, request, peer).await) }
             });

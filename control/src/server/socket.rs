@@ -1,6 +1,7 @@
 //! Streamed answers as WebSocket messages, for clients that ask for an upgrade: logs and watches (upstream's `wsstream`).
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
@@ -23,9 +24,12 @@ use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 use super::Api;
 use super::body::{self, Body};
 use super::connect::wants_upgrade;
+use super::connections::Place;
 
 /// Clients have nothing to say but that they are alive or leave.
 const MOST_FROM_CLIENT: usize = 4 << 10;
+/// How long a client may be silent before it is asked whether it is still there, and again before it is given up.
+const PING: Duration = Duration::from_secs(30);
 
 /// What the messages are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +77,9 @@ pub fn answer(
         .remove::<OnUpgrade>()
         .ok_or_else(|| Status::bad_request("this connection cannot be upgraded"))?;
     let (api, content) = (Arc::clone(api), response.into_body());
+    let place = extensions.remove::<Place>();
     tokio::spawn(async move {
+        let _place = place;
         match client.await {
             Ok(io) => tokio::select! {
                 () = carry(TokioIo::new(io), content, form) => {}
@@ -142,9 +148,21 @@ where
     config.max_frame_size = Some(MOST_FROM_CLIENT);
     let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
     let (mut sink, mut stream) = socket.split();
+    let (pings, mut wanted) = tokio::sync::mpsc::channel(1);
     let send = async {
-        while let Some(Ok(frame)) = content.frame().await {
-            let Ok(piece) = frame.into_data() else { continue };
+        loop {
+            let piece = tokio::select! {
+                Some(()) = wanted.recv() => {
+                    if sink.send(Message::Ping(Bytes::new())).await.is_err() {
+                        return;
+                    }
+                    continue;
+                }
+                frame = content.frame() => match frame {
+                    Some(Ok(frame)) => frame.into_data().unwrap_or_default(),
+                    _ => break,
+                },
+            };
             for message in split(piece, form) {
                 if sink.send(message).await.is_err() {
                     return;
@@ -153,8 +171,18 @@ where
         }
         let _ = sink.close().await;
     };
-    // Reading answers pings and notices the end.
-    let listen = async { while let Some(Ok(_)) = stream.next().await {} };
+    // Reading answers pings and notices the end, also that of a peer that is gone without a word: it answers no more.
+    let listen = async {
+        let mut asked = false;
+        loop {
+            match tokio::time::timeout(PING, stream.next()).await {
+                Ok(Some(Ok(_))) => asked = false,
+                Ok(_) => return,
+                Err(_) if asked => return,
+                Err(_) => asked = pings.try_send(()).is_ok(),
+            }
+        }
+    };
     tokio::select! {
         () = send => {}
         () = listen => {}

@@ -177,8 +177,23 @@ impl Writer {
                 let (deletions, others): (Vec<_>, Vec<_>) = waiting
                     .into_iter()
                     .partition(|waiting| is_full && waiting.deletion.is_some());
+                let alone = others.is_empty();
                 fail(others, &error);
-                !deletions.is_empty() && self.delete_from_reserve(deletions, &error)
+                match deletions {
+                    none if none.is_empty() => false,
+                    deletions if alone => self.delete_from_reserve(deletions, &error),
+                    // What needed the room may have been the others.
+                    deletions => match self.carry_out(again(deletions)) {
+                        Ok(()) => true,
+                        Err((error @ StoreError::Full(_), deletions)) => {
+                            self.delete_from_reserve(deletions, &error)
+                        }
+                        Err((error, deletions)) => {
+                            fail(deletions, &error);
+                            false
+                        }
+                    },
+                }
             }
         }
     }
@@ -195,8 +210,7 @@ impl Writer {
         // A few at once, so that they need little room.
         while deletions.peek().is_some() {
             let few = deletions.by_ref().take(DELETIONS_AT_ONCE);
-            let batch = few.filter_map(|waiting| Some((waiting.deletion?, waiting.reply)));
-            if let Err((error, waiting)) = self.carry_out(batch.collect()) {
+            if let Err((error, waiting)) = self.carry_out(again(few)) {
                 fail(waiting, &error);
                 done = false;
                 if self.has_failed() {
@@ -232,6 +246,12 @@ impl Writer {
 
     /// Makes changes durable. An error means that they are not, or that the store has failed.
     fn store(&mut self, changes: &[Applied], rules: &Rules) -> Result<(), StoreError> {
+        let known = self.cache.read().revision();
+        match self.disk.resume(known) {
+            Ok(()) => {}
+            Err(error) if error.is_full() => return Err(StoreError::Full(error.to_string())),
+            Err(error) => return Err(self.fail(&error)),
+        }
         let Err(error) = self.disk.commit(changes, rules) else {
             return Ok(());
         };
@@ -255,6 +275,14 @@ impl Writer {
         self.failed.send_replace(Some(why.clone()));
         StoreError::Failed(why)
     }
+}
+
+/// Refused deletions, to be tried again.
+fn again(waiting: impl IntoIterator<Item = Waiting>) -> Vec<(Write, Reply)> {
+    let deletions = waiting.into_iter();
+    deletions
+        .filter_map(|waiting| Some((waiting.deletion?, waiting.reply)))
+        .collect()
 }
 
 fn fail(waiting: impl IntoIterator<Item = Waiting>, error: &StoreError) {

@@ -92,7 +92,9 @@ impl Dispatcher {
             .uid
             .as_deref()
             .is_some_and(|uid| !self.has_worker(uid));
-        if !asks || !new {
+        // What ran here before is not asked again whether it may.
+        let found = pod.metadata.uid.as_deref().is_some_and(|uid| self.is_found(uid));
+        if !asks || !new || found {
             return;
         }
         let node = &self.context.node;

@@ -54,7 +54,8 @@ impl Worker {
     fn held(&self, now: Now) -> Option<Instant> {
         let spec = self.pod.spec.as_ref()?;
         let ended = replacing(&self.pod, spec, &self.state)?;
-        let since = Duration::try_from(now.wall.duration_since(ended)).unwrap_or_default();
+        // A clock that was set back holds nothing.
+        let since = Duration::try_from(now.wall.duration_since(ended)).ok()?;
         let left = REPLACEMENT.checked_sub(since).filter(|left| !left.is_zero())?;
         Some(now.mono + left)
     }

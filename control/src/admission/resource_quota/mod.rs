@@ -56,7 +56,8 @@ struct Pending {
     resource: GroupResource,
     namespace: String,
     name: String,
-    is_create: bool,
+    /// The resourceVersion that is replaced; `None` for a create.
+    replaces: Option<String>,
     counted: Counted,
     before: Counted,
     since: Instant,
@@ -112,7 +113,8 @@ impl Quotas {
                 .collect();
             self.limited.check(request, &resource, (&old, &new), &all)?;
         }
-        let is_create = request.operation == Operation::Create;
+        let replaces = (request.operation != Operation::Create)
+            .then(|| text(request.stored(), "/metadata/resourceVersion").to_owned());
         let now = Instant::now();
         // What is guarded is consistent after every step.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -134,7 +136,7 @@ impl Quotas {
                 resource,
                 namespace: request.namespace.to_owned(),
                 name: request.name.to_owned(),
-                is_create,
+                replaces,
                 counted: new,
                 before: old,
                 since: now,
@@ -264,8 +266,10 @@ impl State {
             .values()
             .filter(|pending| pending.namespace == namespace)
         {
-            // A create that has been stored meanwhile was counted above.
-            if pending.is_create && reader.get(&pending.resource, namespace, &pending.name).is_some() {
+            // What has been stored meanwhile was counted above.
+            let stored = reader.get(&pending.resource, namespace, &pending.name);
+            let version = stored.map(|object| object.resource_version.to_string());
+            if version != pending.replaces {
                 continue;
             }
             let before = pending.before.counted(scopes, wanted);

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_mins(15);
 
-/// UID of the set and name of the node.
+/// UID and generation of the set, and name of the node.
 type Key = (String, String);
 
 /// Delays by set and node.

@@ -161,8 +161,9 @@ impl Controller {
         if pod.status.phase != "Failed" {
             return Ok(());
         }
-        self.backoff
-            .go(&set.metadata.uid, &pod.spec.node_name, Instant::now())
+        // A changed set begins anew.
+        let key = format!("{}/{}", set.metadata.uid, set.status.observed_generation);
+        self.backoff.go(&key, &pod.spec.node_name, Instant::now())
     }
 
     async fn carry_out(

@@ -65,11 +65,11 @@ impl Controller {
     fn listen(&self) {
         owners::follow(&self.jobs, &self.queue, &self.expectations);
         owners::follow_pods(&self.pods, "Job", &self.queue, &self.expectations);
-        let orphans = self.orphans.clone();
+        let (orphans, jobs) = (self.orphans.clone(), self.jobs.clone());
         self.pods.on_change(move |_, new| {
             if let Some(pod) = new
-                && pod.metadata.controller().is_none()
                 && pod::is_tracked(pod)
+                && !is_counted(&jobs, pod)
             {
                 orphans.add(pod.metadata.key());
             }
@@ -89,6 +89,7 @@ impl Controller {
             return Ok(Next::Wait);
         }
         let caught_up = self.expectations.satisfied(&key);
+        self.release_orphans(&key).await?;
         let claims = claim::classify(&job.metadata, &job.spec.selector, self.pods.store());
         let owner = (resources::jobs(), &job.metadata);
         let pods = claim::claim(&self.api, owner, resources::pods(), claims, Some(TRACKING)).await?;
@@ -101,7 +102,7 @@ impl Controller {
             owners::write_status(&self.api, owner, &job.status, &uncounted).await?;
         }
         for pod in &plan.release {
-            self.release(pod).await?;
+            self.release(pod, None).await?;
         }
         if ended {
             return self.expire(&job, now).await;
@@ -140,35 +141,42 @@ impl Controller {
     /// Whom nobody counts must not keep the finalizer: it would never go.
     async fn release_orphan(&self, key: Key) -> Result<Next, Error> {
         if let Some(pod) = self.pods.store().get_key(&key)
-            && pod.metadata.controller().is_none()
+            && !is_counted(&self.jobs, &pod)
         {
-            self.release(&pod).await?;
+            // As it was seen: a Job may adopt it, and count on the finalizer, at the same time.
+            let version = Some(pod.metadata.resource_version.as_str());
+            self.release(&pod, version).await?;
         }
         Ok(Next::Wait)
     }
 
-    /// Pods of a Job that is gone must not keep the finalizer that only we remove.
+    /// Pods of a Job that is gone, also if there is another one of its name, must not keep the finalizer that only we
+    /// remove.
     async fn release_orphans(&self, key: &Key) -> Result<Next, Error> {
         for pod in self.pods.store().in_namespace(&key.namespace) {
             let ours = pod
                 .metadata
                 .controller()
                 .is_some_and(|owner| owner.kind == "Job" && owner.name == key.name);
-            if ours && pod::is_tracked(&pod) {
-                self.release(&pod).await?;
+            if ours && pod::is_tracked(&pod) && !is_counted(&self.jobs, &pod) {
+                self.release(&pod, None).await?;
             }
         }
         Ok(Next::Wait)
     }
 
-    async fn release(&self, pod: &Pod) -> Result<(), Error> {
+    /// Takes the finalizer away, if the pod still has this resourceVersion or whatever it has.
+    async fn release(&self, pod: &Pod, version: Option<&str>) -> Result<(), Error> {
         if !pod::is_tracked(pod) {
             return Ok(());
         }
-        let patch = json!({"metadata": {
+        let mut patch = json!({"metadata": {
             "uid": pod.metadata.uid,
             "$deleteFromPrimitiveList/finalizers": [TRACKING],
         }});
+        if let Some(version) = version {
+            patch["metadata"]["resourceVersion"] = version.into();
+        }
         let (namespace, name) = (&pod.metadata.namespace, &pod.metadata.name);
         match self
             .api
@@ -200,6 +208,15 @@ impl Controller {
             .await?;
         Ok(Next::Wait)
     }
+}
+
+/// Whether there is somebody who counts a pod: its Job, or a controller of another kind that uses the finalizer.
+fn is_counted(jobs: &Informer<Job>, pod: &Pod) -> bool {
+    pod.metadata.controller().is_some_and(|owner| {
+        let key = Key::new(&pod.metadata.namespace, &owner.name);
+        let job = jobs.store().get_key(&key);
+        owner.kind != "Job" || job.is_some_and(|job| job.metadata.uid == owner.uid)
+    })
 }
 
 /// The new status with the old conditions.

@@ -150,11 +150,16 @@ impl Strategy for CronJob {
         errors
     }
 
-    fn validate_update(&self, subresource: Option<&str>, _: &Value, new: &Value) -> Vec<FieldError> {
+    fn validate_update(&self, subresource: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {
         if subresource == Some("status") {
             return Vec::new();
         }
-        self.validate_create(new)
+        let mut errors = self.validate_create(new);
+        // One that was there stays, whatever databases have become.
+        if old.pointer("/spec/timeZone") == new.pointer("/spec/timeZone") {
+            errors.retain(|error| error.field != "spec.timeZone");
+        }
+        errors
     }
 
     fn row(&self, object: &Value, now: i64) -> Vec<Value> {

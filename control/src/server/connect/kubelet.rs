@@ -6,11 +6,10 @@ use http::header::CONTENT_TYPE;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use hyper::upgrade::OnUpgrade;
 use keelson_api::status::Status;
 
 use super::target::{self, Target};
-use super::transport::{Trust, forwarded, pass, send, wants_upgrade};
+use super::transport::{Client, Trust, forwarded, pass, send, wants_upgrade};
 use super::{container, proxy};
 use crate::object::GroupResource;
 use crate::server::Api;
@@ -133,7 +132,7 @@ pub async fn stream(call: &Call, mut parts: http::request::Parts) -> Result<Resp
     let target = locate(&call.api, node)?;
     let headers = forwarded(&call.headers, &proxy::authority(&target), true);
     let request = request(&path, &query, &parts.method, headers)?;
-    let client = parts.extensions.remove::<OnUpgrade>();
+    let client = Client::of(&mut parts.extensions);
     let response = send(&call.api, &target, Trust::Cluster, request).await?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
         return Err(refused(call, response).await);

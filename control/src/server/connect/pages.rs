@@ -70,6 +70,8 @@ pub struct Pages {
     links: Links,
     place: Place,
     pending: Vec<u8>,
+    /// How far the tag that `pending` begins with has been looked through.
+    scan: Scan,
 }
 
 impl Pages {
@@ -79,6 +81,7 @@ impl Pages {
             links,
             place: Place::Text,
             pending: Vec::new(),
+            scan: Scan::default(),
         }
     }
 
@@ -86,7 +89,7 @@ impl Pages {
     pub fn push(&mut self, piece: &[u8]) -> Vec<u8> {
         let mut input = std::mem::take(&mut self.pending);
         input.extend_from_slice(piece);
-        let mut out = Vec::with_capacity(input.len());
+        let mut out = Vec::new();
         let mut at = 0;
         while at < input.len() {
             match self.step(&input[at..], &mut out) {
@@ -97,8 +100,10 @@ impl Pages {
                 }
                 None => break,
             }
+            self.scan = Scan::default();
         }
-        self.pending = input.split_off(at);
+        input.drain(..at);
+        self.pending = input;
         out
     }
 
@@ -152,7 +157,7 @@ impl Pages {
                     4
                 }
                 byte if byte.is_ascii_alphabetic() => {
-                    let end = tag_end(input)?;
+                    let end = self.scan.end(input)?;
                     self.tag(&input[..end], out);
                     return Some(end);
                 }
@@ -200,23 +205,41 @@ fn find(input: &[u8], what: &[u8]) -> Option<usize> {
     input.windows(what.len()).position(|window| window == what)
 }
 
-/// The end of a tag: its first `>` outside of quotes.
-fn tag_end(input: &[u8]) -> Option<usize> {
-    let mut quote = None;
-    // A quote counts where a value begins only.
-    let mut before = b' ';
-    for (at, byte) in input.iter().copied().enumerate() {
-        match (quote, byte) {
-            (Some(open), byte) if open == byte => quote = None,
-            (None, b'>') => return Some(at + 1),
-            (None, b'"' | b'\'') if before == b'=' => quote = Some(byte),
-            _ => {}
-        }
-        if !byte.is_ascii_whitespace() {
-            before = byte;
+/// The search for the end of a tag: its first `>` outside of quotes. It goes on where it was when more has come.
+#[derive(Debug)]
+struct Scan {
+    at: usize,
+    quote: Option<u8>,
+    /// The last byte that is no space: a quote counts where a value begins only.
+    before: u8,
+}
+
+impl Default for Scan {
+    fn default() -> Self {
+        Self {
+            at: 0,
+            quote: None,
+            before: b' ',
         }
     }
-    None
+}
+
+impl Scan {
+    fn end(&mut self, input: &[u8]) -> Option<usize> {
+        for byte in input[self.at..].iter().copied() {
+            self.at += 1;
+            match (self.quote, byte) {
+                (Some(open), byte) if open == byte => self.quote = None,
+                (None, b'>') => return Some(self.at),
+                (None, b'"' | b'\'') if self.before == b'=' => self.quote = Some(byte),
+                _ => {}
+            }
+            if !byte.is_ascii_whitespace() {
+                self.before = byte;
+            }
+        }
+        None
+    }
 }
 
 /// Names and values of a tag's attributes, from `at` on.

@@ -2,7 +2,6 @@
 
 use http::header::{HOST, HeaderMap, HeaderName, HeaderValue, LOCATION};
 use http::{Method, Request, Response, StatusCode, Uri};
-use hyper::upgrade::OnUpgrade;
 use keelson_api::status::Status;
 use serde_json::Value;
 
@@ -10,7 +9,7 @@ use super::kubelet::locate;
 use super::links::Links;
 use super::rewrite::rewrite;
 use super::target::{self, Reference, Target};
-use super::transport::{Trust, forwarded, pass, send, wants_upgrade};
+use super::transport::{Client, Trust, forwarded, pass, send, wants_upgrade};
 use crate::object::GroupResource;
 use crate::server::body::{Body, full};
 use crate::server::call::Call;
@@ -135,7 +134,7 @@ async fn forward(
     *request.method_mut() = parts.method.clone();
     *request.uri_mut() = uri;
     *request.headers_mut() = headers;
-    let client = upgrade.then(|| parts.extensions.remove::<OnUpgrade>()).flatten();
+    let client = upgrade.then(|| Client::of(&mut parts.extensions)).flatten();
     let response = send(&call.api, target, trust, request).await?;
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         return Ok(pass(&call.api, client, response));

@@ -8,7 +8,7 @@ use http::header::{
     AUTHORIZATION, CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION, TE, TRAILER,
     TRANSFER_ENCODING, UPGRADE,
 };
-use http::{Request, Response, StatusCode};
+use http::{Extensions, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
@@ -27,6 +27,7 @@ use super::target::Target;
 use crate::pki;
 use crate::server::Api;
 use crate::server::body::Body;
+use crate::server::connections::Place;
 
 /// Time to connect, and to shake hands.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -196,8 +197,25 @@ pub fn wants_upgrade(headers: &HeaderMap) -> bool {
             .any(|value| value.to_ascii_lowercase().contains("upgrade"))
 }
 
+/// The client's end of a connection that it wants upgraded.
+#[derive(Debug)]
+pub struct Client {
+    upgrade: OnUpgrade,
+    place: Option<Place>,
+}
+
+impl Client {
+    /// Out of its request.
+    pub fn of(extensions: &mut Extensions) -> Option<Self> {
+        Some(Self {
+            upgrade: extensions.remove()?,
+            place: extensions.remove(),
+        })
+    }
+}
+
 /// Passes an answer on. If both ends switch protocols, their streams are joined until either ends or the server stops.
-pub fn pass(api: &Arc<Api>, client: Option<OnUpgrade>, mut response: Response<Incoming>) -> Response<Body> {
+pub fn pass(api: &Arc<Api>, client: Option<Client>, mut response: Response<Incoming>) -> Response<Body> {
     if response.status() == StatusCode::SWITCHING_PROTOCOLS {
         if let Some(client) = client {
             let protocol = response.headers().get(UPGRADE);
@@ -222,8 +240,9 @@ pub fn pass(api: &Arc<Api>, client: Option<OnUpgrade>, mut response: Response<In
     Response::from_parts(parts, body.map_err(Into::into).boxed_unsync())
 }
 
-async fn join(api: Arc<Api>, client: OnUpgrade, server: OnUpgrade, frames: bool) {
-    let (client, server) = match tokio::try_join!(client, server) {
+async fn join(api: Arc<Api>, client: Client, server: OnUpgrade, frames: bool) {
+    let _place = client.place;
+    let (client, server) = match tokio::try_join!(client.upgrade, server) {
         Ok(both) => both,
         Err(error) => return tracing::debug!(%error, "upgrade"),
     };

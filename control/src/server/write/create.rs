@@ -69,6 +69,7 @@ pub async fn store_new(
             Err(Failure::Overtaken) if contends && turns < turn::TRIES => {
                 turns += 1;
                 tries -= 1;
+                turn::pause(call, turns).await;
             }
             Err(Failure::Overtaken) => return Err(call.store_error(&name, &StoreError::Overtaken)),
             Err(Failure::Claimed(error)) => {

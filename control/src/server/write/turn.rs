@@ -1,6 +1,7 @@
 //! Turns for requests that a quota counts, where several servers share a store.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::admission::Request;
 use crate::object::Object;
@@ -24,6 +25,15 @@ pub async fn take(call: &Call, request: &Request<'_>) -> Result<Option<Turn>, St
     match store.turn(request.namespace) {
         Some(turn) => turn.await.map(Some),
         None => Ok(None),
+    }
+}
+
+/// Between two tries: at once at first, then after a random time, so that who is farther from the store gets in between.
+pub async fn pause(call: &Call, tries: usize) {
+    if tries > 2 {
+        let most = 1 << tries.min(7);
+        let time = u64::from(call.api.random_below(most)) + 1;
+        tokio::time::sleep(Duration::from_millis(time)).await;
     }
 }
 

@@ -189,6 +189,22 @@ impl Disk {
         self.medium.forget_cache();
     }
 
+    /// Before a commit: opens the file again if it could not be after the last one. What was refused then must not be
+    /// there.
+    pub fn resume(&mut self, known: u64) -> Result<(), DiskError> {
+        if self.database.is_some() {
+            return Ok(());
+        }
+        let found = self.recover()?;
+        if found > known {
+            return Err(DiskError::Other {
+                path: self.medium.name(),
+                why: format!("revision {found} is stored, though {known} was the last"),
+            });
+        }
+        Ok(())
+    }
+
     /// After a commit that the full disk refused: opens the file again and tells its revision.
     pub fn recover(&mut self) -> Result<u64, DiskError> {
         let name = self.medium.name();

@@ -7,10 +7,11 @@
 //! as etcd refuses them under its alarm NOSPACE, because otherwise they would use up what deletions make, and those, in the
 //! end, all of the reserve.
 //!
-//! It cannot be had on file systems that do not allocate ahead (fallocate(2)), or that are full when it is made.
+//! It cannot be had on file systems that do not allocate ahead (fallocate(2)), or that are full when it is made. That it was
+//! drawn is written into the file's mode, which takes no room.
 
-use std::fs::File;
-use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::fs::{File, Permissions};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use nix::errno::Errno;
@@ -21,6 +22,8 @@ use nix::sys::statvfs::fstatvfs;
 const MOST: u64 = 8 << 20;
 /// And at most this part of the file system.
 const SHARE: u64 = 8;
+/// Bit of the mode of a file that was drawn and has not been made good (otherwise 0600).
+const DRAWN: u32 = 0o100;
 /// Less than this is not worth another try.
 const LEAST: u64 = 32 << 10;
 
@@ -58,8 +61,7 @@ impl Reserve {
             is_drawn: false,
         };
         reserve.held = reserve.blocks();
-        // One that is full was never drawn, nor one that is new; another one was when its process ended.
-        reserve.is_drawn = reserve.held > 0;
+        reserve.is_drawn = reserve.file.metadata()?.mode() & DRAWN != 0;
         reserve.fill()?;
         Ok(reserve)
     }
@@ -74,6 +76,8 @@ impl Reserve {
         let mut size = self.wanted;
         while size >= self.held + LEAST {
             match fallocate(&self.file, FallocateFlags::empty(), 0, size as i64) {
+                // Some only look whether there is room, and keep none (ZFS).
+                Ok(()) if self.blocks() + LEAST < size => return Err(std::io::ErrorKind::Unsupported.into()),
                 Ok(()) => break,
                 Err(Errno::ENOSPC | Errno::EDQUOT | Errno::EFBIG) => {
                     // The system may have given some.
@@ -84,8 +88,16 @@ impl Reserve {
             }
         }
         self.held = self.blocks();
-        self.is_drawn &= self.held < self.wanted;
+        if self.is_drawn && self.held >= self.wanted {
+            self.mark(false)?;
+        }
         Ok(())
+    }
+
+    fn mark(&mut self, drawn: bool) -> std::io::Result<()> {
+        self.is_drawn = drawn;
+        let mode = 0o600 | if drawn { DRAWN } else { 0 };
+        self.file.set_permissions(Permissions::from_mode(mode))
     }
 
     /// Gives the room to whoever comes first; false if there was none.
@@ -93,10 +105,12 @@ impl Reserve {
         if self.held == 0 {
             return false;
         }
-        self.is_drawn = true;
         self.held = 0;
         // Synchronized, because some file systems give blocks out again only then.
-        let released = self.file.set_len(0).and_then(|()| self.file.sync_all());
+        let released = self
+            .mark(true)
+            .and_then(|()| self.file.set_len(0))
+            .and_then(|()| self.file.sync_all());
         if let Err(error) = &released {
             tracing::error!(%error, "the store's reserve could not be released");
         }

@@ -67,7 +67,6 @@ pub async fn catch_up(core: &Core) -> Result<(), StoreError> {
     if await_revision(core, current).await {
         return Ok(());
     }
-    core.behind.notify_one();
     let seen = *core.seen.borrow();
     Err(StoreError::Unreachable(format!(
         "it is at revision {current}, and only those up to {seen} have come"
@@ -87,7 +86,11 @@ pub async fn await_revision(core: &Core, revision: u64) -> bool {
     if let Err(error) = core.client.txn(request).await {
         tracing::debug!(%error, "the progress key cannot be written");
     }
-    core.wait(revision, PATIENCE).await
+    let seen = core.wait(revision, PATIENCE).await;
+    if !seen {
+        core.behind.notify_one();
+    }
+    seen
 }
 
 /// etcd's revision: every write that was acknowledged before has this or a lower one.

@@ -120,6 +120,8 @@ async fn load_at(core: &Core, revision: i64) -> Result<Loaded, Failure> {
                 index.load(&resource, key.to_owned(), object, None);
             }
         }
+        // What was slow may have been etcd for a moment.
+        most = (2 * most).min(PAGE.1);
         let bytes: usize = page.kvs.iter().map(|pair| pair.value.len()).sum();
         let fit = page.kvs.len() * PAGE_BYTES / bytes.max(1);
         request.limit = i64::try_from(fit)

@@ -9,6 +9,7 @@
 //! nothing is kept that could be wrong.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{Mutex, OwnedMutexGuard};
@@ -19,6 +20,8 @@ use crate::store::StoreError;
 
 /// Matters that have one key. A matter's own would stay for ever; two that share a key wait for each other at most.
 const KEYS: usize = 256;
+/// How long a request waits for those before it.
+const QUEUE: Duration = Duration::from_secs(10);
 
 /// The keys, as this server's requests wait for them.
 #[derive(Debug)]
@@ -58,13 +61,15 @@ impl Turn {
 /// Waits for a turn, and for the index to see what was stored before.
 pub async fn take(core: &Core, matter: &str) -> Result<Turn, StoreError> {
     let slot = slot(matter);
-    let alone = Arc::clone(&core.turns.0[slot]).lock_owned().await;
+    let unreachable = |why: String| StoreError::Unreachable(why);
+    let alone = tokio::time::timeout(QUEUE, Arc::clone(&core.turns.0[slot]).lock_owned())
+        .await
+        .map_err(|_| unreachable("the turns before this one do not end".to_owned()))?;
     let key = core.layout.own(&format!("turns/{slot:02x}"));
     let request = RangeRequest {
         key: key.clone(),
         ..RangeRequest::default()
     };
-    let unreachable = |why: String| StoreError::Unreachable(why);
     let answer = core
         .client
         .glance(request)

@@ -58,7 +58,9 @@ pub async fn run(core: &Core, write: Write, turn: Option<Turn>) -> Result<Arc<Ob
                 .next()
                 .and_then(|result| result.deleted?.prev_kvs.into_iter().next());
             // It is durable; whether our own watch has brought it is of no concern to who wrote it.
-            core.wait(revision, PATIENCE).await;
+            if !core.wait(revision, PATIENCE).await {
+                core.behind.notify_one();
+            }
             return stored(core, write, revision, deleted);
         }
         let current = results

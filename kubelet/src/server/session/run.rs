@@ -174,7 +174,8 @@ async fn feed(
             }
             Input::StdinClosed if kind == (Kind::Attach { input_ends_it: true }) => {
                 drop(stdin);
-                return silence(activity, ANSWER).await;
+                let _ = tokio::time::timeout(DRAIN, silence(activity, ANSWER)).await;
+                return;
             }
             Input::StdinClosed => stdin = None,
             Input::Resize { columns, rows } => leash.resize(columns, rows),
