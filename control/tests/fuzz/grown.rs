@@ -64,6 +64,8 @@ fn grow(random: &mut Random, document: &mut Value, size: usize) {
         Value::Array(items) => items.extend((0..count).map(numbered)),
         Value::Object(fields) => {
             let name = random.pick(&fields.keys().cloned().collect::<Vec<_>>()).clone();
+            // Its key is longer than what it adds to an item of a list.
+            let count = count.min(size / (item.to_string().len() + name.len() + 10));
             fields.extend((0..count).map(|n| (format!("{name}{n}"), numbered(n))));
         }
         _ => {}
