@@ -11,7 +11,7 @@ use super::plan::{count, plan};
 use super::pod::{self, TRACKING};
 use crate::controllers::api::{Api, Error, Patch, Recorder, resources};
 use crate::controllers::informer::{Expectations, Informer, Key, Next, Queue};
-use crate::controllers::model::{Job, JobStatus, Pod, Time};
+use crate::controllers::model::{Job, JobStatus, Pod, Time, index_owned};
 use crate::controllers::{Context, claim, owners, pods};
 
 const NAME: &str = "job-controller";
@@ -65,6 +65,15 @@ impl Controller {
     fn listen(&self) {
         owners::follow(&self.jobs, &self.queue, &self.expectations);
         owners::follow_pods(&self.pods, "Job", &self.queue, &self.expectations);
+        let (orphans, pods) = (self.orphans.clone(), self.pods.clone());
+        self.jobs.on_change(move |old, new| {
+            // Gone, or another one of its name: nobody counts what it had.
+            if let Some(old) = old.filter(|old| new.is_none_or(|new| new.metadata.uid != old.metadata.uid)) {
+                for pod in pods.store().by_index(&index_owned(&old.metadata.uid)) {
+                    orphans.add(pod.metadata.key());
+                }
+            }
+        });
         let (orphans, jobs) = (self.orphans.clone(), self.jobs.clone());
         self.pods.on_change(move |_, new| {
             if let Some(pod) = new
@@ -89,7 +98,6 @@ impl Controller {
             return Ok(Next::Wait);
         }
         let caught_up = self.expectations.satisfied(&key);
-        self.release_orphans(&key).await?;
         let claims = claim::classify(&job.metadata, &job.spec.selector, self.pods.store());
         let owner = (resources::jobs(), &job.metadata);
         let pods = claim::claim(&self.api, owner, resources::pods(), claims, Some(TRACKING)).await?;
