@@ -81,13 +81,20 @@ fn steps(
         .filter(|(number, _)| **number < first || **number >= end)
         .map(|(_, pod)| *pod)
         .collect();
-    // An unhealthy pod among those that stay holds the scaling down up, in order; `steps` has returned above then.
-    for pod in condemned {
+    // In order, an unhealthy pod holds the scaling down up, be it one that stays (then this has returned above) or one that is
+    // to go; but the first of those that are unhealthy may go.
+    let first_unhealthy = condemned.iter().rev().find(|pod| !is_healthy(pod));
+    for &pod in &condemned {
         if pod.metadata.deleted.is_some() {
             if ordered {
                 return;
             }
             continue;
+        }
+        let available = is_healthy(pod) && pod.is_available(set.spec.min_ready_seconds, now);
+        let is_first = first_unhealthy.is_some_and(|first| Arc::ptr_eq(first, pod));
+        if ordered && !available && !is_first {
+            return;
         }
         plan.delete.push(Arc::clone(pod));
         if ordered {

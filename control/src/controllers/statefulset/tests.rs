@@ -71,6 +71,24 @@ fn stops_in_reverse() {
     );
     let parallel = set(1, |s| s["spec"]["podManagementPolicy"] = json!("Parallel"));
     assert_eq!(decide(&parallel, &pods).1, ["db-2", "db-1"]);
+
+    // Of those that are to go, a sick one goes if it is the first.
+    let ready = |states: [bool; 3]| [0, 1, 2].map(|ordinal| member(ordinal, "new", states[ordinal as usize]));
+    let none = set(0, |_| {});
+    for (states, deleted) in [
+        ([false, false, false], &[] as &[&str]),
+        ([true, false, false], &[]),
+        ([true, true, false], &["db-2"]),
+        ([false, true, true], &["db-2"]),
+    ] {
+        assert_eq!(decide(&none, &ready(states)).1, deleted, "{states:?}");
+    }
+    assert_eq!(decide(&none, &[member(0, "new", false)]).1, ["db-0"]);
+    let parallel = set(0, |s| s["spec"]["podManagementPolicy"] = json!("Parallel"));
+    assert_eq!(decide(&parallel, &ready([false, false, false])).1.len(), 3);
+    // Ready, but not long enough.
+    let patient = set(0, |s| s["spec"]["minReadySeconds"] = json!(1_000_000));
+    assert!(decide(&patient, &ready([true, true, true])).1.is_empty());
 }
 
 #[test]
