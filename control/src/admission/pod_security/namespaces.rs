@@ -15,22 +15,6 @@ use crate::auth::resources::PODS;
 const MAX_PODS: usize = 3000;
 
 pub fn validate(context: &Context, request: &Request<'_>) -> Result<Vec<String>, Status> {
-    let mut errors = Vec::new();
-    for mode in ["enforce", "audit", "warn"] {
-        let field = |key: &str| format!("metadata.labels[{PREFIX}{key}]");
-        if let Some(value) = label(request.object(), mode)
-            && let Err(why) = Policy::level(value)
-        {
-            errors.push(FieldError::invalid(field(mode), value, why));
-        }
-        let key = format!("{mode}-version");
-        if let Some(value) = label(request.object(), &key)
-            && let Err(why) = Policy::version(value)
-        {
-            errors.push(FieldError::invalid(field(&key), value, why));
-        }
-    }
-    // Labels that were wrong before must not keep the namespace from being changed or deleted.
     let was = |key: &str| label(request.stored(), key);
     let is = |key: &str| label(request.object(), key);
     let keys = [
@@ -44,6 +28,7 @@ pub fn validate(context: &Context, request: &Request<'_>) -> Result<Vec<String>,
     if keys.iter().all(|key| was(key) == is(key)) {
         return Ok(Vec::new());
     }
+    let errors = new_mistakes(was, is);
     if !errors.is_empty() {
         let name = text(request.object(), "/metadata/name");
         return Err(Status::invalid("", "Namespace", name, &errors));
@@ -116,6 +101,39 @@ fn short(problem: &str) -> String {
         .to_owned()
 }
 
+/// What is wrong with the labels, unless the same was wrong before: that must not keep the namespace from being changed or
+/// deleted.
+fn new_mistakes<'a>(
+    was: impl Fn(&str) -> Option<&'a str>,
+    is: impl Fn(&str) -> Option<&'a str>,
+) -> Vec<FieldError> {
+    let mut errors = mistakes(is);
+    if errors == mistakes(was) {
+        errors.clear();
+    }
+    errors
+}
+
+/// What is wrong with the labels.
+fn mistakes<'a>(label: impl Fn(&str) -> Option<&'a str>) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    for mode in ["enforce", "audit", "warn"] {
+        let field = |key: &str| format!("metadata.labels[{PREFIX}{key}]");
+        if let Some(value) = label(mode)
+            && let Err(why) = Policy::level(value)
+        {
+            errors.push(FieldError::invalid(field(mode), value, why));
+        }
+        let key = format!("{mode}-version");
+        if let Some(value) = label(&key)
+            && let Err(why) = Policy::version(value)
+        {
+            errors.push(FieldError::invalid(field(&key), value, why));
+        }
+    }
+    errors
+}
+
 /// The value of one of the labels.
 fn label<'a>(object: &'a Value, key: &str) -> Option<&'a str> {
     object["metadata"]["labels"][format!("{PREFIX}{key}")].as_str()
@@ -147,4 +165,38 @@ fn ignored<'a>(
         go_quote(name),
         shown.join(", ")
     ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn old_mistakes_stay_and_new_ones_do_not_come() {
+        let lookup = |labels: &'static [(&str, &str)]| {
+            move |key: &str| {
+                labels
+                    .iter()
+                    .find_map(|(name, value)| (*name == key).then_some(*value))
+            }
+        };
+        let fields = |was, is| -> Vec<String> {
+            new_mistakes(lookup(was), lookup(is))
+                .into_iter()
+                .map(|error| error.field)
+                .collect()
+        };
+        let typo: &[_] = &[("enforce", "typo")];
+        assert_eq!(
+            fields(&[], typo),
+            ["metadata.labels[pod-security.kubernetes.io/enforce]"]
+        );
+        assert!(fields(typo, &[("enforce", "typo"), ("warn", "baseline")]).is_empty());
+        assert!(fields(typo, &[]).is_empty());
+        assert_eq!(fields(typo, &[("enforce", "other")]).len(), 1);
+        assert_eq!(
+            fields(typo, &[("enforce", "typo"), ("warn-version", "x")]).len(),
+            2
+        );
+    }
 }
