@@ -79,22 +79,10 @@ impl Dispatcher {
         workers.keys().cloned().collect()
     }
 
-    /// Before [`Dispatcher::upsert`]: reads the node's labels for a pod that is new here and asks for some. Whoever
+    /// Before [`Dispatcher::upsert`]: reads the node's labels if one of the pods is new here and asks for some. Whoever
     /// labels a node may create the pod a moment later.
-    pub async fn know_labels(&self, pod: &Pod) {
-        let asks = pod
-            .spec
-            .as_ref()
-            .and_then(|spec| spec.node_selector.as_ref())
-            .is_some_and(|wanted| !wanted.is_empty());
-        let new = pod
-            .metadata
-            .uid
-            .as_deref()
-            .is_some_and(|uid| !self.has_worker(uid));
-        // What ran here before is not asked again whether it may.
-        let found = pod.metadata.uid.as_deref().is_some_and(|uid| self.is_found(uid));
-        if !asks || !new || found {
+    pub async fn know_labels(&self, pods: &[Pod]) {
+        if !pods.iter().any(|pod| self.is_picky(pod)) {
             return;
         }
         let node = &self.context.node;
@@ -105,6 +93,13 @@ impl Dispatcher {
             Ok(Err(error)) => tracing::debug!(%error, "labels of the node"),
             Err(_) => tracing::debug!("no labels of the node in time"),
         }
+    }
+
+    /// Whether it asks for labels and has yet to be admitted: what ran here before is not asked again whether it may.
+    fn is_picky(&self, pod: &Pod) -> bool {
+        let wanted = pod.spec.as_ref().and_then(|spec| spec.node_selector.as_ref());
+        let uid = pod.metadata.uid.as_deref().unwrap_or_default();
+        wanted.is_some_and(|wanted| !wanted.is_empty()) && !self.has_worker(uid) && !self.is_found(uid)
     }
 
     fn has_worker(&self, uid: &str) -> bool {

@@ -62,7 +62,7 @@ pub(super) async fn follow(dispatcher: &Dispatcher) -> Result<(), Error> {
                 }
             }
             Ok(Event::Apply(pod)) => {
-                dispatcher.know_labels(&pod).await;
+                dispatcher.know_labels(std::slice::from_ref(&pod)).await;
                 dispatcher.upsert(slim(pod));
             }
             Ok(Event::Delete(pod)) => gone(dispatcher, slim(pod)),
@@ -100,8 +100,8 @@ async fn synchronize(dispatcher: &Dispatcher, mut pods: Vec<Pod>, present: &Hash
         let uid = pod.metadata.uid.as_deref().unwrap_or_default();
         (!dispatcher.is_found(uid), pod.metadata.creation_timestamp.clone())
     });
+    dispatcher.know_labels(&pods).await;
     for pod in pods {
-        dispatcher.know_labels(&pod).await;
         dispatcher.upsert(pod);
     }
 }
