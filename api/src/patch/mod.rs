@@ -10,7 +10,7 @@ mod tests;
 use serde_json::Value;
 
 use crate::schema::{self, Type};
-use crate::status::Status;
+use crate::status::{Status, go_type};
 
 pub use json::json_patch;
 pub use merge::merge_patch;
@@ -96,14 +96,7 @@ const OBJECT: &str = "value of type map[string]interface {}";
 
 /// A patch that has a value where another type belongs: `value of type TYPE` or `struct field STRUCT.NAME of type TYPE`.
 fn mistyped(found: &Value, wanted: &str) -> PatchError {
-    let found = match found {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    };
+    let found = go_type(found);
     PatchError::Bad(format!(
         "error decoding patch: json: cannot unmarshal {found} into Go {wanted}"
     ))

@@ -1,10 +1,12 @@
 //! `metav1.Status`, the one form in which the API reports errors, and the field errors inside it.
 //!
 //! Source: Kubernetes API conventions, "Response Status Kind", and `k8s.io/apimachinery/pkg/util/validation/field`.
-//! Here: the data. `errors` has the constructors of whole answers, `field` those of field errors.
+//! Here: the data. `errors` has the constructors of whole answers, `field` those of field errors, `go`
+//! what they take from Go.
 
 mod errors;
 mod field;
+mod go;
 #[cfg(test)]
 mod tests;
 
@@ -12,7 +14,8 @@ use serde::{Deserialize, Serialize};
 
 pub use errors::MOST_ERRORS;
 pub(crate) use errors::aggregate;
-pub use field::{FieldError, FieldErrorKind, go_quote};
+pub use field::{FieldError, FieldErrorKind};
+pub use go::{go_quote, go_type};
 
 /// An error (or success) answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]

@@ -1,7 +1,7 @@
 //! Values as Go's `%#v` prints them: upstream's messages show what is no plain text or number so.
 //!
-//! Its structs are those of the internal API, whose fields have names of their own. Where Go would print the address of a
-//! pointer, nobody can compare the message, and it shows JSON instead.
+//! So do servers up to 1.33; later ones write JSON. Its structs are those of the internal API, whose fields have names of
+//! their own. Where Go would print the address of a pointer, nobody can compare the message, and it shows JSON instead.
 
 use keelson_api::status::go_quote;
 use serde_json::Value;

@@ -3,7 +3,7 @@
 use keelson_api::depth::{MAX_STRUCTURES, structures};
 use keelson_api::protobuf;
 use keelson_api::schema::{self, Parsed, Schema, Type};
-use keelson_api::status::{FieldError, Status};
+use keelson_api::status::{FieldError, Status, go_type};
 use serde_json::Value;
 
 use super::duplicates;
@@ -196,7 +196,7 @@ fn identify(value: &mut Value, kind: &str, version: &str) -> Result<(), Status> 
     let Some(fields) = value.as_object_mut() else {
         return Err(Status::bad_request(format!(
             "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go value of type struct",
-            type_name(value)
+            go_type(value)
         )));
     };
     for (name, expected) in [("apiVersion", version), ("kind", kind)] {
@@ -224,17 +224,6 @@ fn identify(value: &mut Value, kind: &str, version: &str) -> Result<(), Status> 
         }
     }
     Ok(())
-}
-
-fn type_name(value: &Value) -> &'static str {
-    match value {
-        Value::Null => "null",
-        Value::Bool(_) => "bool",
-        Value::Number(_) => "number",
-        Value::String(_) => "string",
-        Value::Array(_) => "array",
-        Value::Object(_) => "object",
-    }
 }
 
 /// What to do with unknown and duplicate fields.
