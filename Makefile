@@ -72,9 +72,11 @@ soak:
 	KEELSON_TEST_CONTAINERS=20000 cargo test --workspace --locked --test oci -- many:: --nocapture
 	KEELSON_ATTACK_SECONDS=60 cargo test --workspace --locked --no-fail-fast --test attacks
 
-# Figures for docs/SPECIFICATION.md, with the machine they were taken on.
+# Figures for docs/SPECIFICATION.md, with the machine they were taken on; beside those of upstream's kube-apiserver on etcd
+# where it has been built (`tests/upstream/build $(TARGET)/upstream`, or make conformance).
 bench: build images bench-runtime
-	KEELSON_BIN=$(abspath $(KEELSON)) cargo run --release --locked -p keelson-tests --bin bench
+	KEELSON_BENCH_UPSTREAM=$(wildcard $(abspath $(TARGET))/upstream/bin/kube-apiserver) \
+		KEELSON_BIN=$(abspath $(KEELSON)) cargo run --release --locked -p keelson-tests --bin bench
 
 # What a container costs, beside the bare system calls, the newest crun that runs here, and runc.
 bench-runtime: build

@@ -9,20 +9,30 @@ use serde_json::Value;
 use super::{CLIENTS, PODS, Pods, Server, memory, path_of, text};
 use crate::statistics::Samples;
 
+/// What one kind of operation takes.
+pub struct Figures {
+    title: String,
+    /// Of the whole, a second.
+    rate: f64,
+    /// Of each, in milliseconds.
+    cpu: f64,
+    median: f64,
+}
+
 /// Each operation on [`PODS`] pods, and the memory that they take.
-pub async fn operations(server: &Server, pods: &Pods) -> Result<()> {
-    println!("{}:", pods.title);
-    create(server, pods, 0..PODS, "create").await?;
+pub async fn operations(server: &Server, pods: &Pods) -> Result<Vec<Figures>> {
+    println!("{}, {}:", server.name, pods.title);
+    let create = create(server, pods, 0..PODS, "create").await?;
     memory::print("5,000 pods", server, PODS).await?;
-    series(server, "get", 0..4 * PODS, async |index| {
+    let get = series(server, "get", 0..4 * PODS, async |index| {
         server
             .send("GET", &path_of(index % PODS), Vec::new())
             .await
             .map(drop)
     })
     .await?;
-    list(server).await?;
-    series(server, "update (GET, PUT)", 0..PODS, async |index| {
+    let list = list(server).await?;
+    let update = series(server, "update (GET, PUT)", 0..PODS, async |index| {
         let body = server.send("GET", &path_of(index), Vec::new()).await?;
         let mut object: Value = serde_json::from_slice(&body)?;
         object["metadata"]["labels"]["updated"] = "yes".into();
@@ -32,7 +42,7 @@ pub async fn operations(server: &Server, pods: &Pods) -> Result<()> {
             .map(drop)
     })
     .await?;
-    series(server, "patch (merge)", 0..PODS, async |index| {
+    let patch = series(server, "patch (merge)", 0..PODS, async |index| {
         let request = http::Request::patch(path_of(index))
             .header("content-type", "application/merge-patch+json")
             .body(kube::client::Body::from(
@@ -45,17 +55,39 @@ pub async fn operations(server: &Server, pods: &Pods) -> Result<()> {
     .await?;
     // No kubelet has them, so they go at once.
     let now = br#"{"gracePeriodSeconds":0}"#.to_vec();
-    series(server, "delete", 0..PODS, async |index| {
+    let delete = series(server, "delete", 0..PODS, async |index| {
         server
             .send("DELETE", &path_of(index), now.clone())
             .await
             .map(drop)
     })
-    .await
+    .await?;
+    Ok(vec![create, get, list, update, patch, delete])
+}
+
+/// Prints how the figures of two servers compare, measured one after the other.
+pub fn compare(ours: &[Figures], theirs: &[Figures]) {
+    println!("beside upstream, measured in turn:");
+    for (ours, theirs) in ours.iter().zip(theirs) {
+        println!(
+            "{}: {:.2} of the CPU (1/{:.1}), {:.1} times the rate, {:.2} of the median time (1/{:.1})",
+            ours.title,
+            ours.cpu / theirs.cpu,
+            theirs.cpu / ours.cpu,
+            ours.rate / theirs.rate,
+            ours.median / theirs.median,
+            theirs.median / ours.median,
+        );
+    }
 }
 
 /// Creates pods of these numbers.
-pub async fn create(server: &Server, pods: &Pods, range: std::ops::Range<usize>, title: &str) -> Result<()> {
+pub async fn create(
+    server: &Server,
+    pods: &Pods,
+    range: std::ops::Range<usize>,
+    title: &str,
+) -> Result<Figures> {
     series(server, title, range, async |index| {
         let body = (pods.make)(index).to_string();
         server
@@ -72,7 +104,7 @@ async fn series(
     title: &str,
     range: std::ops::Range<usize>,
     operation: impl AsyncFn(usize) -> Result<()>,
-) -> Result<()> {
+) -> Result<Figures> {
     let count = range.len();
     let (begun, used) = (Instant::now(), server.cpu());
     let operation = &operation;
@@ -85,38 +117,51 @@ async fn series(
     .await;
     let (elapsed, used) = (begun.elapsed().as_secs_f64(), server.cpu() - used);
     let samples = Samples::new(results.into_iter().collect::<Result<_>>()?);
+    let figures = Figures {
+        title: title.to_owned(),
+        rate: count as f64 / elapsed,
+        cpu: used * 1000.0 / count as f64,
+        median: samples.percentile(50).as_secs_f64() * 1000.0,
+    };
     println!(
         "{CLIENTS} clients, {title}: {:.0}/s, {:.3} ms CPU each; {}, p99 {:.1} ms",
-        count as f64 / elapsed,
-        used * 1000.0 / count as f64,
+        figures.rate,
+        figures.cpu,
         samples.summary(),
         samples.percentile(99).as_secs_f64() * 1000.0
     );
-    Ok(())
+    Ok(figures)
 }
 
 /// A whole list as JSON, one client.
-async fn list(server: &Server) -> Result<()> {
+async fn list(server: &Server) -> Result<Figures> {
     const TIMES: usize = 20;
     let mut samples = Vec::new();
     let mut size = 0;
-    let used = server.cpu();
+    let (begun, used) = (Instant::now(), server.cpu());
     for _ in 0..TIMES {
-        let begun = Instant::now();
+        let sent = Instant::now();
         size = server
             .send("GET", "/api/v1/namespaces/bench/pods", Vec::new())
             .await?
             .len();
-        samples.push(begun.elapsed());
+        samples.push(sent.elapsed());
     }
-    let used = server.cpu() - used;
+    let (elapsed, used) = (begun.elapsed().as_secs_f64(), server.cpu() - used);
+    let samples = Samples::new(samples);
+    let figures = Figures {
+        title: format!("LIST of {PODS}"),
+        rate: TIMES as f64 / elapsed,
+        cpu: used * 1000.0 / TIMES as f64,
+        median: samples.percentile(50).as_secs_f64() * 1000.0,
+    };
     println!(
         "LIST of {PODS} pods (JSON, {:.1} MB): {}, {:.1} ms CPU each",
         size as f64 / 1e6,
-        Samples::new(samples).summary(),
-        used * 1000.0 / TIMES as f64
+        samples.summary(),
+        figures.cpu
     );
-    Ok(())
+    Ok(figures)
 }
 
 /// The revision of the newest change.

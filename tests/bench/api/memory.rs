@@ -6,7 +6,6 @@ use anyhow::Result;
 use serde_json::Value;
 
 use super::{RICH, Server, load, path_of};
-use crate::process;
 
 /// Pods of the large size.
 const MANY: usize = 100_000;
@@ -17,19 +16,20 @@ pub async fn many(server: &Server) -> Result<()> {
     print("100,000 pods", server, MANY).await
 }
 
-/// Prints the memory of the control process, and how it compares with the bytes of the objects.
+/// Prints the memory of a server's processes, and how it compares with the bytes of the objects.
 pub async fn print(title: &str, server: &Server, pods: usize) -> Result<()> {
     // What a burst of writes needed has been given back by then.
     tokio::time::sleep(Duration::from_secs(20)).await;
-    let memory = process::pss(server.pid) as f64 / 1e6;
+    let memory = server.memory() as f64 / 1e6;
+    let name = server.name;
     if pods == 0 {
-        println!("control process, {title}: {memory:.1} MB PSS");
+        println!("{name}, {title}: {memory:.1} MB PSS");
         return Ok(());
     }
     let one = server.send("GET", &path_of(pods / 2), Vec::new()).await?;
     let managed = serde_json::from_slice::<Value>(&one)?["metadata"]["managedFields"].to_string();
     println!(
-        "control process, {title}: {memory:.1} MB PSS; objects of {} bytes each ({} of them managedFields): {:.1} MB",
+        "{name}, {title}: {memory:.1} MB PSS; objects of {} bytes each ({} of them managedFields): {:.1} MB",
         one.len(),
         managed.len(),
         (one.len() * pods) as f64 / 1e6

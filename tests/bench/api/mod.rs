@@ -5,6 +5,7 @@
 
 mod load;
 mod memory;
+mod upstream;
 mod watches;
 
 use anyhow::{Context, Result, ensure};
@@ -12,6 +13,7 @@ use keelson_tests::Cluster;
 use kube::Client;
 use kube::client::Body;
 use serde_json::{Value, json};
+use upstream::Upstream;
 
 use crate::process;
 
@@ -23,22 +25,33 @@ const PODS: usize = 5_000;
 /// Everything, on one cluster; its nodes run none of these pods.
 pub async fn measure(cluster: &Cluster, client: &Client) -> Result<()> {
     let server = Server {
+        name: "control process",
         client: client.clone(),
-        pid: cluster.pid("control")?,
+        pids: vec![cluster.pid("control")?],
     };
     server.namespace("bench").await?;
+    let upstream = Upstream::start(cluster.dir()).await?;
     memory::print("idle", &server, 0).await?;
-    for pods in [&PLAIN, &RICH] {
-        load::operations(&server, pods).await?;
+    if let Some(upstream) = &upstream {
+        memory::print("idle", &upstream.server, 0).await?;
     }
+    for pods in [&PLAIN, &RICH] {
+        let ours = load::operations(&server, pods).await?;
+        if let Some(upstream) = &upstream {
+            let theirs = load::operations(&upstream.server, pods).await?;
+            load::compare(&ours, &theirs);
+        }
+    }
+    drop(upstream);
     watches::deliver(&server).await?;
     memory::many(&server).await
 }
 
-/// The server, and its process.
+/// A server, and its processes.
 struct Server {
+    name: &'static str,
     client: Client,
-    pid: i32,
+    pids: Vec<i32>,
 }
 
 impl Server {
@@ -75,9 +88,15 @@ impl Server {
         anyhow::bail!("no service account in {name}")
     }
 
-    /// CPU time that the process has used, in seconds.
+    /// CPU time that the processes have used, in seconds.
     fn cpu(&self) -> f64 {
-        process::cpu_ticks(self.pid) as f64 / 100.0
+        let ticks: u64 = self.pids.iter().map(|pid| process::cpu_ticks(*pid)).sum();
+        ticks as f64 / 100.0
+    }
+
+    /// Their memory in bytes, PSS.
+    fn memory(&self) -> u64 {
+        self.pids.iter().map(|pid| process::pss(*pid)).sum()
     }
 }
 

@@ -1,0 +1,138 @@
+//! Upstream's API server on Debian's etcd, for the same requests: how fast a machine is differs from hour to hour, how two
+//! programs compare does not.
+
+use std::net::TcpListener;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use kube::{Client, Config};
+use serde_json::json;
+
+use super::Server;
+
+/// Of the one user, who may do everything.
+const TOKEN: &str = "benchmark";
+
+/// The two processes; they end with it.
+pub struct Upstream {
+    pub server: Server,
+    _etcd: Running,
+    _api: Running,
+}
+
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        drop(self.0.kill());
+        drop(self.0.wait());
+    }
+}
+
+impl Upstream {
+    /// Starts the kube-apiserver that `KEELSON_BENCH_UPSTREAM` names (see tests/upstream/build); none without it. Its data is
+    /// beside that of our cluster, on the same disk, and its key for tokens is ours.
+    pub async fn start(cluster: &Path) -> Result<Option<Self>> {
+        let program = std::env::var_os("KEELSON_BENCH_UPSTREAM").unwrap_or_default();
+        if program.is_empty() {
+            println!("beside upstream: not measured (KEELSON_BENCH_UPSTREAM names no kube-apiserver)");
+            return Ok(None);
+        }
+        let dir = cluster.join("upstream");
+        std::fs::create_dir_all(&dir)?;
+        let (store, peer, port) = (free_port()?, free_port()?, free_port()?);
+        let store = format!("http://127.0.0.1:{store}");
+        let peer = format!("http://127.0.0.1:{peer}");
+        let etcd = run(Command::new("etcd")
+            .arg("--data-dir")
+            .arg(dir.join("etcd"))
+            .args(["--listen-client-urls", &store, "--advertise-client-urls", &store])
+            .args([
+                "--listen-peer-urls",
+                &peer,
+                "--initial-advertise-peer-urls",
+                &peer,
+            ])
+            .args(["--initial-cluster", &format!("default={peer}")]))?;
+        let tokens = dir.join("tokens.csv");
+        std::fs::write(&tokens, format!("{TOKEN},bench,bench,system:masters\n"))?;
+        let key = cluster.join("pki/sa.key");
+        let flag = |name: &str, path: &Path| format!("--{name}={}", path.display());
+        let api = run(Command::new(&program)
+            .args([
+                format!("--etcd-servers={store}"),
+                format!("--secure-port={port}"),
+                flag("cert-dir", &dir),
+                flag("token-auth-file", &tokens),
+                flag("service-account-signing-key-file", &key),
+                flag("service-account-key-file", &key),
+            ])
+            .args(["--bind-address=127.0.0.1", "--insecure-port=0"])
+            .args([
+                "--authorization-mode=RBAC",
+                "--service-cluster-ip-range=10.97.0.0/24",
+            ])
+            .arg("--service-account-issuer=https://kubernetes.default.svc"))?;
+        let mut config = Config::new(format!("https://127.0.0.1:{port}").parse()?);
+        config.accept_invalid_certs = true;
+        config.auth_info.token = Some(TOKEN.to_owned().into());
+        let server = Server {
+            name: "kube-apiserver and etcd",
+            client: Client::try_from(config)?,
+            pids: vec![i32::try_from(api.0.id())?, i32::try_from(etcd.0.id())?],
+        };
+        let upstream = Self {
+            server,
+            _etcd: etcd,
+            _api: api,
+        };
+        upstream.prepare().await?;
+        Ok(Some(upstream))
+    }
+
+    /// Waits until it serves; then what its controllers would make.
+    async fn prepare(&self) -> Result<()> {
+        for attempt in 0.. {
+            let Err(error) = self.server.send("GET", "/readyz", Vec::new()).await else {
+                break;
+            };
+            if attempt == 300 {
+                return Err(error).context("kube-apiserver does not become ready");
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        for (path, object) in [
+            (
+                "/api/v1/namespaces",
+                json!({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "bench"}}),
+            ),
+            (
+                "/api/v1/namespaces/bench/serviceaccounts",
+                // Pods that want a token would have to wait for a controller that makes one.
+                json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}, "automountServiceAccountToken": false}),
+            ),
+        ] {
+            self.server.send("POST", path, object.to_string().into()).await?;
+        }
+        Ok(())
+    }
+}
+
+/// With nothing said: what they have to say is for those who look for a fault in them.
+fn run(command: &mut Command) -> Result<Running> {
+    let program = command.get_program().to_owned();
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(Stdio::null());
+    match command.spawn() {
+        Ok(child) => Ok(Running(child)),
+        Err(error) => bail!("{}: {error}", program.display()),
+    }
+}
+
+fn free_port() -> Result<u16> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
