@@ -8,7 +8,8 @@
 //! - [`write`]: writes are transactions that compare the revision of the last change. [`claims`]: of what only one object
 //!   can have, [`turns`]: of what is decided by looking at many objects, and [`lease`]: of what expires.
 //! - [`barrier`]: a read that must see what other servers have acknowledged asks etcd for its revision, and waits until
-//!   the index is there (kube-apiserver's "consistent reads from cache").
+//!   the index is there (kube-apiserver's "consistent reads from cache"). [`strangers`]: whether that revision may be
+//!   somebody else's.
 //! - [`compact`]: old revisions are forgotten every five minutes, by one of the servers.
 //!
 //! All of it runs on a thread of its own, so that a busy server does not keep the index from following. The index is fed
@@ -29,6 +30,7 @@ mod load;
 pub(super) mod peer;
 mod proto;
 mod servers;
+mod strangers;
 #[cfg(test)]
 mod tests;
 mod turns;
@@ -91,6 +93,7 @@ struct Core {
     behind: Notify,
     leases: tokio::sync::Mutex<Leases>,
     turns: turns::Turns,
+    strangers: strangers::Strangers,
     landmark: Mutex<landmark::Seen>,
     /// Why this server cannot go on.
     failed: watch::Sender<Option<String>>,
@@ -287,6 +290,7 @@ impl Core {
             behind: Notify::new(),
             leases: tokio::sync::Mutex::default(),
             turns: turns::Turns::default(),
+            strangers: strangers::Strangers::default(),
             landmark: Mutex::default(),
             failed: watch::Sender::new(None),
             options,

@@ -346,3 +346,54 @@ fn turns_come_one_after_the_other() {
     drop(turn);
     wait(stores[0].turn("a").unwrap()).unwrap();
 }
+
+/// A revision of somebody else's never comes by the watch, so who waits for it has to do something, and soon. Without
+/// strangers, neither reads nor turns write anything.
+#[test]
+fn strangers_hold_nobody_up() {
+    let Some(peer) = Peer::start(1) else { return };
+    let store = open(&peer, "/registry");
+    wait(store.write(put(("a", "x"), Expect::Absent, "1"))).unwrap();
+    let alone = store.revision();
+    for _ in 0..10 {
+        wait(store.turn("a").unwrap()).unwrap();
+        catch_up(&store);
+    }
+    assert_eq!(store.revision(), alone);
+    let stranger = Client::new(&Servers::new(peer.urls())).unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let put_elsewhere = || {
+        let put = proto::Op::Put(proto::PutRequest {
+            key: b"/somebody/else".to_vec(),
+            value: bytes::Bytes::new(),
+            lease: 0,
+        });
+        let request = proto::TxnRequest {
+            success: vec![put.into()],
+            ..proto::TxnRequest::default()
+        };
+        let answer = runtime.block_on(stranger.txn(request)).unwrap();
+        answer.header.unwrap().revision as u64
+    };
+    let (mut turns, mut barriers) = (Vec::new(), Vec::new());
+    for _ in 0..20 {
+        let strange = put_elsewhere();
+        let began = std::time::Instant::now();
+        wait(store.turn("a").unwrap()).unwrap();
+        turns.push(began.elapsed());
+        assert!(store.revision() >= strange);
+        let strange = put_elsewhere();
+        let began = std::time::Instant::now();
+        catch_up(&store);
+        barriers.push(began.elapsed());
+        assert!(store.revision() >= strange);
+    }
+    for mut times in [turns, barriers] {
+        times.sort();
+        assert!(times[times.len() / 2] < barrier::USUAL, "{times:?}");
+    }
+}
