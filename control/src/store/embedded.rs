@@ -76,8 +76,9 @@ impl Embedded {
     /// Opens any medium.
     pub(super) fn open_medium(medium: Box<dyn Medium>, options: &Options) -> Result<Self, crate::Error> {
         let failed = |error: DiskError| crate::Error::Store(error.to_string());
-        let disk = Disk::open(medium).map_err(failed)?;
+        let mut disk = Disk::open(medium).map_err(failed)?;
         let (index, sealed) = load(&disk, options).map_err(failed)?;
+        disk.keep_reserve();
         let cache = Cache::new(index, sealed);
         let (jobs, queue) = mpsc::channel();
         let (fail, failed) = watch::channel(None);

@@ -42,12 +42,16 @@ impl Disk {
         })?;
         disk.check_witness(revision)?;
         disk.database = Some(database);
-        disk.reserve = disk.medium.reserve().and_then(|path| {
+        Ok(disk)
+    }
+
+    /// Keeps room for deletions from now on: for who serves the store, not for who looks into it or copies it.
+    pub fn keep_reserve(&mut self) {
+        self.reserve = self.medium.reserve().and_then(|path| {
             let opened = Reserve::open(&path);
             let failed = |error| tracing::warn!(%error, "there is no {}: a full disk will refuse deletions", path.display());
             opened.map_err(failed).ok()
         });
-        Ok(disk)
     }
 
     /// Opens the file and verifies the checksums of all pages: redb itself does so only after an unclean end, and
