@@ -38,7 +38,7 @@ pub struct Disk {
     /// `None` after a failed write, until it could be opened again: redb refuses all work after an I/O error.
     database: Option<Database>,
     witness: Option<Witness>,
-    /// `None` where there can be none.
+    /// `None` where there can be none, and until it is asked for.
     reserve: Option<Reserve>,
 }
 
@@ -99,8 +99,8 @@ impl Disk {
         bad.map_or(Ok(()), |why| Err(damaged(why)))
     }
 
-    /// Stores changes in one durable transaction. When this fails, they may or may not have been stored;
-    /// [`Disk::recover`] tells.
+    /// Stores changes in one durable transaction, after [`Disk::resume`]. When this fails, they may or may not have been
+    /// stored; [`Disk::recover`] tells.
     pub fn commit(&mut self, changes: &[Applied], rules: &Rules) -> Result<(), DiskError> {
         let name = self.medium.name();
         let sealed = changes
@@ -111,9 +111,6 @@ impl Disk {
                 path: name.clone(),
                 source,
             })?;
-        if self.database.is_none() {
-            self.reopen()?;
-        }
         let Some(database) = &self.database else {
             return Err(DiskError::Other {
                 path: name,
