@@ -132,7 +132,11 @@ fn selectors_and_resource_versions() {
         format!("{MAPS}?{initial}&resourceVersion=999999999"),
     ] {
         let (code, status) = cluster.get(&path);
-        assert_eq!((code, &status["reason"]), (504, &"Timeout".into()), "{path}: {status}");
+        assert_eq!(
+            (code, &status["reason"]),
+            (504, &"Timeout".into()),
+            "{path}: {status}"
+        );
         assert_eq!(
             status["details"]["causes"][0]["reason"],
             "ResourceVersionTooLarge"

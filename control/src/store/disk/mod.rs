@@ -26,7 +26,7 @@ use crate::object::GroupResource;
 pub use error::DiskError;
 pub use medium::{File, Medium, file_in};
 pub use open::builder;
-use open::{revision, without_panic};
+use open::{meta, without_panic};
 use reserve::Reserve;
 pub use rows::{CHANGED, FORMAT, HEADER, META, Meta, OBJECTS, Row, split};
 use rows::{PLAIN, SEALED, decode, encode, seal};
@@ -79,17 +79,19 @@ impl Disk {
         };
         let mut bad = None;
         let mut walk = || -> Result<(), redb::Error> {
-            meta(Meta::read(&read)?);
+            let known = Meta::read(&read)?;
+            meta(known);
             for row in read.open_table(CHANGED)?.iter()? {
                 let (resource, at) = row?;
                 match split(resource.value()) {
-                    Some((resource, _)) => changed(resource, at.value()),
-                    None => bad = Some(format!("row {:?}", resource.value())),
+                    Some((resource, _)) if at.value() <= known.revision => changed(resource, at.value()),
+                    _ => bad = Some(format!("row {:?}", resource.value())),
                 }
             }
             for row in read.open_table(OBJECTS)?.iter()? {
                 let (key, value) = row?;
-                if let Err(why) = decode(key.value(), value.value()).and_then(&mut object) {
+                let row = decode(key.value(), value.value()).and_then(|row| known.check(row));
+                if let Err(why) = row.and_then(&mut object) {
                     bad = Some(format!("row {:?}: {why}", key.value()));
                 }
             }
@@ -206,6 +208,7 @@ impl Disk {
     pub fn recover(&mut self) -> Result<u64, DiskError> {
         let name = self.medium.name();
         self.give_up();
-        revision(self.reopen()?).map_err(|error| DiskError::new(&name, error))
+        let meta = meta(self.reopen()?).map_err(|error| DiskError::new(&name, error))?;
+        Ok(meta.revision)
     }
 }

@@ -37,10 +37,19 @@ impl Disk {
         };
         let database = disk.checked()?;
         disk.check_format(&database)?;
-        let revision = without_panic(&name, || {
-            revision(&database).map_err(|error| DiskError::new(&name, error))
+        let meta = without_panic(&name, || {
+            meta(&database).map_err(|error| DiskError::new(&name, error))
         })?;
-        disk.check_witness(revision)?;
+        if !meta.is_possible() {
+            return Err(DiskError::Damaged {
+                path: name,
+                why: format!(
+                    "nothing is known up to revision {}, and {} is the newest",
+                    meta.compacted, meta.revision
+                ),
+            });
+        }
+        disk.check_witness(meta.revision)?;
         disk.database = Some(database);
         Ok(disk)
     }
@@ -135,8 +144,8 @@ pub(super) fn without_panic<T>(
     })
 }
 
-pub(super) fn revision(database: &Database) -> Result<u64, redb::Error> {
-    Ok(Meta::read(&database.begin_read()?)?.revision)
+pub(super) fn meta(database: &Database) -> Result<Meta, redb::Error> {
+    Meta::read(&database.begin_read()?)
 }
 
 /// The format of a file, which gets the tables if it is new; `None` if it is not ours.

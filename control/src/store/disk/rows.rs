@@ -59,6 +59,22 @@ impl Meta {
             compacted: number("compacted")?.unwrap_or(0),
         })
     }
+
+    /// Whether a store can be at these: clients read revisions as signed numbers.
+    pub(super) fn is_possible(&self) -> bool {
+        self.compacted <= self.revision && i64::try_from(self.revision).is_ok()
+    }
+
+    /// The row, if it is not younger than the newest change.
+    pub(super) fn check<'a>(&self, row: Row<'a>) -> Result<Row<'a>, String> {
+        if row.revision > self.revision {
+            return Err(format!(
+                "revision {} is younger than the newest one",
+                row.revision
+            ));
+        }
+        Ok(row)
+    }
 }
 
 /// What is stored of a change's object; nothing of a deletion.
