@@ -28,8 +28,8 @@ pub use medium::{File, Medium, file_in};
 pub use open::builder;
 use open::{meta, without_panic};
 use reserve::Reserve;
-pub use rows::{CHANGED, FORMAT, HEADER, META, Meta, OBJECTS, Row, split};
-use rows::{PLAIN, SEALED, decode, encode, seal};
+pub use rows::{CHANGED, FORMAT, META, Meta, OBJECTS, Row, decode, split};
+use rows::{PLAIN, SEALED, encode, seal};
 
 /// The open file.
 #[derive(Debug)]

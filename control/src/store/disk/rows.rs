@@ -23,7 +23,7 @@ pub(super) const PLAIN: u8 = 0;
 /// First byte of an object's row: encrypted JSON follows the header, so that versions that know no encryption refuse it.
 pub(super) const SEALED: u8 = 1;
 /// Bytes before the JSON.
-pub const HEADER: usize = 17;
+const HEADER: usize = 17;
 
 /// A row as loaded.
 #[derive(Debug)]
@@ -101,7 +101,8 @@ pub fn split(row: &str) -> Option<(GroupResource, &str)> {
     Some((GroupResource::new(group, resource), key))
 }
 
-pub(super) fn decode<'a>(key: &'a str, value: &'a [u8]) -> Result<Row<'a>, String> {
+/// Reads a row, which may be anything.
+pub fn decode<'a>(key: &'a str, value: &'a [u8]) -> Result<Row<'a>, String> {
     let (resource, key) = split(key).ok_or("bad key")?;
     let (header, stored) = value.split_at_checked(HEADER).ok_or("too short")?;
     if !matches!(header[0], PLAIN | SEALED) {

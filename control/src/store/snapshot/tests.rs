@@ -452,6 +452,18 @@ mod forged {
         );
         refused(&with(&|out| object(out, b"", 5, b"{}")), "not where it belongs");
         refused(&with(&|out| object(out, b"/pods/\xff", 5, b"{}")), "not text");
+        let unknown = |out: &mut Vec<u8>| {
+            object(out, b"/pods/a/b", 5, b"{}");
+            let form = out.len() - b"{}".len() - 17;
+            out[form] = 7;
+        };
+        refused(&with(&unknown), "unknown encoding 7");
+        let short = |out: &mut Vec<u8>| {
+            out.extend([1, 9, 0, 0, 0]);
+            out.extend(b"/pods/a/b");
+            out.extend([2, 0, 0, 0, 0, 0]);
+        };
+        refused(&with(&short), "too short");
         refused(
             &with(&|out| changed(out, b"/pods/", 10)),
             "newer than the snapshot",
