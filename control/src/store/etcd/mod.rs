@@ -271,6 +271,10 @@ async fn run(
                 None => break,
             },
             Some(_) = writes.join_next() => {}
+            // The watch ends when etcd has been replaced; nothing else does, unless it panics.
+            Some(ended) = tasks.join_next() => if let Err(error) = ended {
+                super::fail(&core.failed, &format!("a task of the store has ended: {error}"));
+            },
         }
     }
     while writes.join_next().await.is_some() {}
@@ -305,8 +309,7 @@ impl Core {
     /// Gives up for good; returns the whole reason.
     fn fail(&self, why: &str) -> String {
         let why = format!("etcd has not what it had, as if a backup had taken its place: {why}");
-        tracing::error!("{why}");
-        self.failed.send_replace(Some(why.clone()));
+        super::fail(&self.failed, &why);
         why
     }
 
