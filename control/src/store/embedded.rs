@@ -1,5 +1,6 @@
 //! The embedded store: the index, the file and the writer thread behind the [`Store`] trait.
 
+use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -76,8 +77,9 @@ impl Embedded {
     /// Opens any medium.
     pub(super) fn open_medium(medium: Box<dyn Medium>, options: &Options) -> Result<Self, crate::Error> {
         let failed = |error: DiskError| crate::Error::Store(error.to_string());
-        let disk = Disk::open(medium).map_err(failed)?;
+        let mut disk = Disk::open(medium).map_err(failed)?;
         let (index, sealed) = load(&disk, options).map_err(failed)?;
+        disk.keep_reserve();
         let cache = Cache::new(index, sealed);
         let (jobs, queue) = mpsc::channel();
         let (fail, failed) = watch::channel(None);
@@ -90,7 +92,14 @@ impl Embedded {
         };
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
-            .spawn(move || writer.run(&queue))
+            .spawn(move || {
+                let failed = writer.failed.clone();
+                let ended = std::panic::catch_unwind(AssertUnwindSafe(|| writer.run(&queue)));
+                if ended.is_err() {
+                    // What the index has is durable, but nobody would ever write again.
+                    super::fail(&failed, "the store's thread has panicked");
+                }
+            })
             .map_err(|source| crate::Error::Io {
                 what: "start the store's thread".to_owned(),
                 source,

@@ -207,6 +207,12 @@ pub enum StoreError {
     Unsupported(String),
 }
 
+/// Gives up for good.
+fn fail(failed: &watch::Sender<Option<String>>, why: &str) {
+    tracing::error!("{why}");
+    failed.send_replace(Some(why.to_owned()));
+}
+
 /// Resolves with the reason once there is one.
 fn reason(mut failed: watch::Receiver<Option<String>>) -> BoxFuture<'static, String> {
     async move {

@@ -271,8 +271,7 @@ impl Writer {
     fn fail(&mut self, error: &DiskError) -> StoreError {
         self.disk.give_up();
         let why = format!("{error}; what was being written may be lost, and nothing more is written");
-        tracing::error!("{why}");
-        self.failed.send_replace(Some(why.clone()));
+        super::fail(&self.failed, &why);
         StoreError::Failed(why)
     }
 }

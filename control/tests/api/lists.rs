@@ -125,6 +125,24 @@ fn selectors_and_resource_versions() {
         status["details"]["causes"][0]["reason"],
         "ResourceVersionTooLarge"
     );
+    // An older state than the one that is asked for is none for a single object either, nor to begin a watch with.
+    let initial = "watch=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&timeoutSeconds=1";
+    for path in [
+        format!("{MAPS}/a?resourceVersion=999999999"),
+        format!("{MAPS}?{initial}&resourceVersion=999999999"),
+    ] {
+        let (code, status) = cluster.get(&path);
+        assert_eq!(
+            (code, &status["reason"]),
+            (504, &"Timeout".into()),
+            "{path}: {status}"
+        );
+        assert_eq!(
+            status["details"]["causes"][0]["reason"],
+            "ResourceVersionTooLarge"
+        );
+    }
+    assert_eq!(cluster.get(&format!("{MAPS}/a?resourceVersion={old}")).0, 200);
     assert_eq!(get("resourceVersion=x").0, 400);
     assert_eq!(get("resourceVersionMatch=Exact").0, 422);
     assert_eq!(get("continue=nonsense").0, 400);

@@ -3,9 +3,9 @@
 //! A request that names no resourceVersion sees every write that was acknowledged before it, by whichever server; one that
 //! names a revision sees that; and with resourceVersion 0 any state will do (`docs/reference/using-api/api-concepts`,
 //! "Semantics for get and list"). Writes begin with what is stored, so they are requests of the first kind. On a store that
-//! only this server writes to, all of this is always so.
+//! only this server writes to, all of this is always so, but for revisions that nobody has been told yet.
 
-use keelson_api::status::Status;
+use keelson_api::status::{Cause, Status};
 
 use super::token::Token;
 use crate::server::call::Call;
@@ -14,17 +14,38 @@ use crate::store::StoreError;
 /// Waits until this server has seen what the request must see.
 pub async fn wait(call: &Call, verb: &str) -> Result<(), Status> {
     let store = &call.api.store;
-    let waits = match needed(call, verb) {
-        Needed::Newest => store.barrier(),
-        Needed::Revision(revision) => store.reach(revision),
-        Needed::Nothing => None,
+    let (waits, revision) = match needed(call, verb) {
+        Needed::Newest => (store.barrier(), 0),
+        Needed::Revision(revision) => (store.reach(revision), revision),
+        Needed::Nothing => (None, 0),
     };
-    let Some(waits) = waits else { return Ok(()) };
-    match waits.await {
-        // A list has words of its own for this.
-        Err(StoreError::Future(_)) if verb == "list" => Ok(()),
-        result => result.map_err(|error| call.store_error(&call.path.name, &error)),
+    if let Some(waits) = waits {
+        match waits.await {
+            Ok(()) | Err(StoreError::Future(_)) => {}
+            Err(error) => return Err(call.store_error(&call.path.name, &error)),
+        }
     }
+    // A list answers this itself: it knows whether it is asked for exactly that state, or goes on with one.
+    if verb != "list" && revision > store.revision() {
+        return Err(too_large(revision, store.revision()));
+    }
+    Ok(())
+}
+
+/// 504 for a revision that has not happened, in words that clients look for (`storage.NewTooLargeResourceVersionError`).
+pub fn too_large(asked: u64, current: u64) -> Status {
+    let mut status = Status::timeout(
+        &format!("Too large resource version: {asked}, current: {current}"),
+        1,
+    );
+    if let Some(details) = &mut status.details {
+        details.causes.push(Cause {
+            reason: "ResourceVersionTooLarge".to_owned(),
+            message: "Too large resource version".to_owned(),
+            field: String::new(),
+        });
+    }
+    status
 }
 
 enum Needed {

@@ -8,6 +8,7 @@ use keelson_api::status::Status;
 use keelson_api::time;
 use serde_json::{Map, Value, json};
 
+use super::fresh::too_large;
 use super::items::{Items, untyped};
 use super::token::Token;
 use crate::object::Object;
@@ -161,21 +162,6 @@ fn expired(token: &Token) -> Status {
          deleted between the time the first chunk was returned and now may show up in the list.",
     );
     status.metadata.next = Token::new(-1, token.start.clone(), 0).text();
-    status
-}
-
-fn too_large(asked: u64, current: u64) -> Status {
-    let mut status = Status::timeout(
-        &format!("Too large resource version: {asked}, current: {current}"),
-        1,
-    );
-    if let Some(details) = &mut status.details {
-        details.causes.push(keelson_api::status::Cause {
-            reason: "ResourceVersionTooLarge".to_owned(),
-            message: "Too large resource version".to_owned(),
-            field: String::new(),
-        });
-    }
     status
 }
 

@@ -26,10 +26,10 @@ use crate::object::GroupResource;
 pub use error::DiskError;
 pub use medium::{File, Medium, file_in};
 pub use open::builder;
-use open::{revision, without_panic};
+use open::{meta, without_panic};
 use reserve::Reserve;
-pub use rows::{CHANGED, FORMAT, HEADER, META, Meta, OBJECTS, Row, split};
-use rows::{PLAIN, SEALED, decode, encode, seal};
+pub use rows::{CHANGED, FORMAT, META, Meta, OBJECTS, Row, decode, split};
+use rows::{PLAIN, SEALED, encode, seal};
 
 /// The open file.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ pub struct Disk {
     /// `None` after a failed write, until it could be opened again: redb refuses all work after an I/O error.
     database: Option<Database>,
     witness: Option<Witness>,
-    /// `None` where there can be none.
+    /// `None` where there can be none, and until it is asked for.
     reserve: Option<Reserve>,
 }
 
@@ -79,17 +79,19 @@ impl Disk {
         };
         let mut bad = None;
         let mut walk = || -> Result<(), redb::Error> {
-            meta(Meta::read(&read)?);
+            let known = Meta::read(&read)?;
+            meta(known);
             for row in read.open_table(CHANGED)?.iter()? {
                 let (resource, at) = row?;
                 match split(resource.value()) {
-                    Some((resource, _)) => changed(resource, at.value()),
-                    None => bad = Some(format!("row {:?}", resource.value())),
+                    Some((resource, _)) if at.value() <= known.revision => changed(resource, at.value()),
+                    _ => bad = Some(format!("row {:?}", resource.value())),
                 }
             }
             for row in read.open_table(OBJECTS)?.iter()? {
                 let (key, value) = row?;
-                if let Err(why) = decode(key.value(), value.value()).and_then(&mut object) {
+                let row = decode(key.value(), value.value()).and_then(|row| known.check(row));
+                if let Err(why) = row.and_then(&mut object) {
                     bad = Some(format!("row {:?}: {why}", key.value()));
                 }
             }
@@ -99,8 +101,8 @@ impl Disk {
         bad.map_or(Ok(()), |why| Err(damaged(why)))
     }
 
-    /// Stores changes in one durable transaction. When this fails, they may or may not have been stored;
-    /// [`Disk::recover`] tells.
+    /// Stores changes in one durable transaction, after [`Disk::resume`]. When this fails, they may or may not have been
+    /// stored; [`Disk::recover`] tells.
     pub fn commit(&mut self, changes: &[Applied], rules: &Rules) -> Result<(), DiskError> {
         let name = self.medium.name();
         let sealed = changes
@@ -111,9 +113,6 @@ impl Disk {
                 path: name.clone(),
                 source,
             })?;
-        if self.database.is_none() {
-            self.reopen()?;
-        }
         let Some(database) = &self.database else {
             return Err(DiskError::Other {
                 path: name,
@@ -209,6 +208,7 @@ impl Disk {
     pub fn recover(&mut self) -> Result<u64, DiskError> {
         let name = self.medium.name();
         self.give_up();
-        revision(self.reopen()?).map_err(|error| DiskError::new(&name, error))
+        let meta = meta(self.reopen()?).map_err(|error| DiskError::new(&name, error))?;
+        Ok(meta.revision)
     }
 }

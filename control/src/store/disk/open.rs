@@ -37,17 +37,30 @@ impl Disk {
         };
         let database = disk.checked()?;
         disk.check_format(&database)?;
-        let revision = without_panic(&name, || {
-            revision(&database).map_err(|error| DiskError::new(&name, error))
+        let meta = without_panic(&name, || {
+            meta(&database).map_err(|error| DiskError::new(&name, error))
         })?;
-        disk.check_witness(revision)?;
+        if !meta.is_possible() {
+            return Err(DiskError::Damaged {
+                path: name,
+                why: format!(
+                    "nothing is known up to revision {}, and {} is the newest",
+                    meta.compacted, meta.revision
+                ),
+            });
+        }
+        disk.check_witness(meta.revision)?;
         disk.database = Some(database);
-        disk.reserve = disk.medium.reserve().and_then(|path| {
+        Ok(disk)
+    }
+
+    /// Keeps room for deletions from now on: for who serves the store, not for who looks into it or copies it.
+    pub fn keep_reserve(&mut self) {
+        self.reserve = self.medium.reserve().and_then(|path| {
             let opened = Reserve::open(&path);
             let failed = |error| tracing::warn!(%error, "there is no {}: a full disk will refuse deletions", path.display());
             opened.map_err(failed).ok()
         });
-        Ok(disk)
     }
 
     /// Opens the file and verifies the checksums of all pages: redb itself does so only after an unclean end, and
@@ -131,8 +144,8 @@ pub(super) fn without_panic<T>(
     })
 }
 
-pub(super) fn revision(database: &Database) -> Result<u64, redb::Error> {
-    Ok(Meta::read(&database.begin_read()?)?.revision)
+pub(super) fn meta(database: &Database) -> Result<Meta, redb::Error> {
+    Meta::read(&database.begin_read()?)
 }
 
 /// The format of a file, which gets the tables if it is new; `None` if it is not ours.

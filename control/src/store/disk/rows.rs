@@ -23,7 +23,7 @@ pub(super) const PLAIN: u8 = 0;
 /// First byte of an object's row: encrypted JSON follows the header, so that versions that know no encryption refuse it.
 pub(super) const SEALED: u8 = 1;
 /// Bytes before the JSON.
-pub const HEADER: usize = 17;
+const HEADER: usize = 17;
 
 /// A row as loaded.
 #[derive(Debug)]
@@ -59,6 +59,22 @@ impl Meta {
             compacted: number("compacted")?.unwrap_or(0),
         })
     }
+
+    /// Whether a store can be at these: clients read revisions as signed numbers.
+    pub(super) fn is_possible(&self) -> bool {
+        self.compacted <= self.revision && i64::try_from(self.revision).is_ok()
+    }
+
+    /// The row, if it is not younger than the newest change.
+    pub(super) fn check<'a>(&self, row: Row<'a>) -> Result<Row<'a>, String> {
+        if row.revision > self.revision {
+            return Err(format!(
+                "revision {} is younger than the newest one",
+                row.revision
+            ));
+        }
+        Ok(row)
+    }
 }
 
 /// What is stored of a change's object; nothing of a deletion.
@@ -85,7 +101,8 @@ pub fn split(row: &str) -> Option<(GroupResource, &str)> {
     Some((GroupResource::new(group, resource), key))
 }
 
-pub(super) fn decode<'a>(key: &'a str, value: &'a [u8]) -> Result<Row<'a>, String> {
+/// Reads a row, which may be anything.
+pub fn decode<'a>(key: &'a str, value: &'a [u8]) -> Result<Row<'a>, String> {
     let (resource, key) = split(key).ok_or("bad key")?;
     let (header, stored) = value.split_at_checked(HEADER).ok_or("too short")?;
     if !matches!(header[0], PLAIN | SEALED) {

@@ -18,7 +18,10 @@ use super::{Core, PATIENCE};
 use crate::store::StoreError;
 
 /// How long an event of ours may take, before the revision is taken for somebody else's.
-const USUAL: Duration = Duration::from_millis(50);
+pub const USUAL: Duration = Duration::from_millis(50);
+/// The same while others write: most events of ours have come by then, and for the others a write more is better than the
+/// wait for what will not come.
+const BESIDE_STRANGERS: Duration = Duration::from_millis(2);
 
 /// The key that is touched.
 pub fn progress_key(core: &Core) -> Vec<u8> {
@@ -75,7 +78,12 @@ pub async fn catch_up(core: &Core) -> Result<(), StoreError> {
 
 /// Waits until the index has seen a revision that etcd has told, which need not have changed any of our keys.
 pub async fn await_revision(core: &Core, revision: u64) -> bool {
-    if core.wait(revision, USUAL).await {
+    let usual = if core.strangers.are_about() {
+        BESIDE_STRANGERS
+    } else {
+        USUAL
+    };
+    if core.wait(revision, usual).await {
         return true;
     }
     let request = TxnRequest {

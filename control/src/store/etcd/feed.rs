@@ -117,6 +117,7 @@ pub fn apply(core: &Core, events: Vec<Event>) {
     let mut changes: Vec<Applied> = Vec::with_capacity(events.len());
     let mut findings = Vec::with_capacity(events.len());
     let mut revision = 0;
+    let mut last = *core.seen.borrow();
     let mut seen = core.landmark().clone();
     for event in events {
         let Some(pair) = event.kv else { continue };
@@ -125,6 +126,10 @@ pub fn apply(core: &Core, events: Vec<Event>) {
             continue;
         }
         revision = pair.mod_revision as u64;
+        if revision > last + 1 {
+            core.strangers.noticed();
+        }
+        last = revision;
         seen.note(&pair, event.kind == DELETE);
         let Some((resource, key)) = core.layout.parse(&pair.key) else {
             continue;

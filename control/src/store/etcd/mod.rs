@@ -8,7 +8,8 @@
 //! - [`write`]: writes are transactions that compare the revision of the last change. [`claims`]: of what only one object
 //!   can have, [`turns`]: of what is decided by looking at many objects, and [`lease`]: of what expires.
 //! - [`barrier`]: a read that must see what other servers have acknowledged asks etcd for its revision, and waits until
-//!   the index is there (kube-apiserver's "consistent reads from cache").
+//!   the index is there (kube-apiserver's "consistent reads from cache"). [`strangers`]: whether that revision may be
+//!   somebody else's.
 //! - [`compact`]: old revisions are forgotten every five minutes, by one of the servers.
 //!
 //! All of it runs on a thread of its own, so that a busy server does not keep the index from following. The index is fed
@@ -29,6 +30,7 @@ mod load;
 pub(super) mod peer;
 mod proto;
 mod servers;
+mod strangers;
 #[cfg(test)]
 mod tests;
 mod turns;
@@ -91,6 +93,7 @@ struct Core {
     behind: Notify,
     leases: tokio::sync::Mutex<Leases>,
     turns: turns::Turns,
+    strangers: strangers::Strangers,
     landmark: Mutex<landmark::Seen>,
     /// Why this server cannot go on.
     failed: watch::Sender<Option<String>>,
@@ -268,6 +271,10 @@ async fn run(
                 None => break,
             },
             Some(_) = writes.join_next() => {}
+            // The watch ends when etcd has been replaced; nothing else does, unless it panics.
+            Some(ended) = tasks.join_next() => if let Err(error) = ended {
+                super::fail(&core.failed, &format!("a task of the store has ended: {error}"));
+            },
         }
     }
     while writes.join_next().await.is_some() {}
@@ -287,6 +294,7 @@ impl Core {
             behind: Notify::new(),
             leases: tokio::sync::Mutex::default(),
             turns: turns::Turns::default(),
+            strangers: strangers::Strangers::default(),
             landmark: Mutex::default(),
             failed: watch::Sender::new(None),
             options,
@@ -301,8 +309,7 @@ impl Core {
     /// Gives up for good; returns the whole reason.
     fn fail(&self, why: &str) -> String {
         let why = format!("etcd has not what it had, as if a backup had taken its place: {why}");
-        tracing::error!("{why}");
-        self.failed.send_replace(Some(why.clone()));
+        super::fail(&self.failed, &why);
         why
     }
 

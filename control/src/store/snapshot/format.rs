@@ -19,7 +19,7 @@ use std::io::{Read, Write};
 use sha2::{Digest, Sha256};
 
 use super::{SnapshotError, Summary};
-use crate::store::disk::{HEADER, Meta, split};
+use crate::store::disk::{Meta, decode, split};
 
 const MAGIC: &[u8; 8] = b"KLSNAP\r\n";
 /// The version of the format.
@@ -211,13 +211,10 @@ impl<R: Read> Reader<R> {
                 self.fill(&mut value, length)?;
                 self.value = value;
                 self.in_order(OBJECT)?;
-                let revision = self
-                    .value
-                    .get(HEADER - 8..HEADER)
-                    .and_then(|bytes| bytes.try_into().ok())
-                    .map(u64::from_le_bytes)
-                    .ok_or_else(|| damaged("a row is too short"))?;
-                self.known(revision)?;
+                // Also what a store would refuse: it must not be restored.
+                let row = decode(text(&self.key)?, &self.value);
+                let row = row.map_err(|why| damaged(&format!("a row: {why}")))?;
+                self.known(row.revision)?;
                 self.objects += 1;
                 Ok(Some(Record::Object(text(&self.key)?, &self.value)))
             }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::MetadataExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -280,6 +281,52 @@ fn there_must_be_a_store_to_save() {
     assert!(error.contains("store.redb is damaged"), "{error}");
 }
 
+/// The room that a server keeps for deletions is its own affair: who copies a stopped store or makes a new one needs none, and may
+/// have none to give.
+#[test]
+fn only_a_server_keeps_room_for_deletions() {
+    let names = |dir: &Path| {
+        let entries = fs::read_dir(dir).unwrap();
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .collect();
+        names.sort();
+        names
+    };
+    let dir = tempfile::tempdir().unwrap();
+    let target = dir.path().join("store");
+    let bytes = small();
+    restored(&bytes, dir.path(), &Restore::default()).unwrap();
+    let offline = ["store.redb", "store.revision"];
+    assert_eq!(names(&target), offline);
+    let mut saved = Vec::new();
+    save(&target, &mut saved).unwrap().unwrap();
+    assert_eq!(names(&target), offline);
+    let force = Restore { bump: 1, force: true };
+    restored(&bytes, dir.path(), &force).unwrap();
+    assert!(!names(&target).contains(&"store.reserve".to_owned()));
+    // Who serves it makes the file, if the file system is one that keeps room.
+    drop(open(&target));
+    let reserve = target.join("store.reserve");
+    let kept = fs::metadata(&reserve).unwrap().blocks();
+    let elsewhere = tempfile::tempfile_in(dir.path()).unwrap();
+    if nix::fcntl::fallocate(&elsewhere, nix::fcntl::FallocateFlags::empty(), 0, 1 << 20).is_ok() {
+        assert!(kept > 0);
+    }
+    // What was drawn from it stays drawn, whoever looks at the store.
+    fs::File::options()
+        .write(true)
+        .open(&reserve)
+        .unwrap()
+        .set_len(0)
+        .unwrap();
+    save(&target, Vec::new()).unwrap().unwrap();
+    restored(&bytes, dir.path(), &force).unwrap();
+    assert_eq!(fs::metadata(&reserve).unwrap().blocks(), 0);
+    drop(open(&target));
+    assert!(fs::metadata(&reserve).unwrap().blocks() > 0 || kept == 0);
+}
+
 #[test]
 fn every_cut_and_every_flipped_bit_is_noticed() {
     let whole = small();
@@ -405,6 +452,18 @@ mod forged {
         );
         refused(&with(&|out| object(out, b"", 5, b"{}")), "not where it belongs");
         refused(&with(&|out| object(out, b"/pods/\xff", 5, b"{}")), "not text");
+        let unknown = |out: &mut Vec<u8>| {
+            object(out, b"/pods/a/b", 5, b"{}");
+            let form = out.len() - b"{}".len() - 17;
+            out[form] = 7;
+        };
+        refused(&with(&unknown), "unknown encoding 7");
+        let short = |out: &mut Vec<u8>| {
+            out.extend([1, 9, 0, 0, 0]);
+            out.extend(b"/pods/a/b");
+            out.extend([2, 0, 0, 0, 0, 0]);
+        };
+        refused(&with(&short), "too short");
         refused(
             &with(&|out| changed(out, b"/pods/", 10)),
             "newer than the snapshot",

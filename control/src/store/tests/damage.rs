@@ -3,6 +3,8 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use redb::ReadableTable;
+
 use super::*;
 
 /// A store with some hundred objects of several sizes, and what it holds.
@@ -121,6 +123,68 @@ fn a_file_that_was_cut_is_refused() {
         assert!(open(&file).unwrap_err().contains("had been stored"));
         fs::write(&file, &whole).unwrap();
     }
+}
+
+/// Files that are whole, and in which somebody has written what no store writes.
+#[test]
+fn revisions_that_contradict_each_other_are_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let (file, state) = filled(dir.path());
+    let whole = fs::read(&file).unwrap();
+    let witness = fs::read(file.with_extension("revision")).unwrap();
+    let newest = state.values().map(|(revision, _)| *revision).max().unwrap() + 20;
+    let forge = |change: &dyn Fn(&redb::WriteTransaction)| {
+        fs::write(&file, &whole).unwrap();
+        fs::write(file.with_extension("revision"), &witness).unwrap();
+        let write = redb::Database::open(&file).unwrap().begin_write().unwrap();
+        change(&write);
+        write.commit().unwrap();
+        open(&file)
+    };
+    let meta = |name: &'static str, revision: u64| {
+        forge(&|write| {
+            let mut meta = write.open_table(super::super::disk::META).unwrap();
+            meta.insert(name, revision).unwrap();
+        })
+    };
+    assert_eq!(meta("revision", newest), Ok(state.clone()));
+    for (name, revision) in [
+        ("revision", u64::MAX),
+        ("revision", 1 << 63),
+        ("compacted", newest + 1),
+    ] {
+        let text = meta(name, revision).unwrap_err();
+        assert!(text.contains("is damaged"), "{name} {revision}: {text}");
+        // Nor is it remembered as what had been stored.
+        fs::write(&file, &whole).unwrap();
+        assert_eq!(open(&file).as_ref(), Ok(&state), "{name} {revision}");
+    }
+    let row = |revision: u64| {
+        forge(&|write| {
+            let mut objects = write.open_table(super::super::disk::OBJECTS).unwrap();
+            let mut value = objects
+                .get("/configmaps/a/o99")
+                .unwrap()
+                .unwrap()
+                .value()
+                .to_vec();
+            value[9..17].copy_from_slice(&revision.to_le_bytes());
+            objects.insert("/configmaps/a/o99", value.as_slice()).unwrap();
+        })
+    };
+    assert!(
+        row(newest + 1)
+            .unwrap_err()
+            .contains("younger than the newest one")
+    );
+    let changed = |revision: u64| {
+        forge(&|write| {
+            let mut changed = write.open_table(super::super::disk::CHANGED).unwrap();
+            changed.insert("/configmaps/", revision).unwrap();
+        })
+    };
+    assert_eq!(changed(newest), Ok(state));
+    assert!(changed(newest + 1).unwrap_err().contains("/configmaps/"));
 }
 
 #[test]

@@ -251,3 +251,27 @@ fn whichever_synchronization_fails_nothing_acknowledged_is_lost() {
     }
     assert!(failures >= 5, "the disk failed under {failures} stores only");
 }
+
+/// A thread that is gone writes nothing any more, and must not leave a server that seems well.
+#[test]
+fn a_panic_of_the_writer_is_the_end_of_the_store() {
+    static PANICS: AtomicBool = AtomicBool::new(false);
+    let dir = tempfile::tempdir().unwrap();
+    let options = Options {
+        clock: || {
+            assert!(!PANICS.load(Ordering::SeqCst), "as asked for");
+            0
+        },
+        ..options()
+    };
+    let store = Embedded::open(dir.path(), &options).unwrap();
+    wait(store.write(put(("a", "x"), Expect::Absent, "1"))).unwrap();
+    assert!(store.failed().now_or_never().is_none());
+    PANICS.store(true, Ordering::SeqCst);
+    let refused = wait(store.write(put(("a", "y"), Expect::Absent, "1"))).unwrap_err();
+    assert!(matches!(refused, StoreError::Closed), "{refused}");
+    let soon = std::time::Duration::from_secs(20);
+    let why = wait(async { tokio::time::timeout(soon, store.failed()).await });
+    assert!(why.unwrap().contains("panicked"));
+    assert!(Store::get(&store, &configmaps(), "a/x").is_some(), "reads go on");
+}
