@@ -1,12 +1,13 @@
 //! Upstream's API server on Debian's etcd, for the same requests: how fast a machine is differs from hour to hour, how two
 //! programs compare does not.
 
+use std::fs::File;
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result};
 use kube::{Client, Config};
 use serde_json::json;
 
@@ -45,36 +46,43 @@ impl Upstream {
         let (store, peer, port) = (free_port()?, free_port()?, free_port()?);
         let store = format!("http://127.0.0.1:{store}");
         let peer = format!("http://127.0.0.1:{peer}");
-        let etcd = run(Command::new("etcd")
-            .arg("--data-dir")
-            .arg(dir.join("etcd"))
-            .args(["--listen-client-urls", &store, "--advertise-client-urls", &store])
-            .args([
-                "--listen-peer-urls",
-                &peer,
-                "--initial-advertise-peer-urls",
-                &peer,
-            ])
-            .args(["--initial-cluster", &format!("default={peer}")]))?;
+        let etcd = run(
+            &dir.join("etcd.log"),
+            Command::new("etcd")
+                .arg("--data-dir")
+                .arg(dir.join("etcd"))
+                .args(["--listen-client-urls", &store, "--advertise-client-urls", &store])
+                .args([
+                    "--listen-peer-urls",
+                    &peer,
+                    "--initial-advertise-peer-urls",
+                    &peer,
+                ])
+                .args(["--initial-cluster", &format!("default={peer}")]),
+        )?;
         let tokens = dir.join("tokens.csv");
         std::fs::write(&tokens, format!("{TOKEN},bench,bench,system:masters\n"))?;
-        let key = cluster.join("pki/sa.key");
+        let pki = cluster.join("pki");
         let flag = |name: &str, path: &Path| format!("--{name}={}", path.display());
-        let api = run(Command::new(&program)
-            .args([
-                format!("--etcd-servers={store}"),
-                format!("--secure-port={port}"),
-                flag("cert-dir", &dir),
-                flag("token-auth-file", &tokens),
-                flag("service-account-signing-key-file", &key),
-                flag("service-account-key-file", &key),
-            ])
-            .args(["--bind-address=127.0.0.1", "--insecure-port=0"])
-            .args([
-                "--authorization-mode=RBAC",
-                "--service-cluster-ip-range=10.97.0.0/24",
-            ])
-            .arg("--service-account-issuer=https://kubernetes.default.svc"))?;
+        let log = dir.join("kube-apiserver.log");
+        let api = run(
+            &log,
+            Command::new(&program)
+                .args([
+                    format!("--etcd-servers={store}"),
+                    format!("--secure-port={port}"),
+                    flag("cert-dir", &dir),
+                    flag("token-auth-file", &tokens),
+                    flag("service-account-signing-key-file", &pki.join("sa.key")),
+                    flag("service-account-key-file", &pki.join("sa.pub")),
+                ])
+                .args(["--bind-address=127.0.0.1", "--insecure-port=0"])
+                .args([
+                    "--authorization-mode=RBAC",
+                    "--service-cluster-ip-range=10.97.0.0/24",
+                ])
+                .arg("--service-account-issuer=https://kubernetes.default.svc"),
+        )?;
         let mut config = Config::new(format!("https://127.0.0.1:{port}").parse()?);
         config.accept_invalid_certs = true;
         config.auth_info.token = Some(TOKEN.to_owned().into());
@@ -88,7 +96,10 @@ impl Upstream {
             _etcd: etcd,
             _api: api,
         };
-        upstream.prepare().await?;
+        upstream.prepare().await.with_context(|| {
+            let said = std::fs::read_to_string(&log).unwrap_or_default();
+            format!("kube-apiserver does not serve; it said:\n{said}")
+        })?;
         Ok(Some(upstream))
     }
 
@@ -99,7 +110,7 @@ impl Upstream {
                 break;
             };
             if attempt == 300 {
-                return Err(error).context("kube-apiserver does not become ready");
+                return Err(error);
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
@@ -120,17 +131,16 @@ impl Upstream {
     }
 }
 
-/// With nothing said: what they have to say is for those who look for a fault in them.
-fn run(command: &mut Command) -> Result<Running> {
-    let program = command.get_program().to_owned();
+fn run(log: &Path, command: &mut Command) -> Result<Running> {
+    let said = File::create(log)?;
     command
         .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null());
-    match command.spawn() {
-        Ok(child) => Ok(Running(child)),
-        Err(error) => bail!("{}: {error}", program.display()),
-    }
+        .stdout(said.try_clone()?)
+        .stderr(said);
+    let child = command
+        .spawn()
+        .with_context(|| command.get_program().display().to_string())?;
+    Ok(Running(child))
 }
 
 fn free_port() -> Result<u16> {
