@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 
 pub use errors::MOST_ERRORS;
 pub(crate) use errors::aggregate;
-pub use field::{FieldError, FieldErrorKind, go_quote};
+pub use field::{FieldError, FieldErrorKind, go_plain, go_quote};
 
 /// An error (or success) answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]
