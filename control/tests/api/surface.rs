@@ -234,3 +234,18 @@ fn lists_of_resources_are_in_upstreams_order() {
     let (_, list) = cluster.raw(Method::GET, "/apis/apps/v1", &yaml, b"");
     assert!(String::from_utf8(list).unwrap().contains("groupVersion: apps/v1"));
 }
+
+#[test]
+fn the_document_describes_what_scripts_look_for() {
+    let cluster = Cluster::start();
+    let (_, document) = cluster.raw(Method::GET, "/openapi/v2", &[], b"");
+    let document = String::from_utf8(document).unwrap();
+    // What upstream's own script of kubectl's tests looks for (`test/cmd/discovery.sh`).
+    for text in [
+        "list of returned",
+        "List of services",
+        "Watch for changes to the described resources",
+    ] {
+        assert!(document.contains(text), "{text}");
+    }
+}
