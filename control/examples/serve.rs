@@ -2,6 +2,9 @@
 //! With the URL of an etcd it stores there, and leaves controllers and scheduler to whoever holds their Leases: upstream's
 //! own, say.
 //!
+//! What upstream's own scripts expect of addresses can be had by environment: `SERVICE_CIDR` is the range of Services (an IPv4
+//! range that ends with a zero), and `CLUSTER_CIDR` that of pods, empty for nodes without one.
+//!
 //! Ends with Ctrl-C. The kubeconfig is `DIR/admin.kubeconfig`; the directory is left as it is, so that a second run
 //! goes on with the same cluster.
 
@@ -17,14 +20,18 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let port: u16 = arguments.next().unwrap_or_else(|| "16443".to_owned()).parse()?;
     let etcd = arguments.next();
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let services = std::env::var("SERVICE_CIDR").unwrap_or_else(|_| "10.43.0.0/16".to_owned());
+    let pods = std::env::var("CLUSTER_CIDR").unwrap_or_else(|_| "10.42.0.0/16".to_owned());
+    let (first, _) = services.split_once('/').ok_or("SERVICE_CIDR is no range")?;
+    let dns = u32::from(first.parse::<Ipv4Addr>()?) + 10;
     let config = Config {
         data_dir: dir.join("control"),
         pki_dir: dir.join("pki"),
         listen: address,
         advertise: address,
-        service_cidrs: vec!["10.43.0.0/16".to_owned()],
-        cluster_cidrs: vec!["10.42.0.0/16".to_owned()],
-        dns_ip: IpAddr::V4(Ipv4Addr::new(10, 43, 0, 10)),
+        service_cidrs: vec![services],
+        cluster_cidrs: Some(pods).filter(|range| !range.is_empty()).into_iter().collect(),
+        dns_ip: IpAddr::V4(Ipv4Addr::from(dns)),
         cluster_domain: "cluster.local".to_owned(),
         node_ports: (30000, 32767),
         etcd: etcd.map(|url| Servers::new(vec![url])),

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::element;
 use super::place::{Place, Shape};
 use crate::schema::Node;
-use crate::status::go_quote;
+use crate::status::{go_plain, go_quote};
 
 /// Most errors that are told.
 const MOST: usize = 50;
@@ -163,18 +163,5 @@ fn go_type(value: &Value) -> &'static str {
 
 /// The value as Go prints it with `%v`.
 fn shown(value: &Value) -> String {
-    format!("&{{{}}}", plain(value))
-}
-
-fn plain(value: &Value) -> String {
-    match value {
-        Value::Null => "<nil>".to_owned(),
-        Value::String(text) => text.clone(),
-        Value::Array(items) => format!("[{}]", items.iter().map(plain).collect::<Vec<_>>().join(" ")),
-        Value::Object(map) => {
-            let entries = map.iter().map(|(name, value)| format!("{name}:{}", plain(value)));
-            format!("map[{}]", entries.collect::<Vec<_>>().join(" "))
-        }
-        other => other.to_string(),
-    }
+    format!("&{{{}}}", go_plain(value))
 }

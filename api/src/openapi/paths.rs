@@ -33,7 +33,7 @@ pub(super) fn write(paths: &mut dyn Members, resource: &Resource, wanted: &mut W
 
     let mut methods = Map::new();
     if has("list") {
-        let list = wanted.list(&resource.group, &resource.version, kind, &body);
+        let list = wanted.list(resource, kind, &body);
         let id = operations.id("list", in_namespace, "");
         methods.insert(
             "get".to_owned(),
@@ -305,8 +305,16 @@ const DELETE: &[Parameter] = &[
 const LIST: &[Parameter] = &[
     ("allowWatchBookmarks", "boolean", "Ask for BOOKMARK events."),
     ("continue", "string", "Where to go on in a list of several pages."),
-    ("fieldSelector", "string", "Select by fields."),
-    ("labelSelector", "string", "Select by labels."),
+    (
+        "fieldSelector",
+        "string",
+        "A selector to restrict the list of returned objects by their fields. Defaults to everything.",
+    ),
+    (
+        "labelSelector",
+        "string",
+        "A selector to restrict the list of returned objects by their labels. Defaults to everything.",
+    ),
     ("limit", "integer", "The largest number of objects in one answer."),
     (
         "resourceVersion",
@@ -320,5 +328,10 @@ const LIST: &[Parameter] = &[
     ),
     ("sendInitialEvents", "boolean", "Begin a watch with what exists."),
     ("timeoutSeconds", "integer", "When to end the call."),
-    ("watch", "boolean", "Watch for changes instead of listing."),
+    (
+        "watch",
+        "boolean",
+        "Watch for changes to the described resources: a stream of what is added, changed and removed from \
+         resourceVersion on.",
+    ),
 ];

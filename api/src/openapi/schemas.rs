@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use serde_json::{Map, Value, json};
 
-use super::{CustomSchema, Members};
+use super::{CustomSchema, Members, Resource};
 use crate::schema::{DOCS, LISTS, Merge, Schema, TYPES, list_line};
 
 /// What a document must define.
@@ -53,7 +53,8 @@ impl Wanted {
         }
         let text = |text: &str| json!({"type": "string", "description": text});
         schema["properties"]["apiVersion"] = text(
-            "APIVersion defines the versioned schema of this representation of an object. Servers should convert              recognized schemas to the latest internal value, and may reject unrecognized values.",
+            "APIVersion defines the versioned schema of this representation of an object. Servers should convert \
+             recognized schemas to the latest internal value, and may reject unrecognized values.",
         );
         schema["properties"]["kind"] = text(
             "Kind is a string value representing the REST resource this object represents. Servers may infer this from \
@@ -64,7 +65,8 @@ impl Wanted {
     }
 
     /// The name of the definition of a kind's list.
-    pub(super) fn list(&mut self, group: &str, version: &str, kind: &str, item: &str) -> String {
+    pub(super) fn list(&mut self, resource: &Resource, kind: &str, item: &str) -> String {
+        let (group, version) = (&resource.group, &resource.version);
         let name = format!("{item}List");
         self.builtin.insert(format!("{META}.ListMeta"));
         let schema = json!({
@@ -73,7 +75,9 @@ impl Wanted {
             "required": ["items"],
             "properties": {
                 "apiVersion": {"type": "string"},
-                "items": {"type": "array", "items": reference(item)},
+                "items": {
+                    "type": "array", "items": reference(item), "description": format!("List of {}", resource.plural),
+                },
                 "kind": {"type": "string"},
                 "metadata": reference(&format!("{META}.ListMeta")),
             },

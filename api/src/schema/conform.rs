@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value};
 
+use super::mistyped::{TypeError, found};
 use super::{Definition, Node, Schema, Type};
 use crate::quantity::Quantity;
 use crate::time;
@@ -15,11 +16,6 @@ pub struct Conformed {
     /// Upstream's texts, e.g. `unknown field "spec.foo"`.
     pub unknown: Vec<String>,
 }
-
-/// A value of the wrong type; the text is that of Go's JSON decoder.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct TypeError(pub String);
 
 /// Upstream stops listing after this many.
 const MAX_UNKNOWN: usize = 100;
@@ -38,7 +34,7 @@ impl Type<'_> {
         if !object.is_object() {
             let found = found(object);
             let name = go_name(&self.definition.name);
-            return Err(TypeError(format!(
+            return Err(TypeError::alike(format!(
                 "json: cannot unmarshal {found} into Go value of type {name}"
             )));
         }
@@ -164,9 +160,12 @@ impl<'a> Walk<'a> {
             Node::Bytes => return self.bytes(value),
             Node::Quantity => {
                 if !value.is_string() && !value.is_number() {
-                    return Err(TypeError(crate::quantity::QuantityError::Format.to_string()));
+                    return Err(TypeError::alike(
+                        crate::quantity::QuantityError::Format.to_string(),
+                    ));
                 }
-                let quantity = Quantity::from_json(value).map_err(|error| TypeError(error.to_string()))?;
+                let quantity =
+                    Quantity::from_json(value).map_err(|error| TypeError::alike(error.to_string()))?;
                 *value = Value::from(quantity.to_string());
                 true
             }
@@ -202,7 +201,9 @@ impl<'a> Walk<'a> {
                     | base64::DecodeError::InvalidLastSymbol(at, _) => at,
                     _ => text.len(),
                 };
-                Err(TypeError(format!("illegal base64 data at input byte {at}")))
+                Err(TypeError::base64(format!(
+                    "illegal base64 data at input byte {at}"
+                )))
             }
         }
     }
@@ -213,7 +214,7 @@ impl<'a> Walk<'a> {
         };
         let Some(canonical) = canonical(text) else {
             let text = crate::status::go_quote(text);
-            return Err(TypeError(format!(
+            return Err(TypeError::alike(format!(
                 "parsing time {text} as \"2006-01-02T15:04:05Z07:00\": cannot parse {text} as \"2006\""
             )));
         };
@@ -231,12 +232,13 @@ impl<'a> Walk<'a> {
                 path.push_str(name);
             }
         }
-        TypeError(format!(
+        let text = format!(
             "json: cannot unmarshal {} into Go struct field {}.{path} of type {}",
             found(value),
             self.owner,
             self.go_type(node)
-        ))
+        );
+        TypeError::new(text, value, node)
     }
 
     fn path_to(&self, name: &str) -> String {
@@ -289,17 +291,6 @@ fn integer(value: &Value) -> Option<i64> {
         // Beyond 2^53 a float is no exact integer.
         (float.fract() == 0.0 && float.abs() < 9_007_199_254_740_992.0).then_some(float as i64)
     })
-}
-
-fn found(value: &Value) -> String {
-    match value {
-        Value::Null => "null".to_owned(),
-        Value::Bool(_) => "bool".to_owned(),
-        Value::Number(number) => format!("number {number}"),
-        Value::String(_) => "string".to_owned(),
-        Value::Array(_) => "array".to_owned(),
-        Value::Object(_) => "object".to_owned(),
-    }
 }
 
 /// What null means inside a list or map.

@@ -11,6 +11,7 @@
 
 mod conform;
 mod load;
+mod mistyped;
 mod parse;
 #[cfg(test)]
 mod tests;
@@ -21,7 +22,8 @@ use std::sync::LazyLock;
 
 use serde_json::Value;
 
-pub use conform::{Conformed, TypeError};
+pub use conform::Conformed;
+pub use mistyped::TypeError;
 pub use parse::{ParseError, Parsed, parse, parse_from};
 
 pub(crate) use load::{DOCS, LISTS, TYPES, list_line};

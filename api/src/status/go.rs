@@ -16,6 +16,25 @@ pub fn go_type(value: &Value) -> &'static str {
     }
 }
 
+/// A JSON value as Go's `%v` prints what it decodes to.
+pub fn go_plain(value: &Value) -> String {
+    match value {
+        Value::Null => "<nil>".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(items) => {
+            let items = items.iter().map(go_plain);
+            format!("[{}]", items.collect::<Vec<_>>().join(" "))
+        }
+        Value::Object(map) => {
+            let entries = map
+                .iter()
+                .map(|(name, value)| format!("{name}:{}", go_plain(value)));
+            format!("map[{}]", entries.collect::<Vec<_>>().join(" "))
+        }
+        other => other.to_string(),
+    }
+}
+
 /// Quotes like Go's `%q`, which upstream's messages use.
 pub fn go_quote(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 2);

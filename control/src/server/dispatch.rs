@@ -23,11 +23,12 @@ pub async fn dispatch(api: Arc<Api>, incoming: Incoming, body: Body) -> Result<R
     let head = incoming.parts.method == Method::HEAD;
     let response = match incoming.path {
         Some(_) => {
-            let deprecated = incoming.path.as_ref().and_then(deprecation);
-            let told = deprecated.filter(|_| !incoming.local);
+            let deprecated = |path: &ResourcePath| deprecation(&api, path);
+            let path = incoming.path.as_ref().filter(|_| !incoming.local);
+            let told = path.and_then(deprecated);
             let mut response = resource(api, incoming, body).await?;
             if let Some(warning) = told {
-                respond::warn(&mut response, &[warning.to_owned()]);
+                respond::warn(&mut response, &[warning]);
             }
             response
         }
@@ -41,11 +42,19 @@ pub async fn dispatch(api: Arc<Api>, incoming: Incoming, body: Body) -> Result<R
 }
 
 /// What is told with every answer about a resource that is deprecated.
-fn deprecation(path: &ResourcePath) -> Option<&'static str> {
-    match (path.group.as_str(), path.version.as_str(), path.resource.as_str()) {
-        ("", "v1", "componentstatuses") => Some("v1 ComponentStatus is deprecated in v1.19+"),
+fn deprecation(api: &Api, path: &ResourcePath) -> Option<String> {
+    let (group, version, resource) = (path.group.as_str(), path.version.as_str(), path.resource.as_str());
+    match (group, version, resource) {
+        ("", "v1", "componentstatuses") => Some("v1 ComponentStatus is deprecated in v1.19+".to_owned()),
         ("", "v1", "endpoints") => {
-            Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice")
+            let told = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice";
+            Some(told.to_owned())
+        }
+        // Groups of custom resources have a dot.
+        _ if group.contains('.') => {
+            let registry = api.registry();
+            let custom = registry.find(group, version, resource)?.kind.custom.as_ref()?;
+            custom.deprecation().map(str::to_owned)
         }
         _ => None,
     }

@@ -120,7 +120,8 @@ fn apply_diff_and_field_validation() {
     );
     let wrong = apply(&DEPLOYMENT.replace("replicas: 2", "replicas: two")).failed();
     assert!(
-        wrong.contains("cannot unmarshal string into Go struct field DeploymentSpec.spec.replicas"),
+        wrong.contains("The request is invalid: patch: Invalid value:")
+            && wrong.contains("spec:map[replicas:two]]\": unrecognized type: int32"),
         "{wrong}"
     );
     let invalid = apply(&DEPLOYMENT.replace("replicas: 2", "replicas: -2")).failed();

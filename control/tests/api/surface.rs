@@ -217,3 +217,35 @@ fn components_and_what_is_deprecated() {
     let warning = "Warning: v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice";
     assert!(endpoints.err.contains(warning), "{endpoints:?}");
 }
+
+#[test]
+fn lists_of_resources_are_in_upstreams_order() {
+    let cluster = Cluster::start();
+    let (_, list) = cluster.raw(Method::GET, "/api/v1", &[], b"");
+    let list = String::from_utf8(list).unwrap();
+    let maps = "{\"name\":\"configmaps\",\"singularName\":\"configmap\",\"namespaced\":true,\"kind\":\"ConfigMap\",\
+                \"verbs\":[\"create\",\"delete\",\"deletecollection\",\"get\",\"list\",\"patch\",\"update\",\"watch\"],\
+                \"shortNames\":[\"cm\"],\"storageVersionHash\":\"";
+    assert!(list.contains(maps), "{list}");
+    let scale = "{\"name\":\"replicationcontrollers/scale\",\"singularName\":\"\",\"namespaced\":true,\
+                 \"group\":\"autoscaling\",\"version\":\"v1\",\"kind\":\"Scale\",\"verbs\":";
+    assert!(list.contains(scale), "{list}");
+    let yaml = [("accept", "application/yaml")];
+    let (_, list) = cluster.raw(Method::GET, "/apis/apps/v1", &yaml, b"");
+    assert!(String::from_utf8(list).unwrap().contains("groupVersion: apps/v1"));
+}
+
+#[test]
+fn the_document_describes_what_scripts_look_for() {
+    let cluster = Cluster::start();
+    let (_, document) = cluster.raw(Method::GET, "/openapi/v2", &[], b"");
+    let document = String::from_utf8(document).unwrap();
+    // What upstream's own script of kubectl's tests looks for (`test/cmd/discovery.sh`).
+    for text in [
+        "list of returned",
+        "List of services",
+        "Watch for changes to the described resources",
+    ] {
+        assert!(document.contains(text), "{text}");
+    }
+}

@@ -160,6 +160,50 @@ fn patches_of_three_kinds() {
 }
 
 #[test]
+fn a_patch_that_leaves_something_mistyped_is_invalid() {
+    let cluster = Cluster::start();
+    let a = format!("{MAPS}/a");
+    cluster.post(MAPS, &config_map("a", "1"));
+    let labels = json!({"metadata": {"labels": "invalid"}});
+    let told = |format: &str, patch: &Value| {
+        let (code, status) = cluster.patch(&a, format, patch);
+        let causes = &status["details"]["causes"];
+        assert_eq!(
+            (code, status["reason"].as_str(), causes[0]["field"].as_str()),
+            (422, Some("Invalid"), Some("patch")),
+            "{format}: {status}"
+        );
+        status["message"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(
+        told("strategic-merge-patch+json", &labels),
+        " \"\" is invalid: patch: Invalid value: \"map[metadata:map[labels:invalid]]\": cannot restore map from string"
+    );
+    let numbers = json!({"immutable": 1, "binaryData": {"a": "!"}});
+    let message = told("strategic-merge-patch+json", &numbers);
+    let shown = "map[binaryData:map[a:!] immutable:1]";
+    let why = "error decoding from json: illegal base64 data at input byte 0";
+    assert!(message.ends_with(&format!("\"{shown}\": {why}")), "{message}");
+    // Of the other formats, what they came to is shown.
+    let message = told("merge-patch+json", &labels);
+    assert!(
+        message.contains("\\\"data\\\":{\\\"k\\\":\\\"1\\\"}"),
+        "{message}"
+    );
+    let why = "json: cannot unmarshal string into Go struct field ObjectMeta.metadata.labels of type map[string]string";
+    assert!(message.ends_with(why), "{message}");
+    let replaced = json!([{"op": "replace", "path": "/metadata/labels", "value": "invalid"}]);
+    assert!(told("json-patch+json", &replaced).ends_with(why));
+    let unknown = format!("{a}?fieldValidation=Strict");
+    let (code, status) = cluster.patch(&unknown, "merge-patch+json", &json!({"x": 1}));
+    let message = status["message"].as_str().unwrap();
+    assert!(
+        code == 422 && message.ends_with("strict decoding error: unknown field \"x\""),
+        "{status}"
+    );
+}
+
+#[test]
 fn generated_names_are_new_each_time() {
     let cluster = Cluster::start();
     let mut named = config_map("", "1");

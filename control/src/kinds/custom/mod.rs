@@ -10,6 +10,7 @@ mod strategy;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -53,6 +54,8 @@ pub struct Version {
     openapi: CustomSchema,
     /// Fields that can be selected by, without the leading dot, and where they are.
     selectable: Vec<(String, Path)>,
+    /// What clients are told with every answer, if the version is deprecated.
+    deprecation: Option<String>,
     /// Names this reading of the definition, so that objects tell by which one they were written.
     stamp: String,
 }
@@ -114,6 +117,11 @@ impl Custom {
             .first()
     }
 
+    /// What clients are told with every answer, if this version is deprecated.
+    pub fn deprecation(&self) -> Option<&str> {
+        self.version().deprecation.as_deref()
+    }
+
     /// The schema as OpenAPI has it.
     pub fn openapi(&self) -> &CustomSchema {
         &self.version().openapi
@@ -154,9 +162,8 @@ pub fn kinds(definition: &Value) -> Vec<Kind> {
     };
     let mut written: Vec<&Value> = items(definition, "/spec/versions").iter().collect();
     written.sort_by(|a, b| priority::compare(text(a, "/name"), text(b, "/name")));
-    let versions: Vec<Version> = written
-        .iter()
-        .map(|written| version(definition, group, &names("kind"), written))
+    let versions: Vec<Version> = (0..written.len())
+        .map(|at| version(definition, group, &names("kind"), &written, at))
         .collect();
     let versions = Arc::new(versions);
     let each = written.into_iter().enumerate();
@@ -206,10 +213,12 @@ pub fn kinds(definition: &Value) -> Vec<Kind> {
     .collect()
 }
 
-fn version(definition: &Value, group: &str, kind: &str, written: &Value) -> Version {
+/// The version at this place of all versions, the preferred one first.
+fn version(definition: &Value, group: &str, kind: &str, all: &[&Value], at: usize) -> Version {
     static STAMPS: AtomicU64 = AtomicU64::new(1);
     let any = serde_json::json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
     let keeps_all = definition.pointer("/spec/preserveUnknownFields") == Some(&Value::Bool(true));
+    let written = all[at];
     let openapi = written
         .pointer("/schema/openAPIV3Schema")
         .filter(|_| !keeps_all)
@@ -231,8 +240,27 @@ fn version(definition: &Value, group: &str, kind: &str, written: &Value) -> Vers
                 Some((path.trim_start_matches('.').to_owned(), Path::parse(path).ok()?))
             })
             .collect(),
+        deprecation: deprecation(group, kind, &all[..at], written),
         stamp: STAMPS.fetch_add(1, Ordering::Relaxed).to_string(),
     }
+}
+
+/// The definition's own words, or upstream's (`defaultDeprecationWarning`), which name the newest of the `newer` versions.
+fn deprecation(group: &str, kind: &str, newer: &[&Value], written: &Value) -> Option<String> {
+    if written["deprecated"] != true {
+        return None;
+    }
+    if let Some(own) = written["deprecationWarning"].as_str() {
+        return Some(own.to_owned());
+    }
+    let mut told = format!("{group}/{} {kind} is deprecated", text(written, "/name"));
+    let better = |version: &&&Value| version["served"] == true && version["deprecated"] != true;
+    if let Some(better) = newer.iter().find(better) {
+        let name = text(better, "/name");
+        // Writing to a string cannot fail.
+        let _ = write!(told, "; use {group}/{name} {kind}");
+    }
+    Some(told)
 }
 
 /// Whether a kind is served, rather than only there to read what is stored.

@@ -1,9 +1,11 @@
 //! The plain discovery documents: APIVersions, APIGroupList, APIGroup, APIResourceList.
 
+use std::borrow::Cow;
 use std::net::SocketAddr;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
+use serde::Serialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
@@ -58,30 +60,54 @@ pub fn one(registry: &Registry, wanted: &str) -> Option<Value> {
     Some(value)
 }
 
+/// An APIResourceList. Its fields are in upstream's order, by which scripts look for text in it.
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct List<'a> {
+    kind: &'static str,
+    api_version: &'static str,
+    group_version: String,
+    resources: Vec<Resource<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Resource<'a> {
+    name: Cow<'a, str>,
+    singular_name: &'a str,
+    namespaced: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    group: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<&'a str>,
+    kind: &'a str,
+    verbs: &'static [&'static str],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    short_names: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    categories: Vec<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    storage_version_hash: Option<String>,
+}
+
 /// `/api/v1` and `/apis/G/V`.
-pub fn resources(registry: &Registry, group: &str, version: &str) -> Option<Value> {
+pub fn resources<'a>(registry: &'a Registry, group: &str, version: &str) -> Option<List<'a>> {
     let mut list = Vec::new();
     for served in registry.all() {
         let kind = &*served.kind;
         if kind.group != group || kind.version != version {
             continue;
         }
-        let mut value = resource(kind);
-        if let Some(hash) = storage_version_hash(registry, kind) {
-            value["storageVersionHash"] = hash.into();
-        }
-        list.push(value);
-        list.extend(
-            kind.subresources
-                .iter()
-                .map(|subresource| below(kind, subresource)),
-        );
+        list.push(resource(registry, kind));
+        let subresources = kind.subresources.iter();
+        list.extend(subresources.map(|subresource| below(kind, subresource)));
     }
-    list.sort_by(|one, two| one["name"].as_str().cmp(&two["name"].as_str()));
-    (!list.is_empty()).then(|| {
-        json!({
-            "kind": "APIResourceList", "apiVersion": "v1", "groupVersion": api_version(group, version), "resources": list,
-        })
+    list.sort_by(|one, two| one.name.cmp(&two.name));
+    (!list.is_empty()).then(|| List {
+        kind: "APIResourceList",
+        api_version: "v1",
+        group_version: api_version(group, version),
+        resources: list,
     })
 }
 
@@ -105,28 +131,33 @@ fn storage_version_hash(registry: &Registry, kind: &Kind) -> Option<String> {
     Some(BASE64.encode(&digest[..8]))
 }
 
-fn resource(kind: &Kind) -> Value {
-    let mut value = json!({
-        "name": kind.plural, "singularName": kind.singular, "namespaced": kind.namespaced,
-        "kind": kind.kind, "verbs": kind.verbs,
-    });
-    if !kind.short_names.is_empty() {
-        value["shortNames"] = json!(kind.short_names);
+fn resource<'a>(registry: &Registry, kind: &'a Kind) -> Resource<'a> {
+    Resource {
+        name: Cow::Borrowed(&kind.plural),
+        singular_name: &kind.singular,
+        namespaced: kind.namespaced,
+        group: None,
+        version: None,
+        kind: &kind.kind,
+        verbs: kind.verbs,
+        short_names: kind.short_names.iter().map(|name| &**name).collect(),
+        categories: kind.categories.iter().map(|name| &**name).collect(),
+        storage_version_hash: storage_version_hash(registry, kind),
     }
-    if !kind.categories.is_empty() {
-        value["categories"] = json!(kind.categories);
-    }
-    value
 }
 
-fn below(kind: &Kind, subresource: &Subresource) -> Value {
-    let mut value = json!({
-        "name": format!("{}/{}", kind.plural, subresource.name), "singularName": "",
-        "namespaced": kind.namespaced, "kind": subresource.kind, "verbs": subresource.verbs,
-    });
-    if subresource.group != kind.group || subresource.version != kind.version {
-        value["group"] = json!(subresource.group);
-        value["version"] = json!(subresource.version);
+fn below<'a>(kind: &'a Kind, subresource: &'a Subresource) -> Resource<'a> {
+    let elsewhere = subresource.group != kind.group || subresource.version != kind.version;
+    Resource {
+        name: Cow::Owned(format!("{}/{}", kind.plural, subresource.name)),
+        singular_name: "",
+        namespaced: kind.namespaced,
+        group: elsewhere.then_some(&*subresource.group),
+        version: elsewhere.then_some(&*subresource.version),
+        kind: &subresource.kind,
+        verbs: subresource.verbs,
+        short_names: Vec::new(),
+        categories: Vec::new(),
+        storage_version_hash: None,
     }
-    value
 }

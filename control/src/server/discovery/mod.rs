@@ -4,15 +4,15 @@ mod aggregated;
 mod groups;
 mod openapi;
 
-use http::{Response, StatusCode};
+use http::{HeaderMap, Response, StatusCode};
 use keelson_api::status::Status;
 use serde_json::json;
 
 use super::Api;
-use super::accept::{Accept, Endpoint};
+use super::accept::{Accept, Encoding, Endpoint};
 use super::body::{self, Body};
 use super::pipeline::Incoming;
-use super::registry::api_version;
+use super::registry::{Registry, api_version};
 
 /// Answers a discovery path; `None` for other paths.
 pub fn serve(api: &Api, incoming: &Incoming, path: &str) -> Result<Option<Response<Body>>, Status> {
@@ -32,18 +32,12 @@ pub fn serve(api: &Api, incoming: &Incoming, path: &str) -> Result<Option<Respon
                 groups::all(registry)
             }
         }
-        ["api", version] => match groups::resources(registry, "", version) {
-            Some(list) => list,
-            None => return Err(Status::no_such_resource()),
-        },
+        ["api", version] => return resources(registry, "", version, headers).map(Some),
         ["apis", group] => match groups::one(registry, group) {
             Some(group) => group,
             None => return Err(Status::no_such_resource()),
         },
-        ["apis", group, version] => match groups::resources(registry, group, version) {
-            Some(list) => list,
-            None => return Err(Status::no_such_resource()),
-        },
+        ["apis", group, version] => return resources(registry, group, version, headers).map(Some),
         ["openapi", ..] => return openapi::serve(api, &segments[1..], &incoming.query, headers),
         [".well-known", "openid-configuration"] => api
             .authenticator
@@ -58,6 +52,25 @@ pub fn serve(api: &Api, incoming: &Incoming, path: &str) -> Result<Option<Respon
     // A form other than the aggregated one is not known, and falls through to the next clause.
     let encoding = Accept::negotiate(headers, Endpoint::Plain)?.encoding;
     Ok(Some(body::value(StatusCode::OK, encoding, &value)))
+}
+
+fn resources(
+    registry: &Registry,
+    group: &str,
+    version: &str,
+    headers: &HeaderMap,
+) -> Result<Response<Body>, Status> {
+    let list = groups::resources(registry, group, version).ok_or_else(Status::no_such_resource)?;
+    let encoding = Accept::negotiate(headers, Endpoint::Plain)?.encoding;
+    // Names, texts and lists always serialize.
+    Ok(match encoding {
+        Encoding::Json => body::json(StatusCode::OK, serde_json::to_vec(&list).unwrap_or_default()),
+        _ => body::value(
+            StatusCode::OK,
+            encoding,
+            &serde_json::to_value(&list).unwrap_or_default(),
+        ),
+    })
 }
 
 /// The paths that `/` lists.

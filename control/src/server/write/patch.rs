@@ -54,7 +54,7 @@ pub async fn patch(call: &Call, subresource: Option<&str>, bytes: &[u8]) -> Resu
             duplicates: patched.duplicates,
         };
         check_identity(kind, &call.path.name, old, &parsed.value)?;
-        warnings = decode::patched(call, &mut parsed, bytes)?;
+        warnings = decode::patched(call, format, &mut parsed, bytes)?;
         Ok(parsed.value)
     })
     .await?;

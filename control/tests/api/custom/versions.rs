@@ -23,6 +23,46 @@ fn two_versions() -> Value {
 }
 
 #[test]
+fn what_uses_a_deprecated_version_is_told_so() {
+    let cluster = Cluster::start();
+    let mut definition = two_versions();
+    let mut alpha = definition["spec"]["versions"][0].clone();
+    alpha["name"] = json!("v1alpha1");
+    alpha["deprecated"] = json!(true);
+    alpha["deprecationWarning"] = json!("widgets of old");
+    definition["spec"]["versions"][0]["deprecated"] = json!(true);
+    definition["spec"]["versions"].as_array_mut().unwrap().push(alpha);
+    define(&cluster, &definition);
+    let told = |version: &str| {
+        cluster
+            .kubectl(&["get", &format!("widgets.{version}.example.com")])
+            .err
+    };
+    let beta = told("v1beta1");
+    let why = "Warning: example.com/v1beta1 Widget is deprecated; use example.com/v1 Widget\n";
+    assert!(beta.contains(why), "{beta}");
+    let alpha = told("v1alpha1");
+    assert!(alpha.contains("Warning: widgets of old\n"), "{alpha}");
+    let new = told("v1");
+    assert!(!new.contains("Warning"), "{new}");
+    // Without a better one, none is named.
+    let newest = definition["spec"]["versions"].as_array_mut().unwrap();
+    newest[1]["deprecated"] = json!(true);
+    assert_eq!(
+        cluster
+            .patch(
+                DEFINITION,
+                "merge-patch+json",
+                &json!({"spec": definition["spec"]})
+            )
+            .0,
+        200
+    );
+    let why = "Warning: example.com/v1beta1 Widget is deprecated\n";
+    within(Duration::from_secs(5), why, || told("v1beta1").contains(why));
+}
+
+#[test]
 fn versions_are_rewritten_into_each_other() {
     let cluster = Cluster::start();
     define(&cluster, &two_versions());
