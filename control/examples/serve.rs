@@ -2,8 +2,8 @@
 //! With the URL of an etcd it stores there, and leaves controllers and scheduler to whoever holds their Leases: upstream's
 //! own, say.
 //!
-//! What upstream's own scripts expect of addresses can be had by environment: `SERVICE_CIDR` is the range of Services (an IPv4
-//! range that ends with a zero), and `CLUSTER_CIDR` that of pods, empty for nodes without one.
+//! What upstream's own scripts expect of addresses can be had by environment: `SERVICE_CIDR` is the range of Services
+//! (an IPv4 range that ends with a zero), and `CLUSTER_CIDR` that of pods, empty for nodes without one.
 //!
 //! Ends with Ctrl-C. The kubeconfig is `DIR/admin.kubeconfig`; the directory is left as it is, so that a second run
 //! goes on with the same cluster.

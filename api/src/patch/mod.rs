@@ -10,7 +10,7 @@ mod tests;
 use serde_json::Value;
 
 use crate::schema::{self, Type};
-use crate::status::{Status, go_type};
+use crate::status::{Status, json_type};
 
 pub use json::json_patch;
 pub use merge::merge_patch;
@@ -96,7 +96,7 @@ const OBJECT: &str = "value of type map[string]interface {}";
 
 /// A patch that has a value where another type belongs: `value of type TYPE` or `struct field STRUCT.NAME of type TYPE`.
 fn mistyped(found: &Value, wanted: &str) -> PatchError {
-    let found = go_type(found);
+    let found = json_type(found);
     PatchError::Bad(format!(
         "error decoding patch: json: cannot unmarshal {found} into Go {wanted}"
     ))

@@ -8,6 +8,7 @@ use serde_json::{Map, Value};
 use super::mistyped::{TypeError, found};
 use super::{Definition, Node, Schema, Type};
 use crate::quantity::Quantity;
+use crate::status::json_type;
 use crate::time;
 
 /// What was found besides.
@@ -32,7 +33,7 @@ impl Type<'_> {
             unknown: Vec::new(),
         };
         if !object.is_object() {
-            let found = found(object);
+            let found = json_type(object);
             let name = go_name(&self.definition.name);
             return Err(TypeError::alike(format!(
                 "json: cannot unmarshal {found} into Go value of type {name}"
@@ -47,6 +48,7 @@ impl Type<'_> {
 
 enum Step {
     Field(String),
+    Key(String),
     Index(usize),
 }
 
@@ -136,7 +138,7 @@ impl<'a> Walk<'a> {
                     if value.is_null() {
                         *value = zero(inner);
                     }
-                    self.path.push(Step::Field(name.clone()));
+                    self.path.push(Step::Key(name.clone()));
                     self.value(inner, value)?;
                     self.path.pop();
                 }
@@ -222,6 +224,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
+    /// Go's decoder tells the fields on the way, not the keys of maps and the places in lists.
     fn wrong(&self, value: &Value, node: &Node) -> TypeError {
         let mut path = String::new();
         for step in &self.path {
@@ -234,7 +237,7 @@ impl<'a> Walk<'a> {
         }
         let text = format!(
             "json: cannot unmarshal {} into Go struct field {}.{path} of type {}",
-            found(value),
+            found(value, node),
             self.owner,
             self.go_type(node)
         );
@@ -245,8 +248,8 @@ impl<'a> Walk<'a> {
         let mut out = String::new();
         for step in &self.path {
             match step {
-                Step::Field(name) if out.is_empty() => out.push_str(name),
-                Step::Field(name) => drop(write!(out, ".{name}")),
+                Step::Field(name) | Step::Key(name) if out.is_empty() => out.push_str(name),
+                Step::Field(name) | Step::Key(name) => drop(write!(out, ".{name}")),
                 Step::Index(index) => drop(write!(out, "[{index}]")),
             }
         }

@@ -1,8 +1,12 @@
 //! A value of the wrong type, in the words of the two ways in which upstream turns documents into its structs.
+//!
+//! Not as upstream: the converter names types of texts by their own names (`v1.PullPolicy`), here it is `string`; and it cuts
+//! numbers off that are too large for their field, which are refused here.
 
 use serde_json::Value;
 
 use super::Node;
+use crate::status::json_type;
 
 /// A value of the wrong type; the text is that of Go's JSON decoder.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -44,15 +48,13 @@ impl TypeError {
     }
 }
 
-/// What Go's JSON decoder calls a value.
-pub(super) fn found(value: &Value) -> String {
-    match value {
-        Value::Null => "null".to_owned(),
-        Value::Bool(_) => "bool".to_owned(),
-        Value::Number(number) => format!("number {number}"),
-        Value::String(_) => "string".to_owned(),
-        Value::Array(_) => "array".to_owned(),
-        Value::Object(_) => "object".to_owned(),
+/// What Go's JSON decoder calls a value that stands where `node` belongs: numbers by name where another number belongs.
+pub(super) fn found(value: &Value, node: &Node) -> String {
+    match (value, node) {
+        (Value::Number(number), Node::Int32 | Node::Int64 | Node::Number | Node::IntOrString) => {
+            format!("number {number}")
+        }
+        _ => json_type(value).to_owned(),
     }
 }
 
@@ -67,16 +69,18 @@ fn converter(value: &Value, node: &Node) -> String {
         Value::Object(_) => "map",
     };
     let plain = match node {
-        Node::Any | Node::Object | Node::Map(_) => return format!("cannot restore map from {kind}"),
+        Node::Object | Node::Map(_) => return format!("cannot restore map from {kind}"),
         Node::Bytes | Node::List(_) => return format!("cannot restore slice from {kind}"),
         Node::Struct(_) => return format!("cannot restore struct from: {kind}"),
-        Node::Time | Node::MicroTime | Node::Quantity => return unmarshaled(value, "string"),
-        Node::IntOrString => return unmarshaled(value, "int32"),
+        Node::Time | Node::MicroTime => return unmarshaled(value, node, "string"),
+        Node::IntOrString => return unmarshaled(value, node, "int32"),
         Node::String => "string",
         Node::Boolean => "bool",
         Node::Int32 => "int32",
         Node::Int64 => "int64",
         Node::Number => "float64",
+        // Whatever there is fits the one, and the other says itself what does not.
+        Node::Any | Node::Quantity => "",
     };
     // Go can convert an integer to a string, as a character, and the converter refuses that in words of its own.
     let convertible = match value {
@@ -91,9 +95,9 @@ fn converter(value: &Value, node: &Node) -> String {
     }
 }
 
-fn unmarshaled(value: &Value, wanted: &str) -> String {
+fn unmarshaled(value: &Value, node: &Node, wanted: &str) -> String {
     format!(
         "json: cannot unmarshal {} into Go value of type {wanted}",
-        found(value)
+        found(value, node)
     )
 }

@@ -81,7 +81,7 @@ fn wrong_types_read_as_in_go() {
             "",
             "Pod",
             json!({"spec": {"containers": [{"name": 1}]}}),
-            "json: cannot unmarshal number 1 into Go struct field Container.spec.containers.name of type string",
+            "json: cannot unmarshal number into Go struct field Container.spec.containers.name of type string",
         ),
         (
             "",
@@ -93,7 +93,7 @@ fn wrong_types_read_as_in_go() {
             "",
             "ConfigMap",
             json!({"data": {"a": true}}),
-            "json: cannot unmarshal bool into Go struct field ConfigMap.data.a of type string",
+            "json: cannot unmarshal bool into Go struct field ConfigMap.data of type string",
         ),
         (
             "",

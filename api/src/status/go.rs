@@ -5,7 +5,7 @@ use std::fmt::Write;
 use serde_json::Value;
 
 /// The name of a JSON value's type in messages of `encoding/json`.
-pub fn go_type(value: &Value) -> &'static str {
+pub fn json_type(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
         Value::Bool(_) => "bool",
@@ -16,7 +16,7 @@ pub fn go_type(value: &Value) -> &'static str {
     }
 }
 
-/// A JSON value as Go's `%v` prints what it decodes to.
+/// A JSON value as Go's `%v` prints what it decodes to. Floats keep JSON's form, which is another for whole and for large ones.
 pub fn go_plain(value: &Value) -> String {
     match value {
         Value::Null => "<nil>".to_owned(),

@@ -6,7 +6,7 @@
 use http::HeaderMap;
 use http::header::{ACCEPT, HeaderValue};
 use keelson_api::apply::{self, Actor};
-use keelson_api::patch::{self, Format};
+use keelson_api::patch::Format;
 use keelson_api::schema::Parsed;
 use keelson_api::status::{FieldError, Status};
 use serde_json::Value;
@@ -16,7 +16,9 @@ use super::options::{self, Options};
 use super::query::Query;
 use super::read::token::Token;
 use super::select::Selection;
+use super::write::decode::FieldValidation;
 use super::write::managed::{self, Kinds};
+use super::write::patched::Patch;
 use super::write::{check_depth, decode, metadata, patch as patches};
 use super::{encode, path};
 use crate::auth::jws;
@@ -43,15 +45,15 @@ pub fn update(kind: &Kind, content_type: &str, old: &Value, body: &[u8]) -> Resu
     } else {
         let format = Format::from_content_type(content_type)
             .ok_or_else(|| Status::bad_request("not a patch's content type"))?;
-        let schema = kind.object_type().filter(|_| kind.custom.is_none());
-        let patched = patch::apply(format, schema, old, body)?;
-        let mut parsed = Parsed {
-            value: patched.value,
-            duplicates: patched.duplicates,
+        let patch = Patch {
+            format,
+            schema: kind.object_type().filter(|_| kind.custom.is_none()),
+            bytes: body,
         };
-        patches::check_identity(kind, metadata::text(old, "name"), old, &parsed.value)?;
-        decode::conform(&mut parsed, kind)?;
-        parsed.value
+        let fit = |parsed: &mut Parsed| decode::fit(parsed, kind);
+        let (new, _) = patch.apply(old, FieldValidation::Strict, fit)?;
+        patches::check_identity(kind, metadata::text(old, "name"), old, &new)?;
+        new
     };
     metadata::keep(kind, metadata::text(old, "name"), old, &mut new)?;
     kind.strategy.default(&mut new);

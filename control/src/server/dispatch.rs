@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use http::request::Parts;
 use http::{Method, Response, StatusCode};
 use keelson_api::status::Status;
 
 use super::accept::{Accept, Encoding, Endpoint};
 use super::body::{self, Body};
 use super::call::Call;
-use super::path::ResourcePath;
 use super::pipeline::Incoming;
 use super::registry::api_version;
 use super::socket::{self, Messages};
@@ -17,21 +17,13 @@ use super::{
     Api, components, connect, discovery, health, metrics, read, respond, snapshot, subresource, version,
     write,
 };
+use crate::kinds::Kind;
 
 /// Answers the request.
 pub async fn dispatch(api: Arc<Api>, incoming: Incoming, body: Body) -> Result<Response<Body>, Status> {
     let head = incoming.parts.method == Method::HEAD;
     let response = match incoming.path {
-        Some(_) => {
-            let deprecated = |path: &ResourcePath| deprecation(&api, path);
-            let path = incoming.path.as_ref().filter(|_| !incoming.local);
-            let told = path.and_then(deprecated);
-            let mut response = resource(api, incoming, body).await?;
-            if let Some(warning) = told {
-                respond::warn(&mut response, &[warning]);
-            }
-            response
-        }
+        Some(_) => resource(api, incoming, body).await?,
         None if is_snapshot(&incoming) => snapshot::serve(&api, &incoming).await?,
         None => path(&api, &incoming)?,
     };
@@ -41,22 +33,14 @@ pub async fn dispatch(api: Arc<Api>, incoming: Incoming, body: Body) -> Result<R
     Ok(response.map(|_| body::full(Bytes::new())))
 }
 
-/// What is told with every answer about a resource that is deprecated.
-fn deprecation(api: &Api, path: &ResourcePath) -> Option<String> {
-    let (group, version, resource) = (path.group.as_str(), path.version.as_str(), path.resource.as_str());
-    match (group, version, resource) {
-        ("", "v1", "componentstatuses") => Some("v1 ComponentStatus is deprecated in v1.19+".to_owned()),
-        ("", "v1", "endpoints") => {
-            let told = "v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice";
-            Some(told.to_owned())
+/// What is told with every answer about a kind that is deprecated, errors too.
+fn deprecation(kind: &Kind) -> Option<&str> {
+    match (&*kind.group, &*kind.plural) {
+        ("", "componentstatuses") => Some("v1 ComponentStatus is deprecated in v1.19+"),
+        ("", "endpoints") => {
+            Some("v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice")
         }
-        // Groups of custom resources have a dot.
-        _ if group.contains('.') => {
-            let registry = api.registry();
-            let custom = registry.find(group, version, resource)?.kind.custom.as_ref()?;
-            custom.deprecation().map(str::to_owned)
-        }
-        _ => None,
+        _ => kind.custom.as_ref()?.deprecation(),
     }
 }
 
@@ -150,10 +134,27 @@ async fn resource(api: Arc<Api>, incoming: Incoming, body: Body) -> Result<Respo
         query,
         local,
     };
+    let told = deprecation(&kind).filter(|_| !local).map(str::to_owned);
+    let encoding = call.accept.encoding;
+    let answer = answer(call, verb, parts, body).await;
+    let Some(told) = told else { return answer };
+    let mut response = answer.unwrap_or_else(|status| body::status(encoding, &status));
+    respond::warn(&mut response, &[told]);
+    Ok(response)
+}
+
+/// The answer of a resource that is there.
+async fn answer(
+    call: Call,
+    verb: &'static str,
+    mut parts: Parts,
+    body: Body,
+) -> Result<Response<Body>, Status> {
     read::fresh::wait(&call, verb).await?;
-    if streams {
+    if connect::is_stream(&call.path) {
         return connect::serve(call, parts, body).await;
     }
+    let kind = call.served.kind.clone();
     if !call.path.subresource.is_empty() {
         let bytes = body::read(body).await?;
         return subresource::serve(&call, verb, &bytes).await;

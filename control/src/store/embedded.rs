@@ -1,6 +1,5 @@
 //! The embedded store: the index, the file and the writer thread behind the [`Store`] trait.
 
-use std::panic::AssertUnwindSafe;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc;
@@ -94,11 +93,7 @@ impl Embedded {
             .name("store".to_owned())
             .spawn(move || {
                 let failed = writer.failed.clone();
-                let ended = std::panic::catch_unwind(AssertUnwindSafe(|| writer.run(&queue)));
-                if ended.is_err() {
-                    // What the index has is durable, but nobody would ever write again.
-                    super::fail(&failed, "the store's thread has panicked");
-                }
+                super::guarded(&failed, || writer.run(&queue));
             })
             .map_err(|source| crate::Error::Io {
                 what: "start the store's thread".to_owned(),

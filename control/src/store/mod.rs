@@ -213,6 +213,13 @@ fn fail(failed: &watch::Sender<Option<String>>, why: &str) {
     failed.send_replace(Some(why.to_owned()));
 }
 
+/// Runs what a store's thread does: if that panics, nobody would write or follow any more.
+fn guarded(failed: &watch::Sender<Option<String>>, work: impl FnOnce()) {
+    if std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).is_err() {
+        fail(failed, "the store's thread has panicked");
+    }
+}
+
 /// Resolves with the reason once there is one.
 fn reason(mut failed: watch::Receiver<Option<String>>) -> BoxFuture<'static, String> {
     async move {

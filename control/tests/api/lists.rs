@@ -143,6 +143,9 @@ fn selectors_and_resource_versions() {
         );
     }
     assert_eq!(cluster.get(&format!("{MAPS}/a?resourceVersion={old}")).0, 200);
+    // What is proxied is asked for by whom it goes to.
+    let proxied = "/api/v1/namespaces/default/pods/none/proxy/x?resourceVersion=999999999";
+    assert_eq!(cluster.get(proxied).0, 404);
     assert_eq!(get("resourceVersion=x").0, 400);
     assert_eq!(get("resourceVersionMatch=Exact").0, 422);
     assert_eq!(get("continue=nonsense").0, 400);

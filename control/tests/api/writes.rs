@@ -194,6 +194,20 @@ fn a_patch_that_leaves_something_mistyped_is_invalid() {
     assert!(message.ends_with(why), "{message}");
     let replaced = json!([{"op": "replace", "path": "/metadata/labels", "value": "invalid"}]);
     assert!(told("json-patch+json", &replaced).ends_with(why));
+    // Also where the name could not be read any more.
+    told("merge-patch+json", &json!({"metadata": "x"}));
+    told("merge-patch+json", &json!({"metadata": {"name": 5}}));
+    let path = "/apis/apps/v1/namespaces/default/replicasets";
+    let set = json!({"metadata": {"name": "r"}, "spec": {"replicas": 0, "selector": {"matchLabels": {"a": "b"}},
+        "template": {"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}}}});
+    assert_eq!(cluster.post(path, &set).0, 201);
+    let scale = format!("{path}/r/scale");
+    let (code, status) = cluster.patch(&scale, "merge-patch+json", &json!({"spec": {"replicas": "two"}}));
+    let why = "json: cannot unmarshal string into Go struct field ScaleSpec.spec.replicas of type int32";
+    let message = status["message"].as_str().unwrap();
+    assert!(code == 422 && message.ends_with(why), "{status}");
+    let (code, scaled) = cluster.patch(&scale, "merge-patch+json", &json!({"spec": {"replicas": 2}}));
+    assert_eq!((code, &scaled["spec"]["replicas"]), (200, &json!(2)), "{scaled}");
     let unknown = format!("{a}?fieldValidation=Strict");
     let (code, status) = cluster.patch(&unknown, "merge-patch+json", &json!({"x": 1}));
     let message = status["message"].as_str().unwrap();

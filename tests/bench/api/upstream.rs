@@ -33,8 +33,8 @@ impl Drop for Running {
 }
 
 impl Upstream {
-    /// Starts the kube-apiserver that `KEELSON_BENCH_UPSTREAM` names (see tests/upstream/build); none without it. Its data is
-    /// beside that of our cluster, on the same disk, and its key for tokens is ours.
+    /// Starts the kube-apiserver that `KEELSON_BENCH_UPSTREAM` names (see tests/upstream/build); none without it. Its
+    /// data is beside that of our cluster, on the same disk, and its key for tokens is ours.
     pub async fn start(cluster: &Path) -> Result<Option<Self>> {
         let program = std::env::var_os("KEELSON_BENCH_UPSTREAM").unwrap_or_default();
         if program.is_empty() {
@@ -81,7 +81,9 @@ impl Upstream {
                     "--authorization-mode=RBAC",
                     "--service-cluster-ip-range=10.97.0.0/24",
                 ])
-                .arg("--service-account-issuer=https://kubernetes.default.svc"),
+                .arg("--service-account-issuer=https://kubernetes.default.svc")
+                // Pods get a volume with a token, as in later versions; else they would have to wait for a Secret.
+                .arg("--feature-gates=BoundServiceAccountTokenVolume=true"),
         )?;
         let mut config = Config::new(format!("https://127.0.0.1:{port}").parse()?);
         config.accept_invalid_certs = true;
@@ -121,8 +123,7 @@ impl Upstream {
             ),
             (
                 "/api/v1/namespaces/bench/serviceaccounts",
-                // Pods that want a token would have to wait for a controller that makes one.
-                json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}, "automountServiceAccountToken": false}),
+                json!({"apiVersion": "v1", "kind": "ServiceAccount", "metadata": {"name": "default"}}),
             ),
         ] {
             self.server.send("POST", path, object.to_string().into()).await?;

@@ -81,8 +81,8 @@ fn steps(
         .filter(|(number, _)| **number < first || **number >= end)
         .map(|(_, pod)| *pod)
         .collect();
-    // In order, an unhealthy pod holds the scaling down up, be it one that stays (then this has returned above) or one that is
-    // to go; but the first of those that are unhealthy may go.
+    // In order, an unhealthy pod holds the scaling down up, be it one that stays (then this has returned above) or one
+    // that is to go; but the first of those that are unhealthy may go.
     let first_unhealthy = condemned.iter().rev().find(|pod| !is_healthy(pod));
     for &pod in &condemned {
         if pod.metadata.deleted.is_some() {

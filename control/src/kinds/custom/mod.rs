@@ -76,6 +76,9 @@ pub enum FitError {
     /// Defaults would make it too large.
     #[error("{0}")]
     Size(#[from] TooLarge),
+    /// It has too many lists and objects; the most that it may have.
+    #[error("more than {0} lists and objects")]
+    Structures(usize),
 }
 
 impl Custom {

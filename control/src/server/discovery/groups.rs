@@ -63,16 +63,16 @@ pub fn one(registry: &Registry, wanted: &str) -> Option<Value> {
 /// An APIResourceList. Its fields are in upstream's order, by which scripts look for text in it.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct List<'a> {
+pub struct ApiResourceList<'a> {
     kind: &'static str,
     api_version: &'static str,
     group_version: String,
-    resources: Vec<Resource<'a>>,
+    resources: Vec<ApiResource<'a>>,
 }
 
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Resource<'a> {
+struct ApiResource<'a> {
     name: Cow<'a, str>,
     singular_name: &'a str,
     namespaced: bool,
@@ -91,7 +91,7 @@ struct Resource<'a> {
 }
 
 /// `/api/v1` and `/apis/G/V`.
-pub fn resources<'a>(registry: &'a Registry, group: &str, version: &str) -> Option<List<'a>> {
+pub fn resources<'a>(registry: &'a Registry, group: &str, version: &str) -> Option<ApiResourceList<'a>> {
     let mut list = Vec::new();
     for served in registry.all() {
         let kind = &*served.kind;
@@ -103,7 +103,7 @@ pub fn resources<'a>(registry: &'a Registry, group: &str, version: &str) -> Opti
         list.extend(subresources.map(|subresource| below(kind, subresource)));
     }
     list.sort_by(|one, two| one.name.cmp(&two.name));
-    (!list.is_empty()).then(|| List {
+    (!list.is_empty()).then(|| ApiResourceList {
         kind: "APIResourceList",
         api_version: "v1",
         group_version: api_version(group, version),
@@ -131,8 +131,8 @@ fn storage_version_hash(registry: &Registry, kind: &Kind) -> Option<String> {
     Some(BASE64.encode(&digest[..8]))
 }
 
-fn resource<'a>(registry: &Registry, kind: &'a Kind) -> Resource<'a> {
-    Resource {
+fn resource<'a>(registry: &Registry, kind: &'a Kind) -> ApiResource<'a> {
+    ApiResource {
         name: Cow::Borrowed(&kind.plural),
         singular_name: &kind.singular,
         namespaced: kind.namespaced,
@@ -146,9 +146,9 @@ fn resource<'a>(registry: &Registry, kind: &'a Kind) -> Resource<'a> {
     }
 }
 
-fn below<'a>(kind: &'a Kind, subresource: &'a Subresource) -> Resource<'a> {
+fn below<'a>(kind: &'a Kind, subresource: &'a Subresource) -> ApiResource<'a> {
     let elsewhere = subresource.group != kind.group || subresource.version != kind.version;
-    Resource {
+    ApiResource {
         name: Cow::Owned(format!("{}/{}", kind.plural, subresource.name)),
         singular_name: "",
         namespaced: kind.namespaced,

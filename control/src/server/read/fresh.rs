@@ -9,6 +9,7 @@ use keelson_api::status::{Cause, Status};
 
 use super::token::Token;
 use crate::server::call::Call;
+use crate::server::connect;
 use crate::store::StoreError;
 
 /// Waits until this server has seen what the request must see.
@@ -26,8 +27,9 @@ pub async fn wait(call: &Call, verb: &str) -> Result<(), Status> {
         }
     }
     // A list answers this itself: it knows whether it is asked for exactly that state, or goes on with one.
-    if verb != "list" && revision > store.revision() {
-        return Err(too_large(revision, store.revision()));
+    let current = store.revision();
+    if verb != "list" && revision > current {
+        return Err(too_large(revision, current));
     }
     Ok(())
 }
@@ -55,7 +57,8 @@ enum Needed {
 }
 
 fn needed(call: &Call, verb: &str) -> Needed {
-    if !matches!(verb, "get" | "list" | "watch") {
+    // What is in the query of a proxied request is for whom it goes to.
+    if !matches!(verb, "get" | "list" | "watch") || connect::is_stream(&call.path) {
         return Needed::Newest;
     }
     let token = call.query.get("continue");

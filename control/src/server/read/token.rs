@@ -2,7 +2,7 @@
 
 use base64::engine::general_purpose::{GeneralPurpose, NO_PAD};
 use base64::{DecodeError, Engine, alphabet};
-use keelson_api::status::{Status, go_quote, go_type};
+use keelson_api::status::{Status, go_quote, json_type};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -126,7 +126,7 @@ fn syntax(bytes: &[u8], error: &serde_json::Error) -> String {
 /// What Go says of JSON whose types are not those of a token, if they are not.
 fn mistyped(found: &Value) -> Option<String> {
     if !found.is_object() && !found.is_null() {
-        let kind = go_type(found);
+        let kind = json_type(found);
         return Some(format!(
             "json: cannot unmarshal {kind} into Go value of type storage.continueToken"
         ));
@@ -135,10 +135,10 @@ fn mistyped(found: &Value) -> Option<String> {
         .into_iter()
         .find_map(|(name, wanted)| {
             let value = &found[name];
-            let fits = value.is_null() || go_type(value) == wanted || (wanted == "int64" && value.is_i64());
+            let fits = value.is_null() || json_type(value) == wanted || (wanted == "int64" && value.is_i64());
             let shown = match value {
                 Value::Number(number) if wanted == "int64" => format!("number {number}"),
-                value => go_type(value).to_owned(),
+                value => json_type(value).to_owned(),
             };
             (!fits).then(|| {
                 format!(

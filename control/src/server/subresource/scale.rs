@@ -2,7 +2,6 @@
 
 use http::{Response, StatusCode};
 use keelson_api::apply::{self as managers, Tracked};
-use keelson_api::patch::apply as apply_patch;
 use keelson_api::schema::Schema;
 use keelson_api::status::{FieldError, Status};
 use serde_json::{Value, json};
@@ -14,8 +13,10 @@ use crate::server::dispatch::not_allowed;
 use crate::server::options::Options;
 use crate::server::respond;
 use crate::server::write::apply as server_side;
+use crate::server::write::decode::FieldValidation;
 use crate::server::write::managed::{self, Managers};
-use crate::server::write::patch::format;
+use crate::server::write::patch::{check_identity, format};
+use crate::server::write::patched::Patch;
 use crate::server::write::update::{Edit, apply};
 use crate::server::write::{decode, metadata};
 
@@ -26,11 +27,18 @@ const VERSION: &str = "autoscaling/v1";
 /// GET, PUT and PATCH.
 pub async fn serve(call: &Call, verb: &str, bytes: &[u8]) -> Result<Response<Body>, Status> {
     let kind = call.kind();
-    let answer = |object: &Value| Ok(respond::plain(call, StatusCode::OK, &scale(kind, object)?, &[]));
+    let answer = |object: &Value, warnings: &[String]| {
+        Ok(respond::plain(
+            call,
+            StatusCode::OK,
+            &scale(kind, object)?,
+            warnings,
+        ))
+    };
     if verb == "get" {
         let mut object = respond::value(kind, &*call.stored()?);
         kind.strategy.default(&mut object);
-        return answer(&object);
+        return answer(&object, &[]);
     }
     let edit = Edit {
         subresource: Some("scale"),
@@ -38,6 +46,7 @@ pub async fn serve(call: &Call, verb: &str, bytes: &[u8]) -> Result<Response<Bod
         checked: true,
         managers: Managers::Given,
     };
+    let mut warnings = Vec::new();
     let updated = match verb {
         "update" => {
             Options::Update.check(&call.query)?;
@@ -59,15 +68,25 @@ pub async fn serve(call: &Call, verb: &str, bytes: &[u8]) -> Result<Response<Bod
             let format = format(call)?;
             Options::Patch.check(&call.query)?;
             let schema = Schema::builtin().kind("autoscaling", "v1", KIND);
+            let patch = Patch {
+                format,
+                schema,
+                bytes,
+            };
             apply(call, &edit, |old| {
-                let patched = apply_patch(format, schema, &scale(kind, old)?, bytes)?;
-                tracked(call, old, &patched.value)
+                let (before, validation) = (scale(kind, old)?, FieldValidation::of(call));
+                let (after, complaints) =
+                    patch.apply(&before, validation, |parsed| decode::fit_to(parsed, schema))?;
+                check_identity(kind, &call.path.name, &before, &after)?;
+                warnings = complaints;
+                tracked(call, old, &after)
             })
             .await?
         }
         verb => return Err(not_allowed(call, verb)),
     };
-    answer(&respond::value(kind, &updated.object))
+    warnings.extend(updated.warnings);
+    answer(&respond::value(kind, &updated.object), &warnings)
 }
 
 /// The Scale of an object.

@@ -1,10 +1,9 @@
 //! Request bodies to values: JSON and YAML, checked against the endpoint and the kind's schema.
 
 use keelson_api::depth::{MAX_STRUCTURES, structures};
-use keelson_api::patch::Format;
 use keelson_api::protobuf;
-use keelson_api::schema::{self, Parsed, Schema, Type, TypeError};
-use keelson_api::status::{FieldError, Status, go_plain, go_type};
+use keelson_api::schema::{self, Parsed, Schema, Type};
+use keelson_api::status::{Status, json_type};
 use serde_json::Value;
 
 use super::duplicates;
@@ -114,101 +113,54 @@ pub fn of_kind(kind: &Kind, content_type: &str, bytes: &[u8]) -> Result<(Value, 
     Ok((parsed.value, complaints))
 }
 
-/// As [`object`], for what a patch has made; `patch` is the patch.
-pub fn patched(
-    call: &Call,
-    format: Format,
-    parsed: &mut Parsed,
-    patch: &[u8],
-) -> Result<Vec<String>, Status> {
-    let result = match format {
-        Format::Strategic => patch_text(patch),
-        Format::Json | Format::Merge => parsed.value.to_string(),
-    };
-    let invalid = |why: &str| {
-        let error = FieldError::invalid("patch", result.as_str(), why);
-        Status::invalid("", "", "", &[error])
-    };
-    let complaints = fit(parsed, call.kind()).map_err(|misfit| match misfit {
-        Misfit::Type(error) if format == Format::Strategic => invalid(error.converted()),
-        Misfit::Type(error) => invalid(&error.to_string()),
-        Misfit::Size(text) => Status::too_large(&text),
-    })?;
-    match FieldValidation::of(call) {
-        FieldValidation::Ignore => Ok(Vec::new()),
-        FieldValidation::Warn => Ok(complaints),
-        FieldValidation::Strict if complaints.is_empty() => Ok(complaints),
-        FieldValidation::Strict => Err(invalid(&strict(&complaints))),
-    }
-}
-
-/// A patch as Go prints it.
-fn patch_text(patch: &[u8]) -> String {
-    schema::parse(patch).map_or_else(
-        |_| String::from_utf8_lossy(patch).into_owned(),
-        |parsed| go_plain(&parsed.value),
-    )
-}
-
 /// Reads the body as an object of another kind than the resource's: a subresource's, or options.
 pub fn other(call: &Call, bytes: &[u8], kind: &str, version: &str) -> Result<Value, Status> {
     let mut parsed = parse(&content_type(&call.headers), bytes, version, kind)?;
     identify(&mut parsed.value, kind, version)?;
     let (group, short) = version.split_once('/').unwrap_or(("", version));
     fit_to(&mut parsed, Schema::builtin().kind(group, short, kind))
-        .map_err(|misfit| misfit.of_body(kind, short))?;
+        .map_err(|error| of_body(&error, kind, short))?;
     Ok(parsed.value)
 }
 
 /// Makes the value fit its type, if the type is known; returns what does not belong.
 pub fn conform(parsed: &mut Parsed, kind: &Kind) -> Result<Vec<String>, Status> {
-    fit(parsed, kind).map_err(|misfit| misfit.of_body(&kind.kind, &kind.version))
+    fit(parsed, kind).map_err(|error| of_body(&error, &kind.kind, &kind.version))
 }
 
-/// Why a value cannot become an object of its kind.
-enum Misfit {
-    Type(TypeError),
-    Size(String),
-}
-
-impl Misfit {
-    fn of_body(self, kind: &str, version: &str) -> Status {
-        match self {
-            Self::Type(error) => cannot_handle(kind, version, &error.to_string()),
-            Self::Size(text) => Status::too_large(&text),
-        }
+fn of_body(error: &FitError, kind: &str, version: &str) -> Status {
+    match error {
+        FitError::Type(error) => cannot_handle(kind, version, &error.to_string()),
+        FitError::Size(_) | FitError::Structures(_) => Status::too_large(&error.to_string()),
     }
 }
 
-fn fit(parsed: &mut Parsed, kind: &Kind) -> Result<Vec<String>, Misfit> {
+/// As [`conform`], for who says in other words why it cannot be.
+pub fn fit(parsed: &mut Parsed, kind: &Kind) -> Result<Vec<String>, FitError> {
+    // Of a patch; a body with so many is not read at all.
     if structures(&parsed.value) > MAX_STRUCTURES {
-        // Of a patch; a body with so many is not read at all.
-        return Err(Misfit::Size(format!(
-            "more than {MAX_STRUCTURES} lists and objects"
-        )));
+        return Err(FitError::Structures(MAX_STRUCTURES));
     }
     let Some(custom) = &kind.custom else {
         return fit_to(parsed, kind.object_type());
     };
     let mut complaints = std::mem::take(&mut parsed.duplicates);
-    match custom.fit(&mut parsed.value) {
-        Ok(unknown) => complaints.extend(unknown),
-        Err(FitError::Type(error)) => return Err(Misfit::Type(error)),
-        Err(FitError::Size(error)) => return Err(Misfit::Size(error.to_string())),
-    }
+    complaints.extend(custom.fit(&mut parsed.value)?);
     Ok(complaints)
 }
 
-fn fit_to(parsed: &mut Parsed, schema: Option<Type<'_>>) -> Result<Vec<String>, Misfit> {
+/// As [`fit`], to this type.
+pub fn fit_to(parsed: &mut Parsed, schema: Option<Type<'_>>) -> Result<Vec<String>, FitError> {
     let mut complaints = std::mem::take(&mut parsed.duplicates);
     if let Some(schema) = schema {
-        let conformed = schema.conform(&mut parsed.value).map_err(Misfit::Type)?;
+        let conformed = schema.conform(&mut parsed.value)?;
         complaints.extend(conformed.unknown);
     }
     Ok(complaints)
 }
 
-fn strict(complaints: &[String]) -> String {
+/// What does not belong, as an error.
+pub fn strict(complaints: &[String]) -> String {
     format!("strict decoding error: {}", complaints.join(", "))
 }
 
@@ -223,7 +175,7 @@ fn identify(value: &mut Value, kind: &str, version: &str) -> Result<(), Status> 
     let Some(fields) = value.as_object_mut() else {
         return Err(Status::bad_request(format!(
             "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go value of type struct",
-            go_type(value)
+            json_type(value)
         )));
     };
     for (name, expected) in [("apiVersion", version), ("kind", kind)] {

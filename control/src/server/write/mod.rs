@@ -12,6 +12,7 @@ mod duplicates;
 pub mod managed;
 pub mod metadata;
 pub mod patch;
+pub mod patched;
 mod terms;
 mod turn;
 pub mod update;

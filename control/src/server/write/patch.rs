@@ -1,12 +1,13 @@
 //! PATCH: JSON patch, merge patch and strategic merge patch; `apply` has server-side apply.
 
 use http::{Response, StatusCode};
-use keelson_api::patch::{Format, apply as apply_patch};
-use keelson_api::schema::Parsed;
+use keelson_api::patch::Format;
 use keelson_api::status::Status;
 use serde_json::Value;
 
+use super::decode::FieldValidation;
 use super::managed::Managers;
+use super::patched::Patch;
 use super::update::{Edit, apply};
 use super::{apply as server_side, decode, metadata};
 use crate::kinds::Kind;
@@ -39,7 +40,12 @@ pub async fn patch(call: &Call, subresource: Option<&str>, bytes: &[u8]) -> Resu
     Options::Patch.check(&call.query)?;
     let kind = call.kind();
     // Custom resources have no strategic merge patch.
-    let schema = kind.object_type().filter(|_| kind.custom.is_none());
+    let patch = Patch {
+        format,
+        schema: kind.object_type().filter(|_| kind.custom.is_none()),
+        bytes,
+    };
+    let validation = FieldValidation::of(call);
     let edit = Edit {
         subresource,
         dry_run: call.query.dry_run(),
@@ -48,14 +54,10 @@ pub async fn patch(call: &Call, subresource: Option<&str>, bytes: &[u8]) -> Resu
     };
     let mut warnings = Vec::new();
     let updated = apply(call, &edit, |old| {
-        let patched = apply_patch(format, schema, old, bytes)?;
-        let mut parsed = Parsed {
-            value: patched.value,
-            duplicates: patched.duplicates,
-        };
-        check_identity(kind, &call.path.name, old, &parsed.value)?;
-        warnings = decode::patched(call, format, &mut parsed, bytes)?;
-        Ok(parsed.value)
+        let (new, complaints) = patch.apply(old, validation, |parsed| decode::fit(parsed, kind))?;
+        check_identity(kind, &call.path.name, old, &new)?;
+        warnings = complaints;
+        Ok(new)
     })
     .await?;
     warnings.extend(updated.warnings);

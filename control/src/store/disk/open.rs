@@ -44,8 +44,8 @@ impl Disk {
             return Err(DiskError::Damaged {
                 path: name,
                 why: format!(
-                    "nothing is known up to revision {}, and {} is the newest",
-                    meta.compacted, meta.revision
+                    "its newest revision is {}, and what is older than {} is forgotten, which cannot be",
+                    meta.revision, meta.compacted
                 ),
             });
         }

@@ -22,6 +22,8 @@ pub const FORMAT: u64 = 1;
 pub(super) const PLAIN: u8 = 0;
 /// First byte of an object's row: encrypted JSON follows the header, so that versions that know no encryption refuse it.
 pub(super) const SEALED: u8 = 1;
+/// No store comes to this revision: clients read them as signed numbers.
+pub const NEWEST: u64 = i64::MAX as u64;
 /// Bytes before the JSON.
 const HEADER: usize = 17;
 
@@ -62,7 +64,7 @@ impl Meta {
 
     /// Whether a store can be at these: clients read revisions as signed numbers.
     pub(super) fn is_possible(&self) -> bool {
-        self.compacted <= self.revision && i64::try_from(self.revision).is_ok()
+        self.compacted <= self.revision && self.revision < NEWEST
     }
 
     /// The row, if it is not younger than the newest change.

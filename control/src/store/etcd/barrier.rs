@@ -18,7 +18,7 @@ use super::{Core, PATIENCE};
 use crate::store::StoreError;
 
 /// How long an event of ours may take, before the revision is taken for somebody else's.
-pub const USUAL: Duration = Duration::from_millis(50);
+pub(super) const USUAL: Duration = Duration::from_millis(50);
 /// The same while others write: most events of ours have come by then, and for the others a write more is better than the
 /// wait for what will not come.
 const BESIDE_STRANGERS: Duration = Duration::from_millis(2);
@@ -86,6 +86,11 @@ pub async fn await_revision(core: &Core, revision: u64) -> bool {
     if core.wait(revision, usual).await {
         return true;
     }
+    // Who has waited for another's change has what it brought.
+    let alone = core.touching.lock().await;
+    if *core.seen.borrow() >= revision {
+        return true;
+    }
     let request = TxnRequest {
         success: vec![touch(core).into()],
         ..TxnRequest::default()
@@ -94,6 +99,7 @@ pub async fn await_revision(core: &Core, revision: u64) -> bool {
     if let Err(error) = core.client.txn(request).await {
         tracing::debug!(%error, "the progress key cannot be written");
     }
+    drop(alone);
     let seen = core.wait(revision, PATIENCE).await;
     if !seen {
         core.behind.notify_one();

@@ -94,6 +94,8 @@ struct Core {
     leases: tokio::sync::Mutex<Leases>,
     turns: turns::Turns,
     strangers: strangers::Strangers,
+    /// Who changes a key to know that the index is up to date.
+    touching: tokio::sync::Mutex<()>,
     landmark: Mutex<landmark::Seen>,
     /// Why this server cannot go on.
     failed: watch::Sender<Option<String>>,
@@ -150,7 +152,7 @@ impl Etcd {
             .map_err(|source| failed("start the store's event loop", source))?;
         let thread = std::thread::Builder::new()
             .name("store".to_owned())
-            .spawn(move || runtime.block_on(run(&core, queue, ready)))
+            .spawn(move || super::guarded(&core.failed, || runtime.block_on(run(&core, queue, ready))))
             .map_err(|source| failed("start the store's thread", source))?;
         let store = Self {
             cache,
@@ -295,6 +297,7 @@ impl Core {
             leases: tokio::sync::Mutex::default(),
             turns: turns::Turns::default(),
             strangers: strangers::Strangers::default(),
+            touching: tokio::sync::Mutex::default(),
             landmark: Mutex::default(),
             failed: watch::Sender::new(None),
             options,

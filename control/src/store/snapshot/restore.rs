@@ -69,7 +69,7 @@ pub fn restore(snapshot: &Path, dir: &Path, how: &Restore) -> Result<(Summary, u
     }
     let revision = floor
         .checked_add(how.bump)
-        .filter(|revision| i64::try_from(*revision).is_ok())
+        .filter(|revision| *revision < disk::NEWEST)
         .ok_or_else(|| SnapshotError::Damaged("its revision is too high".to_owned()))?;
     std::fs::DirBuilder::new()
         .recursive(true)

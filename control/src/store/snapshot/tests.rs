@@ -281,8 +281,8 @@ fn there_must_be_a_store_to_save() {
     assert!(error.contains("store.redb is damaged"), "{error}");
 }
 
-/// The room that a server keeps for deletions is its own affair: who copies a stopped store or makes a new one needs none, and may
-/// have none to give.
+/// The room that a server keeps for deletions is its own affair: who copies a stopped store or makes a new one needs
+/// none, and may have none to give.
 #[test]
 fn only_a_server_keeps_room_for_deletions() {
     let names = |dir: &Path| {

@@ -151,6 +151,7 @@ fn revisions_that_contradict_each_other_are_refused() {
     for (name, revision) in [
         ("revision", u64::MAX),
         ("revision", 1 << 63),
+        ("revision", i64::MAX as u64),
         ("compacted", newest + 1),
     ] {
         let text = meta(name, revision).unwrap_err();

@@ -43,8 +43,31 @@ fn what_uses_a_deprecated_version_is_told_so() {
     assert!(beta.contains(why), "{beta}");
     let alpha = told("v1alpha1");
     assert!(alpha.contains("Warning: widgets of old\n"), "{alpha}");
+    let missing = cluster
+        .kubectl(&["get", "widgets.v1beta1.example.com", "none"])
+        .err;
+    assert!(
+        missing.contains(why) && missing.contains("not found"),
+        "{missing}"
+    );
     let new = told("v1");
     assert!(!new.contains("Warning"), "{new}");
+    for (warning, mistake) in [
+        (json!(""), "must not be an empty string"),
+        (json!("x".repeat(257)), "must be <= 256 characters long"),
+        (
+            json!("a\nb"),
+            "must only contain printable UTF-8 characters; non-printable character found at index 1",
+        ),
+    ] {
+        let patch =
+            json!([{"op": "replace", "path": "/spec/versions/2/deprecationWarning", "value": warning}]);
+        let (code, status) = cluster.patch(DEFINITION, "json-patch+json", &patch);
+        let message = status["message"].as_str().unwrap();
+        assert!(code == 422 && message.contains(mistake), "{status}");
+        let field = "spec.versions[2].deprecationWarning";
+        assert_eq!(status["details"]["causes"][0]["field"], field);
+    }
     // Without a better one, none is named.
     let newest = definition["spec"]["versions"].as_array_mut().unwrap();
     newest[1]["deprecated"] = json!(true);

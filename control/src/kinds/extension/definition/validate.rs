@@ -180,6 +180,35 @@ fn conversion(definition: &Value, errors: &mut Vec<FieldError>) {
     }
 }
 
+/// What is wrong with a text that comes with every answer, in a header.
+fn deprecation_warning(deprecated: bool, warning: &str) -> Vec<String> {
+    const MOST: usize = 256;
+    if !deprecated {
+        return vec!["can only be set for deprecated versions".to_owned()];
+    }
+    let mut mistakes = Vec::new();
+    if warning.len() > MOST {
+        mistakes.push(format!("must be <= {MOST} characters long"));
+    }
+    if warning.is_empty() {
+        mistakes.push("must not be an empty string".to_owned());
+    }
+    if let Some((at, _)) = warning.char_indices().find(|(_, c)| !is_printable(*c)) {
+        mistakes.push(format!(
+            "must only contain printable UTF-8 characters; non-printable character found at index {at}"
+        ));
+    }
+    mistakes
+}
+
+/// As Go's `unicode.IsPrint`, as far as the standard library knows the classes: of spaces only the common one.
+fn is_printable(c: char) -> bool {
+    c == ' '
+        || !(c.is_control()
+            || c.is_whitespace()
+            || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e000}'..='\u{f8ff}'))
+}
+
 fn version(path: &str, version: &Value, errors: &mut Vec<FieldError>) {
     match version
         .pointer("/schema/openAPIV3Schema")
@@ -194,13 +223,14 @@ fn version(path: &str, version: &Value, errors: &mut Vec<FieldError>) {
             "schemas are required",
         )),
     }
-    if !text(version, "/deprecationWarning").is_empty() && !is_true(version, "/deprecated") {
-        let warning = text(version, "/deprecationWarning");
-        errors.push(FieldError::invalid(
-            format!("{path}.deprecationWarning"),
-            warning,
-            "can only be set for deprecated versions",
-        ));
+    if let Some(warning) = version.get("deprecationWarning").and_then(Value::as_str) {
+        let field = || format!("{path}.deprecationWarning");
+        let mistakes = deprecation_warning(is_true(version, "/deprecated"), warning);
+        errors.extend(
+            mistakes
+                .iter()
+                .map(|why| FieldError::invalid(field(), warning, why)),
+        );
     }
     for (index, column) in items(version, "/additionalPrinterColumns").iter().enumerate() {
         printer_column(
