@@ -48,18 +48,43 @@ pub fn parse(content_type: &str, bytes: &[u8], version: &str, kind: &str) -> Res
         value,
         duplicates: Vec::new(),
     };
-    match content_type {
-        "" | "application/json" => schema::parse(bytes).map_err(|error| {
-            Status::bad_request(format!("couldn't get version/kind; json parse error: {error}"))
-        }),
-        "application/yaml" => yaml(bytes)
-            .map_err(|error| Status::bad_request(format!("error converting YAML to JSON: yaml: {error}"))),
+    let outcome = match content_type {
+        "" | "application/json" if bytes.is_empty() => {
+            Err("couldn't get version/kind; json parse error: unexpected end of JSON input".to_owned())
+        }
+        "" | "application/json" => schema::parse(bytes)
+            .map_err(|error| format!("couldn't get version/kind; json parse error: {error}")),
+        "application/yaml" => {
+            yaml(bytes).map_err(|error| format!("error converting YAML to JSON: yaml: {error}"))
+        }
         protobuf::MEDIA_TYPE if protobuf::of_kind(version, kind).is_some() => {
             protobuf::decode(bytes, (version, kind))
                 .map(plain)
-                .map_err(|error| Status::bad_request(error.to_string()))
+                .map_err(|error| error.to_string())
         }
-        _ => Err(Status::unsupported_media_type(&READABLE)),
+        _ => return Err(Status::unsupported_media_type(&READABLE)),
+    };
+    outcome.map_err(|error| {
+        Status::bad_request(format!(
+            "the object provided is unrecognized (must be of type {kind}): {error} ({})",
+            summary(bytes)
+        ))
+    })
+}
+
+/// The beginning of a body that is not understood: as it is where it may be JSON, else its bytes (upstream's
+/// `summarizeData`).
+fn summary(bytes: &[u8]) -> String {
+    const MOST: usize = 30;
+    let start = &bytes[..bytes.len().min(MOST)];
+    let more = if bytes.len() > MOST { " ..." } else { "" };
+    match start.first() {
+        None => "<empty>".to_owned(),
+        Some(b'{') => format!("{}{more}", String::from_utf8_lossy(start)),
+        Some(_) => {
+            let hex: String = start.iter().map(|byte| format!("{byte:02x}")).collect();
+            format!("{hex}{more}")
+        }
     }
 }
 
@@ -116,16 +141,21 @@ pub fn of_kind(kind: &Kind, content_type: &str, bytes: &[u8]) -> Result<(Value, 
 /// As [`object`], for what a patch has made; `patch` is its text, which upstream's error shows.
 pub fn patched(call: &Call, parsed: &mut Parsed, patch: &[u8]) -> Result<Vec<String>, Status> {
     let kind = call.kind();
-    let complaints = conform(parsed, kind)?;
+    let refused = |why: &str| {
+        let text = String::from_utf8_lossy(patch).into_owned();
+        Status::invalid("", "", "", &[FieldError::invalid("patch", text, why)])
+    };
+    // What makes no object of the kind is the patch's fault, not the body's.
+    let outcome = conform(parsed, kind);
+    let complaints = match outcome {
+        Err(status) if status.code == 400 && kind.custom.is_none() => return Err(refused(&status.message)),
+        outcome => outcome?,
+    };
     match FieldValidation::of(call) {
         FieldValidation::Ignore => Ok(Vec::new()),
         FieldValidation::Warn => Ok(complaints),
         FieldValidation::Strict if complaints.is_empty() => Ok(complaints),
-        FieldValidation::Strict => {
-            let text = String::from_utf8_lossy(patch).into_owned();
-            let error = FieldError::invalid("patch", text, &strict(&complaints));
-            Err(Status::invalid("", "", "", &[error]))
-        }
+        FieldValidation::Strict => Err(refused(&strict(&complaints))),
     }
 }
 

@@ -100,6 +100,17 @@ fn tidy(metadata: &mut Map<String, Value>) {
         };
         !empty
     });
+    if let Some(Value::Array(owners)) = metadata.get_mut("ownerReferences") {
+        // Upstream drops those that are there twice, rather than have two controllers in one.
+        let mut seen = Vec::with_capacity(owners.len());
+        owners.retain(|owner| {
+            let first = !seen.contains(owner);
+            if first {
+                seen.push(owner.clone());
+            }
+            first
+        });
+    }
 }
 
 /// Restores what an update may not change. The client's `uid`, if it names one, must be the stored one.
