@@ -269,7 +269,7 @@ fn bodies_that_are_nothing_are_shown() {
     );
     assert!(
         refused(b"{\"kind\": \"ConfigMap\", \"apiVersion\":")
-            .ends_with(" ({\"kind\": \"ConfigMap\", \"apiVe ...)")
+            .ends_with(" ({\"kind\": \"ConfigMap\", \"apiVers ...)")
     );
     assert!(refused(b"[").ends_with(" (5b)"));
 }
