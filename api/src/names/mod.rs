@@ -14,6 +14,8 @@ pub use text::{
 
 /// A list of complaints; empty is good.
 pub type Complaints = Vec<String>;
+/// A check of a name.
+pub type Rule = fn(&str) -> Complaints;
 
 /// `must be no more than N bytes`.
 pub fn max_len(max: usize) -> String {

@@ -18,6 +18,13 @@ pub(super) struct Wanted {
 
 const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1";
 
+/// Of what Go's structs always have, what clients need not say: metadata, and names that have always been allowed to be
+/// empty.
+fn may_be_missing(expression: &str, doc: &str) -> bool {
+    const EMPTY: &str = "effectively required, but due to backwards compatibility is allowed to be empty";
+    expression.ends_with(".ObjectMeta") || expression.ends_with(".ListMeta") || doc.contains(EMPTY)
+}
+
 impl Wanted {
     /// The name of a kind's definition.
     pub(super) fn kind(
@@ -174,13 +181,17 @@ impl Files {
             let Some((field, text)) = line.split_once(' ') else {
                 continue;
             };
-            let field = field
-                .strip_suffix('!')
-                .inspect(|field| required.push(Value::from(*field)))
-                .unwrap_or(field);
+            let (field, always) = match field.strip_suffix('!') {
+                Some(field) => (field, true),
+                None => (field, false),
+            };
             let mut property = Map::new();
-            if let Some(text) = self.docs.get(format!("{name} {field}").as_str()) {
-                property.insert("description".to_owned(), Value::from(unescape(text)));
+            let doc = self.docs.get(format!("{name} {field}").as_str());
+            if let Some(doc) = doc {
+                property.insert("description".to_owned(), Value::from(unescape(doc)));
+            }
+            if always && !may_be_missing(text, doc.copied().unwrap_or_default()) {
+                required.push(Value::from(field));
             }
             self.expression(&mut property, text, todo, true);
             if let Some(merge) = self.lists.get(&(name.to_owned(), field)) {

@@ -126,3 +126,23 @@ fn custom_resources_bring_their_schema() {
         ["content"];
     assert!(content.get("application/strategic-merge-patch+json").is_none());
 }
+
+#[test]
+fn what_clients_need_not_say_is_not_required() {
+    let document = read(&[deployments()], "apps");
+    let schemas = &document["components"]["schemas"];
+    assert_eq!(schemas["io.k8s.api.apps.v1.Deployment"].get("required"), None);
+    assert_eq!(
+        schemas["io.k8s.api.apps.v1.DeploymentSpec"]["required"],
+        json!(["selector", "template"])
+    );
+    assert_eq!(
+        schemas["io.k8s.api.core.v1.LocalObjectReference"].get("required"),
+        None
+    );
+    assert_eq!(
+        schemas["io.k8s.api.core.v1.ConfigMapKeySelector"]["required"],
+        json!(["key"])
+    );
+    assert_eq!(schemas["io.k8s.api.core.v1.Volume"]["required"], json!(["name"]));
+}

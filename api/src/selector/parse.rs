@@ -149,6 +149,11 @@ fn list(lexer: &mut Lexer<'_>) -> Result<Vec<String>, SelectorError> {
         return Err(SelectorError(format!("found '{}' expected: '('", open.literal())));
     }
     let mut values = Vec::new();
+    if lexer.peek() == Token::Close {
+        // `()` is the empty value too.
+        lexer.next();
+        return Ok(vec![String::new()]);
+    }
     loop {
         // Between commas, nothing is the empty value: `(a,)` is a and "".
         match lexer.next() {

@@ -164,18 +164,10 @@ impl Status {
         Self::failure(401, "Unauthorized", "Unauthorized", None)
     }
 
-    /// 405: `create is not supported on resources of kind "pods/log"`.
-    pub fn method_not_allowed(group: &str, resource: &str, action: &str) -> Self {
-        let message = format!(
-            "{action} is not supported on resources of kind {}",
-            go_quote(&qualified(resource, group))
-        );
-        Self::failure(
-            405,
-            "MethodNotAllowed",
-            message,
-            Some(details(group, resource, "")),
-        )
+    /// 405: what upstream's router answers where the path is served, but not this method of it.
+    pub fn method_not_allowed() -> Self {
+        let message = "the server does not allow this method on the requested resource";
+        Self::failure(405, "MethodNotAllowed", message, Some(Details::default()))
     }
 
     /// 406: the `Accept` header names nothing that the server can write.

@@ -40,9 +40,15 @@ pub struct Status {
     /// What it is about. Boxed: a `Status` travels in many `Result`s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub details: Option<Box<Details>>,
-    /// HTTP status code.
-    #[serde(default)]
+    /// HTTP status code; none in a success.
+    #[serde(default, skip_serializing_if = "is_zero")]
     pub code: u16,
+}
+
+// serde passes a reference.
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "the signature is serde's")]
+fn is_zero(code: &u16) -> bool {
+    *code == 0
 }
 
 /// The kind of a [`Status`].

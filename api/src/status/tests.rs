@@ -95,8 +95,8 @@ fn other_answers_have_upstreams_words() {
          changes to the latest version and try again"
     );
     assert_eq!(
-        Status::method_not_allowed("", "pods", "create").message,
-        "create is not supported on resources of kind \"pods\""
+        Status::method_not_allowed().message,
+        "the server does not allow this method on the requested resource"
     );
     assert_eq!(
         Status::forbidden("", "pods", "", "no").message,

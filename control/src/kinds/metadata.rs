@@ -19,7 +19,10 @@ fn name_rule(kind: &Kind) -> fn(&str) -> names::Complaints {
         ("", "services") => names::dns1035_label,
         // Named after what they are: an address may contain colons, an APIService ends in the (empty) core group.
         ("rbac.authorization.k8s.io" | "apiregistration.k8s.io", _)
-        | ("networking.k8s.io", "ipaddresses") => names::path_segment,
+        | ("networking.k8s.io", "ipaddresses")
+        // Not restricted upstream either: requests are called after whom they are for, old events after anything.
+        | ("certificates.k8s.io", "certificatesigningrequests")
+        | ("", "events") => names::path_segment,
         _ => names::dns1123_subdomain,
     }
 }

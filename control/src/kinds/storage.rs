@@ -7,8 +7,9 @@ use keelson_api::status::FieldError;
 use serde_json::{Map, Value};
 
 use super::describe::{self, AGE, ColumnDef, NAME};
-use super::json::{entries, is_true, is_unset, items, object, set_default, set_zero, text};
+use super::json::{entries, int, is_true, is_unset, items, object, set_default, set_zero, text};
 use super::plain::Plain;
+use super::podspec::sources::driver_name;
 use super::{Kind, Strategy, cells, update};
 
 const CLASS: &[ColumnDef] = &[
@@ -142,12 +143,20 @@ pub(super) fn kinds() -> Vec<Kind> {
             let mut seen = HashSet::new();
             for (index, driver) in items(node, "/spec/drivers").iter().enumerate() {
                 let path = format!("spec.drivers[{index}]");
-                for field in ["name", "nodeID"] {
-                    if text(driver, &format!("/{field}")).is_empty() {
-                        errors.push(FieldError::required(format!("{path}.{field}"), ""));
-                    }
+                let (name, id) = (text(driver, "/name"), text(driver, "/nodeID"));
+                driver_name(&mut errors, name, &format!("{path}.name"));
+                if id.is_empty() {
+                    errors.push(FieldError::required(format!("{path}.nodeID"), ""));
                 }
-                let name = text(driver, "/name");
+                if id.len() > LONGEST_NODE_ID {
+                    let detail = format!("must be {LONGEST_NODE_ID} characters or less");
+                    errors.push(FieldError::invalid(format!("{path}.nodeID"), id, &detail));
+                }
+                if let Some(count) = int(driver, "/allocatable/count").filter(|count| *count < 0) {
+                    let path = format!("{path}.allocatable.count");
+                    errors.push(FieldError::invalid(path, count, names::NON_NEGATIVE));
+                }
+                topology_keys(&mut errors, driver, &path);
                 if !seen.insert(name) {
                     errors.push(FieldError::duplicate(format!("{path}.name"), name));
                 }
@@ -209,6 +218,51 @@ pub(super) fn kinds() -> Vec<Kind> {
     ]
 }
 
+/// Longest name of a node for its driver.
+const LONGEST_NODE_ID: usize = 192;
+
+fn topology_keys(errors: &mut Vec<FieldError>, driver: &Value, path: &str) {
+    let keys = items(driver, "/topologyKeys");
+    let mut seen = HashSet::new();
+    for key in keys.iter().filter_map(Value::as_str) {
+        if key.is_empty() {
+            errors.push(FieldError::required(path, ""));
+        }
+        if !seen.insert(key) {
+            errors.push(FieldError::duplicate(path, key));
+        }
+        for complaint in names::qualified_name(key) {
+            errors.push(FieldError::invalid(path, keys.to_vec(), &complaint));
+        }
+    }
+}
+
+/// Where volumes of a class may be (`validateAllowedTopologies`).
+fn topologies(errors: &mut Vec<FieldError>, class: &Value) {
+    for (index, term) in items(class, "/allowedTopologies").iter().enumerate() {
+        let mut keys = HashSet::new();
+        for (at, requirement) in items(term, "/matchLabelExpressions").iter().enumerate() {
+            let path = format!("allowedTopologies[{index}].matchLabelExpressions[{at}]");
+            let (key, values) = (text(requirement, "/key"), items(requirement, "/values"));
+            if values.is_empty() {
+                errors.push(FieldError::required(format!("{path}.values"), ""));
+            }
+            let mut seen = HashSet::new();
+            for (at, value) in values.iter().filter_map(Value::as_str).enumerate() {
+                if !seen.insert(value) {
+                    errors.push(FieldError::duplicate(format!("{path}.values[{at}]"), value));
+                }
+            }
+            for complaint in names::qualified_name(key) {
+                errors.push(FieldError::invalid(format!("{path}.key"), key, &complaint));
+            }
+            if !keys.insert(key) {
+                errors.push(FieldError::duplicate(format!("{path}.key"), key));
+            }
+        }
+    }
+}
+
 /// Most parameters of a class.
 const MOST_PARAMETERS: usize = 512;
 
@@ -254,6 +308,7 @@ impl Strategy for Class {
                 errors.push(FieldError::not_supported(field, value, &allowed));
             }
         }
+        topologies(&mut errors, class);
         errors
     }
 
@@ -427,13 +482,34 @@ impl Strategy for Attachment {
 
     fn validate_create(&self, object: &Value) -> Vec<FieldError> {
         let mut errors = Vec::new();
-        for field in ["attacher", "nodeName"] {
-            if text(object, &format!("/spec/{field}")).is_empty() {
-                errors.push(FieldError::required(format!("spec.{field}"), ""));
+        driver_name(&mut errors, text(object, "/spec/attacher"), "spec.attacher");
+        let (volume, inline) = (
+            object.pointer("/spec/source/persistentVolumeName"),
+            object.pointer("/spec/source/inlineVolumeSpec"),
+        );
+        match (
+            volume.and_then(Value::as_str),
+            inline.is_some_and(Value::is_object),
+        ) {
+            (None, false) => errors.push(FieldError::required(
+                "spec.source",
+                "must specify exactly one of inlineVolumeSpec and persistentVolumeName",
+            )),
+            (Some(_), true) => errors.push(FieldError::forbidden(
+                "spec.source",
+                "must specify exactly one of inlineVolumeSpec and persistentVolumeName",
+            )),
+            (Some(name), false) => {
+                for complaint in names::dns1123_subdomain(name) {
+                    let path = "spec.source.persistentVolumeName";
+                    errors.push(FieldError::invalid(path, name, &complaint));
+                }
             }
+            (None, true) => {}
         }
-        if object.pointer("/spec/source").is_none() {
-            errors.push(FieldError::required("spec.source", ""));
+        let node = text(object, "/spec/nodeName");
+        for complaint in names::dns1123_subdomain(node) {
+            errors.push(FieldError::invalid("spec.nodeName", node, &complaint));
         }
         errors
     }

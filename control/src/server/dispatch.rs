@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use http::request::Parts;
-use http::{Method, Response, StatusCode};
+use http::{Method, Response};
 use keelson_api::status::Status;
 
 use super::accept::{Accept, Encoding, Endpoint};
@@ -159,8 +159,10 @@ async fn answer(
         let bytes = body::read(body).await?;
         return subresource::serve(&call, verb, &bytes).await;
     }
-    if !kind.verbs.contains(&verb) {
-        return Err(not_allowed(&call, verb));
+    // Over all namespaces, objects are only read: nobody empties a cluster with one request.
+    let everywhere = kind.namespaced && call.path.namespace.is_empty();
+    if !kind.verbs.contains(&verb) || everywhere && matches!(verb, "create" | "deletecollection") {
+        return Err(Status::method_not_allowed());
     }
     if components::is(&kind) {
         return components::serve(&call, verb);
@@ -182,32 +184,13 @@ async fn answer(
                 "create" if subresource::is_virtual(&kind) => {
                     subresource::create_virtual(&call, &bytes).await
                 }
-                "create" if call.path.name.is_empty() => {
-                    if kind.namespaced && call.path.namespace.is_empty() {
-                        return Err(not_allowed(&call, verb));
-                    }
-                    write::create::create(&call, &bytes).await
-                }
+                "create" if call.path.name.is_empty() => write::create::create(&call, &bytes).await,
                 "update" if !call.path.name.is_empty() => write::update::update(&call, None, &bytes).await,
                 "patch" if !call.path.name.is_empty() => write::patch::patch(&call, None, &bytes).await,
                 "delete" => write::delete::delete(&call, &bytes).await,
                 "deletecollection" => write::delete::collection(&call, &bytes).await,
-                _ => Err(not_allowed(&call, verb)),
+                _ => Err(Status::method_not_allowed()),
             }
         }
     }
-}
-
-/// 405.
-pub fn not_allowed(call: &Call, verb: &str) -> Status {
-    let mut status = Status::method_not_allowed(&call.kind().group, &call.kind().plural, verb);
-    if verb.is_empty() {
-        status = Status::failure(
-            StatusCode::METHOD_NOT_ALLOWED.as_u16(),
-            "MethodNotAllowed",
-            "the server does not allow this method on the requested resource",
-            None,
-        );
-    }
-    status
 }

@@ -96,6 +96,7 @@ pub fn dry_run(values: &[&str]) -> Option<FieldError> {
 
 /// Checks the query of a list or of a deletecollection.
 pub fn list(query: &Query) -> Result<(), Status> {
+    numbers(query)?;
     let matching = query.get("resourceVersionMatch");
     let forbidden = |field: &str, detail: &str| FieldError::forbidden(field, detail);
     let field = "resourceVersionMatch";
@@ -136,8 +137,16 @@ pub fn list(query: &Query) -> Result<(), Status> {
     refuse("ListOptions", &errors)
 }
 
+/// 400 for what is not read as a number, also where nobody asks for it.
+fn numbers(query: &Query) -> Result<(), Status> {
+    query.number("limit")?;
+    query.number("timeoutSeconds")?;
+    Ok(())
+}
+
 /// Checks the query of a watch.
 pub fn watch(query: &Query) -> Result<(), Status> {
+    numbers(query)?;
     let matching = query.get("resourceVersionMatch");
     let field = "resourceVersionMatch";
     let initial = query.has("sendInitialEvents");
@@ -245,6 +254,11 @@ mod tests {
             );
         }
         let watched = |query: &str| watch(&Query::parse(query));
+        for outcome in [read("timeoutSeconds=x"), watched("limit=x")] {
+            let status = outcome.unwrap_err();
+            let text = "strconv.ParseInt: parsing \"x\": invalid syntax";
+            assert_eq!((status.code, status.message.as_str()), (400, text));
+        }
         assert_eq!(
             watched("sendInitialEvents=true&resourceVersionMatch=NotOlderThan"),
             Ok(())

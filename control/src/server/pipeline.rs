@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
-use http::header::{ACCEPT, HeaderValue};
+use http::header::{ACCEPT, CACHE_CONTROL, HeaderValue};
 use http::{Method, Request, Response};
 use keelson_api::status::Status;
 
@@ -66,7 +66,7 @@ pub async fn handle(api: Arc<Api>, request: Request<Body>, peer: Peer) -> Respon
         body::status(Accept::for_errors(&headers), status)
     };
     let work = AssertUnwindSafe(admit(&api, parts, path, query, verb, body, peer)).catch_unwind();
-    let response = match work.await {
+    let mut response = match work.await {
         Ok(Ok(response)) => response,
         Ok(Err(status)) => error(&status),
         Err(_) => {
@@ -74,6 +74,11 @@ pub async fn handle(api: Arc<Api>, request: Request<Body>, peer: Peer) -> Respon
             error(&Status::internal("this request caused a panic on the server"))
         }
     };
+    // What one user may see is for nobody else's cache (`apiserver/pkg/endpoints/filters/cachecontrol.go`).
+    response
+        .headers_mut()
+        .entry(CACHE_CONTROL)
+        .or_insert(HeaderValue::from_static("no-cache, private"));
     let took = began.elapsed();
     let code = response.status().as_u16();
     // Tokens travel in headers, never in addresses, so this line holds no secrets.

@@ -249,3 +249,84 @@ fn the_document_describes_what_scripts_look_for() {
         assert!(document.contains(text), "{text}");
     }
 }
+
+#[test]
+fn no_request_empties_all_namespaces() {
+    let cluster = Cluster::start();
+    cluster.post(MAPS, &config_map("a", "1"));
+    let expected = "the server does not allow this method on the requested resource";
+    for (method, path) in [
+        (Method::DELETE, "/api/v1/configmaps"),
+        (Method::POST, "/api/v1/configmaps"),
+        (Method::PUT, MAPS),
+        (Method::DELETE, "/api/v1/namespaces"),
+        (Method::GET, "/api/v1/namespaces/default/pods/x/binding"),
+    ] {
+        let (code, refused) = cluster.request(method.clone(), path, &[], b"{}");
+        assert_eq!(
+            (code, refused["message"].as_str()),
+            (405, Some(expected)),
+            "{method} {path}"
+        );
+        assert_eq!(refused["details"], json!({}));
+    }
+    assert_eq!(cluster.get(&format!("{MAPS}/a")).0, 200);
+}
+
+#[test]
+fn answers_are_for_nobodys_cache() {
+    let cluster = Cluster::start();
+    let found = crate::cluster::runtime().block_on(async {
+        let request = http::Request::get("/api/v1/nodes")
+            .body(kube::client::Body::from(Vec::new()))
+            .unwrap();
+        cluster.client().await.send(request).await.unwrap()
+    });
+    assert_eq!(found.headers()["cache-control"], "no-cache, private");
+}
+
+#[test]
+fn bodies_that_are_nothing_are_shown() {
+    let cluster = Cluster::start();
+    let refused = |body: &[u8]| {
+        let headers = [("content-type", "application/json")];
+        let (code, status) = cluster.request(Method::POST, MAPS, &headers, body);
+        assert_eq!(code, 400);
+        status["message"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(
+        refused(b""),
+        "the object provided is unrecognized (must be of type ConfigMap): couldn't get version/kind; json parse error: \
+         unexpected end of JSON input (<empty>)"
+    );
+    assert!(
+        refused(b"{\"kind\": \"ConfigMap\", \"apiVersion\":")
+            .ends_with(" ({\"kind\": \"ConfigMap\", \"apiVers ...)")
+    );
+    assert!(refused(b"[").ends_with(" (5b)"));
+}
+
+#[test]
+fn updates_say_whom_they_mean() {
+    let cluster = Cluster::start();
+    cluster.post(MAPS, &config_map("a", "1"));
+    let (code, refused) = cluster.put(&format!("{MAPS}/a"), &json!({"data": {}}));
+    assert_eq!(
+        (code, refused["message"].as_str()),
+        (
+            400,
+            Some("the name of the object (a based on URL) was undeterminable: name must be provided")
+        )
+    );
+    // Owners that are named twice are named once, and a Status of success has no code.
+    let owner = json!({"apiVersion": "v1", "kind": "Pod", "name": "o", "uid": "u", "controller": true});
+    let twice = json!({"metadata": {"name": "b", "ownerReferences": [owner, owner]}});
+    let (code, made) = cluster.post(&format!("{MAPS}?dryRun=All"), &twice);
+    assert_eq!(
+        (code, &made["metadata"]["ownerReferences"]),
+        (201, &json!([owner])),
+        "{made}"
+    );
+    let (code, gone) = cluster.delete(&format!("{MAPS}/a"), &Value::Null);
+    assert_eq!((code, gone.get("code")), (200, None));
+}

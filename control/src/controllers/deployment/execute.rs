@@ -87,7 +87,8 @@ pub async fn execute(
             }
             Action::SetRevision(text) => {
                 let target = target(deployment);
-                api.edit(resources::deployments(), target, "", |object| {
+                // As upstream: through the status, so that the generation is still that of the last request.
+                api.edit(resources::deployments(), target, "status", |object| {
                     let changed =
                         object["metadata"]["annotations"][revision::REVISION].as_str() != Some(&text);
                     object["metadata"]["annotations"][revision::REVISION] = text.clone().into();

@@ -86,6 +86,17 @@ impl Strategy for Deployment {
         update::update(subresource, old, new);
         if subresource == Some("status") {
             update::keep_labels(old, new);
+            return;
+        }
+        // Annotations are copied to the ReplicaSets: that is work to do, too.
+        let annotations = |object: &Value| object.pointer("/metadata/annotations").cloned();
+        let generation = |object: &Value| int(object, "/metadata/generation");
+        let (was, is) = (annotations(old), annotations(new));
+        if generation(old) == generation(new)
+            && !(is_unset(was.as_ref()) && is_unset(is.as_ref()))
+            && was != is
+        {
+            new["metadata"]["generation"] = Value::from(generation(old).unwrap_or(0) + 1);
         }
     }
 

@@ -113,6 +113,17 @@ fn validate(object: &Value) -> Vec<FieldError> {
                         &complaint,
                     ));
                 }
+                let rules: [(&str, names::Rule); 2] = [
+                    ("hostname", names::dns1123_label),
+                    ("nodeName", names::dns1123_subdomain),
+                ];
+                for (field, rule) in rules {
+                    let found = text(address, &format!("/{field}"));
+                    for complaint in rule(found).iter().filter(|_| !found.is_empty()) {
+                        let path = format!("{path}.{group}[{at}].{field}");
+                        errors.push(FieldError::invalid(path, found, complaint));
+                    }
+                }
             }
         }
         let ports = items(subset, "/ports");
@@ -129,6 +140,26 @@ fn validate(object: &Value) -> Vec<FieldError> {
             let number = int(port, "/port").unwrap_or(0);
             for complaint in names::port_number(number) {
                 errors.push(FieldError::invalid(format!("{path}.port"), number, &complaint));
+            }
+            let protocol = text(port, "/protocol");
+            let known = ["SCTP", "TCP", "UDP"];
+            if protocol.is_empty() {
+                errors.push(FieldError::required(format!("{path}.protocol"), ""));
+            } else if !known.contains(&protocol) {
+                errors.push(FieldError::not_supported(
+                    format!("{path}.protocol"),
+                    protocol,
+                    &known,
+                ));
+            }
+            if let Some(protocol) = port.get("appProtocol").and_then(Value::as_str) {
+                for complaint in names::qualified_name(protocol) {
+                    errors.push(FieldError::invalid(
+                        format!("{path}.appProtocol"),
+                        protocol,
+                        &complaint,
+                    ));
+                }
             }
         }
     }

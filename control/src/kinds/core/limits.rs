@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeSet, HashSet};
 
+use keelson_api::names;
 use keelson_api::quantity::Quantity;
 use keelson_api::status::FieldError;
 use serde_json::{Map, Value};
@@ -52,6 +53,13 @@ fn validate_range(range: &Value) -> Vec<FieldError> {
     for (index, limit) in items(range, "/spec/limits").iter().enumerate() {
         let path = format!("spec.limits[{index}]");
         let kind = text(limit, "/type");
+        for complaint in names::qualified_name(kind) {
+            errors.push(FieldError::invalid(format!("{path}.type"), kind, &complaint));
+        }
+        if !kind.contains('/') && !matches!(kind, "Pod" | "Container" | "PersistentVolumeClaim") {
+            let detail = "must be a standard limit type or fully qualified";
+            errors.push(FieldError::invalid(format!("{path}.type"), kind, detail));
+        }
         if !seen.insert(kind) {
             errors.push(FieldError::duplicate(format!("{path}.type"), kind));
         }

@@ -1,5 +1,7 @@
 //! ReplicationControllers, the forerunners of ReplicaSets.
 
+use std::collections::BTreeMap;
+
 use keelson_api::selector::Selector;
 use keelson_api::status::FieldError;
 use serde_json::Value;
@@ -137,6 +139,15 @@ impl Strategy for ReplicationController {
             );
         }
         self.validate_create(new)
+    }
+
+    fn selectable_fields(&self, object: &Value) -> BTreeMap<String, String> {
+        let replicas = int(object, "/status/replicas").unwrap_or(0).to_string();
+        BTreeMap::from([("status.replicas".to_owned(), replicas)])
+    }
+
+    fn selectable_field_names(&self) -> &'static [&'static str] {
+        &["status.replicas"]
     }
 
     fn row(&self, object: &Value, now: i64) -> Vec<Value> {

@@ -155,10 +155,13 @@ impl Strategy for Volume {
         if let Some(required) = object.pointer("/spec/nodeAffinity/required") {
             podspec::node_selector(&mut errors, required, "spec.nodeAffinity.required");
         }
-        let place = text(object, "/spec/hostPath/path");
-        if place.split('/').any(|part| part == "..") {
-            let detail = "must not contain '..'";
-            errors.push(FieldError::invalid("spec.hostPath.path", place, detail));
+        for (kind, source) in entries(object, "/spec").filter(|(_, source)| source.is_object()) {
+            let path = format!("spec.{kind}");
+            if kind == "csi" {
+                podspec::sources::csi(&mut errors, source, &path);
+            } else {
+                podspec::sources::check(&mut errors, source, kind, &path);
+            }
         }
         let has = |field: &str| object.pointer("/spec").and_then(|spec| spec.get(field)).is_some();
         match SOURCES.iter().filter(|source| has(source)).count() {

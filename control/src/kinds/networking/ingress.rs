@@ -90,15 +90,18 @@ pub(super) fn class() -> Kind {
             }
         },
         validate: |class| {
+            let mut errors = Vec::new();
             let controller = text(class, "/spec/controller");
             if controller.is_empty() {
-                return vec![FieldError::required("spec.controller", "")];
-            }
-            if !controller.contains('/') {
+                errors.push(FieldError::required("spec.controller", ""));
+            } else if !controller.contains('/') {
                 let detail = "must be a domain-prefixed path (such as \"acme.io/foo\")";
-                return vec![FieldError::invalid("spec.controller", controller, detail)];
+                errors.push(FieldError::invalid("spec.controller", controller, detail));
             }
-            Vec::new()
+            if let Some(parameters) = class.pointer("/spec/parameters").filter(|one| one.is_object()) {
+                check_parameters(&mut errors, parameters);
+            }
+            errors
         },
         change: |old, new| {
             if old.pointer("/spec/controller") == new.pointer("/spec/controller") {
@@ -317,6 +320,54 @@ fn ambiguous(errors: &mut Vec<FieldError>, place: &str, path: &str) {
     }
 }
 
+/// What names an object of the same namespace by its kind (`validateIngressTypedLocalObjectReference`).
+fn local_reference(errors: &mut Vec<FieldError>, reference: &Value, path: &str) {
+    if let Some(group) = reference.get("apiGroup").and_then(Value::as_str) {
+        for complaint in names::dns1123_subdomain(group) {
+            errors.push(FieldError::invalid(format!("{path}.apiGroup"), group, &complaint));
+        }
+    }
+    for field in ["kind", "name"] {
+        let (found, path) = (text(reference, &format!("/{field}")), format!("{path}.{field}"));
+        if found.is_empty() {
+            errors.push(FieldError::required(path, &format!("{field} is required")));
+            continue;
+        }
+        for complaint in names::path_segment(found) {
+            errors.push(FieldError::invalid(path.as_str(), found, &complaint));
+        }
+    }
+}
+
+/// The parameters of an IngressClass: of the whole cluster, or in one namespace.
+fn check_parameters(errors: &mut Vec<FieldError>, parameters: &Value) {
+    let path = "spec.parameters";
+    local_reference(errors, parameters, path);
+    let namespace = parameters.get("namespace").and_then(Value::as_str);
+    let at = format!("{path}.namespace");
+    match (text(parameters, "/scope"), namespace) {
+        ("Namespace", None) => {
+            let detail = "`parameters.scope` is set to 'Namespace'";
+            errors.push(FieldError::required(at, detail));
+        }
+        ("Namespace", Some(namespace)) => {
+            for complaint in names::dns1123_label(namespace) {
+                errors.push(FieldError::invalid(at.as_str(), namespace, &complaint));
+            }
+        }
+        ("Cluster", Some(_)) => {
+            let detail = "`parameters.scope` is set to 'Cluster'";
+            errors.push(FieldError::forbidden(at, detail));
+        }
+        ("Cluster", None) => {}
+        (other, _) => errors.push(FieldError::not_supported(
+            format!("{path}.scope"),
+            other,
+            &["Cluster", "Namespace"],
+        )),
+    }
+}
+
 fn check_backend(errors: &mut Vec<FieldError>, backend: &Value, path: &str) {
     let has = |field: &str| backend.get(field).is_some_and(Value::is_object);
     match (has("service"), has("resource")) {
@@ -328,7 +379,7 @@ fn check_backend(errors: &mut Vec<FieldError>, backend: &Value, path: &str) {
             path,
             "resource or service backend is required",
         )),
-        (false, true) => {}
+        (false, true) => local_reference(errors, &backend["resource"], &format!("{path}.resource")),
         (true, false) => {
             let name = text(backend, "/service/name");
             if name.is_empty() {

@@ -107,6 +107,16 @@ fn node_term(errors: &mut Vec<FieldError>, term: &Value, path: &str) {
         if key != "metadata.name" {
             let detail = "not a valid field selector key";
             errors.push(FieldError::invalid(format!("{path}.key"), key, detail));
+            continue;
+        }
+        for (index, value) in values.iter().filter_map(Value::as_str).enumerate() {
+            for complaint in names::dns1123_subdomain(value) {
+                errors.push(FieldError::invalid(
+                    format!("{path}.values[{index}]"),
+                    value,
+                    &complaint,
+                ));
+            }
         }
     }
 }

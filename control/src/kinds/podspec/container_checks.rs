@@ -1,6 +1,7 @@
 //! What containers must be (`validateContainers`).
 
-mod env;
+mod devices;
+pub(super) mod env;
 mod handlers;
 mod resources;
 
@@ -55,6 +56,7 @@ pub(super) fn containers(
         let path = format!("{path}[{index}]");
         name(errors, container, &path, &mut taken);
         common(errors, container, &path, volumes);
+        devices::check(errors, spec, container, &path);
         ports(
             errors,
             container,

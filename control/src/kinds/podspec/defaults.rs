@@ -3,6 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::volume_defaults::default_volume;
+use super::zeros;
 use crate::kinds::json::{list, object_or_new, set_default, set_zero};
 
 /// Defaults of the spec of a real pod. Beyond those of templates: service links, and requests taken from limits.
@@ -29,6 +30,7 @@ pub(in crate::kinds) fn default_template(template: &mut Value) {
 }
 
 fn default_spec(spec: &mut Map<String, Value>) {
+    zeros::drop(spec);
     set_zero(spec, "dnsPolicy", "ClusterFirst");
     set_zero(spec, "restartPolicy", "Always");
     set_zero(spec, "schedulerName", "default-scheduler");

@@ -5,13 +5,15 @@ mod container_checks;
 mod defaults;
 mod pod_checks;
 mod qos;
+pub(super) mod sources;
 mod system;
 #[cfg(test)]
 mod tests;
 mod volume_checks;
 mod volume_defaults;
+mod zeros;
 
 pub(super) use affinity::node_selector;
 pub(super) use defaults::{default_pod_spec, default_template};
-pub(super) use pod_checks::{validate_pod_spec, validate_template};
+pub(super) use pod_checks::{tolerations, validate_pod_spec, validate_template};
 pub(super) use qos::qos_class;

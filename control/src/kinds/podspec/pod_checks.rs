@@ -227,7 +227,8 @@ fn names_in(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
     }
 }
 
-fn tolerations(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
+/// Complaints about the tolerations of a pod spec, or of what adds some to it.
+pub(in crate::kinds) fn tolerations(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
     const EFFECTS: &[&str] = &["NoSchedule", "PreferNoSchedule", "NoExecute"];
     for (index, toleration) in items(spec, "/tolerations").iter().enumerate() {
         let path = format!("{path}.tolerations[{index}]");

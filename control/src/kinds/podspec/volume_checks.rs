@@ -6,7 +6,18 @@ use keelson_api::names;
 use keelson_api::status::FieldError;
 use serde_json::Value;
 
+use super::container_checks::env;
+use super::sources;
 use crate::kinds::json::{items, text};
+
+/// What of a pod a file of a volume may say.
+const OF_FILES: &[&str] = &[
+    "metadata.annotations",
+    "metadata.labels",
+    "metadata.name",
+    "metadata.namespace",
+    "metadata.uid",
+];
 
 /// Complaints about the volumes of a pod spec. Returns their names.
 pub(super) fn volumes<'a>(errors: &mut Vec<FieldError>, spec: &'a Value, path: &str) -> HashSet<&'a str> {
@@ -53,45 +64,11 @@ fn source(errors: &mut Vec<FieldError>, volume: &Value, path: &str) {
 }
 
 fn one_source(errors: &mut Vec<FieldError>, source: &Value, kind: &str, path: &str) {
-    let mut need = |field: &str| {
-        if text(source, &format!("/{field}")).is_empty() {
-            errors.push(FieldError::required(format!("{path}.{field}"), ""));
-        }
-    };
     match kind {
-        "configMap" => need("name"),
-        "secret" => need("secretName"),
-        "persistentVolumeClaim" => need("claimName"),
-        "hostPath" => {
-            need("path");
-            let place = text(source, "/path");
-            if place.split('/').any(|part| part == "..") {
-                errors.push(FieldError::invalid(
-                    format!("{path}.path"),
-                    place,
-                    "must not contain '..'",
-                ));
-            }
-            let kinds = [
-                "BlockDevice",
-                "CharDevice",
-                "Directory",
-                "DirectoryOrCreate",
-                "File",
-                "FileOrCreate",
-                "Socket",
-                "",
-            ];
-            let wanted = text(source, "/type");
-            if !kinds.contains(&wanted) {
-                errors.push(FieldError::not_supported(format!("{path}.type"), wanted, &kinds));
-            }
-        }
-        "nfs" => {
-            need("server");
-            need("path");
-        }
-        "csi" => need("driver"),
+        "configMap" => sources::need(errors, source, "name", path),
+        "secret" => sources::need(errors, source, "secretName", path),
+        "persistentVolumeClaim" => sources::need(errors, source, "claimName", path),
+        "csi" => sources::inline_csi(errors, source, path),
         "downwardAPI" => downward(errors, source, path),
         "projected" => projected(errors, source, path),
         "emptyDir" => {
@@ -104,7 +81,7 @@ fn one_source(errors: &mut Vec<FieldError>, source: &Value, kind: &str, path: &s
                 }
             }
         }
-        _ => {}
+        _ => sources::check(errors, source, kind, path),
     }
     if matches!(kind, "configMap" | "secret" | "downwardAPI" | "projected") {
         mode(errors, source, "defaultMode", path);
@@ -156,19 +133,33 @@ fn downward(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
                     "one of fieldRef and resourceFieldRef is required",
                 ));
             }
-            (false, true) if text(item, "/resourceFieldRef/containerName").is_empty() => {
-                errors.push(FieldError::required(
-                    format!("{path}.resourceFieldRef.containerName"),
-                    "",
-                ));
+            (true, false) => env::field_ref(errors, &item["fieldRef"], &format!("{path}.fieldRef"), OF_FILES),
+            (false, true) => {
+                let (reference, path) = (&item["resourceFieldRef"], format!("{path}.resourceFieldRef"));
+                sources::need(errors, reference, "containerName", &path);
+                env::resource_ref(errors, reference, &path);
             }
-            _ => {}
         }
         mode(errors, item, "mode", &path);
     }
 }
 
 fn projected(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
+    let mut taken = HashSet::new();
+    for source in items(source, "/sources") {
+        for kind in ["secret", "configMap", "downwardAPI"] {
+            for item in items(source, &format!("/{kind}/items")) {
+                let place = text(item, "/path");
+                if !place.is_empty() && !taken.insert(place) {
+                    let whose = match kind {
+                        "downwardAPI" => place,
+                        _ => text(source, &format!("/{kind}/name")),
+                    };
+                    errors.push(FieldError::invalid(path, whose, "conflicting duplicate paths"));
+                }
+            }
+        }
+    }
     for (index, source) in items(source, "/sources").iter().enumerate() {
         let path = format!("{path}.sources[{index}]");
         let kinds: Vec<&String> = source

@@ -73,6 +73,11 @@ impl Strategy for PriorityClass {
             let detail = format!("maximum allowed value of a user defined priority is {HIGHEST}");
             return vec![FieldError::forbidden("value", &detail)];
         }
+        let policy = text(object, "/preemptionPolicy");
+        let allowed = ["Never", "PreemptLowerPriority"];
+        if !allowed.contains(&policy) {
+            return vec![FieldError::not_supported("preemptionPolicy", policy, &allowed)];
+        }
         Vec::new()
     }
 

@@ -9,6 +9,7 @@ use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
 use crate::kinds::json::{entries, text};
 use crate::kinds::metadata::check_labels;
 use crate::kinds::plain::Plain;
+use crate::kinds::podspec::tolerations;
 use crate::kinds::{Kind, cells};
 
 const COLUMNS: &[ColumnDef] = &[
@@ -42,6 +43,8 @@ pub(super) fn kind() -> Kind {
                 class.pointer("/scheduling/nodeSelector"),
                 "scheduling.nodeSelector",
             );
+            let scheduling = class.get("scheduling").unwrap_or(&Value::Null);
+            tolerations(&mut errors, scheduling, "scheduling");
             errors
         },
         change: |old, new| {

@@ -21,7 +21,6 @@ pub use transport::{Kubelets, wants_upgrade};
 
 use super::body::Body;
 use super::call::Call;
-use super::dispatch::not_allowed;
 use super::path::ResourcePath;
 use super::socket::{self, Messages};
 use crate::admission::{Operation, Request};
@@ -50,7 +49,7 @@ pub async fn serve(
         _ => matches!(parts.method, Method::GET | Method::POST),
     };
     if !allowed {
-        return Err(not_allowed(&call, parts.method.as_str()));
+        return Err(Status::method_not_allowed());
     }
     if subresource != "log" {
         admit(&call).await?;

@@ -9,7 +9,6 @@ use keelson_api::status::Status;
 
 use super::body::Body;
 use super::call::Call;
-use super::dispatch::not_allowed;
 use super::options::Options;
 use super::registry::api_version;
 use super::write::{decode, patch, update};
@@ -26,7 +25,7 @@ pub async fn serve(call: &Call, verb: &str, bytes: &[u8]) -> Result<Response<Bod
         .iter()
         .find(|one| one.name == subresource);
     if !described.is_some_and(|one| one.verbs.contains(&verb)) {
-        return Err(not_allowed(call, verb));
+        return Err(Status::method_not_allowed());
     }
     match (call.kind().plural.as_ref(), subresource, verb) {
         (_, "scale", _) => scale::serve(call, verb, bytes).await,
@@ -36,7 +35,7 @@ pub async fn serve(call: &Call, verb: &str, bytes: &[u8]) -> Result<Response<Bod
         (.., "get") => read::get(call),
         (.., "update") => update::update(call, Some(subresource), bytes).await,
         (.., "patch") => patch::patch(call, Some(subresource), bytes).await,
-        _ => Err(not_allowed(call, verb)),
+        _ => Err(Status::method_not_allowed()),
     }
 }
 
@@ -82,7 +81,7 @@ pub async fn create_virtual(call: &Call, bytes: &[u8]) -> Result<Response<Body>,
         "SelfSubjectAccessReview" => reviews::self_subject_access_review(authorizer, &call.user, &review)?,
         "SelfSubjectRulesReview" => reviews::self_subject_rules_review(authorizer, &call.user, &review)?,
         "SelfSubjectReview" => reviews::self_subject_review(&call.user, &review),
-        _ => return Err(not_allowed(call, "create")),
+        _ => return Err(Status::method_not_allowed()),
     };
     Ok(respond::plain(call, StatusCode::CREATED, &answer, &[]))
 }

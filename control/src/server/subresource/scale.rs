@@ -9,7 +9,6 @@ use serde_json::{Value, json};
 use crate::kinds::Kind;
 use crate::server::body::Body;
 use crate::server::call::Call;
-use crate::server::dispatch::not_allowed;
 use crate::server::options::Options;
 use crate::server::respond;
 use crate::server::write::apply as server_side;
@@ -83,7 +82,7 @@ pub async fn serve(call: &Call, verb: &str, bytes: &[u8]) -> Result<Response<Bod
             })
             .await?
         }
-        verb => return Err(not_allowed(call, verb)),
+        _ => return Err(Status::method_not_allowed()),
     };
     warnings.extend(updated.warnings);
     answer(&respond::value(kind, &updated.object), &warnings)

@@ -48,18 +48,45 @@ pub fn parse(content_type: &str, bytes: &[u8], version: &str, kind: &str) -> Res
         value,
         duplicates: Vec::new(),
     };
-    match content_type {
-        "" | "application/json" => schema::parse(bytes).map_err(|error| {
-            Status::bad_request(format!("couldn't get version/kind; json parse error: {error}"))
-        }),
-        "application/yaml" => yaml(bytes)
-            .map_err(|error| Status::bad_request(format!("error converting YAML to JSON: yaml: {error}"))),
+    let outcome = match content_type {
+        "" | "application/json" if bytes.is_empty() => {
+            Err("couldn't get version/kind; json parse error: unexpected end of JSON input".to_owned())
+        }
+        "" | "application/json" => schema::parse(bytes)
+            .map_err(|error| format!("couldn't get version/kind; json parse error: {error}")),
+        "application/yaml" => {
+            yaml(bytes).map_err(|error| format!("error converting YAML to JSON: yaml: {error}"))
+        }
         protobuf::MEDIA_TYPE if protobuf::of_kind(version, kind).is_some() => {
             protobuf::decode(bytes, (version, kind))
                 .map(plain)
-                .map_err(|error| Status::bad_request(error.to_string()))
+                .map_err(|error| error.to_string())
         }
-        _ => Err(Status::unsupported_media_type(&READABLE)),
+        _ => return Err(Status::unsupported_media_type(&READABLE)),
+    };
+    outcome.map_err(|error| {
+        Status::bad_request(format!(
+            "the object provided is unrecognized (must be of type {kind}): {error} ({})",
+            summary(bytes)
+        ))
+    })
+}
+
+/// The beginning of a body that is not understood: as it is where it may be JSON, else its bytes (upstream's
+/// `summarizeData`).
+fn summary(bytes: &[u8]) -> String {
+    const MOST: usize = 30;
+    let start = &bytes[..bytes.len().min(MOST)];
+    let more = if bytes.len() > MOST { " ..." } else { "" };
+    match start.first() {
+        None => "<empty>".to_owned(),
+        Some(b'{') => format!("{}{more}", String::from_utf8_lossy(start)),
+        Some(_) => {
+            let hex = start
+                .iter()
+                .fold(String::new(), |hex, byte| format!("{hex}{byte:02x}"));
+            hex + more
+        }
     }
 }
 

@@ -100,6 +100,11 @@ fn tidy(metadata: &mut Map<String, Value>) {
         };
         !empty
     });
+    if let Some(Value::Array(owners)) = metadata.get_mut("ownerReferences") {
+        // Upstream drops those that are there twice, rather than have two controllers in one.
+        let mut seen = HashSet::with_capacity(owners.len());
+        owners.retain(|owner| seen.insert(owner.to_string()));
+    }
 }
 
 /// Restores what an update may not change. The client's `uid`, if it names one, must be the stored one.

@@ -44,7 +44,7 @@ pub struct Updated {
 pub async fn update(call: &Call, subresource: Option<&str>, bytes: &[u8]) -> Result<Response<Body>, Status> {
     Options::Update.check(&call.query)?;
     let (mut value, mut warnings) = decode::object(call, bytes)?;
-    check_name(call, &mut value)?;
+    check_name(call, &value)?;
     metadata::place(call, &mut value)?;
     let edit = Edit {
         subresource,
@@ -93,14 +93,13 @@ pub async fn update(call: &Call, subresource: Option<&str>, bytes: &[u8]) -> Res
     Ok(respond::object(call, StatusCode::OK, &updated.object, &warnings))
 }
 
-/// The name in the body must be the one in the path; a missing one is filled in.
-fn check_name(call: &Call, value: &mut Value) -> Result<(), Status> {
+/// The name in the body must be the one in the path.
+fn check_name(call: &Call, value: &Value) -> Result<(), Status> {
     let wanted = call.path.name.as_str();
     match metadata::text(value, "name") {
-        "" => {
-            metadata::of(value).insert("name".to_owned(), wanted.into());
-            Ok(())
-        }
+        "" => Err(Status::bad_request(format!(
+            "the name of the object ({wanted} based on URL) was undeterminable: name must be provided"
+        ))),
         name if name == wanted => Ok(()),
         name => Err(Status::bad_request(format!(
             "the name of the object ({name}) does not match the name on the URL ({wanted})"

@@ -172,6 +172,7 @@ fn conversion(definition: &Value, errors: &mut Vec<FieldError>) {
                 ));
             }
         }
+        "" => errors.push(FieldError::required("spec.conversion.strategy", "")),
         other => errors.push(FieldError::not_supported(
             "spec.conversion.strategy",
             other,

@@ -1,6 +1,7 @@
 //! Environment variables and where they come from.
 
 use keelson_api::names;
+use keelson_api::quantity::Quantity;
 use keelson_api::status::FieldError;
 use serde_json::Value;
 
@@ -60,10 +61,19 @@ pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str)
                 "",
                 "must specify one of: `configMapRef` or `secretRef`",
             )),
-            [source] if text(from, &format!("/{source}/name")).is_empty() => {
-                errors.push(FieldError::required(format!("{path}.{source}.name"), ""));
+            [source] => {
+                let (name, path) = (
+                    text(from, &format!("/{source}/name")),
+                    format!("{path}.{source}.name"),
+                );
+                if name.is_empty() {
+                    errors.push(FieldError::required(path, ""));
+                } else {
+                    for complaint in names::dns1123_subdomain(name) {
+                        errors.push(FieldError::invalid(path.as_str(), name, &complaint));
+                    }
+                }
             }
-            [_] => {}
             _ => errors.push(FieldError::invalid(
                 path,
                 "",
@@ -83,7 +93,7 @@ fn value_from(errors: &mut Vec<FieldError>, env: &Value, from: &Value, path: &st
         let path = format!("{path}.{source}");
         let reference = &from[*source];
         match *source {
-            "fieldRef" => field_ref(errors, reference, &path),
+            "fieldRef" => field_ref(errors, reference, &path, FIELDS),
             "resourceFieldRef" => resource_ref(errors, reference, &path),
             _ => key_ref(errors, reference, &path),
         }
@@ -107,7 +117,13 @@ fn value_from(errors: &mut Vec<FieldError>, env: &Value, from: &Value, path: &st
     }
 }
 
-fn field_ref(errors: &mut Vec<FieldError>, reference: &Value, path: &str) {
+/// Complaints about a reference to one of the `allowed` fields of the pod.
+pub(in crate::kinds::podspec) fn field_ref(
+    errors: &mut Vec<FieldError>,
+    reference: &Value,
+    path: &str,
+    allowed: &[&str],
+) {
     let (version, field) = (text(reference, "/apiVersion"), text(reference, "/fieldPath"));
     if version.is_empty() {
         errors.push(FieldError::required(format!("{path}.apiVersion"), ""));
@@ -118,6 +134,11 @@ fn field_ref(errors: &mut Vec<FieldError>, reference: &Value, path: &str) {
         return;
     }
     let path = format!("{path}.fieldPath");
+    if version != "v1" {
+        let detail = format!("error converting fieldPath: unsupported pod version: {version}");
+        errors.push(FieldError::invalid(path, field, &detail));
+        return;
+    }
     if let Some((map, key)) = subscript(field) {
         match map {
             "metadata.annotations" => {
@@ -134,7 +155,7 @@ fn field_ref(errors: &mut Vec<FieldError>, reference: &Value, path: &str) {
         }
     } else if field == "spec.host" {
         // The old name of spec.nodeName, which conversion knows.
-    } else if !FIELDS.contains(&field) {
+    } else if !allowed.contains(&field) {
         let known = [
             "metadata.labels",
             "metadata.annotations",
@@ -142,8 +163,8 @@ fn field_ref(errors: &mut Vec<FieldError>, reference: &Value, path: &str) {
             "spec.schedulerName",
             "status.phase",
         ];
-        if known.contains(&field) {
-            errors.push(FieldError::not_supported(path, field, FIELDS));
+        if known.contains(&field) || FIELDS.contains(&field) {
+            errors.push(FieldError::not_supported(path, field, allowed));
         } else {
             let detail = format!("error converting fieldPath: field label not supported: {field}");
             errors.push(FieldError::invalid(path, field, &detail));
@@ -156,7 +177,8 @@ fn subscript(field: &str) -> Option<(&str, &str)> {
     field.strip_suffix("']")?.split_once("['")
 }
 
-fn resource_ref(errors: &mut Vec<FieldError>, reference: &Value, path: &str) {
+/// Complaints about a reference to a resource of a container.
+pub(in crate::kinds::podspec) fn resource_ref(errors: &mut Vec<FieldError>, reference: &Value, path: &str) {
     let resource = text(reference, "/resource");
     if resource.is_empty() {
         errors.push(FieldError::required(format!("{path}.resource"), ""));
@@ -167,11 +189,43 @@ fn resource_ref(errors: &mut Vec<FieldError>, reference: &Value, path: &str) {
             RESOURCES,
         ));
     }
+    divisor(errors, reference, resource, path);
+}
+
+/// What amounts may be divided by (`validateContainerResourceDivisor`).
+fn divisor(errors: &mut Vec<FieldError>, reference: &Value, resource: &str, path: &str) {
+    const OF_BYTES: [&str; 14] = [
+        "0", "1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei",
+    ];
+    let Some(Ok(divisor)) = reference.get("divisor").map(Quantity::from_json) else {
+        return;
+    };
+    let (allowed, detail): (&[&str], &str) = match resource.rsplit('.').next() {
+        Some("cpu") => (
+            &["0", "1m", "1"],
+            "only divisor's values 1m and 1 are supported with the cpu resource",
+        ),
+        Some("memory") => (
+            &OF_BYTES,
+            "only divisor's values 1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei are supported with the memory \
+             resource",
+        ),
+        Some("ephemeral-storage") => (
+            &OF_BYTES,
+            "only divisor's values 1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei are supported with the local \
+             ephemeral storage resource",
+        ),
+        _ => return,
+    };
+    if !allowed.contains(&divisor.to_string().as_str()) {
+        errors.push(FieldError::invalid(format!("{path}.divisor"), resource, detail));
+    }
 }
 
 fn key_ref(errors: &mut Vec<FieldError>, reference: &Value, path: &str) {
-    if text(reference, "/name").is_empty() {
-        errors.push(FieldError::required(format!("{path}.name"), ""));
+    let name = text(reference, "/name");
+    for complaint in names::dns1123_subdomain(name) {
+        errors.push(FieldError::invalid(format!("{path}.name"), name, &complaint));
     }
     let key = text(reference, "/key");
     if key.is_empty() {

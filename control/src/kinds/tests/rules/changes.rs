@@ -280,3 +280,27 @@ fn rules_of_webhooks_say_nothing_twice() {
         )]
     );
 }
+
+#[test]
+fn annotations_are_work_for_a_deployment() {
+    let kind = find("apps", "v1", "deployments").unwrap();
+    let old = json!({"metadata": {"name": "d", "generation": 3}, "spec": {"replicas": 1}});
+    let generation = |subresource: Option<&str>, change: &dyn Fn(&mut Value)| {
+        let mut new = old.clone();
+        change(&mut new);
+        kind.strategy.prepare_update(subresource, &old, &mut new);
+        new["metadata"]["generation"].clone()
+    };
+    let annotate = |new: &mut Value| new["metadata"]["annotations"] = json!({"a": "b"});
+    assert_eq!(generation(None, &annotate), 4);
+    assert_eq!(
+        generation(None, &|new| new["metadata"]["labels"] = json!({"a": "b"})),
+        3
+    );
+    assert_eq!(generation(Some("status"), &annotate), 3);
+    let both = |new: &mut Value| {
+        annotate(new);
+        new["spec"]["replicas"] = 2.into();
+    };
+    assert_eq!(generation(None, &both), 4);
+}

@@ -4,6 +4,7 @@ mod changes;
 mod jobs;
 mod networks;
 mod pods;
+mod references;
 mod shown;
 mod singles;
 

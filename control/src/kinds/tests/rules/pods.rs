@@ -122,3 +122,28 @@ fn a_resize_keeps_the_class() {
         ]
     );
 }
+
+#[test]
+fn zeros_without_a_meaning_are_not_kept() {
+    let kind = find("", "v1", "pods").unwrap();
+    let mut pod = json!({"metadata": {"name": "p"}, "spec": {"hostNetwork": false, "hostPID": false,
+        "automountServiceAccountToken": false, "volumes": [{"name": "v", "nfs": {"server": "s", "path": "/", "readOnly": false}}],
+        "containers": [{"name": "c", "image": "i", "stdin": false, "env": [{"name": "A", "value": ""}],
+            "readinessProbe": {"exec": {"command": ["a"]}, "initialDelaySeconds": 0},
+            "securityContext": {"runAsNonRoot": false}, "volumeMounts": [{"name": "v", "mountPath": "/v", "readOnly": false}]}]}});
+    kind.strategy.default(&mut pod);
+    let (spec, container) = (&pod["spec"], &pod["spec"]["containers"][0]);
+    for (object, field) in [
+        (spec, "hostNetwork"),
+        (spec, "hostPID"),
+        (container, "stdin"),
+        (&container["env"][0], "value"),
+        (&container["readinessProbe"], "initialDelaySeconds"),
+        (&container["volumeMounts"][0], "readOnly"),
+        (&spec["volumes"][0]["nfs"], "readOnly"),
+    ] {
+        assert_eq!(object.get(field), None, "{field}");
+    }
+    assert_eq!(spec["automountServiceAccountToken"], false);
+    assert_eq!(container["securityContext"]["runAsNonRoot"], false);
+}

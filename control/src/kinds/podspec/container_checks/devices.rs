@@ -1,0 +1,55 @@
+//! Volumes that a container sees as devices (`ValidateVolumeDevices`).
+
+use std::collections::HashSet;
+
+use keelson_api::status::FieldError;
+use serde_json::Value;
+
+use crate::kinds::json::{items, text};
+
+/// Complaints about `volumeDevices` of a container in this pod spec.
+pub(super) fn check(errors: &mut Vec<FieldError>, spec: &Value, container: &Value, path: &str) {
+    let mounts = items(container, "/volumeMounts");
+    let mounted = |field: &str, value: &str| mounts.iter().any(|mount| text(mount, field) == value);
+    let (mut seen, mut places) = (HashSet::new(), HashSet::new());
+    for (index, device) in items(container, "/volumeDevices").iter().enumerate() {
+        let (name, place) = (text(device, "/name"), text(device, "/devicePath"));
+        let (at_name, at_place) = (
+            format!("{path}.volumeDevices[{index}].name"),
+            format!("{path}.volumeDevices[{index}].devicePath"),
+        );
+        if name.is_empty() {
+            errors.push(FieldError::required(at_name.as_str(), ""));
+        }
+        if !seen.insert(name) {
+            errors.push(FieldError::invalid(at_name.as_str(), name, "must be unique"));
+        }
+        let volume = items(spec, "/volumes")
+            .iter()
+            .find(|volume| text(volume, "/name") == name);
+        match volume {
+            None => errors.push(FieldError::not_found(at_name.as_str(), name)),
+            Some(volume) if volume["persistentVolumeClaim"].is_null() && volume["ephemeral"].is_null() => {
+                let detail =
+                    "can only use volume source type of PersistentVolumeClaim or Ephemeral for block mode";
+                errors.push(FieldError::invalid(at_name.as_str(), name, detail));
+            }
+            Some(_) => {}
+        }
+        if place.is_empty() {
+            errors.push(FieldError::required(at_place.as_str(), ""));
+        } else if place.split('/').any(|part| part == "..") {
+            let detail = "can not contain backsteps ('..')";
+            errors.push(FieldError::invalid(at_place.as_str(), place, detail));
+        }
+        if !places.insert(place) {
+            errors.push(FieldError::invalid(at_place.as_str(), place, "must be unique"));
+        }
+        for (field, at, value) in [("/name", at_name, name), ("/mountPath", at_place, place)] {
+            if !value.is_empty() && mounted(field, value) {
+                let detail = "must not already exist in volumeMounts";
+                errors.push(FieldError::invalid(at, value, detail));
+            }
+        }
+    }
+}

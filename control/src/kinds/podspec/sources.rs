@@ -1,0 +1,180 @@
+//! Where the data of a volume are, as pods and PersistentVolumes say it alike.
+
+use std::ops::RangeInclusive;
+
+use keelson_api::names;
+use keelson_api::status::FieldError;
+use serde_json::Value;
+
+use crate::kinds::json::{int, is_true, is_unset, items, text};
+
+/// Numbers of logical units.
+const UNITS: RangeInclusive<i64> = 0..=255;
+/// Longest name of a CSI driver.
+const LONGEST_DRIVER: usize = 63;
+
+/// Complaints about a source that is called `kind`; none about those without rules of their own.
+pub(in crate::kinds) fn check(errors: &mut Vec<FieldError>, source: &Value, kind: &str, path: &str) {
+    match kind {
+        "hostPath" => host_path(errors, source, path),
+        "local" => {
+            need(errors, source, "path", path);
+            no_steps_back(errors, source, path);
+        }
+        "nfs" => nfs(errors, source, path),
+        "iscsi" => iscsi(errors, source, path),
+        "fc" => fibre_channel(errors, source, path),
+        _ => {}
+    }
+}
+
+/// A field that must be there.
+pub(super) fn need(errors: &mut Vec<FieldError>, source: &Value, field: &str, path: &str) {
+    if text(source, &format!("/{field}")).is_empty() {
+        errors.push(FieldError::required(format!("{path}.{field}"), ""));
+    }
+}
+
+fn no_steps_back(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
+    let place = text(source, "/path");
+    if place.split('/').any(|part| part == "..") {
+        let detail = "must not contain '..'";
+        errors.push(FieldError::invalid(format!("{path}.path"), place, detail));
+    }
+}
+
+fn host_path(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
+    const KINDS: [&str; 8] = [
+        "BlockDevice",
+        "CharDevice",
+        "Directory",
+        "DirectoryOrCreate",
+        "File",
+        "FileOrCreate",
+        "Socket",
+        "",
+    ];
+    need(errors, source, "path", path);
+    no_steps_back(errors, source, path);
+    let wanted = text(source, "/type");
+    if !KINDS.contains(&wanted) {
+        errors.push(FieldError::not_supported(format!("{path}.type"), wanted, &KINDS));
+    }
+}
+
+fn nfs(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
+    need(errors, source, "server", path);
+    need(errors, source, "path", path);
+    let place = text(source, "/path");
+    if !place.starts_with('/') {
+        let detail = "must be an absolute path";
+        errors.push(FieldError::invalid(format!("{path}.path"), place, detail));
+    }
+}
+
+fn iscsi(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
+    need(errors, source, "targetPortal", path);
+    need(errors, source, "iqn", path);
+    let name = text(source, "/iqn");
+    if !name.is_empty() && !["iqn", "eui", "naa"].iter().any(|start| name.starts_with(start)) {
+        let detail = "must be valid format starting with iqn, eui, or naa";
+        errors.push(FieldError::invalid(format!("{path}.iqn"), name, detail));
+    }
+    unit(errors, source, path);
+    let secret = ["/chapAuthDiscovery", "/chapAuthSession"]
+        .iter()
+        .any(|field| is_true(source, field));
+    if secret && is_unset(source.get("secretRef")) {
+        errors.push(FieldError::required(format!("{path}.secretRef"), ""));
+    }
+}
+
+fn unit(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
+    let unit = int(source, "/lun").unwrap_or(0);
+    if !UNITS.contains(&unit) {
+        let detail = names::range(*UNITS.start(), *UNITS.end());
+        errors.push(FieldError::invalid(format!("{path}.lun"), unit, &detail));
+    }
+}
+
+fn fibre_channel(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
+    let (targets, ids) = (items(source, "/targetWWNs"), items(source, "/wwids"));
+    let at = format!("{path}.targetWWNs");
+    match (targets.is_empty(), ids.is_empty()) {
+        (true, true) => {
+            let detail = "must specify either targetWWNs or wwids, but not both";
+            errors.push(FieldError::required(at, detail));
+        }
+        (false, false) => {
+            let detail = "targetWWNs and wwids can not be specified simultaneously";
+            errors.push(FieldError::invalid(at, targets.to_vec(), detail));
+        }
+        (false, true) if is_unset(source.get("lun")) => {
+            let detail = "lun is required if targetWWNs is specified";
+            errors.push(FieldError::required(format!("{path}.lun"), detail));
+        }
+        (false, true) => unit(errors, source, path),
+        (true, false) => {}
+    }
+}
+
+/// The name of a CSI driver (`ValidateCSIDriverName`).
+pub(in crate::kinds) fn driver_name(errors: &mut Vec<FieldError>, name: &str, path: &str) {
+    if name.is_empty() {
+        errors.push(FieldError::required(path, ""));
+    }
+    if name.len() > LONGEST_DRIVER {
+        errors.push(FieldError::too_long(path, LONGEST_DRIVER));
+    }
+    for complaint in names::dns1123_subdomain(&name.to_lowercase()) {
+        errors.push(FieldError::invalid(path, name, &complaint));
+    }
+}
+
+/// A CSI source of a PersistentVolume. Upstream looks at these secrets only.
+pub(in crate::kinds) fn csi(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
+    driver_name(errors, text(source, "/driver"), &format!("{path}.driver"));
+    need(errors, source, "volumeHandle", path);
+    for field in [
+        "controllerPublishSecretRef",
+        "controllerExpandSecretRef",
+        "nodePublishSecretRef",
+        "nodeExpandSecretRef",
+    ] {
+        let Some(secret) = source.get(field).filter(|secret| secret.is_object()) else {
+            continue;
+        };
+        let path = format!("{path}.{field}");
+        let rules: [(&str, names::Rule); 2] = [
+            ("name", names::dns1123_subdomain),
+            ("namespace", names::dns1123_label),
+        ];
+        for (field, rule) in rules {
+            need(errors, secret, field, &path);
+            let found = text(secret, &format!("/{field}"));
+            for complaint in rule(found).iter().filter(|_| !found.is_empty()) {
+                errors.push(FieldError::invalid(format!("{path}.{field}"), found, complaint));
+            }
+        }
+    }
+}
+
+/// A CSI source of a pod.
+pub(super) fn inline_csi(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
+    driver_name(errors, text(source, "/driver"), &format!("{path}.driver"));
+    let Some(secret) = source
+        .get("nodePublishSecretRef")
+        .filter(|secret| secret.is_object())
+    else {
+        return;
+    };
+    let path = format!("{path}.nodePublishSecretRef");
+    need(errors, secret, "name", &path);
+    let found = text(secret, "/name");
+    for complaint in names::dns1123_subdomain(found)
+        .iter()
+        .filter(|_| !found.is_empty())
+    {
+        errors.push(FieldError::invalid(format!("{path}.name"), found, complaint));
+    }
+}
