@@ -1,6 +1,7 @@
 //! CustomResourceDefinitions and APIServices.
 
 mod change;
+mod service;
 mod validate;
 
 use keelson_api::status::FieldError;
@@ -33,7 +34,7 @@ pub(super) fn kinds() -> Vec<Kind> {
                 set_default(service, "port", 443);
             }
         },
-        validate: validate_service,
+        validate: service::validate,
         generation: false,
         ..Plain::with_status(service_row)
     };
@@ -138,7 +139,6 @@ fn default_definition(definition: &mut Value) {
     let Some(spec) = object(definition, "spec") else {
         return;
     };
-    set_zero(spec, "scope", "Namespaced");
     if let Some(conversion) = object_or_new(spec, "conversion") {
         set_zero(conversion, "strategy", "None");
     }
@@ -153,28 +153,6 @@ fn default_definition(definition: &mut Value) {
             set_zero(names, "listKind", format!("{kind}List"));
         }
     }
-}
-
-fn validate_service(service: &Value) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    let (group, version) = (text(service, "/spec/group"), text(service, "/spec/version"));
-    let expected = format!("{version}.{group}");
-    if text(service, "/metadata/name") != expected {
-        let name = text(service, "/metadata/name");
-        let detail = format!(
-            "must be `spec.version+\".\"+spec.group`: {}",
-            keelson_api::status::go_quote(&expected)
-        );
-        errors.push(FieldError::invalid("metadata.name", name, &detail));
-    }
-    for (field, least, most) in [("groupPriorityMinimum", 1, 20_000), ("versionPriority", 1, 1000)] {
-        let value = crate::kinds::json::int(service, &format!("/spec/{field}")).unwrap_or(0);
-        if !(least..=most).contains(&value) {
-            let detail = format!("must be positive and less than {most}");
-            errors.push(FieldError::invalid(format!("spec.{field}"), value, &detail));
-        }
-    }
-    errors
 }
 
 fn service_row(service: &Value, now: i64) -> Vec<Value> {

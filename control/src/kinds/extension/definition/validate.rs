@@ -17,7 +17,9 @@ pub(super) fn definition(definition: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     named(definition, &mut errors);
     let scope = text(definition, "/spec/scope");
-    if !matches!(scope, "Cluster" | "Namespaced") {
+    if scope.is_empty() {
+        errors.push(FieldError::required("spec.scope", ""));
+    } else if !matches!(scope, "Cluster" | "Namespaced") {
         errors.push(FieldError::not_supported(
             "spec.scope",
             scope,
