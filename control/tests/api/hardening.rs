@@ -156,10 +156,20 @@ fn odd_paths_and_methods_are_answered() {
             .unwrap()
             .contains("apiserver_request_total{verb=\"GET\"")
     );
-    let (code, text) = cluster.raw(Method::GET, "/livez?verbose", &[], b"");
+    let verbose = |path: &str| {
+        let (code, text) = cluster.raw(Method::GET, path, &[], b"");
+        (code, String::from_utf8(text).unwrap())
+    };
     assert_eq!(
-        (code, String::from_utf8(text).unwrap().contains("[+]store ok")),
-        (200, true)
+        verbose("/livez?verbose"),
+        (200, "[+]ping ok\n[+]etcd ok\nlivez check passed\n".to_owned())
+    );
+    assert_eq!(verbose("/livez/etcd"), (200, "ok".to_owned()));
+    let excluding = "[+]ping ok\n[+]etcd excluded: ok\n\
+                     warn: some health checks cannot be excluded: no matches for \"x\"\nhealthz check passed\n";
+    assert_eq!(
+        verbose("/healthz?verbose&exclude=etcd&exclude=x"),
+        (200, excluding.to_owned())
     );
     assert_eq!(cluster.get("/readyz/nothing").0, 404);
     let body: Value = json!({"kind": "Status"});
