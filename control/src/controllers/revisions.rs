@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::api::{Api, Error, Patch, Resource, resources};
 use super::deployment::template_hash;
 use super::model::{ControllerRevision, Meta, controller_reference};
+use crate::kinds::drop_zeros;
 
 /// Label with the hash of the template.
 pub const HASH_LABEL: &str = "controller-revision-hash";
@@ -77,11 +78,16 @@ pub enum Step {
 pub fn find(template: &Value, revisions: &[Arc<ControllerRevision>], collisions: Option<i64>) -> Step {
     let newest = revisions.iter().max_by_key(|revision| revision.revision);
     let next = newest.map_or(1, |revision| revision.revision + 1);
-    let mut wanted = template.clone();
-    drop_unset_times(&mut wanted);
+    // Earlier versions stored zeros; that they have gone is no new revision.
+    let plain = |mut template: Value| {
+        drop_unset_times(&mut template);
+        drop_zeros(&mut template);
+        template
+    };
+    let wanted = plain(template.clone());
     let same = revisions
         .iter()
-        .filter(|revision| self::template(revision) == wanted);
+        .filter(|revision| plain(self::template(revision)) == wanted);
     match same.max_by_key(|revision| revision.revision) {
         Some(found) if Some(found.revision) == newest.map(|newest| newest.revision) => {
             Step::Current(found.clone())
@@ -175,4 +181,23 @@ pub fn surplus(
     let keep = usize::try_from(limit.unwrap_or(10)).unwrap_or(0);
     old.truncate(old.len().saturating_sub(keep));
     old
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_is_found_with_the_zeros_that_earlier_versions_stored() {
+        let wordy = json!({"metadata": {"labels": {"a": "b"}},
+            "spec": {"hostNetwork": false, "containers": [{"name": "c", "stdin": false, "env": []}]}});
+        let mut plain = wordy.clone();
+        drop_zeros(&mut plain);
+        assert_ne!(plain, wordy);
+        let revision = json!({"metadata": {"name": "d-1", "uid": "u"}, "revision": 1, "data": data(&wordy)});
+        let revisions = [Arc::new(serde_json::from_value(revision).unwrap())];
+        assert!(matches!(find(&plain, &revisions, None), Step::Current(_)));
+        plain["spec"]["hostNetwork"] = true.into();
+        assert!(matches!(find(&plain, &revisions, None), Step::Create(_, 2)));
+    }
 }

@@ -22,7 +22,7 @@ fn name_rule(kind: &Kind) -> fn(&str) -> names::Complaints {
         | ("networking.k8s.io", "ipaddresses")
         // Not restricted upstream either: requests are called after whom they are for, old events after anything.
         | ("certificates.k8s.io", "certificatesigningrequests")
-        | ("", "events") => names::path_segment,
+        | ("" | "events.k8s.io", "events") => names::path_segment,
         _ => names::dns1123_subdomain,
     }
 }

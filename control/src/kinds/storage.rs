@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use keelson_api::names;
-use keelson_api::status::FieldError;
+use keelson_api::status::{FieldError, MOST_ERRORS};
 use serde_json::{Map, Value};
 
 use super::describe::{self, AGE, ColumnDef, NAME};
@@ -218,8 +218,8 @@ pub(super) fn kinds() -> Vec<Kind> {
     ]
 }
 
-/// Longest name of a node for its driver.
-const LONGEST_NODE_ID: usize = 192;
+/// Longest name of a node for its driver (`csiNodeIDLongerMaxLength`).
+const LONGEST_NODE_ID: usize = 256;
 
 fn topology_keys(errors: &mut Vec<FieldError>, driver: &Value, path: &str) {
     let keys = items(driver, "/topologyKeys");
@@ -232,7 +232,10 @@ fn topology_keys(errors: &mut Vec<FieldError>, driver: &Value, path: &str) {
             errors.push(FieldError::duplicate(path, key));
         }
         for complaint in names::qualified_name(key) {
-            errors.push(FieldError::invalid(path, keys.to_vec(), &complaint));
+            errors.push(FieldError::invalid(path, key, &complaint));
+        }
+        if errors.len() > MOST_ERRORS {
+            return;
         }
     }
 }

@@ -5,6 +5,8 @@
 
 use serde_json::Value;
 
+use crate::kinds::drop_zeros;
+
 /// The label that carries the hash.
 pub const LABEL: &str = "pod-template-hash";
 
@@ -33,6 +35,8 @@ pub fn same_template(a: &Value, b: &Value) -> bool {
 /// Without the hash label, and without what means nothing: nulls, empty maps and lists.
 fn normalized(template: &Value) -> Value {
     let mut copy = template.clone();
+    // Earlier versions stored them.
+    drop_zeros(&mut copy);
     if let Some(labels) = copy["metadata"]["labels"].as_object_mut() {
         labels.remove(LABEL);
     }
@@ -124,6 +128,10 @@ mod tests {
         labelled["metadata"]["creationTimestamp"] = Value::Null;
         assert_eq!(hash, template_hash(&labelled, None));
         assert!(same_template(&template, &labelled));
+        let mut wordy = template.clone();
+        wordy["spec"]["hostNetwork"] = false.into();
+        wordy["spec"]["nodeSelector"] = json!({});
+        assert!(same_template(&template, &wordy), "as earlier versions stored it");
         assert!(!same_template(
             &template,
             &json!({"metadata": {"labels": {"app": "web"}}, "spec": {"a": 2}})

@@ -23,7 +23,9 @@ pub(in crate::kinds) fn default_template(template: &mut Value) {
     let Some(template) = template.as_object_mut() else {
         return;
     };
-    object_or_new(template, "metadata");
+    if let Some(metadata) = object_or_new(template, "metadata") {
+        zeros::drop_empty(metadata);
+    }
     if let Some(spec) = object_or_new(template, "spec") {
         default_spec(spec);
     }

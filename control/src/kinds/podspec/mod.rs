@@ -17,3 +17,4 @@ pub(super) use affinity::node_selector;
 pub(super) use defaults::{default_pod_spec, default_template};
 pub(super) use pod_checks::{tolerations, validate_pod_spec, validate_template};
 pub(super) use qos::qos_class;
+pub use zeros::drop_zeros;

@@ -84,7 +84,7 @@ fn iscsi(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
     let secret = ["/chapAuthDiscovery", "/chapAuthSession"]
         .iter()
         .any(|field| is_true(source, field));
-    if secret && is_unset(source.get("secretRef")) {
+    if secret && source.get("secretRef").is_none_or(Value::is_null) {
         errors.push(FieldError::required(format!("{path}.secretRef"), ""));
     }
 }

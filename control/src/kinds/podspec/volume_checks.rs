@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use keelson_api::names;
-use keelson_api::status::FieldError;
+use keelson_api::status::{FieldError, MOST_ERRORS};
 use serde_json::Value;
 
 use super::container_checks::env;
@@ -156,6 +156,10 @@ fn projected(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
                         _ => text(source, &format!("/{kind}/name")),
                     };
                     errors.push(FieldError::invalid(path, whose, "conflicting duplicate paths"));
+                    // The name comes with each of them, and may be long.
+                    if errors.len() > MOST_ERRORS {
+                        return;
+                    }
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! Volumes that a container sees as devices (`ValidateVolumeDevices`).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use keelson_api::status::FieldError;
 use serde_json::Value;
@@ -9,10 +9,21 @@ use crate::kinds::json::{items, text};
 
 /// Complaints about `volumeDevices` of a container in this pod spec.
 pub(super) fn check(errors: &mut Vec<FieldError>, spec: &Value, container: &Value, path: &str) {
-    let mounts = items(container, "/volumeMounts");
-    let mounted = |field: &str, value: &str| mounts.iter().any(|mount| text(mount, field) == value);
+    let devices = items(container, "/volumeDevices");
+    if devices.is_empty() {
+        return;
+    }
+    let volumes: HashMap<&str, &Value> = items(spec, "/volumes")
+        .iter()
+        .map(|volume| (text(volume, "/name"), volume))
+        .collect();
+    let mounted = |field: &str| -> HashSet<&str> {
+        let mounts = items(container, "/volumeMounts").iter();
+        mounts.map(|mount| text(mount, field)).collect()
+    };
+    let (names, paths) = (mounted("/name"), mounted("/mountPath"));
     let (mut seen, mut places) = (HashSet::new(), HashSet::new());
-    for (index, device) in items(container, "/volumeDevices").iter().enumerate() {
+    for (index, device) in devices.iter().enumerate() {
         let (name, place) = (text(device, "/name"), text(device, "/devicePath"));
         let (at_name, at_place) = (
             format!("{path}.volumeDevices[{index}].name"),
@@ -24,10 +35,7 @@ pub(super) fn check(errors: &mut Vec<FieldError>, spec: &Value, container: &Valu
         if !seen.insert(name) {
             errors.push(FieldError::invalid(at_name.as_str(), name, "must be unique"));
         }
-        let volume = items(spec, "/volumes")
-            .iter()
-            .find(|volume| text(volume, "/name") == name);
-        match volume {
+        match volumes.get(name) {
             None => errors.push(FieldError::not_found(at_name.as_str(), name)),
             Some(volume) if volume["persistentVolumeClaim"].is_null() && volume["ephemeral"].is_null() => {
                 let detail =
@@ -45,8 +53,8 @@ pub(super) fn check(errors: &mut Vec<FieldError>, spec: &Value, container: &Valu
         if !places.insert(place) {
             errors.push(FieldError::invalid(at_place.as_str(), place, "must be unique"));
         }
-        for (field, at, value) in [("/name", at_name, name), ("/mountPath", at_place, place)] {
-            if !value.is_empty() && mounted(field, value) {
+        for (taken, at, value) in [(&names, at_name, name), (&paths, at_place, place)] {
+            if !value.is_empty() && taken.contains(value) {
                 let detail = "must not already exist in volumeMounts";
                 errors.push(FieldError::invalid(at, value, detail));
             }

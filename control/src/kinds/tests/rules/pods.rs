@@ -146,4 +146,18 @@ fn zeros_without_a_meaning_are_not_kept() {
     }
     assert_eq!(spec["automountServiceAccountToken"], false);
     assert_eq!(container["securityContext"]["runAsNonRoot"], false);
+
+    // Nor empty lists and maps; empty structures are something.
+    let plain = json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}],
+        "volumes": [{"name": "v", "emptyDir": {}}]}});
+    let mut wordy = json!({"metadata": {"name": "p"}, "spec": {"nodeSelector": {}, "tolerations": [], "hostname": "",
+        "imagePullSecrets": [], "affinity": {"podAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": []}},
+        "volumes": [{"name": "v", "emptyDir": {"medium": ""}}],
+        "containers": [{"name": "c", "image": "i", "env": [], "args": [], "ports": [],
+            "resources": {"limits": {}, "requests": {}}, "envFrom": []}]}});
+    let mut expected = plain;
+    expected["spec"]["affinity"] = json!({"podAffinity": {}});
+    kind.strategy.default(&mut wordy);
+    kind.strategy.default(&mut expected);
+    assert_eq!(wordy, expected);
 }
