@@ -308,12 +308,12 @@ const LIST: &[Parameter] = &[
     (
         "fieldSelector",
         "string",
-        "A selector to restrict the list of returned objects by their fields. Defaults to everything.",
+        "Restricts the list of returned objects to those with such fields; without it all are in it.",
     ),
     (
         "labelSelector",
         "string",
-        "A selector to restrict the list of returned objects by their labels. Defaults to everything.",
+        "Restricts the list of returned objects to those with such labels; without it all are in it.",
     ),
     ("limit", "integer", "The largest number of objects in one answer."),
     (
