@@ -14,10 +14,12 @@ mod table;
 #[cfg(test)]
 mod tests;
 pub(crate) mod wire;
+mod zeros;
 
 pub use decode::{DecodeError, decode};
 pub use encode::{EncodeError, encode};
-pub use table::{Message, of_kind};
+pub use table::{Message, find, of_kind};
+pub use zeros::drop_zeros;
 
 /// Media type of requests and answers.
 pub const MEDIA_TYPE: &str = "application/vnd.kubernetes.protobuf";

@@ -107,7 +107,7 @@ static SCHEMA: LazyLock<&'static Message> =
     LazyLock::new(|| find("apiextensions.v1.JSONSchemaProps").unwrap_or(&MESSAGES[0]));
 
 /// The message of that name, e.g. `core.v1.Pod`.
-pub(super) fn find(name: &str) -> Option<&'static Message> {
+pub fn find(name: &str) -> Option<&'static Message> {
     let at = MESSAGES.binary_search_by(|message| message.name.cmp(name)).ok()?;
     MESSAGES.get(at)
 }

@@ -3,6 +3,7 @@
 //!
 //! Source: `k8s.io/kubernetes/pkg/controller/history`.
 
+use std::cmp::Reverse;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -85,14 +86,12 @@ pub fn find(template: &Value, revisions: &[Arc<ControllerRevision>], collisions:
         template
     };
     let wanted = plain(template.clone());
-    let same = revisions
-        .iter()
-        .filter(|revision| plain(self::template(revision)) == wanted);
-    match same.max_by_key(|revision| revision.revision) {
-        Some(found) if Some(found.revision) == newest.map(|newest| newest.revision) => {
-            Step::Current(found.clone())
-        }
-        Some(found) => Step::Renumber(found.clone(), next),
+    let mut latest_first = revisions.to_vec();
+    latest_first.sort_by_key(|revision| Reverse(revision.revision));
+    let same = |revision: &Arc<ControllerRevision>| plain(self::template(revision)) == wanted;
+    match latest_first.into_iter().find(same) {
+        Some(found) if Some(found.revision) == newest.map(|newest| newest.revision) => Step::Current(found),
+        Some(found) => Step::Renumber(found, next),
         None => Step::Create(template_hash(template, collisions), next),
     }
 }

@@ -4,19 +4,24 @@ use proptest::prelude::*;
 use serde_json::{Map, Value, json};
 
 use super::{back, body};
+use crate::protobuf::drop_zeros;
 use crate::protobuf::table::{self, Field, Kind, Message, Shape, Zero};
 use crate::schema::{Node, Schema};
 use crate::time;
 
 /// A source of choices (xorshift64).
-struct Dice(u64);
+struct Dice {
+    state: u64,
+    /// Whether there may be zeros, empty lists and empty maps that say nothing.
+    zeros: bool,
+}
 
 impl Dice {
     fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % sides
+        self.state ^= self.state << 13;
+        self.state ^= self.state >> 7;
+        self.state ^= self.state << 17;
+        self.state % sides
     }
 
     fn text(&mut self) -> String {
@@ -74,12 +79,13 @@ fn object(dice: &mut Dice, schema: &Schema, name: &str, message: &Message, depth
 
 fn value(dice: &mut Dice, schema: &Schema, node: &Node, field: &Field, shape: Shape, depth: u64) -> Value {
     // A zero comes back where it means something: in lists, in maps, and in some fields.
-    let zero = (shape != field.shape || field.zero == Zero::Kept) && dice.roll(3) == 0;
+    let zero = (dice.zeros || shape != field.shape || field.zero == Zero::Kept) && dice.roll(3) == 0;
+    let least = u64::from(!dice.zeros);
     match node {
-        Node::List(item) if shape == Shape::List => (0..=dice.roll(2))
+        Node::List(item) if shape == Shape::List => (0..least + dice.roll(2))
             .map(|_| value(dice, schema, item, field, Shape::One, depth))
             .collect(),
-        Node::Map(inner) if shape == Shape::Map => (0..=dice.roll(2))
+        Node::Map(inner) if shape == Shape::Map => (0..least + dice.roll(2))
             .map(|_| (dice.text(), value(dice, schema, inner, field, Shape::One, depth)))
             .collect::<Map<_, _>>()
             .into(),
@@ -130,19 +136,33 @@ fn kinds() -> Vec<(&'static str, String, String)> {
         .collect()
 }
 
+/// An object of every kind, with its message.
+fn objects(mut dice: Dice) -> impl Iterator<Item = (&'static Message, Map<String, Value>)> {
+    kinds().into_iter().map(move |(name, version, kind)| {
+        let message = table::of_kind(&version, &kind).unwrap();
+        let mut fields = object(&mut dice, Schema::builtin(), name, message, 1);
+        fields.insert("apiVersion".to_owned(), version.into());
+        fields.insert("kind".to_owned(), kind.into());
+        (message, fields)
+    })
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
     #[test]
-    fn random_objects_come_back(seed in 1_u64..) {
-        let schema = Schema::builtin();
-        let mut dice = Dice(seed);
-        for (name, version, kind) in kinds() {
-            let message = table::of_kind(&version, &kind).unwrap();
-            let mut fields = object(&mut dice, schema, name, message, 1);
-            fields.insert("apiVersion".to_owned(), version.into());
-            fields.insert("kind".to_owned(), kind.into());
+    fn random_objects_come_back(state in 1_u64..) {
+        for (_, fields) in objects(Dice { state, zeros: false }) {
             let object = Value::Object(fields);
             prop_assert_eq!(back(&body(&object)), object);
+        }
+    }
+
+    #[test]
+    fn zeros_are_dropped_that_do_not_come_back(state in 1_u64..) {
+        for (message, mut fields) in objects(Dice { state, zeros: true }) {
+            let sent = body(&Value::Object(fields.clone()));
+            drop_zeros(message, &mut fields);
+            prop_assert_eq!(back(&sent), Value::Object(fields));
         }
     }
 }

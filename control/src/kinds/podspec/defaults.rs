@@ -15,24 +15,23 @@ pub(in crate::kinds) fn default_pod_spec(spec: &mut Value) {
             requests_from_limits(container);
         }
     }
+    zeros::drop(spec);
     default_spec(spec);
 }
 
 /// Defaults of a pod template.
 pub(in crate::kinds) fn default_template(template: &mut Value) {
+    zeros::drop_zeros(template);
     let Some(template) = template.as_object_mut() else {
         return;
     };
-    if let Some(metadata) = object_or_new(template, "metadata") {
-        zeros::drop_empty(metadata);
-    }
+    object_or_new(template, "metadata");
     if let Some(spec) = object_or_new(template, "spec") {
         default_spec(spec);
     }
 }
 
 fn default_spec(spec: &mut Map<String, Value>) {
-    zeros::drop(spec);
     set_zero(spec, "dnsPolicy", "ClusterFirst");
     set_zero(spec, "restartPolicy", "Always");
     set_zero(spec, "schedulerName", "default-scheduler");
