@@ -2,10 +2,12 @@
 
 mod fake;
 mod hangs;
+mod panics;
 mod racing;
 mod replaced;
 mod several;
 mod slow;
+mod strangers;
 mod tls;
 
 use proptest::test_runner::{Config, TestRunner};
