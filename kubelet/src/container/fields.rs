@@ -3,10 +3,10 @@
 //! Source: `pkg/fieldpath/fieldpath.go`, `pkg/api/v1/resource/helpers.go`.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
 use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::{Container, Pod, ResourceFieldSelector};
+use keelson_api::status::go_quote;
 
 use super::ConfigError;
 use crate::spec::quantity;
@@ -70,31 +70,9 @@ fn format_map(map: Option<&BTreeMap<String, String>>) -> String {
     let lines: Vec<_> = map
         .into_iter()
         .flatten()
-        .map(|(k, v)| format!("{k}={}", quote(v)))
+        .map(|(k, v)| format!("{k}={}", go_quote(v)))
         .collect();
     lines.join("\n")
-}
-
-/// A string in Go's `%q` form.
-fn quote(text: &str) -> String {
-    let mut quoted = String::with_capacity(text.len() + 2);
-    quoted.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => quoted.push_str("\\\""),
-            '\\' => quoted.push_str("\\\\"),
-            '\n' => quoted.push_str("\\n"),
-            '\r' => quoted.push_str("\\r"),
-            '\t' => quoted.push_str("\\t"),
-            c if c.is_control() => {
-                // Writing to a string cannot fail.
-                let _ = write!(quoted, "\\x{:02x}", c as u32);
-            }
-            c => quoted.push(c),
-        }
-    }
-    quoted.push('"');
-    quoted
 }
 
 /// The value of a `resourceFieldRef`, whose container the caller has found.
