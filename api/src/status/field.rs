@@ -103,6 +103,17 @@ impl FieldError {
         Self::new(FieldErrorKind::Invalid, field, Some(&value.into()), detail)
     }
 
+    /// The same value is wrong for each of `complaints`, as the rules of [`crate::names`] tell them.
+    pub fn complaints(
+        field: impl Display,
+        value: impl Into<Value> + Clone,
+        complaints: Vec<String>,
+    ) -> impl Iterator<Item = Self> {
+        complaints
+            .into_iter()
+            .map(move |complaint| Self::invalid(field.to_string(), value.clone(), &complaint))
+    }
+
     /// As [`FieldError::invalid`], with the value already put in words (Go prints some types in its own syntax).
     pub fn invalid_shown(field: impl Into<String>, shown: &str, detail: &str) -> Self {
         Self {

@@ -119,9 +119,7 @@ impl Strategy for Autoscaler {
             if value.is_empty() {
                 errors.push(FieldError::required(path, ""));
             } else {
-                for complaint in names::path_segment(value) {
-                    errors.push(FieldError::invalid(path.as_str(), value, &complaint));
-                }
+                errors.extend(FieldError::complaints(&path, value, names::path_segment(value)));
             }
         }
         let (least, most) = (

@@ -38,9 +38,11 @@ pub fn validate_metadata(kind: &Kind, object: &Value) -> Vec<FieldError> {
     if !generate.is_empty() {
         // The prefix may end in a dash, because something will follow.
         let checked = generate.strip_suffix('-').map(|text| format!("{text}a"));
-        for complaint in rule(checked.as_deref().unwrap_or(generate)) {
-            errors.push(FieldError::invalid("metadata.generateName", generate, &complaint));
-        }
+        errors.extend(FieldError::complaints(
+            "metadata.generateName",
+            generate,
+            rule(checked.as_deref().unwrap_or(generate)),
+        ));
     }
     if name.is_empty() {
         errors.push(FieldError::required(
@@ -48,18 +50,18 @@ pub fn validate_metadata(kind: &Kind, object: &Value) -> Vec<FieldError> {
             "name or generateName is required",
         ));
     } else {
-        for complaint in rule(name) {
-            errors.push(FieldError::invalid("metadata.name", name, &complaint));
-        }
+        errors.extend(FieldError::complaints("metadata.name", name, rule(name)));
     }
     let namespace = text(object, "/metadata/namespace");
     if kind.namespaced {
         if namespace.is_empty() {
             errors.push(FieldError::required("metadata.namespace", ""));
         } else {
-            for complaint in names::dns1123_label(namespace) {
-                errors.push(FieldError::invalid("metadata.namespace", namespace, &complaint));
-            }
+            errors.extend(FieldError::complaints(
+                "metadata.namespace",
+                namespace,
+                names::dns1123_label(namespace),
+            ));
         }
     } else if !namespace.is_empty() {
         errors.push(FieldError::forbidden(
@@ -122,13 +124,13 @@ pub(super) fn check_labels(errors: &mut Vec<FieldError>, labels: Option<&Value>,
         if errors.len() > MOST_ERRORS {
             return;
         }
-        for complaint in names::qualified_name(key) {
-            errors.push(FieldError::invalid(path, key.as_str(), &complaint));
-        }
+        errors.extend(FieldError::complaints(
+            path,
+            key.as_str(),
+            names::qualified_name(key),
+        ));
         let value = value.as_str().unwrap_or_default();
-        for complaint in names::label_value(value) {
-            errors.push(FieldError::invalid(path, value, &complaint));
-        }
+        errors.extend(FieldError::complaints(path, value, names::label_value(value)));
     }
 }
 
@@ -139,9 +141,11 @@ pub(super) fn check_annotations(errors: &mut Vec<FieldError>, annotations: Optio
         if errors.len() > MOST_ERRORS {
             return;
         }
-        for complaint in names::qualified_name(&key.to_lowercase()) {
-            errors.push(FieldError::invalid(path, key.as_str(), &complaint));
-        }
+        errors.extend(FieldError::complaints(
+            path,
+            key.as_str(),
+            names::qualified_name(&key.to_lowercase()),
+        ));
         size += key.len() + value.as_str().map_or(0, str::len);
     }
     if size > MAX_ANNOTATIONS {
@@ -193,9 +197,11 @@ fn check_finalizers(errors: &mut Vec<FieldError>, object: &Value) {
         .iter()
         .filter_map(Value::as_str)
     {
-        for complaint in names::qualified_name(finalizer) {
-            errors.push(FieldError::invalid("metadata.finalizers", finalizer, &complaint));
-        }
+        errors.extend(FieldError::complaints(
+            "metadata.finalizers",
+            finalizer,
+            names::qualified_name(finalizer),
+        ));
         // Plain words are reserved for Kubernetes itself.
         let known = matches!(finalizer, "orphan" | "kubernetes" | "foregroundDeletion");
         if !finalizer.contains('/') && !known {
@@ -219,15 +225,15 @@ fn check_finalizers(errors: &mut Vec<FieldError>, object: &Value) {
 pub(super) fn check_port_or_name(errors: &mut Vec<FieldError>, port: Option<&Value>, path: &str) {
     match port {
         Some(Value::String(name)) => {
-            for complaint in names::port_name(name) {
-                errors.push(FieldError::invalid(path, name.as_str(), &complaint));
-            }
+            errors.extend(FieldError::complaints(
+                path,
+                name.as_str(),
+                names::port_name(name),
+            ));
         }
         other => {
             let number = other.and_then(Value::as_i64).unwrap_or(0);
-            for complaint in names::port_number(number) {
-                errors.push(FieldError::invalid(path, number, &complaint));
-            }
+            errors.extend(FieldError::complaints(path, number, names::port_number(number)));
         }
     }
 }

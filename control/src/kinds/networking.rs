@@ -2,6 +2,7 @@
 
 mod address;
 mod ingress;
+mod ingress_class;
 mod policy;
 
 use super::Kind;
@@ -9,8 +10,8 @@ use super::Kind;
 /// Its kinds.
 pub(super) fn kinds() -> Vec<Kind> {
     vec![
-        ingress::ingress(),
-        ingress::class(),
+        ingress::kind(),
+        ingress_class::kind(),
         address::ip_address(),
         policy::kind(),
         address::service_cidr(),

@@ -124,17 +124,17 @@ pub(in crate::kinds) fn label_selector(errors: &mut Vec<FieldError>, selector: &
             }
         }
         let key = text(expression, "/key");
-        for complaint in names::qualified_name(key) {
-            errors.push(FieldError::invalid(format!("{path}.key"), key, &complaint));
-        }
+        errors.extend(FieldError::complaints(
+            format_args!("{path}.key"),
+            key,
+            names::qualified_name(key),
+        ));
         for (at, value) in values.iter().filter_map(Value::as_str).enumerate() {
-            for complaint in names::label_value(value) {
-                errors.push(FieldError::invalid(
-                    format!("{path}.values[{at}]"),
-                    value,
-                    &complaint,
-                ));
-            }
+            errors.extend(FieldError::complaints(
+                format_args!("{path}.values[{at}]"),
+                value,
+                names::label_value(value),
+            ));
         }
     }
 }

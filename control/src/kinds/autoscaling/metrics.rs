@@ -64,9 +64,7 @@ fn check_metric(errors: &mut Vec<FieldError>, metric: &Value, path: &str) {
             if name.is_empty() {
                 errors.push(FieldError::required(at, "must specify a metric name"));
             } else {
-                for complaint in names::path_segment(name) {
-                    errors.push(FieldError::invalid(at.as_str(), name, &complaint));
-                }
+                errors.extend(FieldError::complaints(&at, name, names::path_segment(name)));
             }
             if kind == "Object" {
                 for field in ["kind", "name"] {

@@ -91,13 +91,11 @@ pub(super) const MAX_SIZE: usize = 1024 * 1024;
 pub(super) fn keys(object: &Value, field: &str) -> Vec<FieldError> {
     let mut errors = Vec::new();
     for (key, _) in object.get(field).and_then(Value::as_object).into_iter().flatten() {
-        for complaint in keelson_api::names::config_map_key(key) {
-            errors.push(FieldError::invalid(
-                format!("{field}[{key}]"),
-                key.as_str(),
-                &complaint,
-            ));
-        }
+        errors.extend(FieldError::complaints(
+            format_args!("{field}[{key}]"),
+            key.as_str(),
+            keelson_api::names::config_map_key(key),
+        ));
     }
     errors
 }

@@ -106,22 +106,20 @@ fn validate(object: &Value) -> Vec<FieldError> {
         for group in groups {
             for (at, address) in items(subset, &format!("/{group}")).iter().enumerate() {
                 let ip = text(address, "/ip");
-                for complaint in rule(ip) {
-                    errors.push(FieldError::invalid(
-                        format!("{path}.{group}[{at}].ip"),
-                        ip,
-                        &complaint,
-                    ));
-                }
+                errors.extend(FieldError::complaints(
+                    format_args!("{path}.{group}[{at}].ip"),
+                    ip,
+                    rule(ip),
+                ));
                 let rules: [(&str, names::Rule); 2] = [
                     ("hostname", names::dns1123_label),
                     ("nodeName", names::dns1123_subdomain),
                 ];
                 for (field, rule) in rules {
                     let found = text(address, &format!("/{field}"));
-                    for complaint in rule(found).iter().filter(|_| !found.is_empty()) {
-                        let path = format!("{path}.{group}[{at}].{field}");
-                        errors.push(FieldError::invalid(path, found, complaint));
+                    if !found.is_empty() {
+                        let path = format_args!("{path}.{group}[{at}].{field}");
+                        errors.extend(FieldError::complaints(path, found, rule(found)));
                     }
                 }
             }
@@ -133,14 +131,18 @@ fn validate(object: &Value) -> Vec<FieldError> {
             if ports.len() > 1 && name.is_empty() {
                 errors.push(FieldError::required(format!("{path}.name"), ""));
             } else if !name.is_empty() {
-                for complaint in names::dns1123_label(name) {
-                    errors.push(FieldError::invalid(format!("{path}.name"), name, &complaint));
-                }
+                errors.extend(FieldError::complaints(
+                    format_args!("{path}.name"),
+                    name,
+                    names::dns1123_label(name),
+                ));
             }
             let number = int(port, "/port").unwrap_or(0);
-            for complaint in names::port_number(number) {
-                errors.push(FieldError::invalid(format!("{path}.port"), number, &complaint));
-            }
+            errors.extend(FieldError::complaints(
+                format_args!("{path}.port"),
+                number,
+                names::port_number(number),
+            ));
             let protocol = text(port, "/protocol");
             let known = ["SCTP", "TCP", "UDP"];
             if protocol.is_empty() {
@@ -153,13 +155,11 @@ fn validate(object: &Value) -> Vec<FieldError> {
                 ));
             }
             if let Some(protocol) = port.get("appProtocol").and_then(Value::as_str) {
-                for complaint in names::qualified_name(protocol) {
-                    errors.push(FieldError::invalid(
-                        format!("{path}.appProtocol"),
-                        protocol,
-                        &complaint,
-                    ));
-                }
+                errors.extend(FieldError::complaints(
+                    format_args!("{path}.appProtocol"),
+                    protocol,
+                    names::qualified_name(protocol),
+                ));
             }
         }
     }

@@ -53,9 +53,11 @@ fn validate_range(range: &Value) -> Vec<FieldError> {
     for (index, limit) in items(range, "/spec/limits").iter().enumerate() {
         let path = format!("spec.limits[{index}]");
         let kind = text(limit, "/type");
-        for complaint in names::qualified_name(kind) {
-            errors.push(FieldError::invalid(format!("{path}.type"), kind, &complaint));
-        }
+        errors.extend(FieldError::complaints(
+            format_args!("{path}.type"),
+            kind,
+            names::qualified_name(kind),
+        ));
         if !kind.contains('/') && !matches!(kind, "Pod" | "Container" | "PersistentVolumeClaim") {
             let detail = "must be a standard limit type or fully qualified";
             errors.push(FieldError::invalid(format!("{path}.type"), kind, detail));

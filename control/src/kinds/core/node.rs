@@ -180,9 +180,11 @@ fn validate(node: &Value) -> Vec<FieldError> {
     for (index, taint) in items(node, "/spec/taints").iter().enumerate() {
         let path = format!("metadata.taints[{index}]");
         let (key, value, effect) = (text(taint, "/key"), text(taint, "/value"), text(taint, "/effect"));
-        for complaint in names::qualified_name(key) {
-            errors.push(FieldError::invalid(format!("{path}.key"), key, &complaint));
-        }
+        errors.extend(FieldError::complaints(
+            format_args!("{path}.key"),
+            key,
+            names::qualified_name(key),
+        ));
         let complaints = names::label_value(value);
         if !complaints.is_empty() {
             errors.push(FieldError::invalid(
@@ -207,13 +209,11 @@ fn validate(node: &Value) -> Vec<FieldError> {
     }
     for (index, cidr) in items(node, "/spec/podCIDRs").iter().enumerate() {
         let cidr = cidr.as_str().unwrap_or_default();
-        for complaint in names::cidr(cidr) {
-            errors.push(FieldError::invalid(
-                format!("spec.podCIDRs[{index}]"),
-                cidr,
-                &complaint,
-            ));
-        }
+        errors.extend(FieldError::complaints(
+            format_args!("spec.podCIDRs[{index}]"),
+            cidr,
+            names::cidr(cidr),
+        ));
     }
     errors
 }

@@ -145,9 +145,11 @@ fn amounts(quota: &Value, pointer: &str, field: &str) -> Vec<FieldError> {
     let mut errors = Vec::new();
     for (resource, amount) in entries(quota, pointer) {
         let path = format!("{field}[{resource}]");
-        for complaint in names::qualified_name(resource) {
-            errors.push(FieldError::invalid(path.as_str(), resource.as_str(), &complaint));
-        }
+        errors.extend(FieldError::complaints(
+            &path,
+            resource.as_str(),
+            names::qualified_name(resource),
+        ));
         if !resource.contains('/') && !is_standard(resource) {
             let detail = "must be a standard resource for quota";
             errors.push(FieldError::invalid(path.as_str(), resource.as_str(), detail));

@@ -253,9 +253,11 @@ impl Strategy for Volume {
 pub(super) fn storage_fields(errors: &mut Vec<FieldError>, object: &Value) {
     let class = text(object, "/spec/storageClassName");
     if !class.is_empty() {
-        for complaint in names::dns1123_subdomain(class) {
-            errors.push(FieldError::invalid("spec.storageClassName", class, &complaint));
-        }
+        errors.extend(FieldError::complaints(
+            "spec.storageClassName",
+            class,
+            names::dns1123_subdomain(class),
+        ));
     }
     let mode = text(object, "/spec/volumeMode");
     if !matches!(mode, "" | "Block" | "Filesystem") {

@@ -34,10 +34,9 @@ pub(super) fn ip_address() -> Kind {
     let strategy = Plain {
         validate: |object| {
             let name = text(object, "/metadata/name");
-            let mut errors: Vec<FieldError> = names::ip(name)
-                .iter()
-                .map(|complaint| FieldError::invalid("metadata.name", name, complaint))
-                .collect();
+            let complaints = names::ip(name);
+            let mut errors: Vec<FieldError> =
+                FieldError::complaints("metadata.name", name, complaints).collect();
             if object.pointer("/spec/parentRef").is_none() {
                 errors.push(FieldError::required("spec.parentRef", ""));
             }
@@ -80,13 +79,11 @@ pub(super) fn service_cidr() -> Kind {
             }
             for (index, cidr) in cidrs.iter().enumerate() {
                 let cidr = cidr.as_str().unwrap_or_default();
-                for complaint in names::cidr(cidr) {
-                    errors.push(FieldError::invalid(
-                        format!("spec.cidrs[{index}]"),
-                        cidr,
-                        &complaint,
-                    ));
-                }
+                errors.extend(FieldError::complaints(
+                    format_args!("spec.cidrs[{index}]"),
+                    cidr,
+                    names::cidr(cidr),
+                ));
             }
             errors
         },

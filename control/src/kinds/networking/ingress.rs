@@ -1,11 +1,11 @@
-//! Ingresses and their classes.
+//! Ingresses.
 
 use keelson_api::names;
 use keelson_api::status::FieldError;
 use serde_json::Value;
 
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
-use crate::kinds::json::{int, items, object, object_or_new, set_default, text};
+use crate::kinds::json::{int, items, object_or_new, text};
 use crate::kinds::plain::Plain;
 use crate::kinds::{Kind, cells};
 
@@ -32,24 +32,7 @@ const INGRESS: &[ColumnDef] = &[
     ("Ports", "string", 0, "Ports of TLS configurations that open"),
     AGE,
 ];
-const CLASS: &[ColumnDef] = &[
-    NAME,
-    (
-        "Controller",
-        "string",
-        0,
-        "Controller that is responsible for handling this class",
-    ),
-    (
-        "Parameters",
-        "string",
-        0,
-        "A reference to a resource with additional parameters",
-    ),
-    AGE,
-];
-
-pub(super) fn ingress() -> Kind {
+pub(super) fn kind() -> Kind {
     let strategy = Plain {
         default: |object| {
             if let Some(map) = object.as_object_mut()
@@ -78,76 +61,6 @@ pub(super) fn ingress() -> Kind {
         .short(&["ing"])
         .status()
         .done()
-}
-
-pub(super) fn class() -> Kind {
-    let strategy = Plain {
-        default: |class| {
-            if let Some(spec) = object(class, "spec")
-                && let Some(parameters) = spec.get_mut("parameters").and_then(Value::as_object_mut)
-            {
-                set_default(parameters, "scope", "Cluster");
-            }
-        },
-        validate: |class| {
-            let mut errors = Vec::new();
-            let controller = text(class, "/spec/controller");
-            if controller.is_empty() {
-                errors.push(FieldError::required("spec.controller", ""));
-            } else if !controller.contains('/') {
-                let detail = "must be a domain-prefixed path (such as \"acme.io/foo\")";
-                errors.push(FieldError::invalid("spec.controller", controller, detail));
-            }
-            if let Some(parameters) = class.pointer("/spec/parameters").filter(|one| one.is_object()) {
-                check_parameters(&mut errors, parameters);
-            }
-            errors
-        },
-        change: |old, new| {
-            if old.pointer("/spec/controller") == new.pointer("/spec/controller") {
-                return Vec::new();
-            }
-            let controller = text(new, "/spec/controller");
-            vec![FieldError::invalid(
-                "spec.controller",
-                controller,
-                names::IMMUTABLE,
-            )]
-        },
-        generation: true,
-        ..Plain::new(|class, now| {
-            let parameters = class
-                .pointer("/spec/parameters")
-                .filter(|parameters| parameters.is_object());
-            let parameters = parameters.map_or_else(
-                || "<none>".to_owned(),
-                |parameters| {
-                    let group = text(parameters, "/apiGroup");
-                    let dot = if group.is_empty() { "" } else { "." };
-                    format!(
-                        "{}{dot}{group}/{}",
-                        text(parameters, "/kind"),
-                        text(parameters, "/name")
-                    )
-                },
-            );
-            vec![
-                cells::name(class),
-                Value::from(text(class, "/spec/controller")),
-                Value::from(parameters),
-                cells::age(class, now),
-            ]
-        })
-    };
-    describe::kind(
-        "networking.k8s.io/v1",
-        "IngressClass",
-        "ingressclasses",
-        CLASS,
-        strategy,
-    )
-    .cluster()
-    .done()
 }
 
 fn row(ingress: &Value, now: i64) -> Vec<Value> {
@@ -208,9 +121,11 @@ fn validate_ingress(ingress: &Value) -> Vec<FieldError> {
     }
     let class = text(ingress, "/spec/ingressClassName");
     if !class.is_empty() {
-        for complaint in names::dns1123_subdomain(class) {
-            errors.push(FieldError::invalid("spec.ingressClassName", class, &complaint));
-        }
+        errors.extend(FieldError::complaints(
+            "spec.ingressClassName",
+            class,
+            names::dns1123_subdomain(class),
+        ));
     }
     for (index, tls) in items(ingress, "/spec/tls").iter().enumerate() {
         let path = format!("spec.tls[{index}]");
@@ -223,13 +138,11 @@ fn validate_ingress(ingress: &Value) -> Vec<FieldError> {
         }
         let secret = text(tls, "/secretName");
         if !secret.is_empty() {
-            for complaint in names::dns1123_subdomain(secret) {
-                errors.push(FieldError::invalid(
-                    format!("{path}.secretName"),
-                    secret,
-                    &complaint,
-                ));
-            }
+            errors.extend(FieldError::complaints(
+                format_args!("{path}.secretName"),
+                secret,
+                names::dns1123_subdomain(secret),
+            ));
         }
     }
     for (index, rule) in rules.iter().enumerate() {
@@ -299,9 +212,7 @@ fn check_host(errors: &mut Vec<FieldError>, host: &str, path: &str) {
     } else {
         names::dns1123_subdomain(host)
     };
-    for complaint in complaints {
-        errors.push(FieldError::invalid(path, host, &complaint));
-    }
+    errors.extend(FieldError::complaints(path, host, complaints));
 }
 
 /// Paths that a proxy could read in more than one way.
@@ -321,11 +232,13 @@ fn ambiguous(errors: &mut Vec<FieldError>, place: &str, path: &str) {
 }
 
 /// What names an object of the same namespace by its kind (`validateIngressTypedLocalObjectReference`).
-fn local_reference(errors: &mut Vec<FieldError>, reference: &Value, path: &str) {
+pub(super) fn local_reference(errors: &mut Vec<FieldError>, reference: &Value, path: &str) {
     if let Some(group) = reference.get("apiGroup").and_then(Value::as_str) {
-        for complaint in names::dns1123_subdomain(group) {
-            errors.push(FieldError::invalid(format!("{path}.apiGroup"), group, &complaint));
-        }
+        errors.extend(FieldError::complaints(
+            format_args!("{path}.apiGroup"),
+            group,
+            names::dns1123_subdomain(group),
+        ));
     }
     for field in ["kind", "name"] {
         let (found, path) = (text(reference, &format!("/{field}")), format!("{path}.{field}"));
@@ -333,38 +246,7 @@ fn local_reference(errors: &mut Vec<FieldError>, reference: &Value, path: &str) 
             errors.push(FieldError::required(path, &format!("{field} is required")));
             continue;
         }
-        for complaint in names::path_segment(found) {
-            errors.push(FieldError::invalid(path.as_str(), found, &complaint));
-        }
-    }
-}
-
-/// The parameters of an IngressClass: of the whole cluster, or in one namespace.
-fn check_parameters(errors: &mut Vec<FieldError>, parameters: &Value) {
-    let path = "spec.parameters";
-    local_reference(errors, parameters, path);
-    let namespace = parameters.get("namespace").and_then(Value::as_str);
-    let at = format!("{path}.namespace");
-    match (text(parameters, "/scope"), namespace) {
-        ("Namespace", None) => {
-            let detail = "`parameters.scope` is set to 'Namespace'";
-            errors.push(FieldError::required(at, detail));
-        }
-        ("Namespace", Some(namespace)) => {
-            for complaint in names::dns1123_label(namespace) {
-                errors.push(FieldError::invalid(at.as_str(), namespace, &complaint));
-            }
-        }
-        ("Cluster", Some(_)) => {
-            let detail = "`parameters.scope` is set to 'Cluster'";
-            errors.push(FieldError::forbidden(at, detail));
-        }
-        ("Cluster", None) => {}
-        (other, _) => errors.push(FieldError::not_supported(
-            format!("{path}.scope"),
-            other,
-            &["Cluster", "Namespace"],
-        )),
+        errors.extend(FieldError::complaints(&path, found, names::path_segment(found)));
     }
 }
 
@@ -385,19 +267,17 @@ fn check_backend(errors: &mut Vec<FieldError>, backend: &Value, path: &str) {
             if name.is_empty() {
                 errors.push(FieldError::required(format!("{path}.service.name"), ""));
             } else {
-                for complaint in names::dns1035_label(name) {
-                    errors.push(FieldError::invalid(
-                        format!("{path}.service.name"),
-                        name,
-                        &complaint,
-                    ));
-                }
+                errors.extend(FieldError::complaints(
+                    format_args!("{path}.service.name"),
+                    name,
+                    names::dns1035_label(name),
+                ));
             }
             let port = text(backend, "/service/port/name");
             let named = !port.is_empty();
-            for complaint in names::port_name(port).iter().filter(|_| named) {
-                let path = format!("{path}.service.port.name");
-                errors.push(FieldError::invalid(path, port, complaint));
+            if named {
+                let path = format_args!("{path}.service.port.name");
+                errors.extend(FieldError::complaints(path, port, names::port_name(port)));
             }
             let numbered = backend
                 .pointer("/service/port/number")
@@ -407,10 +287,11 @@ fn check_backend(errors: &mut Vec<FieldError>, backend: &Value, path: &str) {
                     let detail = "cannot set both port name & port number";
                     errors.push(FieldError::invalid(path, "", detail));
                 }
-                for complaint in names::port_number(number) {
-                    let path = format!("{path}.service.port.number");
-                    errors.push(FieldError::invalid(path, number, &complaint));
-                }
+                errors.extend(FieldError::complaints(
+                    format_args!("{path}.service.port.number"),
+                    number,
+                    names::port_number(number),
+                ));
             }
             if !named && !numbered {
                 errors.push(FieldError::required(path, "port name or number is required"));

@@ -139,13 +139,11 @@ fn check_peer(errors: &mut Vec<FieldError>, peer: &Value, path: &str) {
         if cidr.is_empty() {
             errors.push(FieldError::required(format!("{path}.ipBlock.cidr"), ""));
         } else {
-            for complaint in names::cidr(cidr) {
-                errors.push(FieldError::invalid(
-                    format!("{path}.ipBlock.cidr"),
-                    cidr,
-                    &complaint,
-                ));
-            }
+            errors.extend(FieldError::complaints(
+                format_args!("{path}.ipBlock.cidr"),
+                cidr,
+                names::cidr(cidr),
+            ));
             for (index, except) in items(peer, "/ipBlock/except").iter().enumerate() {
                 let except = except.as_str().unwrap_or_default();
                 let path = format!("{path}.ipBlock.except[{index}]");

@@ -84,9 +84,11 @@ fn node_term(errors: &mut Vec<FieldError>, term: &Value, path: &str) {
             }
         }
         let key = text(requirement, "/key");
-        for complaint in names::qualified_name(key) {
-            errors.push(FieldError::invalid(format!("{path}.key"), key, &complaint));
-        }
+        errors.extend(FieldError::complaints(
+            format_args!("{path}.key"),
+            key,
+            names::qualified_name(key),
+        ));
     }
     for (index, requirement) in items(term, "/matchFields").iter().enumerate() {
         let path = format!("{path}.matchFields[{index}]");
@@ -110,13 +112,11 @@ fn node_term(errors: &mut Vec<FieldError>, term: &Value, path: &str) {
             continue;
         }
         for (index, value) in values.iter().filter_map(Value::as_str).enumerate() {
-            for complaint in names::dns1123_subdomain(value) {
-                errors.push(FieldError::invalid(
-                    format!("{path}.values[{index}]"),
-                    value,
-                    &complaint,
-                ));
-            }
+            errors.extend(FieldError::complaints(
+                format_args!("{path}.values[{index}]"),
+                value,
+                names::dns1123_subdomain(value),
+            ));
         }
     }
 }
@@ -140,9 +140,11 @@ fn pod_term(errors: &mut Vec<FieldError>, term: &Value, path: &str) {
         }
     }
     for name in items(term, "/namespaces").iter().filter_map(Value::as_str) {
-        for complaint in names::dns1123_label(name) {
-            errors.push(FieldError::invalid(format!("{path}.namespace"), name, &complaint));
-        }
+        errors.extend(FieldError::complaints(
+            format_args!("{path}.namespace"),
+            name,
+            names::dns1123_label(name),
+        ));
     }
     topology_key(errors, term, path);
 }
@@ -154,9 +156,7 @@ fn topology_key(errors: &mut Vec<FieldError>, term: &Value, path: &str) {
         errors.push(FieldError::required(path, "can not be empty"));
         return;
     }
-    for complaint in names::qualified_name(key) {
-        errors.push(FieldError::invalid(path.as_str(), key, &complaint));
-    }
+    errors.extend(FieldError::complaints(&path, key, names::qualified_name(key)));
 }
 
 fn spreading(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {

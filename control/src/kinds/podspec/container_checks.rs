@@ -86,9 +86,7 @@ fn name<'a>(errors: &mut Vec<FieldError>, container: &'a Value, path: &str, take
         errors.push(FieldError::required(path, ""));
         return;
     }
-    for complaint in names::dns1123_label(name) {
-        errors.push(FieldError::invalid(path.as_str(), name, &complaint));
-    }
+    errors.extend(FieldError::complaints(&path, name, names::dns1123_label(name)));
     if !taken.insert(name) {
         errors.push(FieldError::duplicate(path, name));
     }
@@ -220,13 +218,14 @@ fn ports(
         let path = format!("{path}.ports[{index}]");
         let name = text(port, "/name");
         if !name.is_empty() {
-            let complaints = names::port_name(name);
             if !port_names.insert(name) {
                 errors.push(FieldError::duplicate(format!("{path}.name"), name));
             }
-            for complaint in &complaints {
-                errors.push(FieldError::invalid(format!("{path}.name"), name, complaint));
-            }
+            errors.extend(FieldError::complaints(
+                format_args!("{path}.name"),
+                name,
+                names::port_name(name),
+            ));
         }
         let (number, host) = (
             int(port, "/containerPort").unwrap_or(0),
@@ -235,19 +234,19 @@ fn ports(
         if number == 0 {
             errors.push(FieldError::required(format!("{path}.containerPort"), ""));
         } else {
-            for complaint in names::port_number(number) {
-                errors.push(FieldError::invalid(
-                    format!("{path}.containerPort"),
-                    number,
-                    &complaint,
-                ));
-            }
+            errors.extend(FieldError::complaints(
+                format_args!("{path}.containerPort"),
+                number,
+                names::port_number(number),
+            ));
         }
         let protocol = text(port, "/protocol");
         if host != 0 {
-            for complaint in names::port_number(host) {
-                errors.push(FieldError::invalid(format!("{path}.hostPort"), host, &complaint));
-            }
+            errors.extend(FieldError::complaints(
+                format_args!("{path}.hostPort"),
+                host,
+                names::port_number(host),
+            ));
             if host_network && host != number {
                 let detail = "must match `hostPort` when `hostNetwork` is true";
                 errors.push(FieldError::invalid(

@@ -183,17 +183,20 @@ fn names_in(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
     for (field, rule) in rules {
         let value = text(spec, &format!("/{field}"));
         if !value.is_empty() {
-            for complaint in rule(value) {
-                errors.push(FieldError::invalid(format!("{path}.{field}"), value, &complaint));
-            }
+            errors.extend(FieldError::complaints(
+                format_args!("{path}.{field}"),
+                value,
+                rule(value),
+            ));
         }
     }
     for (index, gate) in items(spec, "/readinessGates").iter().enumerate() {
         let kind = text(gate, "/conditionType");
-        for complaint in names::qualified_name(kind) {
-            let path = format!("{path}.readinessGates[{index}].conditionType");
-            errors.push(FieldError::invalid(path, kind, &complaint));
-        }
+        errors.extend(FieldError::complaints(
+            format_args!("{path}.readinessGates[{index}].conditionType"),
+            kind,
+            names::qualified_name(kind),
+        ));
     }
     let mut gates = HashSet::new();
     for (index, gate) in items(spec, "/schedulingGates").iter().enumerate() {
@@ -204,25 +207,22 @@ fn names_in(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
         if !gates.insert(name) {
             errors.push(FieldError::duplicate(path.as_str(), name));
         }
-        for complaint in names::qualified_name(name) {
-            errors.push(FieldError::invalid(path.as_str(), name, &complaint));
-        }
+        errors.extend(FieldError::complaints(&path, name, names::qualified_name(name)));
     }
     for (index, alias) in items(spec, "/hostAliases").iter().enumerate() {
         let ip = text(alias, "/ip");
-        for complaint in names::ip(ip) {
-            errors.push(FieldError::invalid(
-                format!("{path}.hostAliases[{index}].ip"),
-                ip,
-                &complaint,
-            ));
-        }
+        errors.extend(FieldError::complaints(
+            format_args!("{path}.hostAliases[{index}].ip"),
+            ip,
+            names::ip(ip),
+        ));
         for (at, name) in items(alias, "/hostnames").iter().enumerate() {
             let name = name.as_str().unwrap_or_default();
-            for complaint in names::dns1123_subdomain(name) {
-                let path = format!("{path}.hostAliases[{index}].hostnames[{at}]");
-                errors.push(FieldError::invalid(path, name, &complaint));
-            }
+            errors.extend(FieldError::complaints(
+                format_args!("{path}.hostAliases[{index}].hostnames[{at}]"),
+                name,
+                names::dns1123_subdomain(name),
+            ));
         }
     }
 }
@@ -240,9 +240,11 @@ pub(in crate::kinds) fn tolerations(errors: &mut Vec<FieldError>, spec: &Value, 
                 "operator must be Exists when `key` is empty, which means \"match all values and all keys\"";
             errors.push(FieldError::invalid(format!("{path}.operator"), operator, detail));
         } else if !key.is_empty() {
-            for complaint in names::qualified_name(key) {
-                errors.push(FieldError::invalid(format!("{path}.key"), key, &complaint));
-            }
+            errors.extend(FieldError::complaints(
+                format_args!("{path}.key"),
+                key,
+                names::qualified_name(key),
+            ));
         }
         if !is_unset(toleration.get("tolerationSeconds")) && effect != "NoExecute" {
             let detail = "effect must be 'NoExecute' when `tolerationSeconds` is set";

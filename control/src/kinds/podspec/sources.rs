@@ -126,9 +126,11 @@ pub(in crate::kinds) fn driver_name(errors: &mut Vec<FieldError>, name: &str, pa
     if name.len() > LONGEST_DRIVER {
         errors.push(FieldError::too_long(path, LONGEST_DRIVER));
     }
-    for complaint in names::dns1123_subdomain(&name.to_lowercase()) {
-        errors.push(FieldError::invalid(path, name, &complaint));
-    }
+    errors.extend(FieldError::complaints(
+        path,
+        name,
+        names::dns1123_subdomain(&name.to_lowercase()),
+    ));
 }
 
 /// A CSI source of a PersistentVolume. Upstream looks at these secrets only.
@@ -152,8 +154,12 @@ pub(in crate::kinds) fn csi(errors: &mut Vec<FieldError>, source: &Value, path: 
         for (field, rule) in rules {
             need(errors, secret, field, &path);
             let found = text(secret, &format!("/{field}"));
-            for complaint in rule(found).iter().filter(|_| !found.is_empty()) {
-                errors.push(FieldError::invalid(format!("{path}.{field}"), found, complaint));
+            if !found.is_empty() {
+                errors.extend(FieldError::complaints(
+                    format_args!("{path}.{field}"),
+                    found,
+                    rule(found),
+                ));
             }
         }
     }
@@ -171,10 +177,11 @@ pub(super) fn inline_csi(errors: &mut Vec<FieldError>, source: &Value, path: &st
     let path = format!("{path}.nodePublishSecretRef");
     need(errors, secret, "name", &path);
     let found = text(secret, "/name");
-    for complaint in names::dns1123_subdomain(found)
-        .iter()
-        .filter(|_| !found.is_empty())
-    {
-        errors.push(FieldError::invalid(format!("{path}.name"), found, complaint));
+    if !found.is_empty() {
+        errors.extend(FieldError::complaints(
+            format_args!("{path}.name"),
+            found,
+            names::dns1123_subdomain(found),
+        ));
     }
 }

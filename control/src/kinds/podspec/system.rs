@@ -35,10 +35,11 @@ pub(super) fn dns(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
     }
     for (index, server) in servers.iter().enumerate() {
         let server = server.as_str().unwrap_or_default();
-        for complaint in names::ip(server) {
-            let path = format!("{path}.nameservers[{index}]");
-            errors.push(FieldError::invalid(path, server, &complaint));
-        }
+        errors.extend(FieldError::complaints(
+            format_args!("{path}.nameservers[{index}]"),
+            server,
+            names::ip(server),
+        ));
     }
     let searches = items(config, "/searches");
     if searches.len() > MOST_SEARCHES {
@@ -68,10 +69,11 @@ pub(super) fn dns(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
         if *search == "." {
             continue;
         }
-        for complaint in names::dns1123_subdomain(&plain) {
-            let path = format!("{path}.searches[{index}]");
-            errors.push(FieldError::invalid(path, *search, &complaint));
-        }
+        errors.extend(FieldError::complaints(
+            format_args!("{path}.searches[{index}]"),
+            *search,
+            names::dns1123_subdomain(&plain),
+        ));
     }
     for (index, option) in items(config, "/options").iter().enumerate() {
         if text(option, "/name").is_empty() {

@@ -29,9 +29,11 @@ pub(super) fn volumes<'a>(errors: &mut Vec<FieldError>, spec: &'a Value, path: &
         if name.is_empty() {
             errors.push(FieldError::required(format!("{path}.name"), ""));
         } else {
-            for complaint in names::dns1123_label(name) {
-                errors.push(FieldError::invalid(format!("{path}.name"), name, &complaint));
-            }
+            errors.extend(FieldError::complaints(
+                format_args!("{path}.name"),
+                name,
+                names::dns1123_label(name),
+            ));
         }
         if !known.insert(name) {
             errors.push(FieldError::duplicate(format!("{path}.name"), name));

@@ -91,9 +91,11 @@ impl Strategy for Binding {
         if name.is_empty() {
             errors.push(FieldError::required("roleRef.name", ""));
         } else {
-            for complaint in names::path_segment(name) {
-                errors.push(FieldError::invalid("roleRef.name", name, &complaint));
-            }
+            errors.extend(FieldError::complaints(
+                "roleRef.name",
+                name,
+                names::path_segment(name),
+            ));
         }
         for (index, one) in items(binding, "/subjects").iter().enumerate() {
             subject(&mut errors, one, &format!("subjects[{index}]"), self.namespaced);
@@ -162,9 +164,11 @@ fn subject(errors: &mut Vec<FieldError>, subject: &Value, path: &str, namespaced
     match kind {
         "ServiceAccount" => {
             if !name.is_empty() {
-                for complaint in names::dns1123_subdomain(name) {
-                    errors.push(FieldError::invalid(format!("{path}.name"), name, &complaint));
-                }
+                errors.extend(FieldError::complaints(
+                    format_args!("{path}.name"),
+                    name,
+                    names::dns1123_subdomain(name),
+                ));
             }
             if !group.is_empty() {
                 errors.push(FieldError::not_supported(

@@ -164,9 +164,11 @@ impl Strategy for Request {
                 errors.push(FieldError::invalid("spec.signerName", signer, detail));
             }
             Some((domain, path)) => {
-                for complaint in names::dns1123_subdomain(domain) {
-                    errors.push(FieldError::invalid("spec.signerName", signer, &complaint));
-                }
+                errors.extend(FieldError::complaints(
+                    "spec.signerName",
+                    signer,
+                    names::dns1123_subdomain(domain),
+                ));
                 if !domain.contains('.') {
                     let detail = "should be a domain with at least two segments separated by dots";
                     errors.push(FieldError::invalid("spec.signerName", signer, detail));

@@ -154,9 +154,11 @@ fn validate(object: &Value) -> Vec<FieldError> {
             errors.push(FieldError::duplicate(format!("{path}.name"), name));
         }
         if !name.is_empty() {
-            for complaint in names::dns1123_label(name) {
-                errors.push(FieldError::invalid(format!("{path}.name"), name, &complaint));
-            }
+            errors.extend(FieldError::complaints(
+                format_args!("{path}.name"),
+                name,
+                names::dns1123_label(name),
+            ));
         }
         let protocol = text(port, "/protocol");
         if !matches!(protocol, "TCP" | "UDP" | "SCTP") {
@@ -165,13 +167,11 @@ fn validate(object: &Value) -> Vec<FieldError> {
         }
         let protocol = text(port, "/appProtocol");
         if !protocol.is_empty() {
-            for complaint in names::qualified_name(protocol) {
-                errors.push(FieldError::invalid(
-                    format!("{path}.appProtocol"),
-                    protocol,
-                    &complaint,
-                ));
-            }
+            errors.extend(FieldError::complaints(
+                format_args!("{path}.appProtocol"),
+                protocol,
+                names::qualified_name(protocol),
+            ));
         }
     }
     errors
@@ -214,27 +214,30 @@ fn check_endpoint(
             }
             _ => Vec::new(),
         };
-        for complaint in complaints {
-            errors.push(FieldError::invalid(at.as_str(), address, &complaint));
-        }
+        errors.extend(FieldError::complaints(&at, address, complaints));
     }
     let host = text(endpoint, "/hostname");
     if !host.is_empty() {
-        for complaint in names::dns1123_label(host) {
-            errors.push(FieldError::invalid(format!("{path}.hostname"), host, &complaint));
-        }
+        errors.extend(FieldError::complaints(
+            format_args!("{path}.hostname"),
+            host,
+            names::dns1123_label(host),
+        ));
     }
     let node = text(endpoint, "/nodeName");
     if !node.is_empty() {
-        for complaint in names::dns1123_subdomain(node) {
-            errors.push(FieldError::invalid(format!("{path}.nodeName"), node, &complaint));
-        }
+        errors.extend(FieldError::complaints(
+            format_args!("{path}.nodeName"),
+            node,
+            names::dns1123_subdomain(node),
+        ));
     }
     for (index, zone) in items(endpoint, "/hints/forZones").iter().enumerate() {
         let name = text(zone, "/name");
-        for complaint in names::label_value(name) {
-            let path = format!("{path}.hints.forZones[{index}].name");
-            errors.push(FieldError::invalid(path, name, &complaint));
-        }
+        errors.extend(FieldError::complaints(
+            format_args!("{path}.hints.forZones[{index}].name"),
+            name,
+            names::label_value(name),
+        ));
     }
 }

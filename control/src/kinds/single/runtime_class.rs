@@ -28,10 +28,8 @@ pub(super) fn kind() -> Kind {
         validate: |class| {
             let handler = text(class, "/handler");
             let complaints = names::dns1123_label(handler);
-            let mut errors: Vec<FieldError> = complaints
-                .iter()
-                .map(|text| FieldError::invalid("handler", handler, text))
-                .collect();
+            let mut errors: Vec<FieldError> =
+                FieldError::complaints("handler", handler, complaints).collect();
             for (resource, amount) in entries(class, "/overhead/podFixed") {
                 if Quantity::from_json(amount).is_ok_and(Quantity::is_negative) {
                     let path = format!("overhead.podFixed[{resource}]");

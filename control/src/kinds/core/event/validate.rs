@@ -93,13 +93,11 @@ impl Event {
         if controller.is_empty() {
             errors.push(FieldError::required(self.fields.controller, ""));
         }
-        for complaint in names::qualified_name(controller) {
-            errors.push(FieldError::invalid(
-                self.fields.controller,
-                controller,
-                &complaint,
-            ));
-        }
+        errors.extend(FieldError::complaints(
+            self.fields.controller,
+            controller,
+            names::qualified_name(controller),
+        ));
         for field in ["reportingInstance", "action", "reason"] {
             let value = Self::at(event, field);
             if value.is_empty() {

@@ -19,10 +19,11 @@ pub(super) fn check(errors: &mut Vec<FieldError>, service: &Value) {
     for (index, port) in items(service, "/spec/ports").iter().enumerate() {
         let protocol = text(port, "/appProtocol");
         if !protocol.is_empty() {
-            for complaint in names::qualified_name(protocol) {
-                let path = format!("spec.ports[{index}].appProtocol");
-                errors.push(FieldError::invalid(path, protocol, &complaint));
-            }
+            errors.extend(FieldError::complaints(
+                format_args!("spec.ports[{index}].appProtocol"),
+                protocol,
+                names::qualified_name(protocol),
+            ));
         }
     }
     let distribution = text(service, "/spec/trafficDistribution");
@@ -75,10 +76,11 @@ fn balanced(errors: &mut Vec<FieldError>, service: &Value) {
     }
     for (index, range) in ranges.iter().enumerate() {
         let range = range.as_str().unwrap_or_default();
-        for complaint in names::cidr(range.trim()) {
-            let path = format!("spec.loadBalancerSourceRanges[{index}]");
-            errors.push(FieldError::invalid(path, range, &complaint));
-        }
+        errors.extend(FieldError::complaints(
+            format_args!("spec.loadBalancerSourceRanges[{index}]"),
+            range,
+            names::cidr(range.trim()),
+        ));
     }
     for field in ["allocateLoadBalancerNodePorts", "loadBalancerClass"] {
         if !balanced && !is_unset(service.pointer(&format!("/spec/{field}"))) {
@@ -87,9 +89,11 @@ fn balanced(errors: &mut Vec<FieldError>, service: &Value) {
     }
     let class = text(service, "/spec/loadBalancerClass");
     if balanced && !class.is_empty() {
-        for complaint in names::qualified_name(class) {
-            errors.push(FieldError::invalid("spec.loadBalancerClass", class, &complaint));
-        }
+        errors.extend(FieldError::complaints(
+            "spec.loadBalancerClass",
+            class,
+            names::qualified_name(class),
+        ));
     }
     let health = int(service, "/spec/healthCheckNodePort").unwrap_or(0);
     if health != 0 && !(balanced && local) {
@@ -159,15 +163,19 @@ pub(super) fn status(new: &Value) -> Vec<FieldError> {
     for (index, point) in points.iter().enumerate() {
         let (ip, name) = (text(point, "/ip"), text(point, "/hostname"));
         if !ip.is_empty() {
-            for complaint in names::ip(ip) {
-                errors.push(FieldError::invalid(format!("{path}[{index}].ip"), ip, &complaint));
-            }
+            errors.extend(FieldError::complaints(
+                format_args!("{path}[{index}].ip"),
+                ip,
+                names::ip(ip),
+            ));
         }
         if !name.is_empty() {
             let path = format!("{path}[{index}].hostname");
-            for complaint in names::dns1123_subdomain(name) {
-                errors.push(FieldError::invalid(path.as_str(), name, &complaint));
-            }
+            errors.extend(FieldError::complaints(
+                &path,
+                name,
+                names::dns1123_subdomain(name),
+            ));
             if name.parse::<std::net::IpAddr>().is_ok() {
                 let detail = "must be a DNS name, not an IP address";
                 errors.push(FieldError::invalid(path, name, detail));

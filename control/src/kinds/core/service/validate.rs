@@ -38,9 +38,11 @@ pub(super) fn service(service: &Value) -> Vec<FieldError> {
             if name.is_empty() {
                 errors.push(FieldError::required("spec.externalName", ""));
             } else {
-                for complaint in names::dns1123_subdomain(name) {
-                    errors.push(FieldError::invalid("spec.externalName", name, &complaint));
-                }
+                errors.extend(FieldError::complaints(
+                    "spec.externalName",
+                    name,
+                    names::dns1123_subdomain(name),
+                ));
             }
         }
         _ if !TYPES.contains(&kind) => errors.push(FieldError::not_supported("spec.type", kind, TYPES)),
@@ -73,19 +75,19 @@ pub(super) fn service(service: &Value) -> Vec<FieldError> {
 fn addresses(errors: &mut Vec<FieldError>, service: &Value) {
     let cluster_ip = text(service, "/spec/clusterIP");
     if !cluster_ip.is_empty() && cluster_ip != "None" {
-        for complaint in names::ip(cluster_ip) {
-            errors.push(FieldError::invalid("spec.clusterIPs[0]", cluster_ip, &complaint));
-        }
+        errors.extend(FieldError::complaints(
+            "spec.clusterIPs[0]",
+            cluster_ip,
+            names::ip(cluster_ip),
+        ));
     }
     for (index, ip) in items(service, "/spec/externalIPs").iter().enumerate() {
         let ip = ip.as_str().unwrap_or_default();
-        for complaint in names::endpoint_ip(ip) {
-            errors.push(FieldError::invalid(
-                format!("spec.externalIPs[{index}]"),
-                ip,
-                &complaint,
-            ));
-        }
+        errors.extend(FieldError::complaints(
+            format_args!("spec.externalIPs[{index}]"),
+            ip,
+            names::endpoint_ip(ip),
+        ));
     }
     let external = matches!(text(service, "/spec/type"), "NodePort" | "LoadBalancer")
         || !is_unset(service.pointer("/spec/externalIPs"));
@@ -111,14 +113,18 @@ fn check_port(errors: &mut Vec<FieldError>, port: &Value, path: &str, named: boo
     if named && name.is_empty() {
         errors.push(FieldError::required(format!("{path}.name"), ""));
     } else if !name.is_empty() {
-        for complaint in names::dns1123_label(name) {
-            errors.push(FieldError::invalid(format!("{path}.name"), name, &complaint));
-        }
+        errors.extend(FieldError::complaints(
+            format_args!("{path}.name"),
+            name,
+            names::dns1123_label(name),
+        ));
     }
     let number = int(port, "/port").unwrap_or(0);
-    for complaint in names::port_number(number) {
-        errors.push(FieldError::invalid(format!("{path}.port"), number, &complaint));
-    }
+    errors.extend(FieldError::complaints(
+        format_args!("{path}.port"),
+        number,
+        names::port_number(number),
+    ));
     let protocol = text(port, "/protocol");
     if protocol.is_empty() {
         errors.push(FieldError::required(format!("{path}.protocol"), ""));

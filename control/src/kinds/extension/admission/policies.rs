@@ -113,9 +113,11 @@ pub(super) fn binding(binding: &Value) -> Vec<FieldError> {
     if name.is_empty() {
         errors.push(FieldError::required("spec.policyName", ""));
     } else {
-        for complaint in names::dns1123_subdomain(name) {
-            errors.push(FieldError::invalid("spec.policyName", name, &complaint));
-        }
+        errors.extend(FieldError::complaints(
+            "spec.policyName",
+            name,
+            names::dns1123_subdomain(name),
+        ));
     }
     if let Some(reference) = binding.pointer("/spec/paramRef").filter(|one| one.is_object()) {
         let (name, selector) = (text(reference, "/name"), reference.get("selector"));

@@ -258,9 +258,11 @@ fn versions(errors: &mut Vec<FieldError>, webhook: &Value, path: &str) {
         if !seen.insert(version) {
             errors.push(FieldError::invalid(at.as_str(), version, "duplicate version"));
         }
-        for complaint in names::dns1035_label(version) {
-            errors.push(FieldError::invalid(at.as_str(), version, &complaint));
-        }
+        errors.extend(FieldError::complaints(
+            &at,
+            version,
+            names::dns1035_label(version),
+        ));
     }
     if !seen.contains("v1") && !seen.contains("v1beta1") {
         let detail = "must include at least one of v1, v1beta1";

@@ -21,15 +21,18 @@ pub(super) fn validate(service: &Value) -> Vec<FieldError> {
         let detail = "only v1 may have an empty group and it better be legacy kube";
         errors.push(FieldError::required("spec.group", detail));
     }
-    let complaints = dns1123_subdomain(group);
-    let complaints = complaints.iter().filter(|_| !group.is_empty());
-    errors.extend(complaints.map(|why| FieldError::invalid("spec.group", group, why)));
-    let complaints = dns1035_label(version);
-    errors.extend(
-        complaints
-            .iter()
-            .map(|why| FieldError::invalid("spec.version", version, why)),
-    );
+    if !group.is_empty() {
+        errors.extend(FieldError::complaints(
+            "spec.group",
+            group,
+            dns1123_subdomain(group),
+        ));
+    }
+    errors.extend(FieldError::complaints(
+        "spec.version",
+        version,
+        dns1035_label(version),
+    ));
     for (field, most) in [("groupPriorityMinimum", 20_000), ("versionPriority", 1000)] {
         let value = int(service, &format!("/spec/{field}")).unwrap_or(0);
         if !(1..=most).contains(&value) {

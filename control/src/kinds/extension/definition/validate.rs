@@ -53,9 +53,11 @@ pub(super) fn definition(definition: &Value) -> Vec<FieldError> {
     for (index, one) in versions.iter().enumerate() {
         let path = format!("spec.versions[{index}]");
         let name = text(one, "/name");
-        for complaint in names::dns1035_label(name) {
-            errors.push(FieldError::invalid(format!("{path}.name"), name, &complaint));
-        }
+        errors.extend(FieldError::complaints(
+            format_args!("{path}.name"),
+            name,
+            names::dns1035_label(name),
+        ));
         if versions
             .iter()
             .take(index)
@@ -91,9 +93,11 @@ fn named(definition: &Value, errors: &mut Vec<FieldError>) {
             "should be a domain with at least one dot",
         ));
     } else {
-        for complaint in names::dns1123_subdomain(group) {
-            errors.push(FieldError::invalid("spec.group", group, &complaint));
-        }
+        errors.extend(FieldError::complaints(
+            "spec.group",
+            group,
+            names::dns1123_subdomain(group),
+        ));
     }
     let community = ["k8s.io", "kubernetes.io"]
         .iter()
@@ -140,10 +144,11 @@ fn named(definition: &Value, errors: &mut Vec<FieldError>) {
             .enumerate()
         {
             let name = name.as_str().unwrap_or_default();
-            for complaint in names::dns1035_label(name) {
-                let path = format!("spec.names.{field}[{index}]");
-                errors.push(FieldError::invalid(path, name, &complaint));
-            }
+            errors.extend(FieldError::complaints(
+                format_args!("spec.names.{field}[{index}]"),
+                name,
+                names::dns1035_label(name),
+            ));
         }
     }
 }

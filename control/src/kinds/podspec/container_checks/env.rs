@@ -35,9 +35,11 @@ pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str)
         if name.is_empty() {
             errors.push(FieldError::required(format!("{path}.name"), ""));
         } else {
-            for complaint in names::env_var_name(name) {
-                errors.push(FieldError::invalid(format!("{path}.name"), name, &complaint));
-            }
+            errors.extend(FieldError::complaints(
+                format_args!("{path}.name"),
+                name,
+                names::env_var_name(name),
+            ));
         }
         if let Some(from) = env.get("valueFrom").filter(|from| from.is_object()) {
             value_from(errors, env, from, &format!("{path}.valueFrom"));
@@ -47,9 +49,11 @@ pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str)
         let path = format!("{path}.envFrom[{index}]");
         let prefix = text(from, "/prefix");
         if !prefix.is_empty() {
-            for complaint in names::env_var_name(prefix) {
-                errors.push(FieldError::invalid(format!("{path}.prefix"), prefix, &complaint));
-            }
+            errors.extend(FieldError::complaints(
+                format_args!("{path}.prefix"),
+                prefix,
+                names::env_var_name(prefix),
+            ));
         }
         let sources: Vec<&str> = ["configMapRef", "secretRef"]
             .into_iter()
@@ -69,9 +73,11 @@ pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str)
                 if name.is_empty() {
                     errors.push(FieldError::required(path, ""));
                 } else {
-                    for complaint in names::dns1123_subdomain(name) {
-                        errors.push(FieldError::invalid(path.as_str(), name, &complaint));
-                    }
+                    errors.extend(FieldError::complaints(
+                        &path,
+                        name,
+                        names::dns1123_subdomain(name),
+                    ));
                 }
             }
             _ => errors.push(FieldError::invalid(
@@ -142,14 +148,14 @@ pub(in crate::kinds::podspec) fn field_ref(
     if let Some((map, key)) = subscript(field) {
         match map {
             "metadata.annotations" => {
-                for complaint in names::qualified_name(&key.to_lowercase()) {
-                    errors.push(FieldError::invalid(path.as_str(), field, &complaint));
-                }
+                errors.extend(FieldError::complaints(
+                    &path,
+                    field,
+                    names::qualified_name(&key.to_lowercase()),
+                ));
             }
             "metadata.labels" => {
-                for complaint in names::qualified_name(key) {
-                    errors.push(FieldError::invalid(path.as_str(), field, &complaint));
-                }
+                errors.extend(FieldError::complaints(&path, field, names::qualified_name(key)));
             }
             _ => errors.push(FieldError::invalid(path, map, "does not support subscript")),
         }
@@ -224,15 +230,19 @@ fn divisor(errors: &mut Vec<FieldError>, reference: &Value, resource: &str, path
 
 fn key_ref(errors: &mut Vec<FieldError>, reference: &Value, path: &str) {
     let name = text(reference, "/name");
-    for complaint in names::dns1123_subdomain(name) {
-        errors.push(FieldError::invalid(format!("{path}.name"), name, &complaint));
-    }
+    errors.extend(FieldError::complaints(
+        format_args!("{path}.name"),
+        name,
+        names::dns1123_subdomain(name),
+    ));
     let key = text(reference, "/key");
     if key.is_empty() {
         errors.push(FieldError::required(format!("{path}.key"), ""));
     } else {
-        for complaint in names::config_map_key(key) {
-            errors.push(FieldError::invalid(format!("{path}.key"), key, &complaint));
-        }
+        errors.extend(FieldError::complaints(
+            format_args!("{path}.key"),
+            key,
+            names::config_map_key(key),
+        ));
     }
 }

@@ -98,9 +98,11 @@ fn handler_of(errors: &mut Vec<FieldError>, handler: &Value, path: &str, kinds: 
             "tcpSocket" => check_port_or_name(errors, action.get("port"), &format!("{path}.port")),
             "grpc" => {
                 let port = int(action, "/port").unwrap_or(0);
-                for complaint in names::port_number(port) {
-                    errors.push(FieldError::invalid(format!("{path}.port"), port, &complaint));
-                }
+                errors.extend(FieldError::complaints(
+                    format_args!("{path}.port"),
+                    port,
+                    names::port_number(port),
+                ));
             }
             _ => {}
         }
@@ -125,9 +127,10 @@ fn http_get(errors: &mut Vec<FieldError>, action: &Value, path: &str) {
     }
     for (index, header) in items(action, "/httpHeaders").iter().enumerate() {
         let name = text(header, "/name");
-        for complaint in names::http_header_name(name) {
-            let path = format!("{path}.httpHeaders[{index}].name");
-            errors.push(FieldError::invalid(path, name, &complaint));
-        }
+        errors.extend(FieldError::complaints(
+            format_args!("{path}.httpHeaders[{index}].name"),
+            name,
+            names::http_header_name(name),
+        ));
     }
 }

@@ -55,9 +55,7 @@ fn overcommits(resource: &str) -> bool {
 fn check_name(errors: &mut Vec<FieldError>, resource: &str, path: &str) {
     let complaints = names::qualified_name(resource);
     if !complaints.is_empty() {
-        for complaint in complaints {
-            errors.push(FieldError::invalid(path, resource, &complaint));
-        }
+        errors.extend(FieldError::complaints(path, resource, complaints));
         return;
     }
     let standard =

@@ -1,0 +1,122 @@
+//! Attachments of volumes to nodes.
+
+use keelson_api::names;
+use keelson_api::status::FieldError;
+use serde_json::Value;
+
+use super::GROUP;
+use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
+use crate::kinds::json::{is_true, text};
+use crate::kinds::podspec::sources::driver_name;
+use crate::kinds::{Kind, Strategy, cells, update};
+
+const ATTACHMENT: &[ColumnDef] = &[
+    NAME,
+    (
+        "Attacher",
+        "string",
+        0,
+        "attacher indicates the name of the volume driver that MUST handle this request.",
+    ),
+    (
+        "PV",
+        "string",
+        0,
+        "source represents the volume that should be attached.",
+    ),
+    (
+        "Node",
+        "string",
+        0,
+        "nodeName represents the node that the volume should be attached to.",
+    ),
+    (
+        "Attached",
+        "boolean",
+        0,
+        "attached indicates the volume is successfully attached.",
+    ),
+    AGE,
+];
+
+pub(super) fn kind() -> Kind {
+    describe::kind(
+        GROUP,
+        "VolumeAttachment",
+        "volumeattachments",
+        ATTACHMENT,
+        Attachment,
+    )
+    .cluster()
+    .status()
+    .done()
+}
+
+#[derive(Debug)]
+struct Attachment;
+
+impl Strategy for Attachment {
+    fn prepare_create(&self, new: &mut Value) {
+        new["status"] = serde_json::json!({"attached": false});
+    }
+
+    fn prepare_update(&self, subresource: Option<&str>, old: &Value, new: &mut Value) {
+        update::without_generation(subresource, old, new);
+    }
+
+    fn validate_create(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Vec::new();
+        driver_name(&mut errors, text(object, "/spec/attacher"), "spec.attacher");
+        let (volume, inline) = (
+            object.pointer("/spec/source/persistentVolumeName"),
+            object.pointer("/spec/source/inlineVolumeSpec"),
+        );
+        match (
+            volume.and_then(Value::as_str),
+            inline.is_some_and(Value::is_object),
+        ) {
+            (None, false) => errors.push(FieldError::required(
+                "spec.source",
+                "must specify exactly one of inlineVolumeSpec and persistentVolumeName",
+            )),
+            (Some(_), true) => errors.push(FieldError::forbidden(
+                "spec.source",
+                "must specify exactly one of inlineVolumeSpec and persistentVolumeName",
+            )),
+            (Some(name), false) => {
+                errors.extend(FieldError::complaints(
+                    "spec.source.persistentVolumeName",
+                    name,
+                    names::dns1123_subdomain(name),
+                ));
+            }
+            (None, true) => {}
+        }
+        let node = text(object, "/spec/nodeName");
+        errors.extend(FieldError::complaints(
+            "spec.nodeName",
+            node,
+            names::dns1123_subdomain(node),
+        ));
+        errors
+    }
+
+    fn validate_update(&self, _: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {
+        if old.get("spec") == new.get("spec") {
+            return Vec::new();
+        }
+        let spec = new.get("spec").cloned().unwrap_or_default();
+        vec![FieldError::invalid("spec", spec, "field is immutable")]
+    }
+
+    fn row(&self, object: &Value, now: i64) -> Vec<Value> {
+        vec![
+            cells::name(object),
+            Value::from(text(object, "/spec/attacher")),
+            Value::from(text(object, "/spec/source/persistentVolumeName")),
+            Value::from(text(object, "/spec/nodeName")),
+            Value::from(is_true(object, "/status/attached")),
+            cells::age(object, now),
+        ]
+    }
+}

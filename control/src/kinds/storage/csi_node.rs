@@ -1,0 +1,82 @@
+//! What CSI drivers say of the nodes they run on.
+
+use std::collections::HashSet;
+
+use keelson_api::names;
+use keelson_api::status::{FieldError, MOST_ERRORS};
+use serde_json::Value;
+
+use super::GROUP;
+use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
+use crate::kinds::json::{int, items, text};
+use crate::kinds::plain::Plain;
+use crate::kinds::podspec::sources::driver_name;
+use crate::kinds::{Kind, cells};
+
+const NODE: &[ColumnDef] = &[
+    NAME,
+    (
+        "Drivers",
+        "integer",
+        0,
+        "drivers is a list of information of all CSI Drivers existing on a node.",
+    ),
+    AGE,
+];
+
+pub(super) fn kind() -> Kind {
+    let strategy = Plain {
+        validate: |node| {
+            let mut errors = Vec::new();
+            let mut seen = HashSet::new();
+            for (index, driver) in items(node, "/spec/drivers").iter().enumerate() {
+                let path = format!("spec.drivers[{index}]");
+                let (name, id) = (text(driver, "/name"), text(driver, "/nodeID"));
+                driver_name(&mut errors, name, &format!("{path}.name"));
+                if id.is_empty() {
+                    errors.push(FieldError::required(format!("{path}.nodeID"), ""));
+                }
+                if id.len() > LONGEST_NODE_ID {
+                    let detail = format!("must be {LONGEST_NODE_ID} characters or less");
+                    errors.push(FieldError::invalid(format!("{path}.nodeID"), id, &detail));
+                }
+                if let Some(count) = int(driver, "/allocatable/count").filter(|count| *count < 0) {
+                    let path = format!("{path}.allocatable.count");
+                    errors.push(FieldError::invalid(path, count, names::NON_NEGATIVE));
+                }
+                topology_keys(&mut errors, driver, &path);
+                if !seen.insert(name) {
+                    errors.push(FieldError::duplicate(format!("{path}.name"), name));
+                }
+            }
+            errors
+        },
+        ..Plain::new(|node, now| {
+            let drivers = Value::from(items(node, "/spec/drivers").len());
+            vec![cells::name(node), drivers, cells::age(node, now)]
+        })
+    };
+    describe::kind(GROUP, "CSINode", "csinodes", NODE, strategy)
+        .cluster()
+        .done()
+}
+
+/// Longest name of a node for its driver (`csiNodeIDLongerMaxLength`).
+const LONGEST_NODE_ID: usize = 256;
+
+fn topology_keys(errors: &mut Vec<FieldError>, driver: &Value, path: &str) {
+    let keys = items(driver, "/topologyKeys");
+    let mut seen = HashSet::new();
+    for key in keys.iter().filter_map(Value::as_str) {
+        if key.is_empty() {
+            errors.push(FieldError::required(path, ""));
+        }
+        if !seen.insert(key) {
+            errors.push(FieldError::duplicate(path, key));
+        }
+        errors.extend(FieldError::complaints(path, key, names::qualified_name(key)));
+        if errors.len() > MOST_ERRORS {
+            return;
+        }
+    }
+}
