@@ -58,3 +58,22 @@ pub fn go_quote(text: &str) -> String {
     out.push('"');
     out
 }
+
+/// JSON with the escapes of Go's `json.Marshal`. The five characters stand in texts only, so that it means the same.
+pub fn go_json(json: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(json.len() + 16);
+    let mut rest = json;
+    while let [first, after @ ..] = rest {
+        let (written, left): (&[u8], _) = match (first, after) {
+            (b'<', _) => (b"\\u003c", after),
+            (b'>', _) => (b"\\u003e", after),
+            (b'&', _) => (b"\\u0026", after),
+            (0xe2, [0x80, 0xa8, left @ ..]) => (b"\\u2028", left),
+            (0xe2, [0x80, 0xa9, left @ ..]) => (b"\\u2029", left),
+            _ => (std::slice::from_ref(first), after),
+        };
+        out.extend_from_slice(written);
+        rest = left;
+    }
+    out
+}

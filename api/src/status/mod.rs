@@ -15,7 +15,7 @@ use serde::{Deserialize, Serialize};
 pub use errors::MOST_ERRORS;
 pub(crate) use errors::aggregate;
 pub use field::{FieldError, FieldErrorKind};
-pub use go::{go_plain, go_quote, json_type};
+pub use go::{go_json, go_plain, go_quote, json_type};
 
 /// An error (or success) answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]

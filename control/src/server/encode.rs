@@ -1,6 +1,7 @@
 //! Objects to bytes, with the resourceVersion where the store fills it in.
 
 use bytes::Bytes;
+use keelson_api::status::go_json;
 use serde_json::Value;
 
 use super::convert::STAMP;
@@ -52,7 +53,12 @@ fn member(out: &mut Vec<u8>, name: &str, value: &Value) {
 pub fn object(kind: &Kind, value: &Value) -> Object {
     let fields = kind.strategy.selectable_fields(value).into_iter();
     let Some(custom) = &kind.custom else {
-        let mut object = Object::describe(value, encode(value));
+        let mut bytes = encode(value);
+        if kind.kind == "ControllerRevision" {
+            // Go's controllers compare the bytes of its data with those that they would write.
+            bytes = go_json(&bytes).into();
+        }
+        let mut object = Object::describe(value, bytes);
         object.fields = fields.collect();
         return object;
     };

@@ -397,6 +397,38 @@ fn what_cannot_be_is_refused() {
     assert_eq!(post(MEDIA_TYPE, &other).0, 400);
 }
 
+/// Go's controllers compare the bytes of a revision's data with what `json.Marshal` gives them.
+#[test]
+fn revisions_have_the_escapes_of_go() {
+    let cluster = Cluster::start();
+    let path = "/apis/apps/v1/namespaces/default/controllerrevisions";
+    let text = "a && b <c> \u{2028}\u{2029}\u{2027}\u{e2}";
+    let revision = json!({"apiVersion": "apps/v1", "kind": "ControllerRevision", "metadata": {"name": "r"},
+        "revision": 1, "data": {"args": [text]}});
+    let expected =
+        "{\"args\":[\"a \\u0026\\u0026 b \\u003cc\\u003e \\u2028\\u2029\u{2027}\u{e2}\"]}".as_bytes();
+    let has = |body: &[u8]| body.windows(expected.len()).any(|window| window == expected);
+    let sent = serde_json::to_vec(&revision).unwrap();
+    let json = [("content-type", "application/json")];
+    let (code, created) = cluster.raw(Method::POST, path, &json, &sent);
+    assert!(
+        code == 201 && has(&created),
+        "{}",
+        String::from_utf8_lossy(&created)
+    );
+    for accept in ["application/json", MEDIA_TYPE] {
+        for path in [format!("{path}/r"), path.to_owned()] {
+            let (code, body) = cluster.raw(Method::GET, &path, &[("accept", accept)], b"");
+            assert!(
+                code == 200 && has(&body),
+                "{accept} {}",
+                String::from_utf8_lossy(&body)
+            );
+        }
+    }
+    assert_eq!(cluster.get(&format!("{path}/r")).1["data"], revision["data"]);
+}
+
 /// Since 1.32 kubectl sends protobuf and asks for it; before 1.28 it reads types from OpenAPI v2 as protobuf.
 #[test]
 fn kubectls_speak_it() {

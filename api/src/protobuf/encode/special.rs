@@ -1,7 +1,5 @@
 //! The types whose JSON is not that of their message.
 
-use std::borrow::Cow;
-
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
@@ -52,7 +50,7 @@ impl Encoder<'_> {
         match (kind, first) {
             (Kind::Raw, _) => {
                 let raw = self.json.raw()?;
-                put_bytes(self.out, 1, &as_go_writes(raw));
+                put_bytes(self.out, 1, raw);
             }
             (Kind::Quantity, b'"') => self.value(1, Kind::Text, false)?,
             (Kind::IntOrString, b'"') => {
@@ -101,33 +99,6 @@ impl Encoder<'_> {
         close(self.out, mark);
         Ok(())
     }
-}
-
-/// JSON with the escapes of Go's `json.Marshal`: upstream's controllers compare the bytes of a ControllerRevision with those
-/// that they would write. The five characters stand in texts only.
-fn as_go_writes(raw: &[u8]) -> Cow<'_, [u8]> {
-    let escaped = |rest: &[u8]| match rest {
-        [b'<', ..] => Some((1, "\\u003c")),
-        [b'>', ..] => Some((1, "\\u003e")),
-        [b'&', ..] => Some((1, "\\u0026")),
-        [0xe2, 0x80, 0xa8, ..] => Some((3, "\\u2028")),
-        [0xe2, 0x80, 0xa9, ..] => Some((3, "\\u2029")),
-        _ => None,
-    };
-    if !raw.iter().any(|byte| matches!(byte, b'<' | b'>' | b'&' | 0xe2)) {
-        return Cow::Borrowed(raw);
-    }
-    let mut out = Vec::with_capacity(raw.len() + 16);
-    let mut rest = raw;
-    while let Some(first) = rest.first() {
-        let (taken, written) = match escaped(rest) {
-            Some((taken, written)) => (taken, written.as_bytes()),
-            None => (1, std::slice::from_ref(first)),
-        };
-        out.extend_from_slice(written);
-        rest = &rest[taken..];
-    }
-    Cow::Owned(out)
 }
 
 /// Unix seconds and nanoseconds of an RFC 3339 time; Go keeps no fraction of a Time, and microseconds of a MicroTime.
