@@ -154,7 +154,7 @@ pub(super) fn check_annotations(errors: &mut Vec<FieldError>, annotations: Optio
 }
 
 fn check_owners(errors: &mut Vec<FieldError>, object: &Value) {
-    let mut controller: Option<&str> = None;
+    let mut controllers: Vec<&str> = Vec::new();
     for (index, owner) in items(object, "/metadata/ownerReferences").iter().enumerate() {
         if errors.len() > MOST_ERRORS {
             return;
@@ -175,19 +175,19 @@ fn check_owners(errors: &mut Vec<FieldError>, object: &Value) {
             errors.push(FieldError::invalid(path.as_str(), owner.clone(), detail));
         }
         if owner.get("controller") == Some(&Value::Bool(true)) {
-            let name = text(owner, "/name");
-            if let Some(first) = controller {
-                let detail = format!(
-                    "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {name}"
-                );
-                let all = object
-                    .pointer("/metadata/ownerReferences")
-                    .cloned()
-                    .unwrap_or_default();
-                errors.push(FieldError::invalid("metadata.ownerReferences", all, &detail));
-            }
-            controller.get_or_insert(name);
+            controllers.push(text(owner, "/name"));
         }
+    }
+    // Told of the first two only, as all references are shown.
+    if let [first, second, ..] = controllers[..] {
+        let detail = format!(
+            "Only one reference can have Controller set to true. Found \"true\" in references for {first} and {second}"
+        );
+        let all = object
+            .pointer("/metadata/ownerReferences")
+            .cloned()
+            .unwrap_or_default();
+        errors.push(FieldError::invalid("metadata.ownerReferences", all, &detail));
     }
 }
 

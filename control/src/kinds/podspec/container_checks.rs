@@ -5,7 +5,7 @@ pub(super) mod env;
 mod handlers;
 mod resources;
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use keelson_api::names;
 use keelson_api::status::FieldError;
@@ -31,12 +31,12 @@ impl Group {
     }
 }
 
-/// Complaints about one list of containers. `volumes` are the names that mounts may use.
+/// Complaints about one list of containers. `volumes` are those that they may use, by name.
 pub(super) fn containers(
     errors: &mut Vec<FieldError>,
     spec: &Value,
     path: &str,
-    volumes: &HashSet<&str>,
+    volumes: &HashMap<&str, &Value>,
     group: Group,
 ) {
     let list = items(spec, &format!("/{}", group.field()));
@@ -51,12 +51,16 @@ pub(super) fn containers(
         .flat_map(|other| items(spec, &format!("/{}", other.field())))
         .map(|container| text(container, "/name"))
         .collect();
+    let main: HashSet<&str> = items(spec, "/containers")
+        .iter()
+        .map(|container| text(container, "/name"))
+        .collect();
     let mut host_ports = HashSet::new();
     for (index, container) in list.iter().enumerate() {
         let path = format!("{path}[{index}]");
         name(errors, container, &path, &mut taken);
         common(errors, container, &path, volumes);
-        devices::check(errors, spec, container, &path);
+        devices::check(errors, volumes, container, &path);
         ports(
             errors,
             container,
@@ -67,10 +71,7 @@ pub(super) fn containers(
         resources::check(errors, container, &path);
         by_group(errors, container, &path, group);
         let target = text(container, "/targetContainerName");
-        let known = items(spec, "/containers")
-            .iter()
-            .any(|one| text(one, "/name") == target);
-        if group == Group::Ephemeral && !target.is_empty() && !known {
+        if group == Group::Ephemeral && !target.is_empty() && !main.contains(target) {
             errors.push(FieldError::not_found(
                 format!("{path}.targetContainerName"),
                 target,
@@ -92,7 +93,7 @@ fn name<'a>(errors: &mut Vec<FieldError>, container: &'a Value, path: &str, take
     }
 }
 
-fn common(errors: &mut Vec<FieldError>, container: &Value, path: &str, volumes: &HashSet<&str>) {
+fn common(errors: &mut Vec<FieldError>, container: &Value, path: &str, volumes: &HashMap<&str, &Value>) {
     let image = text(container, "/image");
     if image.is_empty() {
         errors.push(FieldError::required(format!("{path}.image"), ""));
@@ -122,14 +123,14 @@ fn common(errors: &mut Vec<FieldError>, container: &Value, path: &str, volumes: 
     security(errors, container, path);
 }
 
-fn mounts(errors: &mut Vec<FieldError>, container: &Value, path: &str, volumes: &HashSet<&str>) {
+fn mounts(errors: &mut Vec<FieldError>, container: &Value, path: &str, volumes: &HashMap<&str, &Value>) {
     let mut places = HashSet::new();
     for (index, mount) in items(container, "/volumeMounts").iter().enumerate() {
         let path = format!("{path}.volumeMounts[{index}]");
         let (name, place) = (text(mount, "/name"), text(mount, "/mountPath"));
         if name.is_empty() {
             errors.push(FieldError::required(format!("{path}.name"), ""));
-        } else if !volumes.contains(name) {
+        } else if !volumes.contains_key(name) {
             errors.push(FieldError::not_found(format!("{path}.name"), name));
         }
         if place.is_empty() {

@@ -1,9 +1,9 @@
 //! What volumes must be (`ValidateVolumes`).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use keelson_api::names;
-use keelson_api::status::{FieldError, MOST_ERRORS};
+use keelson_api::status::FieldError;
 use serde_json::Value;
 
 use super::container_checks::env;
@@ -19,9 +19,13 @@ const OF_FILES: &[&str] = &[
     "metadata.uid",
 ];
 
-/// Complaints about the volumes of a pod spec. Returns their names.
-pub(super) fn volumes<'a>(errors: &mut Vec<FieldError>, spec: &'a Value, path: &str) -> HashSet<&'a str> {
-    let mut known = HashSet::new();
+/// Complaints about the volumes of a pod spec. Returns them by name.
+pub(super) fn volumes<'a>(
+    errors: &mut Vec<FieldError>,
+    spec: &'a Value,
+    path: &str,
+) -> HashMap<&'a str, &'a Value> {
+    let mut known = HashMap::new();
     for (index, volume) in items(spec, "/volumes").iter().enumerate() {
         let path = format!("{path}.volumes[{index}]");
         let name = text(volume, "/name");
@@ -35,7 +39,7 @@ pub(super) fn volumes<'a>(errors: &mut Vec<FieldError>, spec: &'a Value, path: &
                 names::dns1123_label(name),
             ));
         }
-        if !known.insert(name) {
+        if known.insert(name, volume).is_some() {
             errors.push(FieldError::duplicate(format!("{path}.name"), name));
         }
     }
@@ -150,20 +154,17 @@ fn projected(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
     let mut taken = HashSet::new();
     for source in items(source, "/sources") {
         for kind in ["secret", "configMap", "downwardAPI"] {
-            for item in items(source, &format!("/{kind}/items")) {
-                let place = text(item, "/path");
-                if !place.is_empty() && !taken.insert(place) {
-                    let whose = match kind {
-                        "downwardAPI" => place,
-                        _ => text(source, &format!("/{kind}/name")),
-                    };
-                    errors.push(FieldError::invalid(path, whose, "conflicting duplicate paths"));
-                    // The name comes with each of them, and may be long.
-                    if errors.len() > MOST_ERRORS {
-                        return;
-                    }
-                }
-            }
+            let places = items(source, &format!("/{kind}/items")).iter();
+            let places = places.map(|item| text(item, "/path"));
+            let mut again = places.filter(|place| !place.is_empty() && !taken.insert(*place));
+            let Some(place) = again.next() else { continue };
+            let whose = match kind {
+                "downwardAPI" => place,
+                _ => text(source, &format!("/{kind}/name")),
+            };
+            // Once for a source, whose name the error shows; the rest of its paths are taken, too.
+            again.for_each(drop);
+            errors.push(FieldError::invalid(path, whose, "conflicting duplicate paths"));
         }
     }
     for (index, source) in items(source, "/sources").iter().enumerate() {

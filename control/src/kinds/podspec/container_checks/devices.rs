@@ -7,16 +7,17 @@ use serde_json::Value;
 
 use crate::kinds::json::{items, text};
 
-/// Complaints about `volumeDevices` of a container in this pod spec.
-pub(super) fn check(errors: &mut Vec<FieldError>, spec: &Value, container: &Value, path: &str) {
+/// Complaints about `volumeDevices` of a container in a pod with these volumes.
+pub(super) fn check(
+    errors: &mut Vec<FieldError>,
+    volumes: &HashMap<&str, &Value>,
+    container: &Value,
+    path: &str,
+) {
     let devices = items(container, "/volumeDevices");
     if devices.is_empty() {
         return;
     }
-    let volumes: HashMap<&str, &Value> = items(spec, "/volumes")
-        .iter()
-        .map(|volume| (text(volume, "/name"), volume))
-        .collect();
     let mounted = |field: &str| -> HashSet<&str> {
         let mounts = items(container, "/volumeMounts").iter();
         mounts.map(|mount| text(mount, field)).collect()
