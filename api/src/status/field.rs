@@ -1,5 +1,6 @@
 //! Field errors in upstream's words (`field.Error`).
 
+use std::borrow::Cow;
 use std::fmt::{self, Display, Write};
 
 use serde_json::Value;
@@ -64,6 +65,10 @@ impl FieldErrorKind {
     }
 }
 
+/// Longest path, value and detail that are told, in bytes. There may be a thousand errors in an answer, and each could show
+/// megabytes of the same request.
+const LONGEST: usize = 4096;
+
 /// One validation error of one field.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FieldError {
@@ -77,20 +82,22 @@ pub struct FieldError {
 
 impl FieldError {
     fn new(kind: FieldErrorKind, field: impl Into<String>, value: Option<&Value>, detail: &str) -> Self {
+        Self::shown(kind, field, value.map(shown).as_deref(), detail)
+    }
+
+    /// With the value in words.
+    fn shown(kind: FieldErrorKind, field: impl Into<String>, shown: Option<&str>, detail: &str) -> Self {
         let mut message = kind.title().to_owned();
-        if let Some(value) = value {
+        if let Some(shown) = shown {
             message.push_str(": ");
-            push_value(&mut message, value);
+            message.push_str(shown);
         }
         if !detail.is_empty() {
             message.push_str(": ");
-            message.push_str(detail);
+            message.push_str(&start(detail));
         }
-        Self {
-            kind,
-            field: field.into(),
-            message,
-        }
+        let field = start(&field.into()).into_owned();
+        Self { kind, field, message }
     }
 
     /// A value is missing. `detail` may be empty.
@@ -116,20 +123,12 @@ impl FieldError {
 
     /// As [`FieldError::invalid`], with the value already put in words (Go prints some types in its own syntax).
     pub fn invalid_shown(field: impl Into<String>, shown: &str, detail: &str) -> Self {
-        Self {
-            kind: FieldErrorKind::Invalid,
-            field: field.into(),
-            message: format!("{}: {shown}: {detail}", FieldErrorKind::Invalid.title()),
-        }
+        Self::shown(FieldErrorKind::Invalid, field, Some(&start(shown)), detail)
     }
 
     /// As [`FieldError::invalid`], without showing the value.
     pub fn invalid_omitted(field: impl Into<String>, detail: &str) -> Self {
-        Self {
-            kind: FieldErrorKind::Invalid,
-            field: field.into(),
-            message: format!("{}: {detail}", FieldErrorKind::Invalid.title()),
-        }
+        Self::shown(FieldErrorKind::Invalid, field, None, detail)
     }
 
     /// A value of the wrong type.
@@ -139,26 +138,22 @@ impl FieldError {
 
     /// A value outside of an enumeration; lists `supported` in the given order.
     pub fn not_supported(field: impl Into<String>, value: impl Into<Value>, supported: &[&str]) -> Self {
-        let mut detail = String::new();
-        for (index, text) in supported.iter().enumerate() {
-            detail.push_str(if index == 0 { "supported values: " } else { ", " });
-            detail.push_str(&go_quote(text));
-        }
-        Self::new(FieldErrorKind::NotSupported, field, Some(&value.into()), &detail)
+        Self::new(
+            FieldErrorKind::NotSupported,
+            field,
+            Some(&value.into()),
+            &one_of(supported),
+        )
     }
 
     /// As [`FieldError::not_supported`], with the value already put in words.
     pub fn not_supported_shown(field: impl Into<String>, shown: &str, supported: &[&str]) -> Self {
-        let quoted: Vec<String> = supported.iter().map(|text| go_quote(text)).collect();
-        Self {
-            kind: FieldErrorKind::NotSupported,
-            field: field.into(),
-            message: format!(
-                "{}: {shown}: supported values: {}",
-                FieldErrorKind::NotSupported.title(),
-                quoted.join(", ")
-            ),
-        }
+        Self::shown(
+            FieldErrorKind::NotSupported,
+            field,
+            Some(shown),
+            &one_of(supported),
+        )
     }
 
     /// A value that must be unique appears again.
@@ -168,16 +163,7 @@ impl FieldError {
 
     /// As [`FieldError::duplicate`], with the value already put in words. `detail` may be empty.
     pub fn duplicate_shown(field: impl Into<String>, shown: &str, detail: &str) -> Self {
-        let mut message = format!("{}: {shown}", FieldErrorKind::Duplicate.title());
-        if !detail.is_empty() {
-            message.push_str(": ");
-            message.push_str(detail);
-        }
-        Self {
-            kind: FieldErrorKind::Duplicate,
-            field: field.into(),
-            message,
-        }
+        Self::shown(FieldErrorKind::Duplicate, field, Some(&start(shown)), detail)
     }
 
     /// Setting or changing the field is not allowed here.
@@ -220,12 +206,52 @@ impl Display for FieldError {
     }
 }
 
+/// The choices there are.
+fn one_of(supported: &[&str]) -> String {
+    let quoted: Vec<String> = supported.iter().map(|text| go_quote(text)).collect();
+    match quoted[..] {
+        [] => String::new(),
+        _ => format!("supported values: {}", quoted.join(", ")),
+    }
+}
+
 /// Text quoted; numbers and booleans bare; null as a quoted word; anything else as JSON.
-fn push_value(out: &mut String, value: &Value) {
+fn shown(value: &Value) -> String {
     match value {
-        Value::Null => out.push_str("\"null\""),
-        Value::String(text) => out.push_str(&go_quote(text)),
-        // Writing into a String cannot fail.
-        other => drop(write!(out, "{other}")),
+        Value::Null => "\"null\"".to_owned(),
+        Value::String(text) => {
+            let quoted = go_quote(&start(text));
+            match start(&quoted) {
+                Cow::Borrowed(_) => quoted,
+                Cow::Owned(cut) => cut + "\"",
+            }
+        }
+        other => {
+            let mut text = Start(String::new());
+            // It fails when there is enough.
+            let _ = write!(text, "{other}");
+            start(&text.0).into_owned()
+        }
+    }
+}
+
+/// The text, or its start and an ellipsis.
+fn start(text: &str) -> Cow<'_, str> {
+    if text.len() <= LONGEST {
+        return text.into();
+    }
+    format!("{}...", &text[..text.floor_char_boundary(LONGEST)]).into()
+}
+
+/// Takes text until there is enough of it.
+struct Start(String);
+
+impl Write for Start {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.push_str(&text[..text.floor_char_boundary(LONGEST + 1)]);
+        if self.0.len() > LONGEST {
+            return Err(fmt::Error);
+        }
+        Ok(())
     }
 }

@@ -1,4 +1,4 @@
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{FieldError, MOST_ERRORS, Status, go_quote};
 
@@ -120,4 +120,24 @@ fn of_very_many_errors_some_are_told() {
         "{}",
         &status.message[status.message.len() - 100..]
     );
+}
+
+#[test]
+fn of_what_is_very_long_the_start_is_told() {
+    let long = "\u{1}".repeat(3_000_000);
+    let list = Value::from(vec![long.as_str(); 2]);
+    for error in [
+        FieldError::invalid(long.as_str(), long.as_str(), &long),
+        FieldError::duplicate("a", list),
+        FieldError::invalid_shown("a", &long, &long),
+        FieldError::not_supported("a", long.as_str(), &[&long]),
+    ] {
+        assert!(error.to_string().len() < 5 * 4096, "{}", error.to_string().len());
+        assert!(error.message.contains("..."));
+    }
+    // Whole characters, and an end of the quotes.
+    let text = FieldError::not_found("a", "\u{20ac}".repeat(1366)).message;
+    assert!(text.ends_with("\u{20ac}...\""), "{}", &text[text.len() - 20..]);
+    let short = FieldError::not_found("a", "\u{20ac}".repeat(1364)).message;
+    assert!(short.ends_with("\u{20ac}\"") && !short.contains("..."));
 }

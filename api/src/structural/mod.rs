@@ -10,6 +10,7 @@
 //! Rules in CEL (`x-kubernetes-validations`) are kept by who stores the definition; nothing here runs them.
 
 mod defaults;
+mod path;
 mod pattern;
 mod prune;
 mod read;

@@ -2,7 +2,8 @@
 
 use serde_json::{Map, Value};
 
-use super::{Additional, Structural, child};
+use super::path::Path;
+use super::{Additional, Structural};
 use crate::schema::{Schema, TypeError};
 
 /// Upstream stops listing after this many.
@@ -21,7 +22,7 @@ impl Structural {
     /// Takes away what the schema does not know, and makes `metadata` fit its type, here and in embedded resources.
     pub fn prune(&self, object: &mut Value) -> Result<Pruned, TypeError> {
         let mut walk = Walk { unknown: Vec::new() };
-        walk.value(self, object, "", true)?;
+        walk.value(self, object, Path::Root(""), true)?;
         walk.unknown.sort();
         walk.unknown.truncate(MOST);
         Ok(Pruned {
@@ -34,7 +35,7 @@ impl Structural {
     /// As [`Structural::prune`], for a part of an object.
     pub(super) fn prune_value(&self, value: &mut Value) -> Result<(), TypeError> {
         let mut walk = Walk { unknown: Vec::new() };
-        walk.value(self, value, "", false)
+        walk.value(self, value, Path::Root(""), false)
     }
 }
 
@@ -47,7 +48,7 @@ impl Walk {
         &mut self,
         schema: &Structural,
         value: &mut Value,
-        path: &str,
+        path: Path<'_>,
         resource: bool,
     ) -> Result<(), TypeError> {
         match value {
@@ -58,7 +59,7 @@ impl Walk {
                     return Ok(());
                 };
                 for (index, item) in list.iter_mut().enumerate() {
-                    self.value(items, item, &format!("{path}[{index}]"), false)?;
+                    self.value(items, item, path.item(index), false)?;
                 }
                 Ok(())
             }
@@ -70,7 +71,7 @@ impl Walk {
         &mut self,
         schema: &Structural,
         map: &mut Map<String, Value>,
-        path: &str,
+        path: Path<'_>,
         resource: bool,
     ) -> Result<(), TypeError> {
         let mut unknown = Vec::new();
@@ -79,24 +80,24 @@ impl Walk {
                 continue;
             }
             if resource && name == "metadata" {
-                self.metadata(value, &child(path, name))?;
+                self.metadata(value, path.field(name))?;
                 continue;
             }
             match schema.property(name) {
-                Some(property) => self.value(property, value, &child(path, name), false)?,
+                Some(property) => self.value(property, value, path.field(name), false)?,
                 None if schema.preserve || matches!(schema.additional, Additional::Any) => {}
                 None => unknown.push(name.clone()),
             }
         }
         for name in unknown {
             self.unknown
-                .push(format!("unknown field \"{}\"", child(path, &name)));
+                .push(format!("unknown field \"{}\"", path.field(&name)));
             map.remove(&name);
         }
         Ok(())
     }
 
-    fn metadata(&mut self, value: &mut Value, path: &str) -> Result<(), TypeError> {
+    fn metadata(&mut self, value: &mut Value, path: Path<'_>) -> Result<(), TypeError> {
         let Some(kind) = Schema::builtin().named(META) else {
             return Ok(());
         };

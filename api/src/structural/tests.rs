@@ -341,6 +341,23 @@ fn hostile_schemas() {
     let mut object = json!({"list": vec![json!({}); 10_000]});
     assert!(schema.default(&mut object).is_err());
     assert!(object.to_string().len() < 8 << 20);
+    // A name is not written out for each of the things below it.
+    let name = "n".repeat(1 << 20);
+    let numbers =
+        json!({"type": "object", "additionalProperties": {"type": "array", "items": {"type": "integer"}}});
+    let schema = Structural::read(&numbers);
+    let mut object = json!({&name: vec![1; 300_000]});
+    assert_eq!(schema.prune(&mut object).unwrap().unknown, Vec::<String>::new());
+    assert_eq!(schema.validate(&object), Vec::new());
+    object[&name] = vec!["x"; 300_000].into();
+    let errors = schema.validate(&object);
+    assert!(errors.iter().all(|error| error.to_string().len() < 20_000));
+    let many: Value = (0..20_000)
+        .map(|n| (format!("p{n}"), json!({"type": "string"})))
+        .collect::<serde_json::Map<_, _>>()
+        .into();
+    let below = json!({"type": "object", "properties": {&name: {"type": "object", "properties": many}}});
+    assert_eq!(complaints(&below), Vec::<String>::new());
     // Errors are bounded.
     let schema = Structural::read(
         &json!({"type": "object", "properties": {"list": {"type": "array", "items": {"type": "string"}}}}),

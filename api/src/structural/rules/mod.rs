@@ -17,6 +17,10 @@ use crate::status::FieldError;
 
 /// Most complaints that are told.
 const MOST: usize = 100;
+/// Most that are looked for: of them, the first in order are told.
+const ENOUGH: usize = 10 * MOST;
+/// Longest name that is shown in full.
+const LONGEST_NAME: usize = 512;
 /// Most parts of a schema: bounds what is built of it.
 const MOST_PARTS: usize = 100_000;
 /// Names of types, as errors list them.
@@ -69,26 +73,34 @@ fn count(value: &Value, parts: &mut usize) {
 }
 
 /// The schemas inside of a schema, with their paths.
-fn parts<'a>(path: &str, schema: &'a Value) -> Vec<(String, &'a Value)> {
-    let mut out = Vec::new();
-    for name in ["items", "not", "additionalProperties"] {
-        if schema[name].is_object() {
-            out.push((child(path, name), &schema[name]));
-        }
-    }
-    for name in ["allOf", "anyOf", "oneOf"] {
-        for (index, part) in schema[name].as_array().into_iter().flatten().enumerate() {
-            out.push((format!("{}[{index}]", child(path, name)), part));
-        }
-    }
-    for (name, part) in schema["properties"].as_object().into_iter().flatten() {
-        out.push((format!("{path}.properties[{name}]"), part));
-    }
-    out
+fn parts<'a>(path: &'a str, schema: &'a Value) -> impl Iterator<Item = (String, &'a Value)> {
+    let single = ["items", "not", "additionalProperties"].into_iter();
+    let single = single
+        .filter(|name| schema[*name].is_object())
+        .map(move |name| (child(path, name), &schema[name]));
+    let listed = ["allOf", "anyOf", "oneOf"].into_iter().flat_map(move |name| {
+        let parts = schema[name].as_array().into_iter().flatten().enumerate();
+        parts.map(move |(index, part)| (format!("{}[{index}]", child(path, name)), part))
+    });
+    let properties = schema["properties"].as_object().into_iter().flatten();
+    single
+        .chain(listed)
+        .chain(properties.map(move |(name, part)| (property(path, name), part)))
+}
+
+/// The path of a property. Of a name that is much too long, the beginning: it stands in the paths of all that is below.
+fn property(path: &str, name: &str) -> String {
+    let shown = name
+        .get(..name.floor_char_boundary(LONGEST_NAME))
+        .unwrap_or_default();
+    format!("{path}.properties[{shown}]")
 }
 
 /// What no schema may have.
 fn forbidden(path: &str, schema: &Value, errors: &mut Vec<FieldError>) {
+    if errors.len() > ENOUGH {
+        return;
+    }
     let mut forbid = |field: &str, why: &str| errors.push(FieldError::forbidden(child(path, field), why));
     if schema["uniqueItems"] == true {
         forbid(
@@ -149,6 +161,9 @@ fn forbidden(path: &str, schema: &Value, errors: &mut Vec<FieldError>) {
 
 /// What makes a schema structural.
 fn structural(path: &str, schema: &Value, level: Level, errors: &mut Vec<FieldError>) {
+    if errors.len() > ENOUGH {
+        return;
+    }
     let flag = |name: &str| schema[name] == true;
     let kind = text(schema, "type");
     let at = |field: &str| child(path, field);
@@ -226,7 +241,7 @@ fn structural(path: &str, schema: &Value, level: Level, errors: &mut Vec<FieldEr
         structural(&at("additionalProperties"), inner, Level::Field, errors);
     }
     for (name, part) in properties {
-        structural(&format!("{path}.properties[{name}]"), part, Level::Field, errors);
+        structural(&property(path, name), part, Level::Field, errors);
     }
 }
 
@@ -269,6 +284,9 @@ fn implied(path: &str, properties: &Map<String, Value>, level: Level, errors: &m
 
 /// Defaults are values of their schema, and of known fields only.
 fn defaults(path: &str, schema: &Value, errors: &mut Vec<FieldError>) {
+    if errors.len() > ENOUGH {
+        return;
+    }
     if let Some(default) = schema.get("default").filter(|default| !default.is_null()) {
         let at = child(path, "default");
         let read = Structural::read(schema);
@@ -297,7 +315,7 @@ fn defaults(path: &str, schema: &Value, errors: &mut Vec<FieldError>) {
         }
     }
     for (name, part) in schema["properties"].as_object().into_iter().flatten() {
-        defaults(&format!("{path}.properties[{name}]"), part, errors);
+        defaults(&property(path, name), part, errors);
     }
 }
 

@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::check_pattern;
+use super::{ENOUGH, check_pattern, property};
 use crate::status::FieldError;
 use crate::structural::child;
 use crate::structural::read::text;
@@ -51,6 +51,9 @@ pub(super) fn check(path: &str, schema: &Value, exception: Exception, errors: &m
 }
 
 fn value_only(path: &str, schema: &Value, exception: Exception, errors: &mut Vec<FieldError>) {
+    if errors.len() > ENOUGH {
+        return;
+    }
     check(path, schema, exception, errors);
     for name in ["type", "title", "description"] {
         if !text(schema, name).is_empty() {
@@ -94,7 +97,7 @@ fn value_only(path: &str, schema: &Value, exception: Exception, errors: &mut Vec
         value_only(&child(path, "items"), &schema["items"], Exception::None, errors);
     }
     for (name, part) in schema["properties"].as_object().into_iter().flatten() {
-        let at = format!("{path}.properties[{name}]");
+        let at = property(path, name);
         if name == "metadata" {
             errors.push(FieldError::forbidden(
                 at.clone(),
@@ -131,12 +134,15 @@ pub(super) fn complete(path: &str, schema: &Value, from: &str, said: &Value, err
         }
     }
     for (name, part) in schema["properties"].as_object().into_iter().flatten() {
-        let at = format!("{path}.properties[{name}]");
+        let at = property(path, name);
         complete(&at, part, &at, part, errors);
     }
 }
 
 fn specified(path: &str, schema: &Value, from: &str, said: &Value, errors: &mut Vec<FieldError>) {
+    if errors.len() > ENOUGH {
+        return;
+    }
     let mut missing = |at: &str, from: &str| {
         errors.push(FieldError::required(
             at,
@@ -152,10 +158,7 @@ fn specified(path: &str, schema: &Value, from: &str, said: &Value, errors: &mut 
         }
     }
     for (name, part) in said["properties"].as_object().into_iter().flatten() {
-        let (at, from) = (
-            format!("{path}.properties[{name}]"),
-            format!("{from}.properties[{name}]"),
-        );
+        let (at, from) = (property(path, name), property(from, name));
         let inner = schema["properties"]
             .get(name)
             .or_else(|| Some(&schema["additionalProperties"]).filter(|inner| inner.is_object()));

@@ -5,15 +5,16 @@ use std::collections::HashSet;
 use serde_json::{Map, Value};
 
 use crate::status::FieldError;
-use crate::structural::{List, Structural, child};
+use crate::structural::path::Path;
+use crate::structural::{List, Structural};
 
 impl Structural {
-    pub(super) fn lists(&self, path: &str, value: &Value, errors: &mut Vec<FieldError>) {
+    pub(super) fn lists(&self, path: Path<'_>, value: &Value, errors: &mut Vec<FieldError>) {
         match value {
             Value::Object(map) => {
                 for (name, value) in map {
                     if let Some(property) = self.property(name) {
-                        property.lists(&child(path, name), value, errors);
+                        property.lists(path.field(name), value, errors);
                     }
                 }
             }
@@ -21,14 +22,14 @@ impl Structural {
                 self.duplicates(path, list, errors);
                 let Some(items) = &self.items else { return };
                 for (index, item) in list.iter().enumerate() {
-                    items.lists(&format!("{path}[{index}]"), item, errors);
+                    items.lists(path.item(index), item, errors);
                 }
             }
             _ => {}
         }
     }
 
-    fn duplicates(&self, path: &str, list: &[Value], errors: &mut Vec<FieldError>) {
+    fn duplicates(&self, path: Path<'_>, list: &[Value], errors: &mut Vec<FieldError>) {
         let mut seen = HashSet::new();
         for (index, item) in list.iter().enumerate() {
             let key = match &self.list {
@@ -44,7 +45,7 @@ impl Structural {
             };
             // Their text tells values apart, and is quick to compare; serde_json keeps keys in order.
             if !seen.insert(key.to_string()) {
-                errors.push(FieldError::duplicate(format!("{path}[{index}]"), key));
+                errors.push(FieldError::duplicate(path.item(index), key));
             }
         }
     }

@@ -7,7 +7,8 @@ use std::fmt::Display;
 
 use serde_json::{Map, Value};
 
-use super::{Additional, Checks, Kind, Structural, child};
+use super::path::Path;
+use super::{Additional, Checks, Kind, Structural};
 use crate::status::FieldError;
 
 /// Most errors that are told of one object; more help nobody, and an object may have millions.
@@ -16,10 +17,10 @@ const MOST: usize = 200;
 impl Structural {
     /// Complaints about an object, which has been pruned and defaulted.
     pub fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let mut errors = Vec::new();
-        self.walk("", object, true, &mut errors);
-        self.embedded("", object, &mut errors);
-        self.lists("", object, &mut errors);
+        let (mut errors, root) = (Vec::new(), Path::Root(""));
+        self.walk(root, object, true, &mut errors);
+        self.embedded(root, object, &mut errors);
+        self.lists(root, object, &mut errors);
         errors.truncate(MOST);
         errors
     }
@@ -27,12 +28,13 @@ impl Structural {
     /// Complaints about a value that stands at a path, such as a default of the schema itself.
     pub(super) fn validate_at(&self, path: &str, value: &Value) -> Vec<FieldError> {
         let mut errors = Vec::new();
+        let path = Path::Root(path);
         self.walk(path, value, false, &mut errors);
         self.lists(path, value, &mut errors);
         errors
     }
 
-    fn walk(&self, path: &str, value: &Value, root: bool, errors: &mut Vec<FieldError>) {
+    fn walk(&self, path: Path<'_>, value: &Value, root: bool, errors: &mut Vec<FieldError>) {
         if errors.len() >= MOST {
             return;
         }
@@ -59,7 +61,7 @@ impl Structural {
         }
     }
 
-    fn type_of(&self, path: &str, value: &Value, errors: &mut Vec<FieldError>) {
+    fn type_of(&self, path: Path<'_>, value: &Value, errors: &mut Vec<FieldError>) {
         let found = type_name(value);
         let wanted = match self.kind {
             None if self.int_or_string => match value {
@@ -90,14 +92,14 @@ impl Structural {
         errors.push(FieldError::type_invalid(path, found, &detail));
     }
 
-    fn junctors(&self, path: &str, value: &Value, root: bool, errors: &mut Vec<FieldError>) {
+    fn junctors(&self, path: Path<'_>, value: &Value, root: bool, errors: &mut Vec<FieldError>) {
         let checks = &self.checks;
         let run = |schema: &Self| {
             let mut errors = Vec::new();
             schema.walk(path, value, root, &mut errors);
             errors
         };
-        let quoted = crate::status::go_quote(path);
+        let quoted = || crate::status::go_quote(&path.to_string());
         // Of those that fail, the one with the fewest errors is told, as it is the likeliest to have been meant.
         if !checks.any_of.is_empty() {
             let mut best: Option<Vec<FieldError>> = None;
@@ -113,7 +115,7 @@ impl Structural {
                 }
             }
             if !matched {
-                let why = format!("{quoted} must validate at least one schema (anyOf)");
+                let why = format!("{} must validate at least one schema (anyOf)", quoted());
                 errors.push(FieldError::invalid(path, "", &why));
                 errors.extend(best.unwrap_or_default());
             }
@@ -135,7 +137,10 @@ impl Structural {
                 } else {
                     format!("Found {matched} valid alternatives")
                 };
-                let why = format!("{quoted} must validate one and only one schema (oneOf). {why}");
+                let why = format!(
+                    "{} must validate one and only one schema (oneOf). {why}",
+                    quoted()
+                );
                 errors.push(FieldError::invalid(path, "", &why));
                 if matched == 0 {
                     errors.extend(best.unwrap_or_default());
@@ -147,7 +152,7 @@ impl Structural {
             let matched = found.iter().filter(|errors| errors.is_empty()).count();
             if matched != found.len() {
                 let none = if matched == 0 { ". None validated" } else { "" };
-                let why = format!("{quoted} must validate all the schemas (allOf){none}");
+                let why = format!("{} must validate all the schemas (allOf){none}", quoted());
                 errors.extend(found.into_iter().flatten());
                 errors.push(FieldError::invalid(path, "", &why));
             }
@@ -155,16 +160,16 @@ impl Structural {
         if let Some(not) = &checks.not
             && run(not).is_empty()
         {
-            let why = format!("{quoted} must not validate the schema (not)");
+            let why = format!("{} must not validate the schema (not)", quoted());
             errors.push(FieldError::invalid(path, "", &why));
         }
     }
 
-    fn items(&self, path: &str, list: &[Value], errors: &mut Vec<FieldError>) {
+    fn items(&self, path: Path<'_>, list: &[Value], errors: &mut Vec<FieldError>) {
         let checks = &self.checks;
         if let Some(items) = &self.items {
             for (index, item) in list.iter().enumerate() {
-                items.walk(&format!("{path}[{index}]"), item, false, errors);
+                items.walk(path.item(index), item, false, errors);
             }
         }
         let count = list.len() as u64;
@@ -181,7 +186,7 @@ impl Structural {
         }
     }
 
-    fn fields(&self, path: &str, map: &Map<String, Value>, root: bool, errors: &mut Vec<FieldError>) {
+    fn fields(&self, path: Path<'_>, map: &Map<String, Value>, root: bool, errors: &mut Vec<FieldError>) {
         let checks = &self.checks;
         let count = map.len() as u64;
         if let Some(least) = checks.min_properties.filter(|least| count < *least) {
@@ -196,7 +201,7 @@ impl Structural {
             errors.push(FieldError::too_many(path, map.len(), most as usize));
         }
         for name in checks.required.iter().filter(|name| !map.contains_key(*name)) {
-            errors.push(FieldError::required(child(path, name), ""));
+            errors.push(FieldError::required(path.field(name), ""));
         }
         for (name, value) in map {
             let implied = matches!(name.as_str(), "apiVersion" | "kind" | "metadata");
@@ -208,31 +213,31 @@ impl Structural {
                 (None, Additional::Schema(schema)) => schema,
                 (None, _) => continue,
             };
-            property.walk(&child(path, name), value, false, errors);
+            property.walk(path.field(name), value, false, errors);
         }
     }
 
     /// Embedded resources have a version and a kind.
-    fn embedded(&self, path: &str, value: &Value, errors: &mut Vec<FieldError>) {
+    fn embedded(&self, path: Path<'_>, value: &Value, errors: &mut Vec<FieldError>) {
         match value {
             Value::Object(map) => {
                 if self.embedded {
                     for field in ["apiVersion", "kind"] {
                         if map.get(field).and_then(Value::as_str).is_none_or(str::is_empty) {
-                            errors.push(FieldError::required(child(path, field), "must not be empty"));
+                            errors.push(FieldError::required(path.field(field), "must not be empty"));
                         }
                     }
                 }
                 for (name, value) in map {
                     if let Some(property) = self.property(name) {
-                        property.embedded(&child(path, name), value, errors);
+                        property.embedded(path.field(name), value, errors);
                     }
                 }
             }
             Value::Array(list) => {
                 let Some(items) = &self.items else { return };
                 for (index, item) in list.iter().enumerate() {
-                    items.embedded(&format!("{path}[{index}]"), item, errors);
+                    items.embedded(path.item(index), item, errors);
                 }
             }
             _ => {}
@@ -270,7 +275,7 @@ fn is_integer(value: &Value) -> bool {
 }
 
 /// `PATH in body WHAT`.
-fn in_body(errors: &mut Vec<FieldError>, path: &str, value: impl Into<Value>, what: &str) {
+fn in_body(errors: &mut Vec<FieldError>, path: Path<'_>, value: impl Into<Value>, what: &str) {
     errors.push(FieldError::invalid(
         path,
         value.into(),
@@ -278,7 +283,7 @@ fn in_body(errors: &mut Vec<FieldError>, path: &str, value: impl Into<Value>, wh
     ));
 }
 
-fn allowed(checks: &Checks, path: &str, value: &Value, errors: &mut Vec<FieldError>) {
+fn allowed(checks: &Checks, path: Path<'_>, value: &Value, errors: &mut Vec<FieldError>) {
     if checks.allowed.is_empty() || checks.allowed.iter().any(|one| same(one, value)) {
         return;
     }
@@ -299,7 +304,7 @@ fn same(one: &Value, other: &Value) -> bool {
     }
 }
 
-fn string(checks: &Checks, path: &str, text: &str, errors: &mut Vec<FieldError>) {
+fn string(checks: &Checks, path: Path<'_>, text: &str, errors: &mut Vec<FieldError>) {
     let limited = checks.min_length.is_some() || checks.max_length.is_some();
     let length = if limited { text.chars().count() as u64 } else { 0 };
     if let Some(most) = checks.max_length.filter(|most| length > *most) {
@@ -323,7 +328,7 @@ fn string(checks: &Checks, path: &str, text: &str, errors: &mut Vec<FieldError>)
     }
 }
 
-fn number(schema: &Structural, path: &str, value: &Value, errors: &mut Vec<FieldError>) {
+fn number(schema: &Structural, path: Path<'_>, value: &Value, errors: &mut Vec<FieldError>) {
     let checks = &schema.checks;
     // Numbers without a fraction compare as floats, as they do upstream.
     let Some(number) = value.as_f64() else { return };
