@@ -1,9 +1,14 @@
 //! What survives a restart, and what keeps one from starting.
 
-use http::Method;
-use serde_json::json;
+use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use crate::cluster::{Cluster, on_etcd};
+use http::Method;
+use keelson_control::object::{GroupResource, Object};
+use keelson_control::store::{Change, Embedded, Expect, Options, Range, Store, Write, key_of};
+use serde_json::{Value, json};
+
+use crate::cluster::{Cluster, on_etcd, runtime};
 
 /// Secrets, which no controller writes here, so that nothing happens to them but what the test does.
 const SECRETS: &str = "/api/v1/namespaces/default/secrets";
@@ -47,7 +52,7 @@ fn everything_is_there_again_and_watches_resume() {
     let early: u64 = revision.parse::<u64>().unwrap() - 1;
     let path = format!("{SECRETS}?watch=true&resourceVersion={early}&timeoutSeconds=1");
     let (_, body) = cluster.raw(Method::GET, &path, &[], b"");
-    let event: serde_json::Value = serde_json::from_slice(&body).unwrap();
+    let event: Value = serde_json::from_slice(&body).unwrap();
     assert_eq!(
         (
             event["type"].as_str().unwrap(),
@@ -106,4 +111,92 @@ fn a_second_one_on_the_same_port_or_data_fails_with_the_reason() {
     elsewhere.advertise = elsewhere.listen;
     let data = run(elsewhere).unwrap_err().to_string();
     assert!(data.contains("store.redb is in use by another process"), "{data}");
+}
+
+/// Changes the text of an object where it is stored, past all rules.
+fn edit(cluster: &Cluster, plural: &str, name: &str, (from, to): (&str, &str)) {
+    let store = Embedded::open(&cluster.config.data_dir, &Options::new(|_, _| BTreeMap::new())).unwrap();
+    let resource = Arc::new(GroupResource::new("", plural));
+    let list = store.range(&resource, &Range::all(Some("default"))).unwrap();
+    let found = list.objects.iter().find(|object| object.name == name).unwrap();
+    let text = String::from_utf8(found.bytes.to_vec()).unwrap();
+    assert!(text.contains(from), "{text}");
+    // The store writes the revision where the server left room for it.
+    let revision = format!("\"resourceVersion\":\"{}\"", found.resource_version);
+    let text = text
+        .replace(from, to)
+        .replace(&revision, "\"resourceVersion\":\"\"");
+    let object = Object::describe(&serde_json::from_str(&text).unwrap(), text.into());
+    let write = Write {
+        key: key_of("default", name),
+        expect: Expect::Revision(found.resource_version),
+        change: Change::Put {
+            object,
+            expires: None,
+        },
+        resource,
+    };
+    runtime().block_on(store.write(write)).unwrap();
+}
+
+#[test]
+fn what_earlier_rules_let_in_is_no_mistake_of_an_update() {
+    const SETS: &str = "/api/v1/namespaces/default/replicationcontrollers";
+    if on_etcd() {
+        // The rules are the same whatever the store; this one is a file that can be edited.
+        return;
+    }
+    let mut cluster = Cluster::start();
+    let template =
+        json!({"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
+    let set = json!({"apiVersion": "v1", "kind": "ReplicationController", "metadata": {"name": "old",
+        "finalizers": ["example.com/hold"]}, "spec": {"replicas": 0, "selector": {"a": "b"}, "template": template}});
+    assert_eq!(cluster.post(SETS, &set).0, 201);
+    cluster.stop();
+    let reference = r#""envFrom":[{"configMapRef":{"name":"My_Config"}}],"image":"i""#;
+    edit(
+        &cluster,
+        "replicationcontrollers",
+        "old",
+        (r#""image":"i""#, reference),
+    );
+    cluster.resume();
+    let old = format!("{SETS}/old");
+    let merge = |path: &str, patch: Value| cluster.patch(path, "merge-patch+json", &patch);
+    let (code, stored) = cluster.get(&old);
+    assert_eq!(code, 200);
+    assert_eq!(
+        stored["spec"]["template"]["spec"]["containers"][0]["envFrom"][0]["configMapRef"]["name"],
+        "My_Config"
+    );
+    // It is labelled, scaled and released as it is.
+    assert_eq!(merge(&old, json!({"metadata": {"labels": {"x": "y"}}})).0, 200);
+    let (code, scale) = merge(&format!("{old}/scale"), json!({"spec": {"replicas": 1}}));
+    assert_eq!((code, &scale["spec"]["replicas"]), (200, &json!(1)));
+    assert_eq!(merge(&old, json!({"spec": {"minReadySeconds": 3}})).0, 200);
+    // New mistakes are refused, beside the old one and in its place.
+    let (code, refused) = merge(
+        &old,
+        json!({"metadata": {"labels": {"x": "not valid"}}, "spec": {"replicas": -1}}),
+    );
+    assert_eq!(code, 422, "{refused}");
+    let fields: Vec<_> = refused["details"]["causes"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|cause| &cause["field"])
+        .collect();
+    assert_eq!(fields, ["metadata.labels", "spec.replicas"]);
+    let mut worse = cluster.get(&old).1;
+    worse["spec"]["template"]["spec"]["containers"][0]["envFrom"][0]["configMapRef"]["name"] =
+        "Your_Config".into();
+    assert_eq!(cluster.put(&old, &worse).0, 422);
+    assert_eq!(merge(&old, json!({"metadata": {"finalizers": null}})).0, 200);
+    assert_eq!(
+        cluster
+            .delete(&old, &json!({"propagationPolicy": "Background"}))
+            .0,
+        200
+    );
+    assert_eq!(cluster.get(&old).0, 404);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use keelson_api::status::FieldError;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::Custom;
 use super::columns::{self, Printed};
@@ -69,15 +69,11 @@ impl Rules {
 
     /// Whether something besides metadata (and the status, where that is apart) differs.
     fn differs(&self, old: &Value, new: &Value) -> bool {
-        let none = Map::new();
-        let rest = |value: &'_ Value| -> BTreeMap<String, Value> {
-            let fields = value.as_object().unwrap_or(&none).iter();
-            fields
-                .filter(|(name, _)| *name != "metadata" && !(self.status && *name == "status"))
-                .map(|(name, value)| (name.clone(), value.clone()))
-                .collect()
-        };
-        rest(old) != rest(new)
+        let [old, new] = [old, new].map(|object| {
+            let fields = object.as_object().into_iter().flatten();
+            fields.filter(|(name, _)| *name != "metadata" && !(self.status && *name == "status"))
+        });
+        !old.eq(new)
     }
 }
 

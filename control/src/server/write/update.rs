@@ -1,6 +1,5 @@
 //! Changing a stored object: the common path of PUT, PATCH and the subresources that are stored with their parent.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use http::{Response, StatusCode};
@@ -192,9 +191,10 @@ async fn validate_and_store(
     let mut errors = metadata::validate_update(old, new);
     errors.extend(kinds::validate_metadata(kind, new));
     errors.extend(kind.strategy.validate_update(part, old, new));
-    if part.is_none() && !errors.is_empty() && is_only_metadata(old, new) {
-        // What is there was let in by a version whose rules were others: its labels and finalizers may change.
-        errors.retain(|error| error.field.starts_with("metadata"));
+    if !errors.is_empty() {
+        // What is there was let in by a version whose rules were others: it may be scaled, labelled and deleted.
+        let before = kind.strategy.validate_create(old);
+        errors.retain(|error| !before.contains(error));
     }
     if !errors.is_empty() {
         return Err(Status::invalid(&kind.group, &kind.kind, &call.path.name, &errors).into());
@@ -206,18 +206,6 @@ async fn validate_and_store(
     let turn = turn.map_err(|error| call.store_error(&call.path.name, &error))?;
     warnings.extend(call.api.chain.validate(&request(call, edit, old, new)).await?);
     store(call, edit, stored, old, new, turn).await
-}
-
-/// Whether objects differ in their metadata and status at most.
-fn is_only_metadata(old: &Value, new: &Value) -> bool {
-    let rest = |object: &Value| -> BTreeMap<String, Value> {
-        let fields = object.as_object().into_iter().flatten();
-        fields
-            .filter(|(name, _)| !matches!(name.as_str(), "metadata" | "status"))
-            .map(|(name, value)| (name.clone(), value.clone()))
-            .collect()
-    };
-    rest(old) == rest(new)
 }
 
 async fn store(
@@ -279,22 +267,5 @@ fn request<'a>(call: &'a Call, edit: &'a Edit<'_>, old: &'a Value, new: &'a mut 
         old: Some(old),
         object: Some(new),
         dry_run: edit.dry_run,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn only_metadata() {
-        let old =
-            json!({"kind": "A", "metadata": {"finalizers": ["f"]}, "spec": {"a": 1}, "status": {"b": 1}});
-        let mut new = json!({"kind": "A", "metadata": {}, "spec": {"a": 1}});
-        assert!(is_only_metadata(&old, &new));
-        new["spec"]["a"] = 2.into();
-        assert!(!is_only_metadata(&old, &new));
     }
 }
