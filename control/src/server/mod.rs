@@ -7,6 +7,7 @@
 //! what clients can hold; [`decoders`] are doors for fuzzing.
 
 mod accept;
+mod apart;
 mod body;
 mod bootstrap;
 mod call;
@@ -77,6 +78,7 @@ pub struct Api {
     health: Health,
     metrics: Metrics,
     reads: Semaphore,
+    apart: apart::Apart,
     writes: Semaphore,
     intake: intake::Intake,
     /// One snapshot at a time.
@@ -159,6 +161,7 @@ impl Server {
                 health: Health::default(),
                 metrics: Metrics::default(),
                 reads: Semaphore::new(MOST_READS),
+                apart: apart::Apart::default(),
                 writes: Semaphore::new(MOST_WRITES),
                 intake: intake::Intake::default(),
                 snapshots: Arc::new(Semaphore::new(1)),

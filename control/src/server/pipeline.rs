@@ -15,7 +15,7 @@ use super::body::{self, Body};
 use super::connections::Known;
 use super::path::{self, ResourcePath};
 use super::query::Query;
-use super::{Api, dispatch};
+use super::{Api, apart, dispatch};
 use crate::auth::{self, Attributes, Decision, Presented, UserInfo};
 
 /// Longest time for a request that is not a watch or stream (upstream: 60 s).
@@ -124,10 +124,18 @@ async fn admit(
         let size = bytes.len();
         (body::full(bytes), size, Some(share))
     };
+    let query = incoming.parts.uri.query().map_or(0, str::len);
     let work = Box::pin(dispatch::dispatch(Arc::clone(api), incoming, body));
     if long {
         return work.await;
     }
+    let work = async {
+        if apart::is_large(size, query) {
+            api.apart.run(work).await
+        } else {
+            work.await
+        }
+    };
     if exempt {
         return within(work).await;
     }

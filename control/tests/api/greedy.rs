@@ -3,6 +3,7 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use http::Method;
@@ -406,4 +407,38 @@ fn watches_of_one_connection_that_do_not_read() {
     others_are_served(&cluster);
     drop(done);
     client.join().unwrap();
+}
+
+/// What is long is worked on beside the others, not before them.
+#[test]
+fn a_long_request_is_no_wait_for_others() {
+    let cluster = Cluster::start();
+    let containers = "{\"name\":\"c\",\"volumeMounts\":[{},{}]},".repeat(15_000);
+    let body = format!(
+        "{{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{{\"name\":\"p\"}},\"spec\":{{\"containers\":[{}]}}}}",
+        containers.trim_end_matches(',')
+    );
+    let (answered, mut others) = (AtomicBool::new(false), 0);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            for _ in 0..3 {
+                let json = [("content-type", "application/json")];
+                let (code, answer) = cluster.request(
+                    Method::POST,
+                    "/api/v1/namespaces/default/pods",
+                    &json,
+                    body.as_bytes(),
+                );
+                assert_eq!(code, 422, "{answer}");
+            }
+            answered.store(true, Ordering::Relaxed);
+        });
+        while !answered.load(Ordering::Relaxed) {
+            assert_eq!(cluster.get("/livez").0, 200);
+            others += 1;
+        }
+    });
+    println!("{others} others were answered");
+    // In one thread, each of the three stops all others but for the moments between them.
+    assert!(others > 30, "{others}");
 }
