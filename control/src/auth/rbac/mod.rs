@@ -11,6 +11,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
 use keelson_api::status::go_quote;
@@ -94,15 +95,10 @@ impl Rbac {
     /// All rules that apply to `user` in the cluster and in `namespace` (unless empty).
     pub fn rules(&self, user: &UserInfo, namespace: &str) -> Vec<Rule> {
         let table = self.table();
-        let mut rules: Vec<Rule> = Vec::new();
-        for grant in table.grants(user, namespace) {
-            for rule in grant.rules.iter().flat_map(|rules| rules.iter()) {
-                if !rules.contains(rule) {
-                    rules.push(rule.clone());
-                }
-            }
-        }
-        rules
+        let granted = table.grants(user, namespace);
+        let rules = granted.flat_map(|grant| grant.rules.iter().flat_map(|rules| rules.iter()));
+        let mut seen = HashSet::new();
+        rules.filter(|rule| seen.insert(*rule)).cloned().collect()
     }
 
     /// The rules of a role as a binding in `namespace` refers to it.

@@ -1,6 +1,8 @@
 //! Bringing a default role or binding of an older version up to date at the start: what is missing is added, what
 //! somebody added stays. Source: `pkg/registry/rbac/reconciliation` upstream.
 
+use std::collections::BTreeSet;
+
 use serde::Deserialize as _;
 use serde_json::{Map, Value};
 
@@ -39,7 +41,8 @@ pub fn reconciled(stored: &Value, expected: &Value) -> Option<Value> {
         .is_some_and(|kind| kind.ends_with("Role"))
     {
         let rules = |role: &Value| Vec::<Rule>::deserialize(&role["rules"]).unwrap_or_default();
-        let missing = not_covered(&rules(stored), &rules(expected));
+        let (stored_rules, expected_rules) = (rules(stored), rules(expected));
+        let missing: BTreeSet<Rule> = not_covered(&stored_rules, &expected_rules).collect();
         extend(
             &mut new["rules"],
             missing.iter().map(|rule| serde_json::json!(rule)),

@@ -1,5 +1,7 @@
 //! What one rule covers. Source: `pkg/apis/rbac/v1/evaluation_helpers.go` upstream.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::auth::Attributes;
@@ -29,9 +31,12 @@ pub struct Rule {
     pub non_resource_urls: Vec<String>,
 }
 
-/// Go writes an empty list as null.
+/// Go writes an empty list as null. What is there twice says nothing more.
 fn list<'de, D: Deserializer<'de>>(from: D) -> Result<Vec<String>, D::Error> {
-    Ok(Option::<Vec<String>>::deserialize(from)?.unwrap_or_default())
+    let mut list = Option::<Vec<String>>::deserialize(from)?.unwrap_or_default();
+    let mut seen = HashSet::new();
+    list.retain(|text| seen.insert(text.clone()));
+    Ok(list)
 }
 
 fn has(list: &[String], value: &str) -> bool {
@@ -85,36 +90,66 @@ impl Rule {
         }
     }
 
-    /// The rule split into all its single-valued parts.
-    fn atoms(&self) -> Vec<Atom<'_>> {
-        let mut atoms = Vec::new();
-        for verb in &self.verbs {
-            for group in &self.api_groups {
-                for resource in &self.resources {
-                    let mut push = |name| {
-                        atoms.push(Atom {
-                            verb,
-                            what: What::Resource {
-                                group,
-                                resource,
-                                name,
-                            },
-                        });
-                    };
-                    if self.resource_names.is_empty() {
-                        push(None);
-                    }
-                    self.resource_names
-                        .iter()
-                        .for_each(|name| push(Some(name.as_str())));
-                }
-            }
-            atoms.extend(self.non_resource_urls.iter().map(|url| Atom {
-                verb,
-                what: What::Url(url),
-            }));
-        }
-        atoms
+    /// The rule's single-valued parts, one after the other: of a thousand verbs, groups and resources there are a billion.
+    fn atoms(&self) -> impl Iterator<Item = Atom<'_>> {
+        let names = || {
+            let any = self.resource_names.is_empty().then_some(None);
+            any.into_iter()
+                .chain(self.resource_names.iter().map(|name| Some(name.as_str())))
+        };
+        let kinds = move || {
+            let groups = self.api_groups.iter();
+            groups.flat_map(move |group| {
+                let resources = self.resources.iter();
+                resources.flat_map(move |resource| {
+                    names().map(move |name| What::Resource {
+                        group,
+                        resource,
+                        name,
+                    })
+                })
+            })
+        };
+        self.verbs.iter().flat_map(move |verb| {
+            let urls = self.non_resource_urls.iter().map(|url| What::Url(url));
+            kinds().chain(urls).map(move |what| Atom { verb, what })
+        })
+    }
+
+    /// How many texts it has.
+    fn parts(&self) -> usize {
+        let lists = [
+            &self.verbs,
+            &self.api_groups,
+            &self.resources,
+            &self.resource_names,
+            &self.non_resource_urls,
+        ];
+        lists.iter().map(|list| list.len()).sum()
+    }
+
+    /// Whether this rule allows by itself everything that another one does.
+    fn covers(&self, other: &Self) -> bool {
+        let names = self.resource_names.is_empty()
+            || !other.resource_names.is_empty()
+                && other
+                    .resource_names
+                    .iter()
+                    .all(|name| has(&self.resource_names, name));
+        let resource = |wanted: &String| {
+            let (parent, subresource) = wanted.split_once('/').unwrap_or((wanted, ""));
+            let covers = |own: &String| own == wanted || resource_matches(own, parent, subresource);
+            self.resources.iter().any(covers)
+        };
+        let url = |wanted: &String| self.non_resource_urls.iter().any(|own| url_covers(own, wanted));
+        names
+            && other.verbs.iter().all(|verb| has_or_all(&self.verbs, verb))
+            && other
+                .api_groups
+                .iter()
+                .all(|group| has_or_all(&self.api_groups, group))
+            && other.resources.iter().all(resource)
+            && other.non_resource_urls.iter().all(url)
     }
 }
 
@@ -175,17 +210,42 @@ fn url_covers(own: &str, url: &str) -> bool {
             .is_some_and(|prefix| url.starts_with(prefix))
 }
 
-/// Of `wanted`, the single-valued rules that no rule of `held` covers; empty if all is held.
-pub fn not_covered(held: &[Rule], wanted: &[Rule]) -> Vec<Rule> {
-    let mut missing: Vec<Rule> = wanted
+/// Most comparisons of texts that are made to find out whether rules are held.
+const MOST_COMPARISONS: usize = 100_000_000;
+
+/// How many of them are left.
+struct Budget(usize);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(MOST_COMPARISONS)
+    }
+}
+
+impl Budget {
+    /// Whether there are so many left.
+    fn spend(&mut self, comparisons: usize) -> bool {
+        self.0 = self.0.saturating_sub(comparisons.saturating_add(1));
+        self.0 > 0
+    }
+}
+
+/// Of `wanted`, the single-valued rules that no rule of `held` covers; none if all is held. A rule that would take too many
+/// comparisons is not held, unless one that is covers it whole.
+pub fn not_covered<'a>(held: &'a [Rule], wanted: &'a [Rule]) -> impl Iterator<Item = Rule> + use<'a> {
+    let all: usize = held.iter().map(Rule::parts).sum();
+    let (mut whole, mut single) = (Budget::default(), Budget::default());
+    let in_parts = move |rule: &&Rule| {
+        let covers = |own: &Rule| whole.spend(own.parts().saturating_mul(rule.parts())) && own.covers(rule);
+        !held.iter().any(covers)
+    };
+    let missing = move |atom: &Atom<'a>| !single.spend(all) || !held.iter().any(|own| own.covers_atom(atom));
+    wanted
         .iter()
+        .filter(in_parts)
         .flat_map(Rule::atoms)
-        .filter(|atom| !held.iter().any(|rule| rule.covers_atom(atom)))
+        .filter(missing)
         .map(|atom| atom.to_rule())
-        .collect();
-    missing.sort();
-    missing.dedup();
-    missing
 }
 
 /// The rule as upstream's messages write it: `{APIGroups:[""], Resources:["pods"], Verbs:["get"]}`.

@@ -1,6 +1,6 @@
 //! Roles and bindings compiled for fast decisions: subject to grants, role to rules.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use keelson_api::selector::Selector;
@@ -226,14 +226,10 @@ fn cluster_roles(reader: &dyn Reader) -> HashMap<String, Arc<[Rule]>> {
     for (index, role) in parsed.iter().enumerate() {
         let rules: Arc<[Rule]> = if role.selectors.is_some() {
             let (mut seen, mut open) = (BTreeSet::from([index]), vec![index]);
-            let mut rules: Vec<Rule> = Vec::new();
+            let mut selected = Vec::new();
             while let Some(at) = open.pop() {
                 let Some(selectors) = &parsed[at].selectors else {
-                    for rule in &parsed[at].rules {
-                        if !rules.contains(rule) {
-                            rules.push(rule.clone());
-                        }
-                    }
+                    selected.extend(&*parsed[at].rules);
                     continue;
                 };
                 for (other, candidate) in parsed.iter().enumerate() {
@@ -245,7 +241,9 @@ fn cluster_roles(reader: &dyn Reader) -> HashMap<String, Arc<[Rule]>> {
                     }
                 }
             }
-            rules.into()
+            let mut seen = HashSet::new();
+            selected.retain(|rule| seen.insert(*rule));
+            selected.into_iter().cloned().collect()
         } else {
             role.rules.clone().into()
         };
