@@ -54,7 +54,11 @@ pub struct Requirement {
 impl Requirement {
     /// Whether a label of that value (or its absence) fulfils this.
     pub fn matches(&self, value: Option<&str>) -> bool {
-        let listed = |value: &str| self.values.iter().any(|v| v == value);
+        let listed = |value: &str| {
+            self.values
+                .binary_search_by(|own| own.as_str().cmp(value))
+                .is_ok()
+        };
         match self.operator {
             Operator::Equals | Operator::In => value.is_some_and(listed),
             Operator::NotEquals | Operator::NotIn => !value.is_some_and(listed),

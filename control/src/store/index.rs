@@ -357,7 +357,7 @@ impl Index {
         for (_, object) in merge(current, undone) {
             if range.limit > 0 && page.objects.len() == range.limit {
                 page.remaining += 1;
-            } else if range.filter.is_none_or(|keep| keep(object)) {
+            } else {
                 page.objects.push(Arc::clone(object));
             }
         }

@@ -151,6 +151,22 @@ pub struct Page {
     pub remaining: usize,
 }
 
+impl Page {
+    /// Of a whole page, the first objects that are kept; `remaining` are those that were not looked at.
+    fn filtered(mut self, keep: impl Fn(&Object) -> bool, limit: usize) -> Self {
+        let (mut kept, all) = (Vec::new(), std::mem::take(&mut self.objects));
+        for object in all {
+            if limit > 0 && kept.len() == limit {
+                self.remaining += 1;
+            } else if keep(&object) {
+                kept.push(object);
+            }
+        }
+        self.objects = kept;
+        self
+    }
+}
+
 /// Events after a revision.
 #[derive(Debug)]
 pub struct Changes {
@@ -294,10 +310,22 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// Objects of a resource, as one consistent snapshot.
     fn range(&self, resource: &GroupResource, range: &Range<'_>) -> Result<Page, StoreError> {
         let cache = self.cache();
-        // Whoever feeds the index says what cannot be read before it lets go of the lock: so the two belong together.
-        let index = cache.read();
-        cache.sealed().check(resource, range.namespace)?;
-        index.range(resource, range)
+        // A filter may have thousands of conditions, and writers wait for the lock: it is for what has been read.
+        let unfiltered = Range {
+            filter: None,
+            limit: if range.filter.is_some() { 0 } else { range.limit },
+            ..*range
+        };
+        let page = {
+            // Whoever feeds the index says what cannot be read before it lets go of the lock: so the two belong together.
+            let index = cache.read();
+            cache.sealed().check(resource, range.namespace)?;
+            index.range(resource, &unfiltered)?
+        };
+        Ok(match range.filter {
+            Some(keep) => page.filtered(keep, range.limit),
+            None => page,
+        })
     }
     /// Why there is an object of that key that cannot be read.
     fn unreadable(&self, resource: &GroupResource, key: &str) -> Option<StoreError> {
