@@ -45,6 +45,9 @@ pub enum ApplyError {
     Conflict(Vec<Conflict>),
 }
 
+/// Most conflicts that are told.
+const MOST_CONFLICTS: usize = 100;
+
 /// A field that somebody else manages.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Conflict {
@@ -140,11 +143,14 @@ fn describe(conflicts: &[(Entry, Set)]) -> Vec<Conflict> {
     let mut all: Vec<Conflict> = conflicts
         .iter()
         .flat_map(|(entry, fields)| {
-            fields.paths().into_iter().map(|field| Conflict {
-                manager: entry.describe(),
+            let manager = entry.describe();
+            let paths = fields.paths(MOST_CONFLICTS).into_iter();
+            paths.map(move |field| Conflict {
+                manager: manager.clone(),
                 field,
             })
         })
+        .take(MOST_CONFLICTS)
         .collect();
     all.sort_by(|a, b| (&a.manager, &a.field).cmp(&(&b.manager, &b.field)));
     all

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::element;
 use super::place::{Place, Shape};
 use crate::schema::Node;
-use crate::status::{go_plain, go_quote};
+use crate::status::{go_plain, go_quote, start};
 
 /// Most errors that are told.
 const MOST: usize = 50;
@@ -41,12 +41,9 @@ struct Check {
 impl Check {
     fn error(&mut self, what: &str) {
         if self.errors.len() < MOST {
-            let error = if self.path.is_empty() {
-                what.to_owned()
-            } else {
-                format!("{}: {what}", self.path)
-            };
-            self.errors.push(error);
+            let path = start(&self.path);
+            let colon = if path.is_empty() { "" } else { ": " };
+            self.errors.push(format!("{path}{colon}{}", start(what)));
         }
     }
 

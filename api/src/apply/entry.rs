@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::fields::FieldsError;
 use super::set::Set;
-use crate::status::go_quote;
+use crate::status::{go_quote, start};
 use crate::time;
 
 /// How a manager came to its fields.
@@ -76,7 +76,7 @@ impl Entry {
 
     /// The manager as messages name it.
     pub(super) fn describe(&self) -> String {
-        let mut text = go_quote(&self.manager);
+        let mut text = go_quote(&start(&self.manager));
         if !self.subresource.is_empty() {
             text = format!("{text} with subresource {}", go_quote(&self.subresource));
         }

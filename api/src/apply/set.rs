@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::element;
+use crate::status::start;
 
 /// Paths into an object. A path may be in the set without those below it, and the other way round.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -154,22 +155,26 @@ impl Set {
         }
     }
 
-    /// All paths, as error messages show them.
-    pub fn paths(&self) -> Vec<String> {
+    /// The first paths, `most` of them, as error messages show them.
+    pub fn paths(&self, most: usize) -> Vec<String> {
         let mut paths = Vec::new();
-        self.list(&mut String::new(), &mut paths);
+        self.list(&mut String::new(), most, &mut paths);
         paths
     }
 
-    fn list(&self, path: &mut String, out: &mut Vec<String>) {
+    fn list(&self, path: &mut String, most: usize, out: &mut Vec<String>) {
         for (step, node) in &self.steps {
+            if out.len() >= most {
+                return;
+            }
             let length = path.len();
             element::display(path, step);
             if node.member {
-                out.push(path.clone());
+                out.push(start(path).into_owned());
             }
-            node.below.list(path, out);
+            node.below.list(path, most, out);
             path.truncate(length);
         }
+        out.truncate(most);
     }
 }

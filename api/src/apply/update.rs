@@ -182,13 +182,15 @@ pub(super) fn cap(managers: &mut Vec<Entry>) {
             version: updater.version.clone(),
             time: updater.time.clone(),
             subresource: String::new(),
-            fields: updater.fields.clone(),
+            fields: Set::default(),
         };
         let known = managers.iter().position(|entry| entry.is(&bucket));
-        match known {
-            Some(at) => bucket.fields.extend(managers.remove(at).fields),
-            None => bucket.fields.extend(oldest.fields.clone()),
-        }
+        // Into what has grown, so that nothing is put again for each that comes.
+        bucket.fields = match known {
+            Some(at) => managers.remove(at).fields,
+            None => oldest.fields.clone(),
+        };
+        bucket.fields.extend(updater.fields.clone());
         managers.retain(|entry| !entry.is(&updater) && (known.is_some() || !entry.is(oldest)));
         managers.push(bucket);
         left -= 1;

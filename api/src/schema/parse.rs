@@ -2,12 +2,12 @@
 
 use std::cell::{Cell, RefCell};
 use std::fmt;
-use std::fmt::Write;
 
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 use serde_json::{Map, Number, Value};
 
 use crate::depth::MAX_STRUCTURES;
+use crate::status::start_of;
 
 /// JSON that was read.
 #[derive(Debug, Clone, PartialEq)]
@@ -106,16 +106,18 @@ impl State {
         if duplicates.len() >= MAX_DUPLICATES {
             return;
         }
-        let mut text = String::new();
-        for step in self.path.borrow().iter() {
-            match step {
-                Step::Field(name) if text.is_empty() => text.push_str(name),
-                Step::Field(name) => drop(write!(text, ".{name}")),
-                Step::Index(index) => drop(write!(text, "[{index}]")),
+        let text = start_of(std::fmt::from_fn(|f| {
+            let mut dot = "";
+            for step in self.path.borrow().iter() {
+                match step {
+                    Step::Field(name) => write!(f, "{dot}{name}")?,
+                    Step::Index(index) => write!(f, "[{index}]")?,
+                }
+                dot = ".";
             }
-        }
-        let dot = if text.is_empty() { "" } else { "." };
-        let text = format!("duplicate field \"{text}{dot}{name}\"");
+            write!(f, "{dot}{name}")
+        }));
+        let text = format!("duplicate field \"{text}\"");
         if !duplicates.contains(&text) {
             duplicates.push(text);
         }

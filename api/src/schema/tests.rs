@@ -208,3 +208,16 @@ fn conditions_have_all_their_texts() {
     let wanted = json!({"type": "A", "status": "True", "reason": "R", "message": ""});
     assert_eq!(object["status"]["conditions"][0], wanted);
 }
+
+/// A path is not written out for each of many duplicates.
+#[test]
+fn duplicates_far_below_are_cheap() {
+    let text = format!(
+        "{{\"{}\":{{{}\"a\":1}}}}",
+        "n".repeat(1 << 20),
+        "\"a\":1,".repeat(200_000)
+    );
+    let parsed = parse(text.as_bytes()).unwrap();
+    assert_eq!(parsed.duplicates.len(), 1);
+    assert!(parsed.duplicates[0].len() < 5_000);
+}

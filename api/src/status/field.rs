@@ -1,11 +1,11 @@
 //! Field errors in upstream's words (`field.Error`).
 
 use std::borrow::Cow;
-use std::fmt::{self, Display, Write};
+use std::fmt::{self, Display};
 
 use serde_json::Value;
 
-use super::go_quote;
+use super::{go_quote, start, start_of};
 
 /// Kind of a field error (`field.ErrorType`).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,10 +64,6 @@ impl FieldErrorKind {
         }
     }
 }
-
-/// Longest path, value and detail that are told, in bytes. There may be a thousand errors in an answer, and each could show
-/// megabytes of the same request.
-const LONGEST: usize = 4096;
 
 /// One validation error of one field.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -226,32 +222,6 @@ fn shown(value: &Value) -> String {
                 Cow::Owned(cut) => cut + "\"",
             }
         }
-        other => {
-            let mut text = Start(String::new());
-            // It fails when there is enough.
-            let _ = write!(text, "{other}");
-            start(&text.0).into_owned()
-        }
-    }
-}
-
-/// The text, or its start and an ellipsis.
-fn start(text: &str) -> Cow<'_, str> {
-    if text.len() <= LONGEST {
-        return text.into();
-    }
-    format!("{}...", &text[..text.floor_char_boundary(LONGEST)]).into()
-}
-
-/// Takes text until there is enough of it.
-struct Start(String);
-
-impl Write for Start {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.0.push_str(&text[..text.floor_char_boundary(LONGEST + 1)]);
-        if self.0.len() > LONGEST {
-            return Err(fmt::Error);
-        }
-        Ok(())
+        other => start_of(other),
     }
 }

@@ -7,6 +7,7 @@
 mod errors;
 mod field;
 mod go;
+mod start;
 #[cfg(test)]
 mod tests;
 
@@ -16,6 +17,7 @@ pub use errors::MOST_ERRORS;
 pub(crate) use errors::aggregate;
 pub use field::{FieldError, FieldErrorKind};
 pub use go::{go_json, go_plain, go_quote, json_type};
+pub(crate) use start::{start, start_of};
 
 /// An error (or success) answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, thiserror::Error)]

@@ -5,6 +5,7 @@ use serde_json::{Map, Value};
 use super::path::Path;
 use super::{Additional, Structural};
 use crate::schema::{Schema, TypeError};
+use crate::status::start_of;
 
 /// Upstream stops listing after this many.
 const MOST: usize = 100;
@@ -24,7 +25,6 @@ impl Structural {
         let mut walk = Walk { unknown: Vec::new() };
         walk.value(self, object, Path::Root(""), true)?;
         walk.unknown.sort();
-        walk.unknown.truncate(MOST);
         Ok(Pruned {
             unknown: walk.unknown,
         })
@@ -90,8 +90,10 @@ impl Walk {
             }
         }
         for name in unknown {
-            self.unknown
-                .push(format!("unknown field \"{}\"", path.field(&name)));
+            if self.unknown.len() < MOST {
+                let field = start_of(path.field(&name));
+                self.unknown.push(format!("unknown field \"{field}\""));
+            }
             map.remove(&name);
         }
         Ok(())
@@ -106,8 +108,10 @@ impl Walk {
         }
         let conformed = kind.conform(value)?;
         for text in conformed.unknown {
-            let text = text.replacen("unknown field \"", &format!("unknown field \"{path}."), 1);
-            self.unknown.push(text);
+            if self.unknown.len() < MOST {
+                let at = format!("unknown field \"{}.", start_of(path));
+                self.unknown.push(text.replacen("unknown field \"", &at, 1));
+            }
         }
         Ok(())
     }

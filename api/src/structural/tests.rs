@@ -352,6 +352,13 @@ fn hostile_schemas() {
     object[&name] = vec!["x"; 300_000].into();
     let errors = schema.validate(&object);
     assert!(errors.iter().all(|error| error.to_string().len() < 20_000));
+    let parts: serde_json::Map<_, _> = (0..100_000).map(|n| (format!("p{n}"), json!(1))).collect();
+    let maps = json!({"type": "object", "additionalProperties": {"type": "object", "properties": {}}});
+    let unknown = Structural::read(&maps)
+        .prune(&mut json!({&name: parts}))
+        .unwrap()
+        .unknown;
+    assert!(unknown.len() <= 100 && unknown.iter().all(|text| text.len() < 5_000));
     let many: Value = (0..20_000)
         .map(|n| (format!("p{n}"), json!({"type": "string"})))
         .collect::<serde_json::Map<_, _>>()

@@ -136,3 +136,31 @@ fn many_items_take_no_quadratic_time() {
         .unwrap();
     assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
 }
+
+/// Of a hundred thousand fields below a name of a megabyte, a few are told.
+#[test]
+fn messages_are_bounded() {
+    let name = "n".repeat(1 << 20);
+    let of = |value: &str| -> Value {
+        let limits: serde_json::Map<_, _> = (0..100_000).map(|n| (format!("a{n}"), json!(value))).collect();
+        let container = json!({"name": name, "image": "i", "resources": {"limits": limits}});
+        json!({"metadata": {"name": "p"}, "spec": {"containers": [container]}})
+    };
+    let owned = POD.apply("first", &POD.empty(), &of("1"), &[], false).unwrap();
+    let error = POD
+        .apply(&"m".repeat(100), &owned.object, &of("2"), &owned.managers, false)
+        .unwrap_err();
+    let ApplyError::Conflict(conflicts) = &error else {
+        panic!("{error}")
+    };
+    assert_eq!(conflicts.len(), 100);
+    assert!(conflicts.iter().all(|conflict| conflict.field.len() < 5_000));
+    let unknown: serde_json::Map<_, _> = (0..100_000).map(|n| (format!("a{n}"), json!(1))).collect();
+    let mut wrong = json!({"metadata": {"name": "p"}, "spec": {"containers": [unknown]}});
+    wrong["spec"]["containers"][0]["name"] = name.into();
+    let error = POD
+        .apply("m", &POD.empty(), &wrong, &[], false)
+        .unwrap_err()
+        .to_string();
+    assert!(error.len() < 50 * 5_000, "{}", error.len());
+}
