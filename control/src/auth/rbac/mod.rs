@@ -35,7 +35,7 @@ pub struct Rbac {
 impl Rbac {
     /// Over the roles and bindings in `reader`.
     pub fn new(reader: Arc<dyn Reader>) -> Self {
-        let table = RwLock::new(Arc::new(Table::compile(reader.as_ref())));
+        let table = RwLock::new(Arc::new(Table::compile(reader.as_ref(), &Table::default())));
         Self { reader, table }
     }
 
@@ -48,7 +48,7 @@ impl Rbac {
         let mut table = self.table.write().unwrap_or_else(PoisonError::into_inner);
         // Another thread may have compiled it while this one waited.
         if table.versions != table::versions(self.reader.as_ref()) {
-            *table = Arc::new(Table::compile(self.reader.as_ref()));
+            *table = Arc::new(Table::compile(self.reader.as_ref(), &table));
         }
         table.clone()
     }

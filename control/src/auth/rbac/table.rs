@@ -53,6 +53,46 @@ pub struct Table {
     namespaces: HashMap<String, Subjects>,
     cluster_roles: HashMap<String, Arc<[Rule]>>,
     roles: HashMap<(String, String), Arc<[Rule]>>,
+    read: Read,
+}
+
+/// What was read of the objects, for the next table: a change of one is no reason to read megabytes of others again.
+#[derive(Debug, Default)]
+struct Read {
+    cluster_roles: Known<ClusterRole>,
+    roles: Known<Arc<[Rule]>>,
+    bindings: Known<Binding>,
+}
+
+/// What was read of each object, by where it is kept.
+#[derive(Debug)]
+struct Known<T>(HashMap<usize, (Arc<Object>, Arc<T>)>);
+
+impl<T> Default for Known<T> {
+    fn default() -> Self {
+        Self(HashMap::new())
+    }
+}
+
+impl<T> Known<T> {
+    /// What was read of an object, `before` or now.
+    fn read(&mut self, before: &Self, object: &Arc<Object>, read: impl FnOnce(&Object) -> T) -> Arc<T> {
+        // Objects do not change, and the place of one that is held is no other's.
+        let place = Arc::as_ptr(object).addr();
+        let known = match before.0.get(&place) {
+            Some((_, known)) => Arc::clone(known),
+            None => Arc::new(read(object)),
+        };
+        self.0.insert(place, (Arc::clone(object), Arc::clone(&known)));
+        known
+    }
+}
+
+#[derive(Debug)]
+struct ClusterRole {
+    rules: Arc<[Rule]>,
+    /// Of an aggregating one.
+    selectors: Option<Vec<Selector>>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -97,37 +137,40 @@ struct Subject {
 
 impl Table {
     /// Compiles what `reader` holds now. An object that does not parse grants nothing.
-    pub fn compile(reader: &dyn Reader) -> Self {
+    pub fn compile(reader: &dyn Reader, before: &Self) -> Self {
         // Versions first: a change during the compilation makes the result look older than it is, never newer.
         let versions = versions(reader);
+        let mut read = Read::default();
         let mut table = Self {
             versions,
-            cluster_roles: cluster_roles(reader),
+            cluster_roles: cluster_roles(reader, &before.read.cluster_roles, &mut read.cluster_roles),
             ..Self::default()
         };
         for object in reader.list(&ROLES, None) {
-            let role: RoleWire = parse(&object);
+            let rules = read.roles.read(&before.read.roles, &object, |object| {
+                parse::<RoleWire>(object).rules.unwrap_or_default().into()
+            });
             let key = (object.namespace.clone(), object.name.clone());
-            table.roles.insert(key, role.rules.unwrap_or_default().into());
+            table.roles.insert(key, Arc::clone(&rules));
         }
-        for object in reader.list(&CLUSTER_ROLE_BINDINGS, None) {
-            table.bind(&object);
+        for resource in [&CLUSTER_ROLE_BINDINGS, &ROLE_BINDINGS] {
+            for object in reader.list(resource, None) {
+                let binding = read.bindings.read(&before.read.bindings, &object, parse);
+                table.bind(&object, &binding);
+            }
         }
-        for object in reader.list(&ROLE_BINDINGS, None) {
-            table.bind(&object);
-        }
+        table.read = read;
         table
     }
 
-    fn bind(&mut self, object: &Object) {
-        let binding: Binding = parse(object);
+    fn bind(&mut self, object: &Object, binding: &Binding) {
         let rules = self.role(&binding.role_ref, &object.namespace);
         let subjects = if object.namespace.is_empty() {
             &mut self.cluster
         } else {
             self.namespaces.entry(object.namespace.clone()).or_default()
         };
-        for subject in binding.subjects.unwrap_or_default() {
+        for subject in binding.subjects.iter().flatten() {
             let (place, key, text) = match subject.kind.as_str() {
                 "User" => (
                     &mut subjects.users,
@@ -197,57 +240,66 @@ fn parse<T: Default + for<'de> Deserialize<'de>>(object: &Object) -> T {
 
 /// The rules of every ClusterRole. An aggregating one has exactly the rules of those that it selects, directly or
 /// through another aggregating one; upstream's aggregation controller arrives at the same after some time.
-fn cluster_roles(reader: &dyn Reader) -> HashMap<String, Arc<[Rule]>> {
-    struct Parsed {
-        object: Arc<Object>,
-        rules: Vec<Rule>,
-        selectors: Option<Vec<Selector>>,
-    }
-    let parsed: Vec<Parsed> = reader
-        .list(&CLUSTER_ROLES, None)
+fn cluster_roles(
+    reader: &dyn Reader,
+    before: &Known<ClusterRole>,
+    read: &mut Known<ClusterRole>,
+) -> HashMap<String, Arc<[Rule]>> {
+    let objects = reader.list(&CLUSTER_ROLES, None);
+    let roles: Vec<(Arc<Object>, Arc<ClusterRole>)> = objects
         .into_iter()
         .map(|object| {
-            let role: RoleWire = parse(&object);
-            let selectors = role.aggregation_rule.map(|aggregation| {
-                let selectors = aggregation.cluster_role_selectors.unwrap_or_default();
-                selectors
-                    .iter()
-                    .filter_map(|selector| Selector::from_label_selector(selector).ok())
-                    .collect()
-            });
-            Parsed {
-                object,
-                rules: role.rules.unwrap_or_default(),
-                selectors,
-            }
+            let role = read.read(before, &object, cluster_role);
+            (object, role)
         })
         .collect();
     let mut compiled = HashMap::new();
-    for (index, role) in parsed.iter().enumerate() {
-        let rules: Arc<[Rule]> = if role.selectors.is_some() {
-            let (mut seen, mut open) = (BTreeSet::from([index]), vec![index]);
-            let mut selected = Vec::new();
-            while let Some(at) = open.pop() {
-                let Some(selectors) = &parsed[at].selectors else {
-                    selected.extend(&*parsed[at].rules);
-                    continue;
-                };
-                for (other, candidate) in parsed.iter().enumerate() {
-                    let selected = selectors
-                        .iter()
-                        .any(|selector| selector.matches_with(|label| candidate.object.labels.get(label)));
-                    if selected && seen.insert(other) {
-                        open.push(other);
-                    }
-                }
-            }
-            let mut seen = HashSet::new();
-            selected.retain(|rule| seen.insert(*rule));
-            selected.into_iter().cloned().collect()
+    for (index, (object, role)) in roles.iter().enumerate() {
+        let rules = if role.selectors.is_some() {
+            aggregated(&roles, index)
         } else {
-            role.rules.clone().into()
+            Arc::clone(&role.rules)
         };
-        compiled.insert(role.object.name.clone(), rules);
+        compiled.insert(object.name.clone(), rules);
     }
     compiled
+}
+
+fn cluster_role(object: &Object) -> ClusterRole {
+    let role: RoleWire = parse(object);
+    let selectors = role.aggregation_rule.map(|aggregation| {
+        let selectors = aggregation.cluster_role_selectors.unwrap_or_default();
+        selectors
+            .iter()
+            .filter_map(|selector| Selector::from_label_selector(selector).ok())
+            .collect()
+    });
+    ClusterRole {
+        rules: role.rules.unwrap_or_default().into(),
+        selectors,
+    }
+}
+
+/// The rules of those that an aggregating role selects.
+fn aggregated(roles: &[(Arc<Object>, Arc<ClusterRole>)], index: usize) -> Arc<[Rule]> {
+    let (mut seen, mut open) = (BTreeSet::from([index]), vec![index]);
+    let mut rules = Vec::new();
+    while let Some(at) = open.pop() {
+        let role = &roles[at].1;
+        let Some(selectors) = &role.selectors else {
+            rules.extend(&*role.rules);
+            continue;
+        };
+        for (other, (object, _)) in roles.iter().enumerate() {
+            let selected = selectors
+                .iter()
+                .any(|selector| selector.matches_with(|label| object.labels.get(label)));
+            if selected && seen.insert(other) {
+                open.push(other);
+            }
+        }
+    }
+    let mut seen = HashSet::new();
+    rules.retain(|rule| seen.insert(*rule));
+    rules.into_iter().cloned().collect()
 }

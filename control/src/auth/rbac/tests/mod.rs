@@ -262,6 +262,27 @@ fn changes_count_at_once() {
     assert!(cluster.may("eve", "get", "pods", "x"));
 }
 
+/// Megabytes of rules are not read again because something else has changed.
+#[test]
+fn only_what_has_changed_is_read_again() {
+    let cluster = cluster();
+    let rules = |name: &str| {
+        let role = RoleRef {
+            kind: "ClusterRole".to_owned(),
+            name: name.to_owned(),
+        };
+        cluster.authorizer.rbac().role(&role, "").unwrap()
+    };
+    let (all, reader) = (rules("all"), rules("reader"));
+    cluster.memory.put(
+        &CLUSTER_ROLES,
+        &role("ClusterRole", "", "reader", &[rule("get", "", "nodes", "")]),
+    );
+    assert!(cluster.may("eve", "get", "nodes", "") && !cluster.may("eve", "get", "pods", ""));
+    assert!(Arc::ptr_eq(&all, &rules("all")));
+    assert!(!Arc::ptr_eq(&reader, &rules("reader")));
+}
+
 #[test]
 fn service_accounts_and_groups_are_subjects() {
     let cluster = cluster();
