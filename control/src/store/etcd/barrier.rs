@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout};
 
 use super::failure::Failure;
 use super::proto::{Op, PutRequest, RangeRequest, TxnRequest};
@@ -86,25 +87,42 @@ pub async fn await_revision(core: &Core, revision: u64) -> bool {
     if core.wait(revision, usual).await {
         return true;
     }
-    // Who has waited for another's change has what it brought.
-    let alone = core.touching.lock().await;
-    if *core.seen.borrow() >= revision {
+    let came = Instant::now();
+    let has_come = || *core.seen.borrow() >= revision;
+    let Ok(mut last_failure) = timeout(PATIENCE, core.touching.lock()).await else {
+        return has_come();
+    };
+    // Who has waited for another's touch has what it brought, or fails as it did: etcd without a majority would let each
+    // wait as long, one after the other.
+    if has_come() {
         return true;
     }
+    if last_failure.is_some_and(|at| at >= came) {
+        return false;
+    }
+    let seen = touched(core, revision).await || has_come();
+    if !seen {
+        *last_failure = Some(Instant::now());
+        core.behind.notify_one();
+    }
+    seen
+}
+
+/// Touches our key, and waits until what that has brought is there, for all who want to know meanwhile.
+async fn touched(core: &Core, revision: u64) -> bool {
     let request = TxnRequest {
         success: vec![touch(core).into()],
         ..TxnRequest::default()
     };
-    // If this fails, the event may come all the same.
-    if let Err(error) = core.client.txn(request).await {
-        tracing::debug!(%error, "the progress key cannot be written");
-    }
-    drop(alone);
-    let seen = core.wait(revision, PATIENCE).await;
-    if !seen {
-        core.behind.notify_one();
-    }
-    seen
+    let own = match core.client.txn(request).await {
+        Ok(answer) => answer.header.map_or(0, |header| header.revision as u64),
+        // It may have been carried out all the same.
+        Err(error) => {
+            tracing::debug!(%error, "the progress key cannot be written");
+            0
+        }
+    };
+    core.wait(own.max(revision), PATIENCE).await
 }
 
 /// etcd's revision: every write that was acknowledged before has this or a lower one.

@@ -43,6 +43,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 pub use claims::Claims;
 pub use servers::Servers;
@@ -94,8 +95,8 @@ struct Core {
     leases: tokio::sync::Mutex<Leases>,
     turns: turns::Turns,
     strangers: strangers::Strangers,
-    /// Who changes a key to know that the index is up to date.
-    touching: tokio::sync::Mutex<()>,
+    /// Held by who changes a key to know that the index is up to date; when that failed last.
+    touching: tokio::sync::Mutex<Option<Instant>>,
     landmark: Mutex<landmark::Seen>,
     /// Why this server cannot go on.
     failed: watch::Sender<Option<String>>,
