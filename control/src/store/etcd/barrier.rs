@@ -7,7 +7,6 @@
 //! (etcd issue 15220), and Debian 12 has 3.4.23; an event cannot overtake another one.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
@@ -15,14 +14,8 @@ use tokio::time::{Instant, timeout};
 
 use super::failure::Failure;
 use super::proto::{Op, PutRequest, RangeRequest, TxnRequest};
-use super::{Core, PATIENCE};
+use super::{Core, PATIENCE, lag};
 use crate::store::StoreError;
-
-/// How long an event of ours may take, before the revision is taken for somebody else's.
-pub(super) const USUAL: Duration = Duration::from_millis(50);
-/// The same while others write: most events of ours have come by then, and for the others a write more is better than the
-/// wait for what will not come.
-const BESIDE_STRANGERS: Duration = Duration::from_millis(2);
 
 /// The key that is touched.
 pub fn progress_key(core: &Core) -> Vec<u8> {
@@ -80,9 +73,9 @@ pub async fn catch_up(core: &Core) -> Result<(), StoreError> {
 /// Waits until the index has seen a revision that etcd has told, which need not have changed any of our keys.
 pub async fn await_revision(core: &Core, revision: u64) -> bool {
     let usual = if core.strangers.are_about() {
-        BESIDE_STRANGERS
+        core.lag.beside_strangers()
     } else {
-        USUAL
+        lag::USUAL
     };
     if core.wait(revision, usual).await {
         return true;
@@ -119,10 +112,10 @@ async fn touched(core: &Core, revision: u64) -> bool {
         // It may have been carried out all the same.
         Err(error) => {
             tracing::debug!(%error, "the progress key cannot be written");
-            0
+            return core.wait(revision, PATIENCE).await;
         }
     };
-    core.wait(own.max(revision), PATIENCE).await
+    core.wait_for_own(own.max(revision)).await
 }
 
 /// etcd's revision: every write that was acknowledged before has this or a lower one.
