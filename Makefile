@@ -5,7 +5,7 @@ KEELSON := $(TARGET)/release/keelson
 DATA_DIR ?= /var/lib/keelson
 IMAGES := rootfs/out/busybox.tar rootfs/out/echoserver.tar
 
-.PHONY: build images run test unit unit-etcd e2e clients test-vm conformance soak lint bench bench-runtime clean
+.PHONY: build images run test unit unit-etcd e2e clients test-vm conformance conformance-kubectl soak lint bench bench-runtime clean
 
 # The release binary at $(TARGET)/release/keelson.
 build:
@@ -66,6 +66,13 @@ test-vm: build images
 conformance: build images
 	tests/upstream/build $(TARGET)/upstream
 	tests/upstream/run $(KEELSON) $(TARGET)/upstream $(if $(FOCUS),"$(FOCUS)")
+
+# Upstream's integration scripts of kubectl, from the same tree, against a control plane without nodes and with the kubectl on
+# PATH. Some of them: make conformance-kubectl FUNCTIONS=run_rs_tests
+conformance-kubectl:
+	cargo build --workspace --locked --example serve
+	tests/upstream/build $(TARGET)/upstream
+	tests/upstream/kubectl $(TARGET)/debug/examples/serve $(TARGET)/upstream $(FUNCTIONS)
 
 # What takes too long for every day: 20,000 containers that exit at once, and a minute for each attack that is a race.
 soak:

@@ -52,13 +52,15 @@ pub fn serve(api: &Api, path: &str, query: &Query) -> Option<Response<Body>> {
         checks.extend(PARTS.map(|part| (part, api.health.is_ready(part))));
         checks.push(("shutdown", !*api.stop.borrow()));
     }
+    let mut excluded: BTreeSet<&str> = query.all("exclude").collect();
     if let Some(only) = segments.next() {
+        // Who asks for one wants to know of that one.
+        excluded.clear();
         checks.retain(|(name, _)| *name == only);
         if checks.is_empty() {
             return Some(body::text(StatusCode::NOT_FOUND, "404 page not found\n"));
         }
     }
-    let mut excluded: BTreeSet<&str> = query.all("exclude").collect();
     let mut text = String::new();
     let mut healthy = true;
     for (name, ok) in checks {

@@ -84,3 +84,30 @@ fn an_unreadable_object_is_left_out_and_stays_in_the_file() {
         "the row stays"
     );
 }
+
+/// A file at the revision after it would be refused.
+#[test]
+fn nothing_is_stored_after_the_last_revision() {
+    let dir = tempfile::tempdir().unwrap();
+    let last = super::disk::NEWEST - 1;
+    drop(Embedded::open(dir.path(), &options()).unwrap());
+    let database = redb::Database::open(super::disk::file_in(dir.path())).unwrap();
+    let write = database.begin_write().unwrap();
+    write
+        .open_table(super::disk::META)
+        .unwrap()
+        .insert("revision", last - 1)
+        .unwrap();
+    write.commit().unwrap();
+    drop(database);
+    let store = Embedded::open(dir.path(), &options()).unwrap();
+    let stored = wait(store.write(put(("a", "x"), Expect::Absent, "1"))).unwrap();
+    assert_eq!(stored.resource_version, last);
+    for write in [put(("a", "y"), Expect::Absent, "1"), delete(("a", "x"), last)] {
+        let refused = wait(store.write(write)).unwrap_err();
+        assert!(refused.to_string().contains("last revision"), "{refused}");
+    }
+    drop(store);
+    let again = Embedded::open(dir.path(), &options()).unwrap();
+    assert_eq!((again.revision(), again.count(&configmaps())), (last, 1));
+}

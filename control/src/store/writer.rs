@@ -16,7 +16,7 @@ use redb::ReadTransaction;
 use tokio::sync::{oneshot, watch};
 
 use super::cache::Cache;
-use super::disk::{Disk, DiskError};
+use super::disk::{Disk, DiskError, NEWEST};
 use super::index::{Applied, Index};
 use super::{Change, Expect, StoreError, Write, revision};
 use crate::encryption::Rules;
@@ -149,7 +149,7 @@ impl Writer {
     }
 
     /// Commits a batch; false if the disk refused.
-    fn commit(&mut self, batch: Vec<(Write, Reply)>) -> bool {
+    fn commit(&mut self, mut batch: Vec<(Write, Reply)>) -> bool {
         if batch.is_empty() {
             return true;
         }
@@ -158,6 +158,16 @@ impl Writer {
             for (_, reply) in batch {
                 drop(reply.send(Err(StoreError::Failed(why.clone()))));
             }
+            return false;
+        }
+        // A file with a higher revision would be refused at the next start.
+        let left = (NEWEST - 1).saturating_sub(self.cache.read().revision());
+        let left = usize::try_from(left).unwrap_or(usize::MAX);
+        for (_, reply) in batch.split_off(left.min(batch.len())) {
+            let why = "its last revision has been given out".to_owned();
+            drop(reply.send(Err(StoreError::Failed(why))));
+        }
+        if batch.is_empty() {
             return false;
         }
         let is_deletion = |(write, _): &(Write, Reply)| matches!(write.change, Change::Delete);

@@ -165,6 +165,11 @@ fn odd_paths_and_methods_are_answered() {
         (200, "[+]ping ok\n[+]etcd ok\nlivez check passed\n".to_owned())
     );
     assert_eq!(verbose("/livez/etcd"), (200, "ok".to_owned()));
+    assert_eq!(
+        verbose("/livez/etcd?verbose&exclude=etcd"),
+        (200, "[+]etcd ok\nlivez check passed\n".to_owned()),
+        "a check that is asked for by its name is made"
+    );
     let excluding = "[+]ping ok\n[+]etcd excluded: ok\n\
                      warn: some health checks cannot be excluded: no matches for \"x\"\nhealthz check passed\n";
     assert_eq!(

@@ -239,15 +239,26 @@ fn lists_of_resources_are_in_upstreams_order() {
 fn the_document_describes_what_scripts_look_for() {
     let cluster = Cluster::start();
     let (_, document) = cluster.raw(Method::GET, "/openapi/v2", &[], b"");
-    let document = String::from_utf8(document).unwrap();
-    // What upstream's own script of kubectl's tests looks for (`test/cmd/discovery.sh`).
-    for text in [
-        "list of returned",
-        "List of services",
-        "Watch for changes to the described resources",
-    ] {
-        assert!(document.contains(text), "{text}");
+    let document: Value = serde_json::from_slice(&document).unwrap();
+    // What upstream's own script of kubectl's tests looks for (`test/cmd/discovery.sh`), where upstream says it.
+    let path = &document["paths"]["/api/v1/namespaces/{namespace}/services"];
+    let parameter = |name: &str| {
+        let all = [path, &path["get"]].map(|place| place["parameters"].as_array());
+        let mut all = all.into_iter().flatten().flatten();
+        let found = all.find(|parameter| parameter["name"] == name).unwrap();
+        found["description"].as_str().unwrap().to_owned()
+    };
+    for selector in ["fieldSelector", "labelSelector"] {
+        let text = parameter(selector);
+        assert!(text.contains("list of returned objects"), "{selector}: {text}");
     }
+    let text = parameter("watch");
+    assert!(
+        text.starts_with("Watch for changes to the described resources"),
+        "{text}"
+    );
+    let items = &document["definitions"]["io.k8s.api.core.v1.ServiceList"]["properties"]["items"];
+    assert_eq!(items["description"], "List of services");
 }
 
 #[test]
@@ -318,7 +329,11 @@ fn updates_say_whom_they_mean() {
             Some("the name of the object (a based on URL) was undeterminable: name must be provided")
         )
     );
-    // Owners that are named twice are named once, and a Status of success has no code.
+}
+
+#[test]
+fn owners_that_are_named_twice_are_named_once() {
+    let cluster = Cluster::start();
     let owner = json!({"apiVersion": "v1", "kind": "Pod", "name": "o", "uid": "u", "controller": true});
     let twice = json!({"metadata": {"name": "b", "ownerReferences": [owner, owner]}});
     let (code, made) = cluster.post(&format!("{MAPS}?dryRun=All"), &twice);
@@ -327,6 +342,15 @@ fn updates_say_whom_they_mean() {
         (201, &json!([owner])),
         "{made}"
     );
+}
+
+#[test]
+fn a_status_of_success_has_no_code() {
+    let cluster = Cluster::start();
+    cluster.post(MAPS, &config_map("a", "1"));
     let (code, gone) = cluster.delete(&format!("{MAPS}/a"), &Value::Null);
-    assert_eq!((code, gone.get("code")), (200, None));
+    assert_eq!(
+        (code, gone["status"].as_str(), gone.get("code")),
+        (200, Some("Success"), None)
+    );
 }

@@ -1,6 +1,6 @@
 //! A real etcd of one or more members on free loopback ports, with everything in a temporary directory.
 //!
-//! Included by unit and integration tests alike (`#[path]`), of which none uses all of it.
+//! Included by unit and integration tests and by the benchmark alike (`#[path]`), of which none uses all of it.
 #![allow(dead_code)]
 
 use std::net::TcpListener;
@@ -39,6 +39,16 @@ impl Peer {
         members: usize,
         arguments: impl Fn(&Path) -> Vec<String>,
     ) -> Option<Self> {
+        Self::start_below(&std::env::temp_dir(), scheme, members, arguments)
+    }
+
+    /// The same with its temporary directory in this one.
+    pub fn start_below(
+        parent: &Path,
+        scheme: &'static str,
+        members: usize,
+        arguments: impl Fn(&Path) -> Vec<String>,
+    ) -> Option<Self> {
         if Command::new("etcd")
             .arg("--version")
             .stdout(Stdio::null())
@@ -50,7 +60,7 @@ impl Peer {
             eprintln!("SKIPPED: {why}");
             return None;
         }
-        let dir = tempfile::tempdir().unwrap();
+        let dir = tempfile::tempdir_in(parent).unwrap();
         let arguments = arguments(dir.path());
         let members = (0..members).map(|number| Member {
             name: format!("m{number}"),
@@ -82,6 +92,11 @@ impl Peer {
     /// Where a member keeps its files.
     pub fn data_dir(&self, member: usize) -> std::path::PathBuf {
         self.dir.path().join(&self.members[member].name)
+    }
+
+    /// The process of a member that has not been killed.
+    pub fn pid(&self, member: usize) -> Option<u32> {
+        self.members[member].process.as_ref().map(Child::id)
     }
 
     /// Stops a member as a machine that hangs does: its connections stay, and nothing answers. With `false`, it goes on.
@@ -195,7 +210,7 @@ impl Drop for Peer {
 
 /// A pair of neighbouring ports, of which this is the first. They are free now, and nothing else on this machine takes
 /// ports at random so soon.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     loop {
         let first = TcpListener::bind("127.0.0.1:0").unwrap();
         let port = first.local_addr().unwrap().port();

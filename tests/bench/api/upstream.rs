@@ -2,7 +2,6 @@
 //! programs compare does not.
 
 use std::fs::File;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -12,15 +11,19 @@ use kube::{Client, Config};
 use serde_json::json;
 
 use super::Server;
+use etcd::Peer;
+
+#[path = "../../../control/tests/peers/etcd.rs"]
+mod etcd;
 
 /// Of the one user, who may do everything.
 const TOKEN: &str = "benchmark";
 
-/// The two processes; they end with it.
+/// The two processes; they end with it, and with the benchmark whatever ends that. First the server, then what it is on.
 pub struct Upstream {
     pub server: Server,
-    _etcd: Running,
     _api: Running,
+    _etcd: Peer,
 }
 
 struct Running(Child);
@@ -43,23 +46,8 @@ impl Upstream {
         }
         let dir = cluster.join("upstream");
         std::fs::create_dir_all(&dir)?;
-        let (store, peer, port) = (free_port()?, free_port()?, free_port()?);
-        let store = format!("http://127.0.0.1:{store}");
-        let peer = format!("http://127.0.0.1:{peer}");
-        let etcd = run(
-            &dir.join("etcd.log"),
-            Command::new("etcd")
-                .arg("--data-dir")
-                .arg(dir.join("etcd"))
-                .args(["--listen-client-urls", &store, "--advertise-client-urls", &store])
-                .args([
-                    "--listen-peer-urls",
-                    &peer,
-                    "--initial-advertise-peer-urls",
-                    &peer,
-                ])
-                .args(["--initial-cluster", &format!("default={peer}")]),
-        )?;
+        let etcd = Peer::start_below(&dir, "http", 1, |_| Vec::new()).context("there is no etcd")?;
+        let (store, port) = (etcd.urls().join(","), etcd::free_port());
         let tokens = dir.join("tokens.csv");
         std::fs::write(&tokens, format!("{TOKEN},bench,bench,system:masters\n"))?;
         let pki = cluster.join("pki");
@@ -67,7 +55,9 @@ impl Upstream {
         let log = dir.join("kube-apiserver.log");
         let api = run(
             &log,
-            Command::new(&program)
+            Command::new("setpriv")
+                .args(["--pdeathsig", "KILL"])
+                .arg(&program)
                 .args([
                     format!("--etcd-servers={store}"),
                     format!("--secure-port={port}"),
@@ -91,12 +81,16 @@ impl Upstream {
         let server = Server {
             name: "kube-apiserver and etcd",
             client: Client::try_from(config)?,
-            pids: vec![i32::try_from(api.0.id())?, i32::try_from(etcd.0.id())?],
+            pids: [Some(api.0.id()), etcd.pid(0)]
+                .into_iter()
+                .flatten()
+                .map(i32::try_from)
+                .collect::<Result<_, _>>()?,
         };
         let upstream = Self {
             server,
-            _etcd: etcd,
             _api: api,
+            _etcd: etcd,
         };
         upstream.prepare().await.with_context(|| {
             let said = std::fs::read_to_string(&log).unwrap_or_default();
@@ -142,8 +136,4 @@ fn run(log: &Path, command: &mut Command) -> Result<Running> {
         .spawn()
         .with_context(|| command.get_program().display().to_string())?;
     Ok(Running(child))
-}
-
-fn free_port() -> Result<u16> {
-    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }

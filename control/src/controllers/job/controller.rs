@@ -32,13 +32,22 @@ struct Controller {
 
 /// Starts the controller.
 pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
-    let api = context.api(NAME);
+    let apis = (context.api(NAME), context.api(TTL_NAME));
+    follow(apis, (&context.jobs, &context.pods), tasks);
+}
+
+/// Starts it over these informers.
+pub(super) fn follow(
+    (api, ttl_api): (Api, Api),
+    (jobs, pods): (&Arc<Informer<Job>>, &Arc<Informer<Pod>>),
+    tasks: &mut JoinSet<()>,
+) {
     let controller = Arc::new(Controller {
         recorder: Context::recorder(&api, NAME, tasks),
         api,
-        ttl_api: context.api(TTL_NAME),
-        jobs: context.jobs.clone(),
-        pods: context.pods.clone(),
+        ttl_api,
+        jobs: jobs.clone(),
+        pods: pods.clone(),
         expectations: Arc::default(),
         queue: Queue::new(),
         orphans: Queue::new(),
@@ -46,6 +55,8 @@ pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
     controller.listen();
     let this = controller.clone();
     tasks.spawn(async move {
+        // Before, every Job seems to be gone.
+        this.jobs.synced().await;
         this.pods.synced().await;
         let queue = this.orphans.clone();
         queue.work(NAME, |key| this.release_orphan(key)).await;
@@ -87,7 +98,7 @@ impl Controller {
 
     async fn reconcile(&self, key: Key) -> Result<Next, Error> {
         let Some(job) = self.jobs.store().get_key(&key) else {
-            return self.release_orphans(&key).await;
+            return Ok(Next::Wait);
         };
         let others = job
             .spec
@@ -154,21 +165,6 @@ impl Controller {
             // As it was seen: a Job may adopt it, and count on the finalizer, at the same time.
             let version = Some(pod.metadata.resource_version.as_str());
             self.release(&pod, version).await?;
-        }
-        Ok(Next::Wait)
-    }
-
-    /// Pods of a Job that is gone, also if there is another one of its name, must not keep the finalizer that only we
-    /// remove.
-    async fn release_orphans(&self, key: &Key) -> Result<Next, Error> {
-        for pod in self.pods.store().in_namespace(&key.namespace) {
-            let ours = pod
-                .metadata
-                .controller()
-                .is_some_and(|owner| owner.kind == "Job" && owner.name == key.name);
-            if ours && pod::is_tracked(&pod) && !is_counted(&self.jobs, &pod) {
-                self.release(&pod, None).await?;
-            }
         }
         Ok(Next::Wait)
     }

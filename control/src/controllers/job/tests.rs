@@ -8,6 +8,8 @@ use super::plan::{Plan, count, plan};
 use super::{indexes, pod};
 use crate::controllers::model::{Condition, Job, Pod, Time};
 
+mod orphans;
+
 const NOW: Time = Time(1_704_070_800);
 
 fn job(edit: impl FnOnce(&mut Value)) -> Job {

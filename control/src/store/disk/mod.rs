@@ -28,7 +28,7 @@ pub use medium::{File, Medium, file_in};
 pub use open::builder;
 use open::{meta, without_panic};
 use reserve::Reserve;
-pub use rows::{CHANGED, FORMAT, META, Meta, NEWEST, OBJECTS, Row, decode, split};
+pub use rows::{CHANGED, FORMAT, HIGHEST_START, META, Meta, NEWEST, OBJECTS, Row, decode, split};
 use rows::{PLAIN, SEALED, encode, seal};
 
 /// The open file.

@@ -24,6 +24,8 @@ pub(super) const PLAIN: u8 = 0;
 pub(super) const SEALED: u8 = 1;
 /// No store comes to this revision: clients read them as signed numbers.
 pub const NEWEST: u64 = i64::MAX as u64;
+/// No store begins above this revision, so that none comes to the end.
+pub const HIGHEST_START: u64 = NEWEST / 2;
 /// Bytes before the JSON.
 const HEADER: usize = 17;
 

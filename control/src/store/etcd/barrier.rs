@@ -7,21 +7,15 @@
 //! (etcd issue 15220), and Debian 12 has 3.4.23; an event cannot overtake another one.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout};
 
 use super::failure::Failure;
 use super::proto::{Op, PutRequest, RangeRequest, TxnRequest};
-use super::{Core, PATIENCE};
+use super::{Core, PATIENCE, lag};
 use crate::store::StoreError;
-
-/// How long an event of ours may take, before the revision is taken for somebody else's.
-pub(super) const USUAL: Duration = Duration::from_millis(50);
-/// The same while others write: most events of ours have come by then, and for the others a write more is better than the
-/// wait for what will not come.
-const BESIDE_STRANGERS: Duration = Duration::from_millis(2);
 
 /// The key that is touched.
 pub fn progress_key(core: &Core) -> Vec<u8> {
@@ -79,32 +73,49 @@ pub async fn catch_up(core: &Core) -> Result<(), StoreError> {
 /// Waits until the index has seen a revision that etcd has told, which need not have changed any of our keys.
 pub async fn await_revision(core: &Core, revision: u64) -> bool {
     let usual = if core.strangers.are_about() {
-        BESIDE_STRANGERS
+        core.lag.beside_strangers()
     } else {
-        USUAL
+        lag::USUAL
     };
     if core.wait(revision, usual).await {
         return true;
     }
-    // Who has waited for another's change has what it brought.
-    let alone = core.touching.lock().await;
-    if *core.seen.borrow() >= revision {
+    let came = Instant::now();
+    let has_come = || *core.seen.borrow() >= revision;
+    let Ok(mut last_failure) = timeout(PATIENCE, core.touching.lock()).await else {
+        return has_come();
+    };
+    // Who has waited for another's touch has what it brought, or fails as it did: etcd without a majority would let each
+    // wait as long, one after the other.
+    if has_come() {
         return true;
     }
+    if last_failure.is_some_and(|at| at >= came) {
+        return false;
+    }
+    let seen = touched(core, revision).await || has_come();
+    if !seen {
+        *last_failure = Some(Instant::now());
+        core.behind.notify_one();
+    }
+    seen
+}
+
+/// Touches our key, and waits until what that has brought is there, for all who want to know meanwhile.
+async fn touched(core: &Core, revision: u64) -> bool {
     let request = TxnRequest {
         success: vec![touch(core).into()],
         ..TxnRequest::default()
     };
-    // If this fails, the event may come all the same.
-    if let Err(error) = core.client.txn(request).await {
-        tracing::debug!(%error, "the progress key cannot be written");
-    }
-    drop(alone);
-    let seen = core.wait(revision, PATIENCE).await;
-    if !seen {
-        core.behind.notify_one();
-    }
-    seen
+    let own = match core.client.txn(request).await {
+        Ok(answer) => answer.header.map_or(0, |header| header.revision as u64),
+        // It may have been carried out all the same.
+        Err(error) => {
+            tracing::debug!(%error, "the progress key cannot be written");
+            return core.wait(revision, PATIENCE).await;
+        }
+    };
+    core.wait_for_own(own.max(revision)).await
 }
 
 /// etcd's revision: every write that was acknowledged before has this or a lower one.

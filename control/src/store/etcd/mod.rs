@@ -9,7 +9,7 @@
 //!   can have, [`turns`]: of what is decided by looking at many objects, and [`lease`]: of what expires.
 //! - [`barrier`]: a read that must see what other servers have acknowledged asks etcd for its revision, and waits until
 //!   the index is there (kube-apiserver's "consistent reads from cache"). [`strangers`]: whether that revision may be
-//!   somebody else's.
+//!   somebody else's, [`lag`] how long it takes to come if not.
 //! - [`compact`]: old revisions are forgotten every five minutes, by one of the servers.
 //!
 //! All of it runs on a thread of its own, so that a busy server does not keep the index from following. The index is fed
@@ -21,6 +21,7 @@ mod client;
 mod compact;
 mod failure;
 mod feed;
+mod lag;
 mod landmark;
 mod layout;
 mod lease;
@@ -43,6 +44,7 @@ use futures::FutureExt;
 use futures::future::BoxFuture;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 pub use claims::Claims;
 pub use servers::Servers;
@@ -94,8 +96,9 @@ struct Core {
     leases: tokio::sync::Mutex<Leases>,
     turns: turns::Turns,
     strangers: strangers::Strangers,
-    /// Who changes a key to know that the index is up to date.
-    touching: tokio::sync::Mutex<()>,
+    lag: lag::Lag,
+    /// Held by who changes a key to know that the index is up to date; when that failed last.
+    touching: tokio::sync::Mutex<Option<Instant>>,
     landmark: Mutex<landmark::Seen>,
     /// Why this server cannot go on.
     failed: watch::Sender<Option<String>>,
@@ -297,6 +300,7 @@ impl Core {
             leases: tokio::sync::Mutex::default(),
             turns: turns::Turns::default(),
             strangers: strangers::Strangers::default(),
+            lag: lag::Lag::default(),
             touching: tokio::sync::Mutex::default(),
             landmark: Mutex::default(),
             failed: watch::Sender::new(None),
@@ -321,6 +325,14 @@ impl Core {
         let mut seen = self.seen.subscribe();
         let reached = seen.wait_for(|seen| *seen >= revision);
         matches!(tokio::time::timeout(limit, reached).await, Ok(Ok(_)))
+    }
+
+    /// Waits for a change of our own that has just been answered.
+    async fn wait_for_own(&self, revision: u64) -> bool {
+        let answered = Instant::now();
+        let seen = self.wait(revision, PATIENCE).await;
+        self.lag.note(answered.elapsed());
+        seen
     }
 }
 

@@ -58,7 +58,7 @@ pub async fn run(core: &Core, write: Write, turn: Option<Turn>) -> Result<Arc<Ob
                 .next()
                 .and_then(|result| result.deleted?.prev_kvs.into_iter().next());
             // It is durable; whether our own watch has brought it is of no concern to who wrote it.
-            if !core.wait(revision, PATIENCE).await {
+            if !core.wait_for_own(revision).await {
                 core.behind.notify_one();
             }
             return stored(core, write, revision, deleted);

@@ -16,6 +16,7 @@ mod tests;
 
 use std::path::PathBuf;
 
+use super::disk::HIGHEST_START;
 pub use restore::{BUMP, Restore, restore};
 pub use save::{Snapshot, save};
 
@@ -62,6 +63,14 @@ pub enum SnapshotError {
     /// Its content is not what was saved.
     #[error("the snapshot is damaged: {0}; take another one")]
     Damaged(String),
+    /// The new store would begin so high that it could come to the last revision there is.
+    #[error("revision {revision} raised by {bump} is too high: a store begins at {highest} at most", highest = HIGHEST_START)]
+    TooHigh {
+        /// The highest one that is known to have been given out.
+        revision: u64,
+        /// By how much it was to be raised.
+        bump: u64,
+    },
     /// There is a store already.
     #[error("{0} holds a store already; restore to another directory, or replace it with --force")]
     NotEmpty(PathBuf),

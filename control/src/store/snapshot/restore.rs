@@ -69,8 +69,11 @@ pub fn restore(snapshot: &Path, dir: &Path, how: &Restore) -> Result<(Summary, u
     }
     let revision = floor
         .checked_add(how.bump)
-        .filter(|revision| *revision < disk::NEWEST)
-        .ok_or_else(|| SnapshotError::Damaged("its revision is too high".to_owned()))?;
+        .filter(|revision| *revision <= disk::HIGHEST_START)
+        .ok_or(SnapshotError::TooHigh {
+            revision: floor,
+            bump: how.bump,
+        })?;
     std::fs::DirBuilder::new()
         .recursive(true)
         .mode(0o700)

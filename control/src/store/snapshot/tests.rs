@@ -362,18 +362,23 @@ fn a_bad_snapshot_restores_nothing() {
         assert!(restored(&bytes, dir.path(), &Restore::default()).is_err());
         assert!(!dir.path().join("store").exists(), "bit at {at}");
     }
-    assert!(
-        restored(
-            &whole,
-            dir.path(),
-            &Restore {
-                bump: u64::MAX,
-                force: false
-            }
-        )
-        .is_err()
-    );
-    assert!(!dir.path().join("store").exists());
+}
+
+#[test]
+fn a_new_store_begins_far_below_the_last_revision() {
+    let whole = small();
+    let revision = verify(&whole[..]).unwrap().revision;
+    let dir = tempfile::tempdir().unwrap();
+    let raised = |bump| restored(&whole, dir.path(), &Restore { bump, force: false });
+    for bump in [u64::MAX, HIGHEST_START, HIGHEST_START - revision + 1] {
+        let refused = raised(bump).unwrap_err();
+        assert!(matches!(refused, SnapshotError::TooHigh { .. }), "{refused}");
+        assert!(!dir.path().join("store").exists());
+    }
+    let (_, begins) = raised(HIGHEST_START - revision).unwrap();
+    assert_eq!(begins, HIGHEST_START);
+    let store = open(&dir.path().join("store"));
+    assert_eq!(create(&store, "pods", "new", "1"), HIGHEST_START + 1);
 }
 
 proptest! {

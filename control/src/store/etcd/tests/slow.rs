@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, Instant};
 
 use super::fake::{self, Answer, Fake};
-use super::proto::{KeyValue, RangeResponse};
+use super::proto::{KeyValue, RangeResponse, TxnResponse};
 use super::*;
 
 fn options_for(fakes: &[&Fake]) -> EtcdOptions {
@@ -77,6 +77,43 @@ fn requests_go_to_another_server_and_the_watch_only_when_it_is_behind() {
     revision.store(5, Ordering::SeqCst);
     wait(store.barrier().unwrap()).unwrap_err();
     until("the watch has moved", || second.called("Watch") == 1);
+}
+
+/// Those who wait for the same event ask for it once, and all hear that it has not come.
+#[test]
+fn waiting_for_what_does_not_come_is_shared() {
+    for answered in [true, false] {
+        let fake = Fake::start(move |method, _| {
+            let header = Some(fake::at(5));
+            match method {
+                "Range" => Some(Answer::of(&RangeResponse {
+                    header,
+                    ..RangeResponse::default()
+                })),
+                "Txn" if answered => Some(Answer::of(&TxnResponse {
+                    header,
+                    ..TxnResponse::default()
+                })),
+                "Txn" => Some(Answer::Nothing),
+                _ => None,
+            }
+        });
+        let mut core = Core::new(options_for(&[&fake])).unwrap();
+        core.client.limit = Duration::from_millis(500);
+        wait(async {
+            let matters = ["a", "b", "c", "d", "e"].map(|matter| turns::take(&core, matter));
+            let turns = futures::future::join_all(matters);
+            let (turns, read) = futures::join!(turns, barrier::catch_up(&core));
+            for turn in turns {
+                assert!(matches!(turn, Err(StoreError::Unreachable(_))), "{turn:?}");
+            }
+            assert!(matches!(read, Err(StoreError::Unreachable(_))), "{read:?}");
+            assert_eq!(fake.called("Txn"), 1, "answered: {answered}");
+            // Who comes later tries again.
+            barrier::catch_up(&core).await.unwrap_err();
+            assert_eq!(fake.called("Txn"), 2, "answered: {answered}");
+        });
+    }
 }
 
 /// Fifty objects, of which so many at once are too many for an answer, or take too long.

@@ -71,6 +71,6 @@ fn strangers_hold_nobody_up() {
     for mut times in [turns, barriers] {
         times.sort();
         // The quickest: without help, not even that one comes before the usual time.
-        assert!(times[0] < barrier::USUAL, "{times:?}");
+        assert!(times[0] < lag::USUAL, "{times:?}");
     }
 }
