@@ -94,7 +94,7 @@ pub async fn update(call: &Call, subresource: Option<&str>, bytes: &[u8]) -> Res
 }
 
 /// The name in the body must be the one in the path.
-fn check_name(call: &Call, value: &Value) -> Result<(), Status> {
+pub fn check_name(call: &Call, value: &Value) -> Result<(), Status> {
     let wanted = call.path.name.as_str();
     match metadata::text(value, "name") {
         "" => Err(Status::bad_request(format!(
