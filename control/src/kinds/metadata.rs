@@ -1,9 +1,9 @@
 //! What all objects share: names, labels, annotations, owners, finalizers (`ValidateObjectMeta`).
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 
 use keelson_api::names;
-use keelson_api::status::{FieldError, MOST_ERRORS};
+use keelson_api::status::{FieldError, MOST_ERRORS, go_quote};
 use serde_json::Value;
 
 use super::Kind;
@@ -80,9 +80,27 @@ pub fn validate_metadata(kind: &Kind, object: &Value) -> Vec<FieldError> {
     errors
 }
 
-/// Complaints about a change of `metadata`, beyond [`validate_metadata`] of the new object: what never changes.
+/// Complaints about a change of `metadata`, beyond [`validate_metadata`] of the new object: what never changes
+/// (`ValidateObjectMetaUpdate`).
 pub fn validate_metadata_update(old: &Value, new: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
+    if !text(old, "/metadata/deletionTimestamp").is_empty() {
+        let finalizers = |object| -> BTreeSet<&str> {
+            items(object, "/metadata/finalizers")
+                .iter()
+                .filter_map(Value::as_str)
+                .collect()
+        };
+        let (before, after) = (finalizers(old), finalizers(new));
+        let added: Vec<String> = after.difference(&before).map(|text| go_quote(text)).collect();
+        if !added.is_empty() {
+            let detail = format!(
+                "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+                added.join(", ")
+            );
+            errors.push(FieldError::forbidden("metadata.finalizers", &detail));
+        }
+    }
     for field in ["name", "namespace", "uid", "creationTimestamp"] {
         let pointer = format!("/metadata/{field}");
         if text(old, &pointer) != text(new, &pointer) {
@@ -91,28 +109,6 @@ pub fn validate_metadata_update(old: &Value, new: &Value) -> Vec<FieldError> {
                 text(new, &pointer),
                 names::IMMUTABLE,
             ));
-        }
-    }
-    if !text(old, "/metadata/deletionTimestamp").is_empty() {
-        let before: HashSet<&str> = items(old, "/metadata/finalizers")
-            .iter()
-            .filter_map(Value::as_str)
-            .collect();
-        let added: Vec<&str> = items(new, "/metadata/finalizers")
-            .iter()
-            .filter_map(Value::as_str)
-            .filter(|finalizer| !before.contains(finalizer))
-            .collect();
-        if !added.is_empty() {
-            let quoted: Vec<String> = added
-                .iter()
-                .map(|text| keelson_api::status::go_quote(text))
-                .collect();
-            let detail = format!(
-                "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
-                quoted.join(", ")
-            );
-            errors.push(FieldError::forbidden("metadata.finalizers", &detail));
         }
     }
     errors

@@ -105,3 +105,33 @@ fn keys_that_are_twice_in_an_applied_scale_are_told() {
         "{told:?}"
     );
 }
+
+#[test]
+fn owners_that_are_there_twice_are_told() {
+    let cluster = Cluster::start();
+    let owner = |uid: &str| json!({"apiVersion": "v1", "kind": "Pod", "name": "o", "uid": uid});
+    let text = |when: &str| {
+        format!(
+            "299 - \".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner references in \
+             1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: u, u\""
+        )
+    };
+    let of = |owners: Value| json!({"metadata": {"name": "b", "ownerReferences": owners}});
+    let twice = of(json!([owner("u"), owner("v"), owner("u"), owner("u")]));
+    let once = json!([owner("u"), owner("v")]);
+    let b = format!("{MAPS}/b");
+    for (method, path, when) in [
+        (Method::POST, MAPS, ""),
+        (Method::PUT, &*b, ""),
+        (Method::PATCH, &*b, " after mutating admission happens"),
+    ] {
+        let (_, told, answer) = warned(&cluster, method.clone(), path, &twice);
+        assert_eq!(
+            (told, &answer["metadata"]["ownerReferences"]),
+            (vec![text(when)], &once),
+            "{method}"
+        );
+    }
+    let (code, told, _) = warned(&cluster, Method::PUT, &b, &of(once));
+    assert_eq!((code, told), (200, vec![]));
+}

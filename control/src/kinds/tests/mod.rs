@@ -5,7 +5,7 @@ mod rules;
 
 use serde_json::{Value, json};
 
-use super::{builtin, find, validate_metadata};
+use super::{builtin, find, validate_metadata, validate_metadata_update};
 
 #[test]
 fn no_strategy_panics_on_odd_objects() {
@@ -91,6 +91,34 @@ fn metadata_is_checked_as_upstream() {
         )[0]
         .starts_with("metadata.labels: Invalid value: \"b c\": a valid label must be")
     );
+}
+
+#[test]
+fn metadata_that_never_changes() {
+    let old = json!({"metadata": {"name": "a", "namespace": "x", "uid": "u", "creationTimestamp": "2026-01-01T00:00:00Z",
+        "deletionTimestamp": "2026-01-02T00:00:00Z", "finalizers": ["a/b", "a/c"]}});
+    let changed = |change: &dyn Fn(&mut Value)| -> Vec<String> {
+        let mut new = old.clone();
+        change(&mut new["metadata"]);
+        let errors = validate_metadata_update(&old, &new);
+        errors.iter().map(ToString::to_string).collect()
+    };
+    assert!(changed(&|metadata| metadata["finalizers"] = json!(["a/c"])).is_empty());
+    assert_eq!(
+        changed(&|metadata| metadata["finalizers"] = json!(["x/z", "a/b", "x/y", "x/z"])),
+        [
+            "metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted, found new \
+             finalizers []string{\"x/y\", \"x/z\"}"
+        ]
+    );
+    for field in ["name", "namespace", "uid", "creationTimestamp"] {
+        assert_eq!(
+            changed(&|metadata| metadata[field] = "z".into()),
+            [format!(
+                "metadata.{field}: Invalid value: \"z\": field is immutable"
+            )]
+        );
+    }
 }
 
 #[test]

@@ -21,9 +21,10 @@ const TRIES: usize = 8;
 /// Creates the object in the body.
 pub async fn create(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status> {
     Options::Create.check(&call.query)?;
-    let (mut value, warnings) = decode::object(call, bytes)?;
+    let (mut value, mut warnings) = decode::object(call, bytes)?;
     metadata::place(call, &mut value)?;
     metadata::of(&mut value).remove(managed::FIELD);
+    warnings.extend(metadata::drop_equal_owners(&mut value, false));
     store_new(call, value, Managers::Track, warnings).await
 }
 
@@ -138,6 +139,7 @@ async fn admit_and_store(
             .mutate(&mut request(call, &name, dry_run, &mut value))
             .await?,
     );
+    warnings.extend(metadata::drop_equal_owners(&mut value, true));
     let result = validate_and_store(call, &name, &mut value, dry_run, warnings).await;
     let stored = result.is_ok() && !dry_run;
     api.chain
