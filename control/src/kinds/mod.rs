@@ -181,6 +181,8 @@ pub use metadata::{validate_metadata, validate_metadata_update};
 pub use podspec::drop_zeros;
 pub use table::{builtin, find};
 
+pub use self::go::is_printable;
+
 impl Kind {
     /// `v1` or `apps/v1`.
     pub fn api_version(&self) -> String {

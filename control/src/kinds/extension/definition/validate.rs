@@ -5,6 +5,7 @@ use keelson_api::status::FieldError;
 use keelson_api::{names, structural};
 use serde_json::Value;
 
+use crate::kinds::go;
 use crate::kinds::json::{is_true, items, text};
 
 /// Allows a definition in a group of the Kubernetes community.
@@ -201,20 +202,12 @@ fn deprecation_warning(deprecated: bool, warning: &str) -> Vec<String> {
     if warning.is_empty() {
         mistakes.push("must not be an empty string".to_owned());
     }
-    if let Some((at, _)) = warning.char_indices().find(|(_, c)| !is_printable(*c)) {
+    if let Some((at, _)) = warning.char_indices().find(|(_, c)| !go::is_printable(*c)) {
         mistakes.push(format!(
             "must only contain printable UTF-8 characters; non-printable character found at index {at}"
         ));
     }
     mistakes
-}
-
-/// As Go's `unicode.IsPrint`, as far as the standard library knows the classes: of spaces only the common one.
-fn is_printable(c: char) -> bool {
-    c == ' '
-        || !(c.is_control()
-            || c.is_whitespace()
-            || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e000}'..='\u{f8ff}'))
 }
 
 fn version(path: &str, version: &Value, errors: &mut Vec<FieldError>) {
