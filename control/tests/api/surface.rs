@@ -207,12 +207,10 @@ fn components_and_what_is_deprecated() {
     assert_eq!(one["conditions"][0]["type"], "Healthy");
     assert_eq!(cluster.get("/api/v1/componentstatuses/x").0, 404);
     assert_eq!(cluster.post("/api/v1/componentstatuses", &json!({})).0, 405);
-    assert_eq!(
-        cluster
-            .get("/api/v1/componentstatuses?watch=1&timeoutSeconds=1")
-            .0,
-        405
-    );
+    let (code, status) = cluster.get("/api/v1/componentstatuses?watch=1&timeoutSeconds=1");
+    let why = "watch is not supported on resources of kind \"componentstatuses\"";
+    assert_eq!((code, status["message"].as_str()), (405, Some(why)));
+    assert_eq!(status["details"], json!({"kind": "componentstatuses"}));
     let endpoints = cluster.kubectl(&["get", "endpoints"]);
     let warning = "Warning: v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice";
     assert!(endpoints.err.contains(warning), "{endpoints:?}");
