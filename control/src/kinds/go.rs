@@ -117,6 +117,22 @@ pub fn toleration(toleration: &Value) -> String {
     )
 }
 
+/// What a node says of a driver of CSI.
+pub fn csi_driver(driver: &Value) -> String {
+    if driver.get("allocatable").is_some_and(Value::is_object) {
+        return driver.to_string();
+    }
+    let keys = match items(driver, "/topologyKeys") {
+        [] => "[]string(nil)".to_owned(),
+        keys => list("string", keys),
+    };
+    format!(
+        "storage.CSINodeDriver{{Name:{}, NodeID:{}, TopologyKeys:{keys}, Allocatable:(*storage.VolumeNodeResources)(nil)}}",
+        go_quote(text(driver, "/name")),
+        go_quote(text(driver, "/nodeID")),
+    )
+}
+
 /// As Go's `unicode.IsPrint`, except for code points that stand for nothing yet: of spaces only the common one, and nothing
 /// that only formats (category Cf of Unicode 15) or is for private use.
 pub fn is_printable(c: char) -> bool {

@@ -1,5 +1,7 @@
 //! PersistentVolumes, and what they share with claims.
 
+mod inline;
+
 use keelson_api::names;
 use keelson_api::quantity::Quantity;
 use keelson_api::status::FieldError;
@@ -8,6 +10,8 @@ use serde_json::{Value, json};
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
 use crate::kinds::json::{alike, entries, items, object_or_new, set_default, set_zero, text};
 use crate::kinds::{Kind, Strategy, cells, podspec, update};
+
+pub(in crate::kinds) use inline::check as inline;
 
 const VOLUME: &[ColumnDef] = &[
     NAME,
@@ -155,23 +159,9 @@ impl Strategy for Volume {
         if let Some(required) = object.pointer("/spec/nodeAffinity/required") {
             podspec::node_selector(&mut errors, required, "spec.nodeAffinity.required");
         }
-        for (kind, source) in entries(object, "/spec").filter(|(_, source)| source.is_object()) {
-            let path = format!("spec.{kind}");
-            if kind == "csi" {
-                podspec::sources::csi(&mut errors, source, &path);
-            } else {
-                podspec::sources::check(&mut errors, source, kind, &path);
-            }
-        }
         let has = |field: &str| object.pointer("/spec").and_then(|spec| spec.get(field)).is_some();
-        match SOURCES.iter().filter(|source| has(source)).count() {
-            0 => errors.push(FieldError::required("spec", "must specify a volume type")),
-            1 => {}
-            _ => errors.push(FieldError::forbidden(
-                "spec",
-                "may not specify more than 1 volume type",
-            )),
-        }
+        let spec = object.get("spec").unwrap_or(&Value::Null);
+        sources(&mut errors, spec, "spec", text(object, "/metadata/name"));
         let policy = text(object, "/spec/persistentVolumeReclaimPolicy");
         let allowed = ["Delete", "Recycle", "Retain"];
         if !allowed.contains(&policy) {
@@ -249,6 +239,25 @@ impl Strategy for Volume {
     }
 }
 
+/// Checks the one source of the volume of this name.
+fn sources(errors: &mut Vec<FieldError>, spec: &Value, path: &str, name: &str) {
+    for (kind, source) in entries(spec, "").filter(|(_, source)| source.is_object()) {
+        podspec::sources::check_volume(errors, source, kind, &format!("{path}.{kind}"), name);
+    }
+    match SOURCES
+        .iter()
+        .filter(|source| spec.get(**source).is_some())
+        .count()
+    {
+        0 => errors.push(FieldError::required(path, "must specify a volume type")),
+        1 => {}
+        _ => errors.push(FieldError::forbidden(
+            path,
+            "may not specify more than 1 volume type",
+        )),
+    }
+}
+
 /// Checks what volumes and claims share: the name of the class, and the mode.
 pub(super) fn storage_fields(errors: &mut Vec<FieldError>, object: &Value) {
     let class = text(object, "/spec/storageClassName");
@@ -298,17 +307,22 @@ pub(super) fn short_modes(modes: &[Value]) -> String {
 
 /// Checks `spec.accessModes`; `missing` is what is said if there are none.
 pub(super) fn access_modes(errors: &mut Vec<FieldError>, object: &Value, missing: &str) {
-    let modes = items(object, "/spec/accessModes");
+    let spec = object.get("spec").unwrap_or(&Value::Null);
+    check_modes(errors, spec, "spec.accessModes", missing);
+}
+
+fn check_modes(errors: &mut Vec<FieldError>, spec: &Value, path: &str, missing: &str) {
+    let modes = items(spec, "/accessModes");
     if modes.is_empty() {
-        errors.push(FieldError::required("spec.accessModes", missing));
+        errors.push(FieldError::required(path, missing));
     }
     for mode in modes.iter().filter_map(Value::as_str) {
         if !MODES.contains(&mode) {
-            errors.push(FieldError::not_supported("spec.accessModes", mode, MODES));
+            errors.push(FieldError::not_supported(path, mode, MODES));
         }
     }
     if modes.len() > 1 && modes.iter().any(|mode| mode == "ReadWriteOncePod") {
         let detail = "may not use ReadWriteOncePod with other access modes";
-        errors.push(FieldError::forbidden("spec.accessModes", detail));
+        errors.push(FieldError::forbidden(path, detail));
     }
 }

@@ -7,6 +7,7 @@ mod pods;
 mod references;
 mod shown;
 mod singles;
+mod sources;
 
 use serde_json::{Value, json};
 
