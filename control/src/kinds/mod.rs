@@ -21,6 +21,7 @@ pub mod openapi;
 mod plain;
 mod podspec;
 mod rbac;
+mod resource_names;
 mod reviews;
 mod single;
 mod storage;

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::kinds::describe::{self, CREATED_AT, NAME};
 use crate::kinds::json::{entries, items, list, object, object_or_new, text};
 use crate::kinds::plain::Plain;
-use crate::kinds::{Kind, cells};
+use crate::kinds::{Kind, cells, resource_names};
 
 pub(super) fn limit_range() -> Kind {
     let strategy = Plain {
@@ -84,6 +84,18 @@ fn validate_range(range: &Value) -> Vec<FieldError> {
             .filter_map(|list| limit.get(*list)?.as_object())
             .flat_map(Map::keys)
             .collect();
+        for list in lists {
+            if kind == "Pod" && list.starts_with("default") {
+                continue;
+            }
+            for (resource, _) in entries(limit, &format!("/{list}")) {
+                let path = format!("{path}.{list}[{resource}]");
+                match kind {
+                    "Pod" | "Container" => resource_names::check_of_container(&mut errors, resource, &path),
+                    _ => resource_names::check(&mut errors, resource, &path),
+                }
+            }
+        }
         for resource in resources {
             check_order(limit, resource, &path, &mut errors);
             check_ratio(limit, resource, &path, &mut errors);

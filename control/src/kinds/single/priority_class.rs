@@ -61,24 +61,24 @@ impl Strategy for PriorityClass {
     }
 
     fn validate_create(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Vec::new();
         let name = text(object, "/metadata/name");
         let value = int(object, "/value").unwrap_or(0);
         let system = matches!(name, "system-cluster-critical" | "system-node-critical");
         if name.starts_with("system-") && !system {
             let detail = "priority class names with 'system-' prefix are reserved for system use only. error: \
                           priority class is not a known system class";
-            return vec![FieldError::forbidden("metadata.name", detail)];
-        }
-        if value > HIGHEST && !system {
+            errors.push(FieldError::forbidden("metadata.name", detail));
+        } else if value > HIGHEST && !system {
             let detail = format!("maximum allowed value of a user defined priority is {HIGHEST}");
-            return vec![FieldError::forbidden("value", &detail)];
+            errors.push(FieldError::forbidden("value", &detail));
         }
         let policy = text(object, "/preemptionPolicy");
         let allowed = ["Never", "PreemptLowerPriority"];
         if !allowed.contains(&policy) {
-            return vec![FieldError::not_supported("preemptionPolicy", policy, &allowed)];
+            errors.push(FieldError::not_supported("preemptionPolicy", policy, &allowed));
         }
-        Vec::new()
+        errors
     }
 
     fn validate_update(&self, _: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {

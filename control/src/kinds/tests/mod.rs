@@ -94,6 +94,27 @@ fn metadata_is_checked_as_upstream() {
 }
 
 #[test]
+fn requests_and_old_events_are_called_anything() {
+    let named = |group: &str, plural: &str, name: &str| {
+        let kind = find(group, "v1", plural).unwrap();
+        let metadata = if kind.namespaced {
+            json!({"name": name, "namespace": "x"})
+        } else {
+            json!({"name": name})
+        };
+        validate_metadata(kind, &json!({"metadata": metadata})).len()
+    };
+    for (group, plural) in [
+        ("certificates.k8s.io", "certificatesigningrequests"),
+        ("", "events"),
+    ] {
+        assert_eq!(named(group, plural, "system:node: A_b"), 0, "{plural}");
+        assert_eq!(named(group, plural, "a/b"), 1, "{plural}");
+    }
+    assert_eq!(named("", "pods", "A_b"), 1);
+}
+
+#[test]
 fn metadata_that_never_changes() {
     let old = json!({"metadata": {"name": "a", "namespace": "x", "uid": "u", "creationTimestamp": "2026-01-01T00:00:00Z",
         "deletionTimestamp": "2026-01-02T00:00:00Z", "finalizers": ["a/b", "a/c"]}});

@@ -145,6 +145,12 @@ pub(in crate::kinds::podspec) fn field_ref(
         errors.push(FieldError::invalid(path, field, &detail));
         return;
     }
+    // The old name of it, which upstream converts before it looks.
+    let field = if field == "spec.host" {
+        "spec.nodeName"
+    } else {
+        field
+    };
     if let Some((map, key)) = subscript(field) {
         match map {
             "metadata.annotations" => {
@@ -159,8 +165,6 @@ pub(in crate::kinds::podspec) fn field_ref(
             }
             _ => errors.push(FieldError::invalid(path, map, "does not support subscript")),
         }
-    } else if field == "spec.host" {
-        // The old name of spec.nodeName, which conversion knows.
     } else if !allowed.contains(&field) {
         let known = [
             "metadata.labels",
@@ -206,17 +210,17 @@ fn divisor(errors: &mut Vec<FieldError>, reference: &Value, resource: &str, path
     let Some(Ok(divisor)) = reference.get("divisor").map(Quantity::from_json) else {
         return;
     };
-    let (allowed, detail): (&[&str], &str) = match resource.rsplit('.').next() {
-        Some("cpu") => (
+    let (allowed, detail): (&[&str], &str) = match resource {
+        "limits.cpu" | "requests.cpu" => (
             &["0", "1m", "1"],
             "only divisor's values 1m and 1 are supported with the cpu resource",
         ),
-        Some("memory") => (
+        "limits.memory" | "requests.memory" => (
             &OF_BYTES,
             "only divisor's values 1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei are supported with the memory \
              resource",
         ),
-        Some("ephemeral-storage") => (
+        "limits.ephemeral-storage" | "requests.ephemeral-storage" => (
             &OF_BYTES,
             "only divisor's values 1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei are supported with the local \
              ephemeral storage resource",
