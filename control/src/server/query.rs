@@ -56,11 +56,10 @@ impl Query {
         match self.get(name) {
             "" => Ok(None),
             text => text.parse().map(Some).map_err(|error: ParseIntError| {
-                let why = match error.kind() {
-                    IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
-                    _ => "invalid syntax",
-                };
-                Status::bad_request(format!("strconv.ParseInt: parsing {text:?}: {why}"))
+                Status::bad_request(format!(
+                    "strconv.ParseInt: parsing {text:?}: {}",
+                    no_number(&error)
+                ))
             }),
         }
     }
@@ -68,6 +67,14 @@ impl Query {
     /// `dryRun`, which has been checked (`options`).
     pub fn dry_run(&self) -> bool {
         self.has("dryRun")
+    }
+}
+
+/// Why a text is no number, as Go's `strconv` says it.
+pub fn no_number(error: &ParseIntError) -> &'static str {
+    match error.kind() {
+        IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
+        _ => "invalid syntax",
     }
 }
 
