@@ -43,7 +43,7 @@ fn sources_of_drivers_say_what_they_need() {
                 "a".into()
             };
         }
-        assert_eq!(both(kind, good), [vec![], vec![]], "{kind}");
+        assert_eq!(both(kind, good), [Vec::<String>::new(), Vec::new()], "{kind}");
     }
     assert_eq!(
         with_volume(&json!({"gitRepo": {"directory": "/a/.."}})),
