@@ -158,6 +158,6 @@ fn events_of_the_core_group_must_have_metadata() {
     let document = read(&[events], "");
     assert_eq!(
         document["components"]["schemas"]["io.k8s.api.core.v1.Event"]["required"],
-        json!(["metadata", "involvedObject"])
+        json!(["involvedObject", "metadata"])
     );
 }
