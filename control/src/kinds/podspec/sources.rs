@@ -65,6 +65,7 @@ fn no_steps_back(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
 
 fn host_path(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
     const KINDS: [&str; 8] = [
+        "",
         "BlockDevice",
         "CharDevice",
         "Directory",
@@ -72,7 +73,6 @@ fn host_path(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
         "File",
         "FileOrCreate",
         "Socket",
-        "",
     ];
     need(errors, source, "path", path);
     no_steps_back(errors, source, path);
