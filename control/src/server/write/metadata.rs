@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 
+use keelson_api::names::IMMUTABLE;
 use keelson_api::status::{FieldError, Status, go_quote};
 use keelson_api::time;
 use serde_json::{Map, Value};
@@ -22,6 +23,9 @@ const KEPT: [&str; 5] = [
     "deletionGracePeriodSeconds",
     "generation",
 ];
+
+/// Of these, what only a delete sets.
+const DELETION: [&str; 2] = ["deletionTimestamp", "deletionGracePeriodSeconds"];
 
 /// The object's metadata, made if it is missing.
 pub fn of(value: &mut Value) -> &mut Map<String, Value> {
@@ -126,6 +130,8 @@ pub fn keep(kind: &Kind, name: &str, old: &Value, new: &mut Value) -> Result<(),
     for field in KEPT {
         match old["metadata"].get(field) {
             Some(value) => drop(metadata.insert(field.to_owned(), value.clone())),
+            // Who says that the object is deleted is told that he may not.
+            None if DELETION.contains(&field) => {}
             None => drop(metadata.remove(field)),
         }
     }
@@ -140,6 +146,16 @@ pub fn keep(kind: &Kind, name: &str, old: &Value, new: &mut Value) -> Result<(),
 /// Errors of metadata changes that no kind allows (`validation.ValidateObjectMetaUpdate`).
 pub fn validate_update(old: &Value, new: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
+    for field in DELETION {
+        let (was, is) = (&old["metadata"][field], &new["metadata"][field]);
+        if was.is_null() && !is.is_null() {
+            let path = format!("metadata.{field}");
+            errors.push(match is.as_str() {
+                Some(time) => FieldError::invalid_shown(path, &go_time(time), IMMUTABLE),
+                None => FieldError::invalid(path, is.clone(), IMMUTABLE),
+            });
+        }
+    }
     if !old["metadata"]["deletionTimestamp"].is_null() {
         let before: HashSet<&str> = finalizers(old).into_iter().collect();
         let after = finalizers(new);
@@ -157,10 +173,37 @@ pub fn validate_update(old: &Value, new: &Value) -> Vec<FieldError> {
     errors
 }
 
+/// A time as Go prints it, `2026-01-01 00:00:00 +0000 UTC`.
+fn go_time(time: &str) -> String {
+    format!("{} +0000 UTC", time.trim_end_matches('Z').replacen('T', " ", 1))
+}
+
 /// The finalizers of an object.
 pub fn finalizers(value: &Value) -> Vec<&str> {
     value["metadata"]["finalizers"]
         .as_array()
         .map(|list| list.iter().filter_map(Value::as_str).collect())
         .unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn only_a_delete_says_that_an_object_is_deleted() {
+        let old = json!({"metadata": {"name": "a"}});
+        let new = json!({"metadata": {"name": "a", "deletionTimestamp": "2020-01-01T00:00:00Z"}});
+        let errors: Vec<String> = validate_update(&old, &new)
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(
+            errors,
+            ["metadata.deletionTimestamp: Invalid value: 2020-01-01 00:00:00 +0000 UTC: field is immutable"]
+        );
+        assert!(validate_update(&new, &new).is_empty());
+    }
 }
