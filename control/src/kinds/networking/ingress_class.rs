@@ -41,9 +41,8 @@ pub(super) fn kind() -> Kind {
             let controller = text(class, "/spec/controller");
             if controller.is_empty() {
                 errors.push(FieldError::required("spec.controller", ""));
-            } else if !controller.contains('/') {
-                let detail = "must be a domain-prefixed path (such as \"acme.io/foo\")";
-                errors.push(FieldError::invalid("spec.controller", controller, detail));
+            } else {
+                domain_prefixed(&mut errors, controller, "spec.controller");
             }
             if let Some(parameters) = class.pointer("/spec/parameters").filter(|one| one.is_object()) {
                 check_parameters(&mut errors, parameters);
@@ -95,6 +94,25 @@ pub(super) fn kind() -> Kind {
     )
     .cluster()
     .done()
+}
+
+/// A domain, a slash and a path (`IsDomainPrefixedPath`).
+fn domain_prefixed(errors: &mut Vec<FieldError>, text: &str, path: &str) {
+    let Some((domain, rest)) = text.split_once('/').filter(|(domain, _)| !domain.is_empty()) else {
+        let detail = "must be a domain-prefixed path (such as \"acme.io/foo\")";
+        errors.push(FieldError::invalid(path, text, detail));
+        return;
+    };
+    errors.extend(FieldError::complaints(
+        path,
+        domain,
+        names::dns1123_subdomain(domain),
+    ));
+    let fits = |c: char| c.is_ascii_alphanumeric() || "/-._~%!$&'()*+,;=:".contains(c);
+    if rest.is_empty() || !rest.chars().all(fits) {
+        let detail = "Invalid path (regex used for validation is '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')";
+        errors.push(FieldError::invalid(path, rest, detail));
+    }
 }
 
 /// The parameters of an IngressClass: of the whole cluster, or in one namespace.

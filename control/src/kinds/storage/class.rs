@@ -1,6 +1,6 @@
 //! Storage classes.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use keelson_api::names;
 use keelson_api::status::FieldError;
@@ -90,7 +90,9 @@ impl Strategy for Class {
             ("volumeBindingMode", ["Immediate", "WaitForFirstConsumer"]),
         ] {
             let value = text(class, &format!("/{field}"));
-            if !allowed.contains(&value) {
+            // Upstream takes an empty policy for reclaiming.
+            let unset = field == "reclaimPolicy" && value.is_empty();
+            if !unset && !allowed.contains(&value) {
                 errors.push(FieldError::not_supported(field, value, &allowed));
             }
         }
@@ -138,8 +140,10 @@ impl Strategy for Class {
 
 /// Where volumes of a class may be (`validateAllowedTopologies`).
 fn topologies(errors: &mut Vec<FieldError>, class: &Value) {
+    let mut terms: HashSet<BTreeMap<&str, BTreeSet<&str>>> = HashSet::new();
     for (index, term) in items(class, "/allowedTopologies").iter().enumerate() {
         let mut keys = HashSet::new();
+        let mut wanted = BTreeMap::new();
         for (at, requirement) in items(term, "/matchLabelExpressions").iter().enumerate() {
             let path = format!("allowedTopologies[{index}].matchLabelExpressions[{at}]");
             let (key, values) = (text(requirement, "/key"), items(requirement, "/values"));
@@ -160,6 +164,12 @@ fn topologies(errors: &mut Vec<FieldError>, class: &Value) {
             if !keys.insert(key) {
                 errors.push(FieldError::duplicate(format!("{path}.key"), key));
             }
+            wanted.insert(key, values.iter().filter_map(Value::as_str).collect());
+        }
+        // Terms that say the same, or nothing.
+        if wanted.is_empty() || !terms.insert(wanted) {
+            let path = format!("allowedTopologies[{index}].matchLabelExpressions");
+            errors.push(FieldError::duplicate(path, ""));
         }
     }
 }

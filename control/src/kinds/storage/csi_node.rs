@@ -1,6 +1,6 @@
 //! What CSI drivers say of the nodes they run on.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use keelson_api::names;
 use keelson_api::status::{FieldError, MOST_ERRORS};
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::GROUP;
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
-use crate::kinds::json::{int, items, text};
+use crate::kinds::json::{alike, int, items, text};
 use crate::kinds::plain::Plain;
 use crate::kinds::podspec::sources::driver_name;
 use crate::kinds::{Kind, cells};
@@ -47,6 +47,22 @@ pub(super) fn kind() -> Kind {
                 topology_keys(&mut errors, driver, &path);
                 if !seen.insert(name) {
                     errors.push(FieldError::duplicate(format!("{path}.name"), name));
+                }
+            }
+            errors
+        },
+        change: |old, new| {
+            let mut errors = Vec::new();
+            let before = items(old, "/spec/drivers").iter();
+            let before: HashMap<&str, &Value> = before.map(|was| (text(was, "/name"), was)).collect();
+            for driver in items(new, "/spec/drivers") {
+                let was = before.get(text(driver, "/name"));
+                if was.is_some_and(|was| !alike(Some(*was), Some(driver))) {
+                    errors.push(FieldError::invalid(
+                        "CSINodeDriver",
+                        driver.clone(),
+                        names::IMMUTABLE,
+                    ));
                 }
             }
             errors
