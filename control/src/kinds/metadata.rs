@@ -1,6 +1,6 @@
 //! What all objects share: names, labels, annotations, owners, finalizers (`ValidateObjectMeta`).
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use keelson_api::names;
 use keelson_api::status::{FieldError, MOST_ERRORS, go_quote};
@@ -76,8 +76,43 @@ pub fn validate_metadata(kind: &Kind, object: &Value) -> Vec<FieldError> {
         "metadata.annotations",
     );
     check_owners(&mut errors, object);
-    check_finalizers(&mut errors, object);
+    check_finalizers(&mut errors, object, !takes_plain_finalizers(kind));
     errors
+}
+
+/// Whether finalizers without a domain are let in: upstream's servers for definitions, custom resources and APIServices do,
+/// those for its own kinds do not.
+fn takes_plain_finalizers(kind: &Kind) -> bool {
+    kind.custom.is_some()
+        || matches!(
+            kind.group.as_ref(),
+            "apiextensions.k8s.io" | "apiregistration.k8s.io"
+        )
+}
+
+/// Warnings about finalizers of a custom resource that are new in it.
+pub fn finalizer_warnings(kind: &Kind, old: Option<&Value>, new: &Value) -> Vec<String> {
+    if kind.custom.is_none() {
+        return Vec::new();
+    }
+    let known = old.map_or(&[][..], |old| items(old, "/metadata/finalizers"));
+    let known: HashSet<&str> = known.iter().filter_map(Value::as_str).collect();
+    let mut added: Vec<&str> = items(new, "/metadata/finalizers")
+        .iter()
+        .filter_map(Value::as_str)
+        .filter(|finalizer| !known.contains(finalizer))
+        .filter(|finalizer| !finalizer.contains('/') && !STANDARD_FINALIZERS.contains(finalizer))
+        .collect();
+    added.sort_unstable();
+    added.dedup();
+    let warning = |finalizer: &str| {
+        format!(
+            "metadata.finalizers: {}: prefer a domain-qualified finalizer name including a path (/) to avoid accidental \
+             conflicts with other finalizer writers",
+            go_quote(finalizer)
+        )
+    };
+    added.into_iter().map(warning).collect()
 }
 
 /// Complaints about a change of `metadata`, beyond [`validate_metadata`] of the new object: what never changes
@@ -111,7 +146,24 @@ pub fn validate_metadata_update(old: &Value, new: &Value) -> Vec<FieldError> {
             ));
         }
     }
+    // The server keeps what is there; what is not, only a delete sets.
+    for field in ["deletionTimestamp", "deletionGracePeriodSeconds"] {
+        let of = |object: &Value| object["metadata"].get(field).cloned().unwrap_or_default();
+        let is = of(new);
+        if of(old).is_null() && !is.is_null() {
+            let path = format!("metadata.{field}");
+            errors.push(match is.as_str() {
+                Some(time) => FieldError::invalid_shown(path, &go_time(time), names::IMMUTABLE),
+                None => FieldError::invalid(path, is, names::IMMUTABLE),
+            });
+        }
+    }
     errors
+}
+
+/// A time as Go prints it, `2026-01-01 00:00:00 +0000 UTC`.
+fn go_time(time: &str) -> String {
+    format!("{} +0000 UTC", time.trim_end_matches('Z').replacen('T', " ", 1))
 }
 
 /// Checks a map of labels.
@@ -187,22 +239,28 @@ fn check_owners(errors: &mut Vec<FieldError>, object: &Value) {
     }
 }
 
-fn check_finalizers(errors: &mut Vec<FieldError>, object: &Value) {
+/// Finalizers that need no domain.
+const STANDARD_FINALIZERS: [&str; 3] = ["foregroundDeletion", "kubernetes", "orphan"];
+
+/// Checks that a finalizer says whose it is: plain words are reserved for Kubernetes itself.
+pub(super) fn check_finalizer_owner(errors: &mut Vec<FieldError>, finalizer: &str, path: &str) {
+    if !finalizer.contains('/') && !STANDARD_FINALIZERS.contains(&finalizer) {
+        let detail = "name is neither a standard finalizer name nor is it fully qualified";
+        errors.push(FieldError::invalid(path, finalizer, detail));
+    }
+}
+
+fn check_finalizers(errors: &mut Vec<FieldError>, object: &Value, owned: bool) {
     let (mut orphan, mut foreground) = (false, false);
-    for finalizer in items(object, "/metadata/finalizers")
-        .iter()
-        .filter_map(Value::as_str)
-    {
+    for (index, finalizer) in items(object, "/metadata/finalizers").iter().enumerate() {
+        let finalizer = finalizer.as_str().unwrap_or_default();
         errors.extend(FieldError::complaints(
             "metadata.finalizers",
             finalizer,
             names::qualified_name(finalizer),
         ));
-        // Plain words are reserved for Kubernetes itself.
-        let known = matches!(finalizer, "orphan" | "kubernetes" | "foregroundDeletion");
-        if !finalizer.contains('/') && !known {
-            let detail = "name is neither a standard finalizer name nor is it fully qualified";
-            errors.push(FieldError::invalid("metadata.finalizers", finalizer, detail));
+        if owned {
+            check_finalizer_owner(errors, finalizer, &format!("metadata.finalizers[{index}]"));
         }
         orphan |= finalizer == "orphan";
         foreground |= finalizer == "foregroundDeletion";

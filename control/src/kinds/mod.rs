@@ -178,7 +178,7 @@ pub trait Strategy: Send + Sync + std::fmt::Debug {
     }
 }
 
-pub use metadata::{validate_metadata, validate_metadata_update};
+pub use metadata::{finalizer_warnings, validate_metadata, validate_metadata_update};
 pub use podspec::drop_zeros;
 pub use table::{builtin, find};
 

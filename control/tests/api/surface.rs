@@ -305,6 +305,36 @@ fn bodies_that_are_nothing_are_shown() {
 }
 
 #[test]
+fn limit_ranges_need_no_name() {
+    let cluster = Cluster::start();
+    let range = json!({"spec": {"limits": [{"type": "Pod", "max": {"cpu": "9"}}]}});
+    let ranges = "/api/v1/namespaces/default/limitranges";
+    let (code, created) = cluster.post(ranges, &range);
+    assert_eq!(code, 201, "{created}");
+    let name = created["metadata"]["name"].as_str().unwrap();
+    assert_eq!(name.len(), 36, "a UUID");
+    assert_eq!(cluster.get(&format!("{ranges}/{name}")).1, created);
+}
+
+#[test]
+fn kinds_and_versions_are_texts() {
+    let cluster = Cluster::start();
+    for (field, value, found) in [
+        ("kind", json!(5), "number"),
+        ("apiVersion", json!(["v1"]), "array"),
+    ] {
+        let mut map = config_map("a", "1");
+        map[field] = value;
+        let (code, status) = cluster.post(MAPS, &map);
+        let why = format!(
+            "json parse error: json: cannot unmarshal {found} into Go struct field .{field} of type string ("
+        );
+        assert_eq!(code, 400);
+        assert!(status["message"].as_str().unwrap().contains(&why), "{status}");
+    }
+}
+
+#[test]
 fn updates_say_whom_they_mean() {
     let cluster = Cluster::start();
     cluster.post(MAPS, &config_map("a", "1"));

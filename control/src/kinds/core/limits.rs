@@ -53,12 +53,14 @@ fn validate_range(range: &Value) -> Vec<FieldError> {
     for (index, limit) in items(range, "/spec/limits").iter().enumerate() {
         let path = format!("spec.limits[{index}]");
         let kind = text(limit, "/type");
-        errors.extend(FieldError::complaints(
-            format_args!("{path}.type"),
-            kind,
-            names::qualified_name(kind),
-        ));
-        if !kind.contains('/') && !matches!(kind, "Pod" | "Container" | "PersistentVolumeClaim") {
+        let complaints = names::qualified_name(kind);
+        for complaint in &complaints {
+            errors.push(FieldError::invalid(format!("{path}.type"), kind, complaint));
+        }
+        if complaints.is_empty()
+            && !kind.contains('/')
+            && !matches!(kind, "Pod" | "Container" | "PersistentVolumeClaim")
+        {
             let detail = "must be a standard limit type or fully qualified";
             errors.push(FieldError::invalid(format!("{path}.type"), kind, detail));
         }
@@ -76,7 +78,7 @@ fn validate_range(range: &Value) -> Vec<FieldError> {
         let has_storage = |list: &str| amount(limit, list, "storage").is_some();
         if kind == "PersistentVolumeClaim" && !has_storage("min") && !has_storage("max") {
             let detail = "either minimum or maximum storage value is required, but neither was provided";
-            errors.push(FieldError::required(path.as_str(), detail));
+            errors.push(FieldError::required(format!("{path}.limits"), detail));
         }
         let lists = ["max", "min", "default", "defaultRequest", "maxLimitRequestRatio"];
         let resources: BTreeSet<&String> = lists

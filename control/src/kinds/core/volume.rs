@@ -120,9 +120,7 @@ impl Strategy for Volume {
         if let Some(spec) = object_or_new(map, "spec") {
             set_zero(spec, "persistentVolumeReclaimPolicy", "Retain");
             set_default(spec, "volumeMode", "Filesystem");
-            if let Some(path) = spec.get_mut("hostPath").and_then(Value::as_object_mut) {
-                set_default(path, "type", "");
-            }
+            podspec::default_source(spec);
         }
     }
 
@@ -140,6 +138,11 @@ impl Strategy for Volume {
         let capacity = object.pointer("/spec/capacity").and_then(Value::as_object);
         if capacity.is_none_or(serde_json::Map::is_empty) {
             errors.push(FieldError::required("spec.capacity", ""));
+            errors.push(FieldError::not_supported_shown(
+                "spec.capacity",
+                "core.ResourceList(nil)",
+                &["storage"],
+            ));
         }
         for (resource, amount) in entries(object, "/spec/capacity") {
             let path = format!("spec.capacity[{resource}]");
@@ -156,8 +159,18 @@ impl Strategy for Volume {
             }
         }
         storage_fields(&mut errors, object);
-        if let Some(required) = object.pointer("/spec/nodeAffinity/required") {
-            podspec::node_selector(&mut errors, required, "spec.nodeAffinity.required");
+        let affinity = object
+            .pointer("/spec/nodeAffinity")
+            .filter(|affinity| affinity.is_object());
+        match affinity.map(|affinity| affinity.get("required").filter(|required| required.is_object())) {
+            Some(Some(required)) => {
+                podspec::node_selector(&mut errors, required, "spec.nodeAffinity.required");
+            }
+            Some(None) => errors.push(FieldError::required(
+                "spec.nodeAffinity.required",
+                "must specify required node constraints",
+            )),
+            None => {}
         }
         let has = |field: &str| object.pointer("/spec").and_then(|spec| spec.get(field)).is_some();
         let spec = object.get("spec").unwrap_or(&Value::Null);
@@ -171,7 +184,7 @@ impl Strategy for Volume {
                 &allowed,
             ));
         }
-        if has("local") && object.pointer("/spec/nodeAffinity/required").is_none() {
+        if has("local") && affinity.is_none() {
             errors.push(FieldError::required(
                 "spec.nodeAffinity",
                 "Local volume requires node affinity",
@@ -268,8 +281,8 @@ pub(super) fn storage_fields(errors: &mut Vec<FieldError>, object: &Value) {
             names::dns1123_subdomain(class),
         ));
     }
-    let mode = text(object, "/spec/volumeMode");
-    if !matches!(mode, "" | "Block" | "Filesystem") {
+    let mode = object.pointer("/spec/volumeMode").and_then(Value::as_str);
+    if let Some(mode) = mode.filter(|mode| !matches!(*mode, "Block" | "Filesystem")) {
         errors.push(FieldError::not_supported(
             "spec.volumeMode",
             mode,

@@ -75,6 +75,9 @@ fn host_path(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
         "Socket",
     ];
     need(errors, source, "path", path);
+    if text(source, "/path").is_empty() {
+        return;
+    }
     no_steps_back(errors, source, path);
     let wanted = text(source, "/type");
     if !KINDS.contains(&wanted) {
@@ -185,8 +188,7 @@ pub(super) fn inline_csi(errors: &mut Vec<FieldError>, source: &Value, path: &st
     else {
         return;
     };
-    let path = format!("{path}.nodePublishSecretRef");
-    need(errors, secret, "name", &path);
+    need(errors, secret, "name", &format!("{path}.nodePublishSecretRef"));
     let found = text(secret, "/name");
     if !found.is_empty() {
         errors.extend(FieldError::complaints(

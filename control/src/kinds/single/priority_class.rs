@@ -4,7 +4,7 @@ use keelson_api::status::FieldError;
 use serde_json::Value;
 
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
-use crate::kinds::json::{int, is_true, set_zero, text};
+use crate::kinds::json::{int, is_true, set_default, text};
 use crate::kinds::{Kind, Strategy, cells, update};
 
 const COLUMNS: &[ColumnDef] = &[
@@ -52,7 +52,7 @@ struct PriorityClass;
 impl Strategy for PriorityClass {
     fn default(&self, object: &mut Value) {
         if let Some(map) = object.as_object_mut() {
-            set_zero(map, "preemptionPolicy", "PreemptLowerPriority");
+            set_default(map, "preemptionPolicy", "PreemptLowerPriority");
         }
     }
 
@@ -75,7 +75,9 @@ impl Strategy for PriorityClass {
         }
         let policy = text(object, "/preemptionPolicy");
         let allowed = ["Never", "PreemptLowerPriority"];
-        if !allowed.contains(&policy) {
+        if policy.is_empty() {
+            errors.push(FieldError::required("preemptionPolicy", ""));
+        } else if !allowed.contains(&policy) {
             errors.push(FieldError::not_supported("preemptionPolicy", policy, &allowed));
         }
         errors

@@ -90,7 +90,9 @@ impl Strategy for Class {
             ("volumeBindingMode", ["Immediate", "WaitForFirstConsumer"]),
         ] {
             let value = text(class, &format!("/{field}"));
-            if !allowed.contains(&value) {
+            // Upstream takes an empty policy for reclaiming.
+            let unset = field == "reclaimPolicy" && value.is_empty();
+            if !unset && !allowed.contains(&value) {
                 errors.push(FieldError::not_supported(field, value, &allowed));
             }
         }

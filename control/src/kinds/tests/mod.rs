@@ -81,9 +81,13 @@ fn metadata_is_checked_as_upstream() {
             json!({"name": "a", "namespace": "x", "finalizers": ["f"]})
         ),
         [
-            "metadata.finalizers: Invalid value: \"f\": name is neither a standard finalizer name nor is it fully qualified"
+            "metadata.finalizers[0]: Invalid value: \"f\": name is neither a standard finalizer name nor is it fully qualified"
         ]
     );
+    // Other servers of upstream's take any.
+    let service = find("apiregistration.k8s.io", "v1", "apiservices").unwrap();
+    let metadata = json!({"metadata": {"name": "v1.a.b", "finalizers": ["f"]}});
+    assert!(validate_metadata(service, &metadata).is_empty());
     assert!(
         check(
             "pods",
@@ -140,6 +144,20 @@ fn metadata_that_never_changes() {
             )]
         );
     }
+    // Only a delete says that an object is deleted.
+    let mut alive = old.clone();
+    alive["metadata"]
+        .as_object_mut()
+        .unwrap()
+        .remove("deletionTimestamp");
+    let errors: Vec<String> = validate_metadata_update(&alive, &old)
+        .iter()
+        .map(ToString::to_string)
+        .collect();
+    assert_eq!(
+        errors,
+        ["metadata.deletionTimestamp: Invalid value: 2026-01-02 00:00:00 +0000 UTC: field is immutable"]
+    );
 }
 
 #[test]

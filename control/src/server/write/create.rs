@@ -5,7 +5,7 @@ use keelson_api::status::Status;
 use serde_json::Value;
 
 use super::managed::{self, Managers};
-use super::{check_depth, check_size, decode, expires, metadata, turn};
+use super::{check_depth, check_size, decode, expires, metadata, terms, turn};
 use crate::admission::{Operation, Request};
 use crate::auth::{self, Attributes, Decision};
 use crate::kinds;
@@ -45,6 +45,10 @@ pub async fn store_new(
         ));
     }
     let base = metadata::text(&value, "generateName").to_owned();
+    if terms::names_itself(call.kind()) && base.is_empty() && metadata::text(&value, "name").is_empty() {
+        let name = call.api.uid();
+        metadata::of(&mut value).insert("name".to_owned(), name.into());
+    }
     let name = metadata::text(&value, "name").to_owned();
     let generated = name.is_empty() && !base.is_empty();
     // Of Services too: another server may have given their address away.
@@ -164,6 +168,7 @@ async fn validate_and_store(
         return Err(Status::invalid(&kind.group, &kind.kind, name, &errors).into());
     }
     warnings.extend(kind.strategy.warnings(value));
+    warnings.extend(kinds::finalizer_warnings(kind, None, value));
     let turn = turn::take(call, &request(call, name, dry_run, value)).await;
     let turn = turn.map_err(|error| call.store_error(name, &error))?;
     warnings.extend(api.chain.validate(&request(call, name, dry_run, value)).await?);

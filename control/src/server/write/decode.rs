@@ -64,7 +64,7 @@ pub fn parse(content_type: &str, bytes: &[u8], version: &str, kind: &str) -> Res
         }
         _ => return Err(Status::unsupported_media_type(&READABLE)),
     };
-    outcome.map_err(|error| {
+    outcome.and_then(named).map_err(|error| {
         Status::bad_request(format!(
             "the object provided is unrecognized (must be of type {kind}): {error} ({})",
             summary(bytes)
@@ -191,6 +191,23 @@ fn cannot_handle(kind: &str, version: &str, why: &str) -> Status {
     Status::bad_request(format!(
         "{kind} in version {version:?} cannot be handled as a {kind}: {why}"
     ))
+}
+
+/// What a body says it is, it says in texts.
+fn named(parsed: Parsed) -> Result<Parsed, String> {
+    for field in ["apiVersion", "kind"] {
+        match parsed.value.get(field) {
+            None | Some(Value::Null | Value::String(_)) => {}
+            Some(other) => {
+                return Err(format!(
+                    "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go struct field .{field} of \
+                     type string",
+                    json_type(other)
+                ));
+            }
+        }
+    }
+    Ok(parsed)
 }
 
 /// Checks `kind` and `apiVersion` against what the endpoint takes, and fills them in where they are missing.

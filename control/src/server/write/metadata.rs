@@ -23,6 +23,9 @@ const KEPT: [&str; 5] = [
     "generation",
 ];
 
+/// Of these, what only a delete sets.
+const DELETION: [&str; 2] = ["deletionTimestamp", "deletionGracePeriodSeconds"];
+
 /// The object's metadata, made if it is missing.
 pub fn of(value: &mut Value) -> &mut Map<String, Value> {
     if !value["metadata"].is_object() {
@@ -151,6 +154,8 @@ pub fn keep(kind: &Kind, name: &str, old: &Value, new: &mut Value) -> Result<(),
     for field in KEPT {
         match old["metadata"].get(field) {
             Some(value) => drop(metadata.insert(field.to_owned(), value.clone())),
+            // Who says that the object is deleted is told that he may not.
+            None if DELETION.contains(&field) => {}
             None => drop(metadata.remove(field)),
         }
     }

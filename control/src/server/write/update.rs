@@ -203,6 +203,7 @@ async fn validate_and_store(
     }
     if part.is_none() {
         warnings.extend(kind.strategy.warnings(new));
+        warnings.extend(kinds::finalizer_warnings(kind, Some(old), new));
     }
     let turn = turn::take(call, &request(call, edit, old, new)).await;
     let turn = turn.map_err(|error| call.store_error(&call.path.name, &error))?;

@@ -81,7 +81,7 @@ fn named(definition: &Value, errors: &mut Vec<FieldError>) {
         text(definition, "/spec/names/plural"),
     );
     let name = text(definition, "/metadata/name");
-    if name != format!("{plural}.{group}") {
+    if !name.is_empty() && name != format!("{plural}.{group}") {
         let detail = "must be spec.names.plural+\".\"+spec.group";
         errors.push(FieldError::invalid("metadata.name", name, detail));
     }
@@ -117,7 +117,7 @@ fn named(definition: &Value, errors: &mut Vec<FieldError>) {
     for field in ["plural", "singular", "kind", "listKind"] {
         let path = format!("spec.names.{field}");
         let found = text(definition, &format!("/spec/names/{field}"));
-        if found.is_empty() && matches!(field, "plural" | "kind") {
+        if found.is_empty() {
             errors.push(FieldError::required(path, ""));
             continue;
         }
@@ -265,6 +265,9 @@ fn version(path: &str, version: &Value, errors: &mut Vec<FieldError>) {
                 if needed {
                     errors.push(FieldError::required(at, ""));
                 }
+            } else if !found.starts_with('.') {
+                let why = "must be a simple json path starting with .";
+                errors.push(FieldError::invalid(at, found, why));
             } else if !is_plain(found) {
                 errors.push(FieldError::invalid(
                     at,
@@ -323,10 +326,14 @@ fn printer_column(path: &str, column: &Value, errors: &mut Vec<FieldError>) {
     }
     let found = text(column, "/jsonPath");
     if found.is_empty() {
-        errors.push(FieldError::required(format!("{path}.jsonPath"), ""));
+        // Upstream names the field of its Go type.
+        errors.push(FieldError::required(format!("{path}.JSONPath"), ""));
+    } else if !found.starts_with('.') {
+        let why = "must be a simple json path starting with .";
+        errors.push(FieldError::invalid(format!("{path}.JSONPath"), found, why));
     } else if let Err(error) = Path::parse(found) {
         errors.push(FieldError::invalid(
-            format!("{path}.jsonPath"),
+            format!("{path}.JSONPath"),
             found,
             &error.to_string(),
         ));

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::kinds::json::{items, text};
 
-/// Complaints about `volumeDevices` of a container in a pod with these volumes.
+/// Complaints about `volumeDevices` of a container in a pod with these volumes, which are those that nothing is wrong with.
 pub(super) fn check(
     errors: &mut Vec<FieldError>,
     volumes: &HashMap<&str, &Value>,

@@ -45,8 +45,10 @@ pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str)
             value_from(errors, env, from, &format!("{path}.valueFrom"));
         }
     }
+    // Upstream leaves the index out of some paths.
+    let all = format!("{path}.envFrom");
     for (index, from) in items(container, "/envFrom").iter().enumerate() {
-        let path = format!("{path}.envFrom[{index}]");
+        let path = format!("{all}[{index}]");
         let prefix = text(from, "/prefix");
         if !prefix.is_empty() {
             errors.extend(FieldError::complaints(
@@ -59,33 +61,29 @@ pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str)
             .into_iter()
             .filter(|key| from.get(*key).is_some_and(Value::is_object))
             .collect();
-        match sources[..] {
-            [] => errors.push(FieldError::invalid(
-                path,
-                "",
-                "must specify one of: `configMapRef` or `secretRef`",
-            )),
-            [source] => {
-                let (name, path) = (
-                    text(from, &format!("/{source}/name")),
-                    format!("{path}.{source}.name"),
-                );
-                if name.is_empty() {
-                    errors.push(FieldError::required(path, ""));
-                } else {
-                    errors.extend(FieldError::complaints(
-                        &path,
-                        name,
-                        names::dns1123_subdomain(name),
-                    ));
-                }
+        for source in &sources {
+            let (name, path) = (
+                text(from, &format!("/{source}/name")),
+                format!("{path}.{source}.name"),
+            );
+            if name.is_empty() {
+                errors.push(FieldError::required(path, ""));
+            } else {
+                // Upstream takes it as a prefix, which may end in a dash.
+                let whole = name.strip_suffix('-').map(|start| format!("{start}a"));
+                errors.extend(FieldError::complaints(
+                    &path,
+                    name,
+                    names::dns1123_subdomain(whole.as_deref().unwrap_or(name)),
+                ));
             }
-            _ => errors.push(FieldError::invalid(
-                path,
-                "",
-                "may not have more than one field specified at a time",
-            )),
         }
+        let detail = match sources[..] {
+            [] => "must specify one of: `configMapRef` or `secretRef`",
+            [_] => continue,
+            _ => "may not have more than one field specified at a time",
+        };
+        errors.push(FieldError::invalid(all.as_str(), "", detail));
     }
 }
 
@@ -100,7 +98,7 @@ fn value_from(errors: &mut Vec<FieldError>, env: &Value, from: &Value, path: &st
         let reference = &from[*source];
         match *source {
             "fieldRef" => field_ref(errors, reference, &path, FIELDS),
-            "resourceFieldRef" => resource_ref(errors, reference, &path),
+            "resourceFieldRef" => resource_ref(errors, reference, &path, false),
             _ => key_ref(errors, reference, &path),
         }
     }
@@ -139,6 +137,8 @@ pub(in crate::kinds::podspec) fn field_ref(
         errors.push(FieldError::required(format!("{path}.fieldPath"), ""));
         return;
     }
+    // What is said about a subscript is said about the whole reference.
+    let whole = path;
     let path = format!("{path}.fieldPath");
     if version != "v1" {
         let detail = format!("error converting fieldPath: unsupported pod version: {version}");
@@ -154,16 +154,17 @@ pub(in crate::kinds::podspec) fn field_ref(
     if let Some((map, key)) = subscript(field) {
         match map {
             "metadata.annotations" => {
+                let key = key.to_lowercase();
                 errors.extend(FieldError::complaints(
-                    &path,
-                    field,
-                    names::qualified_name(&key.to_lowercase()),
+                    whole,
+                    key.as_str(),
+                    names::qualified_name(&key),
                 ));
             }
             "metadata.labels" => {
-                errors.extend(FieldError::complaints(&path, field, names::qualified_name(key)));
+                errors.extend(FieldError::complaints(whole, key, names::qualified_name(key)));
             }
-            _ => errors.push(FieldError::invalid(path, map, "does not support subscript")),
+            _ => errors.push(FieldError::invalid(whole, map, "does not support subscript")),
         }
     } else if !allowed.contains(&field) {
         let known = [
@@ -187,12 +188,19 @@ fn subscript(field: &str) -> Option<(&str, &str)> {
     field.strip_suffix("']")?.split_once("['")
 }
 
-/// Complaints about a reference to a resource of a container.
-pub(in crate::kinds::podspec) fn resource_ref(errors: &mut Vec<FieldError>, reference: &Value, path: &str) {
+/// Complaints about a reference to a resource of a container, which a file of a volume (`in_volume`) has to name.
+pub(in crate::kinds::podspec) fn resource_ref(
+    errors: &mut Vec<FieldError>,
+    reference: &Value,
+    path: &str,
+    in_volume: bool,
+) {
     let resource = text(reference, "/resource");
-    if resource.is_empty() {
+    if in_volume && text(reference, "/containerName").is_empty() {
+        errors.push(FieldError::required(format!("{path}.containerName"), ""));
+    } else if resource.is_empty() {
         errors.push(FieldError::required(format!("{path}.resource"), ""));
-    } else if !RESOURCES.contains(&resource) && !resource.contains(".hugepages-") {
+    } else if !RESOURCES.contains(&resource) && !of_huge_pages(resource) {
         errors.push(FieldError::not_supported(
             format!("{path}.resource"),
             resource,
@@ -200,6 +208,12 @@ pub(in crate::kinds::podspec) fn resource_ref(errors: &mut Vec<FieldError>, refe
         ));
     }
     divisor(errors, reference, resource, path);
+}
+
+fn of_huge_pages(resource: &str) -> bool {
+    ["requests.hugepages-", "limits.hugepages-"]
+        .iter()
+        .any(|start| resource.starts_with(start))
 }
 
 /// What amounts may be divided by (`validateContainerResourceDivisor`).
@@ -224,6 +238,11 @@ fn divisor(errors: &mut Vec<FieldError>, reference: &Value, resource: &str, path
             &OF_BYTES,
             "only divisor's values 1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei are supported with the local \
              ephemeral storage resource",
+        ),
+        _ if of_huge_pages(resource) => (
+            &OF_BYTES,
+            "only divisor's values 1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei are supported with the \
+             hugepages resource",
         ),
         _ => return,
     };

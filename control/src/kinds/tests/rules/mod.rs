@@ -1,5 +1,6 @@
 //! Complaints kind by kind, in upstream's words.
 
+mod beside;
 mod changes;
 mod jobs;
 mod networks;

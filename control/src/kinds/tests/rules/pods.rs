@@ -223,7 +223,12 @@ fn divisors_are_of_whole_names() {
             })
             .collect::<Vec<_>>()
     };
-    for resource in ["limits.cpu", "requests.memory", "limits.ephemeral-storage"] {
+    for resource in [
+        "limits.cpu",
+        "requests.memory",
+        "limits.ephemeral-storage",
+        "requests.hugepages-2Mi",
+    ] {
         assert_eq!(amount(resource), ["divisor"], "{resource}");
     }
     assert_eq!(amount("foo.cpu"), ["resource"]);

@@ -82,20 +82,21 @@ fn files_that_tell_of_the_pod() {
     assert!(with_volume(&json!({"downwardAPI": {"items": good}})).is_empty());
     let amount = json!({"path": "d", "resourceFieldRef": {"containerName": "c", "resource": "limits.cpu", "divisor": "2"}});
     let bad = json!({"downwardAPI": {"items": [item("a", "status.podIP"), item("b", "spec.x"), amount]}});
-    let path = "spec.volumes[0].downwardAPI.items";
+    // Upstream leaves list and index out.
+    let path = "spec.volumes[0].downwardAPI";
     assert_eq!(
         with_volume(&bad),
         [
             format!(
-                "{path}[0].fieldRef.fieldPath: Unsupported value: \"status.podIP\": supported values: \"metadata.annotations\", \
+                "{path}.fieldRef.fieldPath: Unsupported value: \"status.podIP\": supported values: \"metadata.annotations\", \
                  \"metadata.labels\", \"metadata.name\", \"metadata.namespace\", \"metadata.uid\""
             ),
             format!(
-                "{path}[1].fieldRef.fieldPath: Invalid value: \"spec.x\": error converting fieldPath: field label not \
+                "{path}.fieldRef.fieldPath: Invalid value: \"spec.x\": error converting fieldPath: field label not \
                  supported: spec.x"
             ),
             format!(
-                "{path}[2].resourceFieldRef.divisor: Invalid value: \"limits.cpu\": only divisor's values 1m and 1 are \
+                "{path}.resourceFieldRef.divisor: Invalid value: \"limits.cpu\": only divisor's values 1m and 1 are \
                  supported with the cpu resource"
             ),
         ]
