@@ -3,7 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::cluster::{Cluster, MAPS};
+use crate::cluster::{Cluster, MAPS, config_map};
 
 const SETS: &str = "/apis/apps/v1/namespaces/default/replicasets";
 
@@ -109,16 +109,22 @@ fn keys_that_are_twice_in_an_applied_scale_are_told() {
 #[test]
 fn owners_that_are_there_twice_are_told() {
     let cluster = Cluster::start();
-    let owner = |uid: &str| json!({"apiVersion": "v1", "kind": "Pod", "name": "o", "uid": uid});
+    // They live: an object whose owners are gone goes too.
+    let owner = |name: &str| {
+        let (_, made) = cluster.post(MAPS, &config_map(name, "1"));
+        json!({"apiVersion": "v1", "kind": "ConfigMap", "name": name, "uid": made["metadata"]["uid"]})
+    };
+    let (one, two) = (owner("one"), owner("two"));
+    let id = one["uid"].as_str().unwrap();
     let text = |when: &str| {
         format!(
             "299 - \".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner references in \
-             1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: u, u\""
+             1.20+, and may reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {id}, {id}\""
         )
     };
     let of = |owners: Value| json!({"metadata": {"name": "b", "ownerReferences": owners}});
-    let twice = of(json!([owner("u"), owner("v"), owner("u"), owner("u")]));
-    let once = json!([owner("u"), owner("v")]);
+    let twice = of(json!([one, two, one, one]));
+    let once = json!([one, two]);
     let b = format!("{MAPS}/b");
     for (method, path, when) in [
         (Method::POST, MAPS, ""),
