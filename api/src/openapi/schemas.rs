@@ -19,10 +19,11 @@ pub(super) struct Wanted {
 const META: &str = "io.k8s.apimachinery.pkg.apis.meta.v1";
 
 /// Of what Go's structs always have, what clients need not say: metadata, and names that have always been allowed to be
-/// empty.
-fn may_be_missing(expression: &str, doc: &str) -> bool {
+/// empty. The metadata of core events are the exception, whose tag in Go does not say that they may be left out.
+fn may_be_missing(definition: &str, expression: &str, doc: &str) -> bool {
     const EMPTY: &str = "effectively required, but due to backwards compatibility is allowed to be empty";
-    expression.ends_with(".ObjectMeta") || expression.ends_with(".ListMeta") || doc.contains(EMPTY)
+    let metadata = expression.ends_with(".ObjectMeta") && definition != "io.k8s.api.core.v1.Event";
+    metadata || expression.ends_with(".ListMeta") || doc.contains(EMPTY)
 }
 
 impl Wanted {
@@ -190,7 +191,7 @@ impl Files {
             if let Some(doc) = doc {
                 property.insert("description".to_owned(), Value::from(unescape(doc)));
             }
-            if always && !may_be_missing(text, doc.copied().unwrap_or_default()) {
+            if always && !may_be_missing(name, text, doc.copied().unwrap_or_default()) {
                 required.push(Value::from(field));
             }
             self.expression(&mut property, text, todo, true);

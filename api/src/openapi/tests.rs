@@ -146,3 +146,18 @@ fn what_clients_need_not_say_is_not_required() {
     );
     assert_eq!(schemas["io.k8s.api.core.v1.Volume"]["required"], json!(["name"]));
 }
+
+#[test]
+fn events_of_the_core_group_must_have_metadata() {
+    let events = Resource {
+        plural: "events".to_owned(),
+        group: String::new(),
+        kind: "Event".to_owned(),
+        ..deployments()
+    };
+    let document = read(&[events], "");
+    assert_eq!(
+        document["components"]["schemas"]["io.k8s.api.core.v1.Event"]["required"],
+        json!(["involvedObject", "metadata"])
+    );
+}

@@ -118,6 +118,7 @@ impl FieldError {
     }
 
     /// As [`FieldError::invalid`], with the value already put in words (Go prints some types in its own syntax).
+    /// `detail` may be empty.
     pub fn invalid_shown(field: impl Into<String>, shown: &str, detail: &str) -> Self {
         Self::shown(FieldErrorKind::Invalid, field, Some(&start(shown)), detail)
     }

@@ -78,8 +78,11 @@ fn pod(context: &Context, request: &mut Request<'_>) -> Result<(), Status> {
             class.value
         )));
     }
-    let given = text(pod, "/spec/preemptionPolicy");
-    if !given.is_empty() && given != class.policy {
+    // An empty text is another policy than the class's, too.
+    if let Some(given) = pod["spec"]["preemptionPolicy"]
+        .as_str()
+        .filter(|given| *given != class.policy)
+    {
         return Err(request.forbidden(&format!(
             "the string value of PreemptionPolicy ({given}) must not be provided in pod spec; priority admission \
              controller computed {} from the given PriorityClass name",

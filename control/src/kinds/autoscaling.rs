@@ -8,7 +8,7 @@ use keelson_api::status::FieldError;
 use serde_json::{Value, json};
 
 use super::describe::{self, AGE, ColumnDef, NAME};
-use super::json::{int, is_unset, items, object, object_or_new, set_default, set_zero, text};
+use super::json::{int, is_unset, items, object_or_new, set_default, set_zero, text};
 use super::{Kind, Strategy, cells, update};
 
 const COLUMNS: &[ColumnDef] = &[
@@ -76,7 +76,9 @@ impl Strategy for Autoscaler {
         if let Some(status) = object_or_new(map, "status") {
             set_default(status, "desiredReplicas", 0);
         }
-        let Some(spec) = object(hpa, "spec") else { return };
+        let Some(spec) = object_or_new(map, "spec") else {
+            return;
+        };
         set_default(spec, "minReplicas", 1);
         if self.old {
             return;
@@ -143,7 +145,14 @@ impl Strategy for Autoscaler {
             let detail = "must be greater than or equal to `minReplicas`";
             errors.push(FieldError::invalid("spec.maxReplicas", most, detail));
         }
-        metrics::check(&mut errors, hpa);
+        if self.old {
+            // What v1 says is checked, and named, as v2 says it.
+            let mut converted = hpa.clone();
+            convert::to_v2(&mut converted);
+            metrics::check(&mut errors, &converted);
+        } else {
+            metrics::check(&mut errors, hpa);
+        }
         errors
     }
 

@@ -116,3 +116,68 @@ pub fn toleration(toleration: &Value) -> String {
         field("/effect")
     )
 }
+
+/// What a node says of a driver of CSI.
+pub fn csi_driver(driver: &Value) -> String {
+    if driver.get("allocatable").is_some_and(Value::is_object) {
+        return driver.to_string();
+    }
+    let keys = match items(driver, "/topologyKeys") {
+        [] => "[]string(nil)".to_owned(),
+        keys => list("string", keys),
+    };
+    format!(
+        "storage.CSINodeDriver{{Name:{}, NodeID:{}, TopologyKeys:{keys}, Allocatable:(*storage.VolumeNodeResources)(nil)}}",
+        go_quote(text(driver, "/name")),
+        go_quote(text(driver, "/nodeID")),
+    )
+}
+
+/// As Go's `unicode.IsPrint`, except for code points that stand for nothing yet: of spaces only the common one, and nothing
+/// that only formats (category Cf of Unicode 15) or is for private use.
+pub fn is_printable(c: char) -> bool {
+    let formats = matches!(c, '\u{ad}' | '\u{600}'..='\u{605}' | '\u{61c}' | '\u{6dd}' | '\u{70f}' | '\u{890}'..='\u{891}'
+        | '\u{8e2}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+        | '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{110bd}' | '\u{110cd}' | '\u{13430}'..='\u{1343f}'
+        | '\u{1bca0}'..='\u{1bca3}' | '\u{1d173}'..='\u{1d17a}' | '\u{e0001}' | '\u{e0020}'..='\u{e007f}');
+    let private = matches!(c, '\u{e000}'..='\u{f8ff}' | '\u{f0000}'..);
+    c == ' ' || !(c.is_control() || c.is_whitespace() || formats || private)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::is_printable;
+
+    #[test]
+    fn what_only_formats_is_not_printable() {
+        for c in [
+            'a',
+            ' ',
+            '\u{e9}',
+            '\u{301}',
+            '\u{4e16}',
+            '\u{2010}',
+            '\u{20ac}',
+            '\u{1f600}',
+        ] {
+            assert!(is_printable(c), "{c:?}");
+        }
+        for c in [
+            '\n',
+            '\u{a0}',
+            '\u{ad}',
+            '\u{61c}',
+            '\u{200b}',
+            '\u{202a}',
+            '\u{202e}',
+            '\u{2028}',
+            '\u{2066}',
+            '\u{feff}',
+            '\u{e000}',
+            '\u{e0041}',
+            '\u{10fffd}',
+        ] {
+            assert!(!is_printable(c), "{c:?}");
+        }
+    }
+}

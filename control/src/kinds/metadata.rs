@@ -1,9 +1,9 @@
 //! What all objects share: names, labels, annotations, owners, finalizers (`ValidateObjectMeta`).
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use keelson_api::names;
-use keelson_api::status::{FieldError, MOST_ERRORS};
+use keelson_api::status::{FieldError, MOST_ERRORS, go_quote};
 use serde_json::Value;
 
 use super::Kind;
@@ -76,13 +76,66 @@ pub fn validate_metadata(kind: &Kind, object: &Value) -> Vec<FieldError> {
         "metadata.annotations",
     );
     check_owners(&mut errors, object);
-    check_finalizers(&mut errors, object);
+    check_finalizers(&mut errors, object, !takes_plain_finalizers(kind));
     errors
 }
 
-/// Complaints about a change of `metadata`, beyond [`validate_metadata`] of the new object: what never changes.
+/// Whether finalizers without a domain are let in: upstream's servers for definitions, custom resources and APIServices do,
+/// those for its own kinds do not.
+fn takes_plain_finalizers(kind: &Kind) -> bool {
+    kind.custom.is_some()
+        || matches!(
+            kind.group.as_ref(),
+            "apiextensions.k8s.io" | "apiregistration.k8s.io"
+        )
+}
+
+/// Warnings about finalizers of a custom resource that are new in it.
+pub fn finalizer_warnings(kind: &Kind, old: Option<&Value>, new: &Value) -> Vec<String> {
+    if kind.custom.is_none() {
+        return Vec::new();
+    }
+    let known = old.map_or(&[][..], |old| items(old, "/metadata/finalizers"));
+    let known: HashSet<&str> = known.iter().filter_map(Value::as_str).collect();
+    let mut added: Vec<&str> = items(new, "/metadata/finalizers")
+        .iter()
+        .filter_map(Value::as_str)
+        .filter(|finalizer| !known.contains(finalizer))
+        .filter(|finalizer| !finalizer.contains('/') && !STANDARD_FINALIZERS.contains(finalizer))
+        .collect();
+    added.sort_unstable();
+    added.dedup();
+    let warning = |finalizer: &str| {
+        format!(
+            "metadata.finalizers: {}: prefer a domain-qualified finalizer name including a path (/) to avoid accidental \
+             conflicts with other finalizer writers",
+            go_quote(finalizer)
+        )
+    };
+    added.into_iter().map(warning).collect()
+}
+
+/// Complaints about a change of `metadata`, beyond [`validate_metadata`] of the new object: what never changes
+/// (`ValidateObjectMetaUpdate`).
 pub fn validate_metadata_update(old: &Value, new: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
+    if !text(old, "/metadata/deletionTimestamp").is_empty() {
+        let finalizers = |object| -> BTreeSet<&str> {
+            items(object, "/metadata/finalizers")
+                .iter()
+                .filter_map(Value::as_str)
+                .collect()
+        };
+        let (before, after) = (finalizers(old), finalizers(new));
+        let added: Vec<String> = after.difference(&before).map(|text| go_quote(text)).collect();
+        if !added.is_empty() {
+            let detail = format!(
+                "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
+                added.join(", ")
+            );
+            errors.push(FieldError::forbidden("metadata.finalizers", &detail));
+        }
+    }
     for field in ["name", "namespace", "uid", "creationTimestamp"] {
         let pointer = format!("/metadata/{field}");
         if text(old, &pointer) != text(new, &pointer) {
@@ -93,29 +146,24 @@ pub fn validate_metadata_update(old: &Value, new: &Value) -> Vec<FieldError> {
             ));
         }
     }
-    if !text(old, "/metadata/deletionTimestamp").is_empty() {
-        let before: HashSet<&str> = items(old, "/metadata/finalizers")
-            .iter()
-            .filter_map(Value::as_str)
-            .collect();
-        let added: Vec<&str> = items(new, "/metadata/finalizers")
-            .iter()
-            .filter_map(Value::as_str)
-            .filter(|finalizer| !before.contains(finalizer))
-            .collect();
-        if !added.is_empty() {
-            let quoted: Vec<String> = added
-                .iter()
-                .map(|text| keelson_api::status::go_quote(text))
-                .collect();
-            let detail = format!(
-                "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
-                quoted.join(", ")
-            );
-            errors.push(FieldError::forbidden("metadata.finalizers", &detail));
+    // The server keeps what is there; what is not, only a delete sets.
+    for field in ["deletionTimestamp", "deletionGracePeriodSeconds"] {
+        let of = |object: &Value| object["metadata"].get(field).cloned().unwrap_or_default();
+        let is = of(new);
+        if of(old).is_null() && !is.is_null() {
+            let path = format!("metadata.{field}");
+            errors.push(match is.as_str() {
+                Some(time) => FieldError::invalid_shown(path, &go_time(time), names::IMMUTABLE),
+                None => FieldError::invalid(path, is, names::IMMUTABLE),
+            });
         }
     }
     errors
+}
+
+/// A time as Go prints it, `2026-01-01 00:00:00 +0000 UTC`.
+fn go_time(time: &str) -> String {
+    format!("{} +0000 UTC", time.trim_end_matches('Z').replacen('T', " ", 1))
 }
 
 /// Checks a map of labels.
@@ -191,22 +239,28 @@ fn check_owners(errors: &mut Vec<FieldError>, object: &Value) {
     }
 }
 
-fn check_finalizers(errors: &mut Vec<FieldError>, object: &Value) {
+/// Finalizers that need no domain.
+const STANDARD_FINALIZERS: [&str; 3] = ["foregroundDeletion", "kubernetes", "orphan"];
+
+/// Checks that a finalizer says whose it is: plain words are reserved for Kubernetes itself.
+pub(super) fn check_finalizer_owner(errors: &mut Vec<FieldError>, finalizer: &str, path: &str) {
+    if !finalizer.contains('/') && !STANDARD_FINALIZERS.contains(&finalizer) {
+        let detail = "name is neither a standard finalizer name nor is it fully qualified";
+        errors.push(FieldError::invalid(path, finalizer, detail));
+    }
+}
+
+fn check_finalizers(errors: &mut Vec<FieldError>, object: &Value, owned: bool) {
     let (mut orphan, mut foreground) = (false, false);
-    for finalizer in items(object, "/metadata/finalizers")
-        .iter()
-        .filter_map(Value::as_str)
-    {
+    for (index, finalizer) in items(object, "/metadata/finalizers").iter().enumerate() {
+        let finalizer = finalizer.as_str().unwrap_or_default();
         errors.extend(FieldError::complaints(
             "metadata.finalizers",
             finalizer,
             names::qualified_name(finalizer),
         ));
-        // Plain words are reserved for Kubernetes itself.
-        let known = matches!(finalizer, "orphan" | "kubernetes" | "foregroundDeletion");
-        if !finalizer.contains('/') && !known {
-            let detail = "name is neither a standard finalizer name nor is it fully qualified";
-            errors.push(FieldError::invalid("metadata.finalizers", finalizer, detail));
+        if owned {
+            check_finalizer_owner(errors, finalizer, &format!("metadata.finalizers[{index}]"));
         }
         orphan |= finalizer == "orphan";
         foreground |= finalizer == "foregroundDeletion";

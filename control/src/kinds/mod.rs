@@ -21,6 +21,7 @@ pub mod openapi;
 mod plain;
 mod podspec;
 mod rbac;
+mod resource_names;
 mod reviews;
 mod single;
 mod storage;
@@ -177,9 +178,11 @@ pub trait Strategy: Send + Sync + std::fmt::Debug {
     }
 }
 
-pub use metadata::{validate_metadata, validate_metadata_update};
+pub use metadata::{finalizer_warnings, validate_metadata, validate_metadata_update};
 pub use podspec::drop_zeros;
 pub use table::{builtin, find};
+
+pub use self::go::is_printable;
 
 impl Kind {
     /// `v1` or `apps/v1`.

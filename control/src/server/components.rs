@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::{Response, StatusCode};
-use keelson_api::status::Status;
+use keelson_api::status::{Details, Status};
 use serde_json::json;
 
 use super::body::Body;
@@ -18,8 +18,16 @@ pub fn is(kind: &Kind) -> bool {
     kind.group.is_empty() && kind.plural == "componentstatuses"
 }
 
-/// Serves `get` and `list`.
+/// Serves `get` and `list`. A watch comes to the same handler upstream, which says why it cannot be.
 pub fn serve(call: &Call, verb: &str) -> Result<Response<Body>, Status> {
+    if verb == "watch" {
+        let message = "watch is not supported on resources of kind \"componentstatuses\"";
+        let details = Details {
+            kind: "componentstatuses".to_owned(),
+            ..Details::default()
+        };
+        return Err(Status::failure(405, "MethodNotAllowed", message, Some(details)));
+    }
     let health = &call.api.health;
     let all = [
         ("controller-manager", health.is_ready("controllers")),

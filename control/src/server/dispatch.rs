@@ -161,11 +161,11 @@ async fn answer(
     }
     // Over all namespaces, objects are only read: nobody empties a cluster with one request.
     let everywhere = kind.namespaced && call.path.namespace.is_empty();
+    if components::is(&kind) && (kind.verbs.contains(&verb) || verb == "watch" && !call.path.watch) {
+        return components::serve(&call, verb);
+    }
     if !kind.verbs.contains(&verb) || everywhere && matches!(verb, "create" | "deletecollection") {
         return Err(Status::method_not_allowed());
-    }
-    if components::is(&kind) {
-        return components::serve(&call, verb);
     }
     match verb {
         "get" => read::get(&call),

@@ -4,6 +4,7 @@
 use keelson_api::status::{FieldError, Status, go_quote};
 
 use super::query::Query;
+use crate::kinds::is_printable;
 
 /// Longest name of a manager, in bytes.
 pub const LONGEST_MANAGER: usize = 128;
@@ -74,11 +75,6 @@ pub fn refuse(kind: &str, errors: &[FieldError]) -> Result<(), Status> {
     } else {
         Err(Status::invalid(GROUP, kind, "", errors))
     }
-}
-
-/// Whether a character may be in a manager's name.
-pub fn is_printable(c: char) -> bool {
-    c == ' ' || !(c.is_control() || c.is_whitespace())
 }
 
 /// `dryRun` is nothing or `All`.

@@ -1,5 +1,7 @@
 //! Query parameters. Pure.
 
+use std::num::{IntErrorKind, ParseIntError};
+
 use keelson_api::status::Status;
 
 use super::path::percent_decode;
@@ -53,8 +55,11 @@ impl Query {
     pub fn number(&self, name: &str) -> Result<Option<i64>, Status> {
         match self.get(name) {
             "" => Ok(None),
-            text => text.parse().map(Some).map_err(|_| {
-                Status::bad_request(format!("strconv.ParseInt: parsing {text:?}: invalid syntax"))
+            text => text.parse().map(Some).map_err(|error: ParseIntError| {
+                Status::bad_request(format!(
+                    "strconv.ParseInt: parsing {text:?}: {}",
+                    no_number(&error)
+                ))
             }),
         }
     }
@@ -62,6 +67,14 @@ impl Query {
     /// `dryRun`, which has been checked (`options`).
     pub fn dry_run(&self) -> bool {
         self.has("dryRun")
+    }
+}
+
+/// Why a text is no number, as Go's `strconv` says it.
+pub fn no_number(error: &ParseIntError) -> &'static str {
+    match error.kind() {
+        IntErrorKind::PosOverflow | IntErrorKind::NegOverflow => "value out of range",
+        _ => "invalid syntax",
     }
 }
 
@@ -77,6 +90,25 @@ mod tests {
             ["sh", "-c", "echo a b+"]
         );
         assert!(query.flag("stdin") && !query.flag("tty") && query.flag("x") && !query.flag("y"));
-        assert!(Query::parse("limit=a").number("limit").is_err());
+    }
+
+    #[test]
+    fn numbers_are_read_as_by_go() {
+        for (text, why) in [
+            ("a", "invalid syntax"),
+            ("1.5", "invalid syntax"),
+            ("9223372036854775808", "value out of range"),
+            ("-9223372036854775809", "value out of range"),
+        ] {
+            let status = Query::parse(&format!("limit={text}"))
+                .number("limit")
+                .unwrap_err();
+            assert_eq!(
+                status.message,
+                format!("strconv.ParseInt: parsing {text:?}: {why}")
+            );
+        }
+        let most = Query::parse("limit=9223372036854775807").number("limit");
+        assert_eq!(most, Ok(Some(i64::MAX)));
     }
 }

@@ -40,7 +40,9 @@ impl Selection {
         let mut own = false;
         for term in &fields.terms {
             let field = term.field.as_str();
-            if matches!(field, "metadata.name" | "metadata.namespace") {
+            // Kinds with fields of their own say all that they have, and what is in no namespace has none.
+            let everywhere = field == "metadata.namespace" && (kind.namespaced || known.is_empty());
+            if field == "metadata.name" || everywhere {
                 continue;
             }
             own = true;
@@ -49,7 +51,16 @@ impl Selection {
                 .as_ref()
                 .is_some_and(|custom| custom.can_select(field));
             if !custom && !known.contains(&field) {
-                return Err(Status::bad_request(format!("field label not supported: {field}")));
+                return Err(Status::bad_request(
+                    if known.is_empty() && kind.custom.is_none() {
+                        format!(
+                            "{} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"",
+                            keelson_api::status::go_quote(field)
+                        )
+                    } else {
+                        format!("field label not supported: {field}")
+                    },
+                ));
             }
         }
         let custom = kind.custom.clone().filter(|_| own);

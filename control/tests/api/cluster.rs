@@ -199,20 +199,30 @@ impl Cluster {
 
     /// One request: status code and body.
     pub fn raw(&self, method: Method, path: &str, headers: &[(&str, &str)], body: &[u8]) -> (u16, Vec<u8>) {
+        self.warned(method, path, headers, body)
+            .map_or_else(|| (0, Vec::new()), |(code, _, body)| (code, body))
+    }
+
+    /// One request: status code, warnings and body; nothing if there was no answer.
+    pub fn warned(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &[u8],
+    ) -> Option<(u16, Vec<String>, Vec<u8>)> {
         runtime().block_on(async {
             let mut request = Request::builder().method(method).uri(path);
             for (name, value) in headers {
                 request = request.header(*name, *value);
             }
             let request = request.body(kube::client::Body::from(body.to_vec())).unwrap();
-            match self.client().await.send(request).await {
-                Ok(response) => {
-                    let code = response.status().as_u16();
-                    let body = response.into_body().collect_bytes().await.unwrap();
-                    (code, body.to_vec())
-                }
-                Err(_) => (0, Vec::new()),
-            }
+            let response = self.client().await.send(request).await.ok()?;
+            let code = response.status().as_u16();
+            let warnings = response.headers().get_all("warning").iter();
+            let warnings = warnings.map(|value| value.to_str().unwrap().to_owned()).collect();
+            let body = response.into_body().collect_bytes().await.unwrap();
+            Some((code, warnings, body.to_vec()))
         })
     }
 

@@ -114,7 +114,16 @@ fn selectors_and_resource_versions() {
     let (code, status) = get("fieldSelector=spec.nope%3Da");
     assert_eq!(
         (code, status["message"].as_str().unwrap()),
-        (400, "field label not supported: spec.nope")
+        (
+            400,
+            "\"spec.nope\" is not a known field selector: only \"metadata.name\", \"metadata.namespace\""
+        )
+    );
+    // Kinds with fields of their own name them all.
+    let (code, status) = cluster.get("/api/v1/nodes?fieldSelector=metadata.namespace%3Da");
+    assert_eq!(
+        (code, status["message"].as_str().unwrap()),
+        (400, "field label not supported: metadata.namespace")
     );
     assert_eq!(get("labelSelector=a%3D%3D%3Db").0, 400);
     let exact = format!("labelSelector=app&resourceVersion={old}&resourceVersionMatch=Exact");

@@ -30,5 +30,6 @@ mod restarts;
 mod storage;
 mod streams;
 mod surface;
+mod warnings;
 mod watches;
 mod writes;

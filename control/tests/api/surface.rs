@@ -207,12 +207,10 @@ fn components_and_what_is_deprecated() {
     assert_eq!(one["conditions"][0]["type"], "Healthy");
     assert_eq!(cluster.get("/api/v1/componentstatuses/x").0, 404);
     assert_eq!(cluster.post("/api/v1/componentstatuses", &json!({})).0, 405);
-    assert_eq!(
-        cluster
-            .get("/api/v1/componentstatuses?watch=1&timeoutSeconds=1")
-            .0,
-        405
-    );
+    let (code, status) = cluster.get("/api/v1/componentstatuses?watch=1&timeoutSeconds=1");
+    let why = "watch is not supported on resources of kind \"componentstatuses\"";
+    assert_eq!((code, status["message"].as_str()), (405, Some(why)));
+    assert_eq!(status["details"], json!({"kind": "componentstatuses"}));
     let endpoints = cluster.kubectl(&["get", "endpoints"]);
     let warning = "Warning: v1 Endpoints is deprecated in v1.33+; use discovery.k8s.io/v1 EndpointSlice";
     assert!(endpoints.err.contains(warning), "{endpoints:?}");
@@ -315,6 +313,36 @@ fn bodies_that_are_nothing_are_shown() {
             .ends_with(" ({\"kind\": \"ConfigMap\", \"apiVers ...)")
     );
     assert!(refused(b"[").ends_with(" (5b)"));
+}
+
+#[test]
+fn limit_ranges_need_no_name() {
+    let cluster = Cluster::start();
+    let range = json!({"spec": {"limits": [{"type": "Pod", "max": {"cpu": "9"}}]}});
+    let ranges = "/api/v1/namespaces/default/limitranges";
+    let (code, created) = cluster.post(ranges, &range);
+    assert_eq!(code, 201, "{created}");
+    let name = created["metadata"]["name"].as_str().unwrap();
+    assert_eq!(name.len(), 36, "a UUID");
+    assert_eq!(cluster.get(&format!("{ranges}/{name}")).1, created);
+}
+
+#[test]
+fn kinds_and_versions_are_texts() {
+    let cluster = Cluster::start();
+    for (field, value, found) in [
+        ("kind", json!(5), "number"),
+        ("apiVersion", json!(["v1"]), "array"),
+    ] {
+        let mut map = config_map("a", "1");
+        map[field] = value;
+        let (code, status) = cluster.post(MAPS, &map);
+        let why = format!(
+            "json parse error: json: cannot unmarshal {found} into Go struct field .{field} of type string ("
+        );
+        assert_eq!(code, 400);
+        assert!(status["message"].as_str().unwrap().contains(&why), "{status}");
+    }
 }
 
 #[test]

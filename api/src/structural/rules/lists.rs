@@ -14,7 +14,7 @@ pub(super) fn check(path: &str, schema: &Value, errors: &mut Vec<FieldError>) {
     let at = |field: &str| child(path, field);
     let (kind, list, map) = (text(schema, "type"), text(schema, LIST), text(schema, MAP));
     let keys = texts(&schema[KEYS]);
-    if !list.is_empty() {
+    if schema[LIST].is_string() {
         if kind != "array" {
             let why = format!("must be array if {LIST} is {list}");
             errors.push(if kind.is_empty() {
@@ -46,7 +46,7 @@ pub(super) fn check(path: &str, schema: &Value, errors: &mut Vec<FieldError>) {
         let why = format!("cannot be nullable when {LIST} is set");
         errors.push(FieldError::forbidden(at("items.nullable"), &why));
     }
-    if !map.is_empty() {
+    if schema[MAP].is_string() {
         if kind != "object" {
             let why = format!("must be object if {MAP} is specified");
             errors.push(if kind.is_empty() {

@@ -24,7 +24,7 @@ pub fn carry_over(old: &Value, new: &mut Value) {
     }
     let port = &old["spec"]["healthCheckNodePort"];
     match (has_health_check_port(old), has_health_check_port(new)) {
-        (true, true) if number(&new["spec"]["healthCheckNodePort"]).is_none() => {
+        (true, true) if new["spec"]["healthCheckNodePort"].as_i64().unwrap_or(0) == 0 => {
             set(new, "healthCheckNodePort", port);
         }
         (true, false) if new["spec"]["healthCheckNodePort"] == *port => remove(new, &["healthCheckNodePort"]),

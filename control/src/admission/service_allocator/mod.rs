@@ -315,7 +315,10 @@ impl Allocation<'_> {
     }
 
     fn health_check_port(&mut self, old: &Value, service: &mut Value, name: &str) -> Result<(), Status> {
-        let port = match number(&service["spec"]["healthCheckNodePort"]) {
+        let given = &service["spec"]["healthCheckNodePort"];
+        let port = match number(given) {
+            // No port at all, as validation will say.
+            None if given.as_i64().is_some_and(|port| port != 0) => return Ok(()),
             None => self.any_port(Protocol::Tcp)?,
             Some(asked) => {
                 let item = Item::Port(asked, Protocol::Tcp);

@@ -4,7 +4,7 @@ use keelson_api::status::FieldError;
 use serde_json::Value;
 
 use super::workload::{
-    always_restarts, count_or_percent, immutable_selector, is_nothing, non_negative, selector_and_template,
+    count_or_percent, immutable_selector, is_nothing, non_negative, selector_and_template,
 };
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
 use crate::kinds::json::{object_or_new, set_default, set_zero, text};
@@ -109,9 +109,7 @@ impl Strategy for DaemonSet {
                 set_default(rolling, "maxSurge", 0);
             }
         }
-        if let Some(template) = spec.get_mut("template") {
-            podspec::default_template(template);
-        }
+        podspec::default_template_in(spec);
     }
 
     fn prepare_create(&self, new: &mut Value) {
@@ -128,7 +126,6 @@ impl Strategy for DaemonSet {
     fn validate_create(&self, object: &Value) -> Vec<FieldError> {
         let mut errors = Vec::new();
         selector_and_template(&mut errors, object);
-        always_restarts(&mut errors, object);
         non_negative(&mut errors, object, "spec.minReadySeconds");
         non_negative(&mut errors, object, "spec.revisionHistoryLimit");
         match text(object, "/spec/updateStrategy/type") {
@@ -157,7 +154,7 @@ impl Strategy for DaemonSet {
                 }
             }
             other => {
-                let path = "spec.updateStrategy.type";
+                let path = "spec.updateStrategy";
                 errors.push(FieldError::not_supported(
                     path,
                     other,

@@ -4,7 +4,7 @@ use keelson_api::status::FieldError;
 use serde_json::Value;
 
 use super::workload::{
-    always_restarts, count_or_percent, immutable_selector, is_nothing, non_negative, replica_counts, scale,
+    count_or_percent, immutable_selector, is_nothing, non_negative, replica_counts, scale,
     selector_and_template,
 };
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
@@ -73,9 +73,7 @@ impl Strategy for Deployment {
                 set_default(rolling, "maxSurge", "25%");
             }
         }
-        if let Some(template) = spec.get_mut("template") {
-            podspec::default_template(template);
-        }
+        podspec::default_template_in(spec);
     }
 
     fn prepare_create(&self, new: &mut Value) {
@@ -104,7 +102,6 @@ impl Strategy for Deployment {
         let mut errors = Vec::new();
         non_negative(&mut errors, object, "spec.replicas");
         selector_and_template(&mut errors, object);
-        always_restarts(&mut errors, object);
         strategy(&mut errors, object);
         for field in [
             "spec.minReadySeconds",

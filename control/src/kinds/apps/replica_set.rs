@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use keelson_api::status::FieldError;
 use serde_json::Value;
 
-use super::workload::{
-    always_restarts, immutable_selector, non_negative, replica_counts, scale, selector_and_template,
-};
+use super::workload::{immutable_selector, non_negative, replica_counts, scale, selector_and_template};
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
 use crate::kinds::json::{int, object_or_new, set_default};
 use crate::kinds::{Kind, Strategy, cells, podspec, update};
@@ -70,9 +68,7 @@ impl Strategy for ReplicaSet {
             return;
         };
         set_default(spec, "replicas", 1);
-        if let Some(template) = spec.get_mut("template") {
-            podspec::default_template(template);
-        }
+        podspec::default_template_in(spec);
     }
 
     fn prepare_create(&self, new: &mut Value) {
@@ -89,7 +85,6 @@ impl Strategy for ReplicaSet {
         non_negative(&mut errors, object, "spec.replicas");
         non_negative(&mut errors, object, "spec.minReadySeconds");
         selector_and_template(&mut errors, object);
-        always_restarts(&mut errors, object);
         errors
     }
 

@@ -3,7 +3,7 @@
 use keelson_api::status::FieldError;
 use serde_json::Value;
 
-use super::workload::{always_restarts, non_negative, replica_counts, scale, selector_and_template};
+use super::workload::{non_negative, replica_counts, scale, selector_and_template};
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
 use crate::kinds::json::{int, list, object_or_new, set_default, set_zero, text};
 use crate::kinds::{Kind, Strategy, cells, podspec, update};
@@ -73,9 +73,7 @@ impl Strategy for StatefulSet {
                 set_zero(status, "phase", "Pending");
             }
         }
-        if let Some(template) = spec.get_mut("template") {
-            podspec::default_template(template);
-        }
+        podspec::default_template_in(spec);
     }
 
     fn prepare_create(&self, new: &mut Value) {
@@ -113,9 +111,7 @@ impl Strategy for StatefulSet {
                 errors.push(FieldError::not_supported(path, value, &["Delete", "Retain"]));
             }
         }
-        // Claims become volumes of the pods, so mounts may name them.
-        selector_and_template(&mut errors, &with_claims(object));
-        always_restarts(&mut errors, object);
+        selector_and_template(&mut errors, object);
         errors
     }
 
@@ -172,29 +168,4 @@ impl Strategy for StatefulSet {
     fn scale(&self, object: &Value) -> Option<(i64, i64, String)> {
         Some(scale(object))
     }
-}
-
-/// The object with a volume for each of its claim templates.
-fn with_claims(object: &Value) -> Value {
-    let mut out = object.clone();
-    let claims = crate::kinds::json::items(object, "/spec/volumeClaimTemplates");
-    if claims.is_empty() {
-        return out;
-    }
-    if let Some(spec) = out
-        .pointer_mut("/spec/template/spec")
-        .and_then(Value::as_object_mut)
-    {
-        let volumes = spec.entry("volumes").or_insert_with(|| Value::Array(Vec::new()));
-        if let Some(volumes) = volumes.as_array_mut() {
-            for claim in claims {
-                let name = text(claim, "/metadata/name");
-                // A claim takes the place of a volume of its name.
-                volumes.retain(|volume| text(volume, "/name") != name);
-                volumes
-                    .push(serde_json::json!({"name": name, "persistentVolumeClaim": {"claimName": "claim"}}));
-            }
-        }
-    }
-    out
 }

@@ -20,46 +20,63 @@ pub(in crate::kinds) fn non_negative(errors: &mut Vec<FieldError>, object: &Valu
     }
 }
 
-/// Checks selector and template: the selector is there, is well-formed, selects something and matches the template.
+/// Checks selector and template: the selector is there, is well-formed, selects something and matches the template, of
+/// which pods come that run for good.
 pub(in crate::kinds) fn selector_and_template(errors: &mut Vec<FieldError>, object: &Value) {
     let selector = object
         .pointer("/spec/selector")
         .filter(|selector| !selector.is_null());
     let template = object.pointer("/spec/template").unwrap_or(&Value::Null);
+    let kind = text(object, "/kind");
     match selector {
+        None if kind == "DaemonSet" => {}
         None => errors.push(FieldError::required("spec.selector", "")),
         Some(selector) => {
             label_selector(errors, selector, "spec.selector");
             if selector_is_empty(selector) {
+                // A ReplicaSet is called a Deployment here, upstream too.
+                let name = match kind {
+                    "DaemonSet" => "daemonset",
+                    "StatefulSet" => "statefulset",
+                    _ => "deployment",
+                };
+                let detail = format!("empty selector is invalid for {name}");
                 let shown = go::label_selector(selector);
-                let detail = "empty selector is invalid for deployment";
-                errors.push(FieldError::invalid_shown(
-                    "spec.selector",
-                    &shown,
-                    &kind_text(object, detail),
-                ));
+                errors.push(FieldError::invalid_shown("spec.selector", &shown, &detail));
             }
         }
     }
-    if let Ok(selector) = Selector::from_label_selector(selector.unwrap_or(&Value::Null)) {
-        let labels = template.pointer("/metadata/labels").unwrap_or(&Value::Null);
-        if !selector.matches_value(labels) && !selector.is_everything() {
-            let detail = "`selector` does not match template `labels`";
-            let path = "spec.template.metadata.labels";
-            errors.push(FieldError::invalid_shown(path, &go::map(labels), detail));
+    let given = selector.unwrap_or(&Value::Null);
+    match Selector::from_label_selector(given) {
+        Ok(selector) => {
+            let labels = template.pointer("/metadata/labels").unwrap_or(&Value::Null);
+            if !selector.matches_value(labels) && !selector.is_everything() {
+                let detail = "`selector` does not match template `labels`";
+                let path = "spec.template.metadata.labels";
+                errors.push(FieldError::invalid_shown(path, &go::map(labels), detail));
+            }
+        }
+        Err(_) if kind == "DaemonSet" => {}
+        Err(_) => {
+            // What the template must match is not known, so nothing is said about it.
+            let detail = match kind {
+                "StatefulSet" => "",
+                _ => "invalid label selector",
+            };
+            let shown = go::label_selector(given);
+            errors.push(FieldError::invalid_shown("spec.selector", &shown, detail));
+            if kind == "StatefulSet" {
+                always_restarts(errors, object);
+            }
+            return;
         }
     }
-    errors.extend(podspec::validate_template(template, "spec.template"));
-}
-
-fn kind_text(object: &Value, text_for_deployment: &str) -> String {
-    let name = match text(object, "/kind") {
-        "DaemonSet" => "daemonset",
-        "StatefulSet" => "statefulset",
-        "ReplicaSet" => "replicaset",
-        _ => "deployment",
-    };
-    text_for_deployment.replace("deployment", name)
+    errors.extend(match kind {
+        // Mounts may name claims, so upstream leaves the spec to when pods are made.
+        "StatefulSet" => podspec::validate_template_metadata(template, "spec.template"),
+        _ => podspec::validate_template(template, "spec.template"),
+    });
+    always_restarts(errors, object);
 }
 
 /// Pods of these controllers run for good.

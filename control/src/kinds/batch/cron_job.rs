@@ -89,9 +89,8 @@ impl Strategy for CronJob {
         if let Some(template) = object_or_new(spec, "jobTemplate") {
             object_or_new(template, "metadata");
             // The job that comes of it gets its own defaults; only the pod template has them here.
-            if let Some(template) = object_or_new(template, "spec").and_then(|spec| spec.get_mut("template"))
-            {
-                podspec::default_template(template);
+            if let Some(spec) = object_or_new(template, "spec") {
+                podspec::default_template_in(spec);
             }
         }
     }

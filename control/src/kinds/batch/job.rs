@@ -95,9 +95,7 @@ impl Strategy for Job {
 
     fn validate_create(&self, object: &Value) -> Vec<FieldError> {
         let mut errors = validate(object);
-        if !is_true(object, "/spec/manualSelector") && object.pointer("/spec/selector").is_some() {
-            rules::generated(&mut errors, object, &LABELS);
-        }
+        generated(&mut errors, object);
         errors
     }
 
@@ -106,6 +104,7 @@ impl Strategy for Job {
             return status_change(old, new);
         }
         let mut errors = validate(new);
+        generated(&mut errors, new);
         rules::change(&mut errors, old, new);
         errors
     }
@@ -134,22 +133,30 @@ impl Strategy for Job {
     }
 }
 
+/// A selector that nobody asked for is the server's.
+fn generated(errors: &mut Vec<FieldError>, job: &Value) {
+    if !is_true(job, "/spec/manualSelector") && job.pointer("/spec/selector").is_some() {
+        rules::generated(errors, job, &LABELS);
+    }
+}
+
 fn validate(job: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     rules::spec(&mut errors, job, "spec");
-    match job.pointer("/spec/selector") {
+    let selector = job.pointer("/spec/selector");
+    match selector {
         None => errors.push(FieldError::required("spec.selector", "")),
-        Some(selector) => {
-            label_selector(&mut errors, selector, "spec.selector");
-            let labels = job
-                .pointer("/spec/template/metadata/labels")
-                .unwrap_or(&Value::Null);
-            if Selector::from_label_selector(selector).is_ok_and(|selector| !selector.matches_value(labels)) {
-                let path = "spec.template.metadata.labels";
-                let detail = "`selector` does not match template `labels`";
-                errors.push(FieldError::invalid_shown(path, &go::map(labels), detail));
-            }
-        }
+        Some(selector) => label_selector(&mut errors, selector, "spec.selector"),
+    }
+    let labels = job
+        .pointer("/spec/template/metadata/labels")
+        .unwrap_or(&Value::Null);
+    // No selector selects nothing.
+    let selector = Selector::from_label_selector(selector.unwrap_or(&Value::Null));
+    if selector.is_ok_and(|selector| !selector.matches_value(labels)) {
+        let path = "spec.template.metadata.labels";
+        let detail = "`selector` does not match template `labels`";
+        errors.push(FieldError::invalid_shown(path, &go::map(labels), detail));
     }
     errors
 }
@@ -201,9 +208,7 @@ fn default_spec(spec: &mut Map<String, Value>) {
             }
         }
     }
-    if let Some(template) = spec.get_mut("template") {
-        podspec::default_template(template);
-    }
+    podspec::default_template_in(spec);
 }
 
 /// Selects by the job's UID, and labels the template so. Needs the UID in metadata.

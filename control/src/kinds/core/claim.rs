@@ -1,5 +1,7 @@
 //! PersistentVolumeClaims.
 
+mod source;
+
 use keelson_api::quantity::Quantity;
 use keelson_api::status::FieldError;
 use serde_json::{Value, json};
@@ -82,10 +84,12 @@ impl Strategy for Claim {
 
     fn prepare_create(&self, new: &mut Value) {
         new["status"] = json!({"phase": "Pending"});
+        source::settle(None, new);
     }
 
     fn prepare_update(&self, subresource: Option<&str>, old: &Value, new: &mut Value) {
         update::without_generation(subresource, old, new);
+        source::settle(Some(old), new);
     }
 
     fn validate_create(&self, object: &Value) -> Vec<FieldError> {
@@ -95,17 +99,7 @@ impl Strategy for Claim {
         if let Some(selector) = object.pointer("/spec/selector") {
             label_selector(&mut errors, selector, "spec.selector");
         }
-        for field in ["dataSource", "dataSourceRef"] {
-            let source = object.pointer(&format!("/spec/{field}"));
-            let Some(source) = source.filter(|source| source.is_object()) else {
-                continue;
-            };
-            for part in ["name", "kind"] {
-                if text(source, &format!("/{part}")).is_empty() {
-                    errors.push(FieldError::required(format!("spec.{field}.{part}"), ""));
-                }
-            }
-        }
+        source::check(&mut errors, object);
         match object
             .pointer("/spec/resources/requests/storage")
             .map(Quantity::from_json)
@@ -134,21 +128,31 @@ impl Strategy for Claim {
         let unbound = text(old, "/spec/volumeName").is_empty();
         if let Some(map) = comparable.as_object_mut() {
             let was = |field: &str| old.pointer("/spec").and_then(|spec| spec.get(field)).cloned();
-            for field in ["resources", "volumeAttributesClassName"]
-                .into_iter()
-                .chain(unbound.then_some("volumeName"))
-            {
+            let bound = text(new, "/status/phase") == "Bound";
+            let class = (bound && map.contains_key("volumeAttributesClassName"))
+                .then_some("volumeAttributesClassName");
+            for field in class.into_iter().chain(unbound.then_some("volumeName")) {
                 match was(field) {
                     Some(value) => drop(map.insert(field.to_owned(), value)),
                     None => drop(map.remove(field)),
                 }
+            }
+            let requests = map
+                .get_mut("resources")
+                .and_then(|resources| resources.get_mut("requests"));
+            if let Some(requests) = requests.filter(|_| bound)
+                && let Some(amount) = old.pointer("/spec/resources/requests/storage")
+            {
+                requests["storage"] = amount.clone();
             }
             if was("storageClassName").is_none() {
                 // A default class may be set afterwards.
                 map.remove("storageClassName");
             }
         }
-        if old.get("spec") != Some(&comparable) {
+        let mut settled = old.clone();
+        source::say_twice(&mut settled);
+        if settled.get("spec") != Some(&comparable) {
             let detail = "spec is immutable after creation except resources.requests and volumeAttributesClassName \
                           for bound claims\n";
             errors.push(FieldError::forbidden("spec", detail));

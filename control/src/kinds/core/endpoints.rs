@@ -106,20 +106,29 @@ fn validate(object: &Value) -> Vec<FieldError> {
         for group in groups {
             for (at, address) in items(subset, &format!("/{group}")).iter().enumerate() {
                 let ip = text(address, "/ip");
-                errors.extend(FieldError::complaints(
-                    format_args!("{path}.{group}[{at}].ip"),
-                    ip,
-                    rule(ip),
-                ));
+                for complaint in rule(ip) {
+                    errors.push(FieldError::invalid(
+                        format!("{path}.{group}[{at}].ip"),
+                        ip,
+                        &complaint,
+                    ));
+                }
+                if ip.parse::<std::net::IpAddr>().is_err() {
+                    // Upstream says so twice, the second time where it looks for special addresses.
+                    let path = format!("{path}.{group}[{at}].ip");
+                    errors.push(FieldError::invalid(path, ip, "must be a valid IP address"));
+                }
                 let rules: [(&str, names::Rule); 2] = [
                     ("hostname", names::dns1123_label),
                     ("nodeName", names::dns1123_subdomain),
                 ];
                 for (field, rule) in rules {
                     let found = text(address, &format!("/{field}"));
-                    if !found.is_empty() {
-                        let path = format_args!("{path}.{group}[{at}].{field}");
-                        errors.extend(FieldError::complaints(path, found, rule(found)));
+                    // An empty node is one with a wrong name.
+                    let unset = found.is_empty() && (field == "hostname" || !address[field].is_string());
+                    for complaint in rule(found).iter().filter(|_| !unset) {
+                        let path = format!("{path}.{group}[{at}].{field}");
+                        errors.push(FieldError::invalid(path, found, complaint));
                     }
                 }
             }

@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::kinds::describe::{self, CREATED_AT, NAME};
 use crate::kinds::json::{entries, items, list, object, object_or_new, text};
 use crate::kinds::plain::Plain;
-use crate::kinds::{Kind, cells};
+use crate::kinds::{Kind, cells, resource_names};
 
 pub(super) fn limit_range() -> Kind {
     let strategy = Plain {
@@ -53,12 +53,14 @@ fn validate_range(range: &Value) -> Vec<FieldError> {
     for (index, limit) in items(range, "/spec/limits").iter().enumerate() {
         let path = format!("spec.limits[{index}]");
         let kind = text(limit, "/type");
-        errors.extend(FieldError::complaints(
-            format_args!("{path}.type"),
-            kind,
-            names::qualified_name(kind),
-        ));
-        if !kind.contains('/') && !matches!(kind, "Pod" | "Container" | "PersistentVolumeClaim") {
+        let complaints = names::qualified_name(kind);
+        for complaint in &complaints {
+            errors.push(FieldError::invalid(format!("{path}.type"), kind, complaint));
+        }
+        if complaints.is_empty()
+            && !kind.contains('/')
+            && !matches!(kind, "Pod" | "Container" | "PersistentVolumeClaim")
+        {
             let detail = "must be a standard limit type or fully qualified";
             errors.push(FieldError::invalid(format!("{path}.type"), kind, detail));
         }
@@ -76,7 +78,7 @@ fn validate_range(range: &Value) -> Vec<FieldError> {
         let has_storage = |list: &str| amount(limit, list, "storage").is_some();
         if kind == "PersistentVolumeClaim" && !has_storage("min") && !has_storage("max") {
             let detail = "either minimum or maximum storage value is required, but neither was provided";
-            errors.push(FieldError::required(path.as_str(), detail));
+            errors.push(FieldError::required(format!("{path}.limits"), detail));
         }
         let lists = ["max", "min", "default", "defaultRequest", "maxLimitRequestRatio"];
         let resources: BTreeSet<&String> = lists
@@ -84,6 +86,18 @@ fn validate_range(range: &Value) -> Vec<FieldError> {
             .filter_map(|list| limit.get(*list)?.as_object())
             .flat_map(Map::keys)
             .collect();
+        for list in lists {
+            if kind == "Pod" && list.starts_with("default") {
+                continue;
+            }
+            for (resource, _) in entries(limit, &format!("/{list}")) {
+                let path = format!("{path}.{list}[{resource}]");
+                match kind {
+                    "Pod" | "Container" => resource_names::check_of_container(&mut errors, resource, &path),
+                    _ => resource_names::check(&mut errors, resource, &path),
+                }
+            }
+        }
         for resource in resources {
             check_order(limit, resource, &path, &mut errors);
             check_ratio(limit, resource, &path, &mut errors);

@@ -17,6 +17,8 @@ mod service;
 mod service_account;
 mod volume;
 
+pub(in crate::kinds) use volume::inline as inline_volume;
+
 use super::Kind;
 
 /// Its kinds.

@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use keelson_api::names;
 use keelson_api::status::FieldError;
 use serde_json::{Value, json};
 
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
 use crate::kinds::json::{items, object, object_or_new, text};
+use crate::kinds::metadata::check_finalizer_owner;
 use crate::kinds::{Kind, Strategy, cells, update};
 
 const COLUMNS: &[ColumnDef] = &[NAME, ("Status", "string", 0, "The status of the namespace"), AGE];
@@ -69,15 +71,16 @@ impl Strategy for Namespace {
         }
     }
 
+    fn validate_create(&self, object: &Value) -> Vec<FieldError> {
+        finalizers(object, |_| "spec.finalizers".to_owned())
+    }
+
     fn validate_update(&self, subresource: Option<&str>, _: &Value, new: &Value) -> Vec<FieldError> {
-        let mut errors = Vec::new();
-        let terminating = text(new, "/status/phase") == "Terminating";
-        let deleted = !text(new, "/metadata/deletionTimestamp").is_empty();
-        if subresource == Some("status") && !deleted && terminating {
-            let detail = "may only be 'Active' if `deletionTimestamp` is empty";
-            errors.push(FieldError::invalid("status.phase", "Terminating", detail));
+        match subresource {
+            Some("finalize") => finalizers(new, |index| format!("spec.finalizers[{index}]")),
+            Some("status") => status(new),
+            _ => Vec::new(),
         }
-        errors
     }
 
     fn selectable_fields(&self, object: &Value) -> BTreeMap<String, String> {
@@ -96,4 +99,36 @@ impl Strategy for Namespace {
             cells::age(object, now),
         ]
     }
+}
+
+/// Complaints about the finalizers of a spec, with the path of each.
+fn finalizers(namespace: &Value, path: impl Fn(usize) -> String) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    for (index, finalizer) in items(namespace, "/spec/finalizers").iter().enumerate() {
+        let (finalizer, path) = (finalizer.as_str().unwrap_or_default(), path(index));
+        errors.extend(FieldError::complaints(
+            &path,
+            finalizer,
+            names::qualified_name(finalizer),
+        ));
+        check_finalizer_owner(&mut errors, finalizer, &path);
+    }
+    errors
+}
+
+/// A namespace is terminating when it has been deleted, and only then.
+fn status(namespace: &Value) -> Vec<FieldError> {
+    let phase = text(namespace, "/status/phase");
+    let (wanted, detail) = if text(namespace, "/metadata/deletionTimestamp").is_empty() {
+        ("Active", "may only be 'Active' if `deletionTimestamp` is empty")
+    } else {
+        (
+            "Terminating",
+            "may only be 'Terminating' if `deletionTimestamp` is not empty",
+        )
+    };
+    if phase == wanted {
+        return Vec::new();
+    }
+    vec![FieldError::invalid("status.Phase", phase, detail)]
 }

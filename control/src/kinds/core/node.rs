@@ -8,7 +8,7 @@ use keelson_api::status::FieldError;
 use serde_json::{Map, Value};
 
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
-use crate::kinds::json::{entries, is_true, items, object_or_new, text};
+use crate::kinds::json::{entries, is_true, is_unset, items, object_or_new, text};
 use crate::kinds::{Kind, Strategy, cells, go, update};
 
 const COLUMNS: &[ColumnDef] = &[
@@ -207,7 +207,27 @@ fn validate(node: &Value) -> Vec<FieldError> {
             errors.push(FieldError::duplicate_shown(path, &go::taint(taint), detail));
         }
     }
-    for (index, cidr) in items(node, "/spec/podCIDRs").iter().enumerate() {
+    let ranges = items(node, "/spec/podCIDRs");
+    if ranges.len() > 1 {
+        let of_six = |range: &&Value| range.as_str().is_some_and(|range| range.contains(':'));
+        let six = ranges.iter().filter(of_six).count();
+        if six != 1 || ranges.len() != 2 {
+            let detail = "may specify no more than one CIDR for each IP family";
+            errors.push(FieldError::invalid_shown(
+                "spec.podCIDRs",
+                &go::list("string", ranges),
+                detail,
+            ));
+        }
+    }
+    let mut seen = HashSet::new();
+    for (index, cidr) in ranges.iter().enumerate() {
+        if !seen.insert(cidr) {
+            errors.push(FieldError::duplicate(
+                format!("spec.podCIDRs[{index}]"),
+                cidr.clone(),
+            ));
+        }
         let cidr = cidr.as_str().unwrap_or_default();
         errors.extend(FieldError::complaints(
             format_args!("spec.podCIDRs[{index}]"),
@@ -218,12 +238,16 @@ fn validate(node: &Value) -> Vec<FieldError> {
     errors
 }
 
-/// Keeps the single podCIDR and the list of them in step, as upstream's conversion does.
+/// Keeps the single podCIDR and the list of them in step, as upstream's conversion does: where they differ, the single one
+/// is right.
 fn pod_cidrs(spec: &mut Map<String, Value>) {
     let first = spec.get("podCIDRs").and_then(|list| list.get(0)).cloned();
-    match (first, spec.get("podCIDR").cloned()) {
-        (Some(first), _) => drop(spec.insert("podCIDR".to_owned(), first)),
-        (None, Some(one)) if one != "" => drop(spec.insert("podCIDRs".to_owned(), Value::Array(vec![one]))),
+    let single = spec.get("podCIDR").filter(|one| !is_unset(Some(one))).cloned();
+    match (first, single) {
+        (Some(first), None) => drop(spec.insert("podCIDR".to_owned(), first)),
+        (first, Some(single)) if first.as_ref() != Some(&single) => {
+            spec.insert("podCIDRs".to_owned(), Value::Array(vec![single]));
+        }
         _ => {}
     }
 }

@@ -32,8 +32,8 @@ struct PodTemplate;
 
 impl Strategy for PodTemplate {
     fn default(&self, object: &mut Value) {
-        if let Some(template) = object.get_mut("template") {
-            podspec::default_template(template);
+        if let Some(object) = object.as_object_mut() {
+            podspec::default_template_in(object);
         }
     }
 

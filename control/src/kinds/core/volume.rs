@@ -1,5 +1,7 @@
 //! PersistentVolumes, and what they share with claims.
 
+mod inline;
+
 use keelson_api::names;
 use keelson_api::quantity::Quantity;
 use keelson_api::status::FieldError;
@@ -8,6 +10,8 @@ use serde_json::{Value, json};
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
 use crate::kinds::json::{alike, entries, items, object_or_new, set_default, set_zero, text};
 use crate::kinds::{Kind, Strategy, cells, podspec, update};
+
+pub(in crate::kinds) use inline::check as inline;
 
 const VOLUME: &[ColumnDef] = &[
     NAME,
@@ -116,9 +120,7 @@ impl Strategy for Volume {
         if let Some(spec) = object_or_new(map, "spec") {
             set_zero(spec, "persistentVolumeReclaimPolicy", "Retain");
             set_default(spec, "volumeMode", "Filesystem");
-            if let Some(path) = spec.get_mut("hostPath").and_then(Value::as_object_mut) {
-                set_default(path, "type", "");
-            }
+            podspec::default_source(spec);
         }
     }
 
@@ -136,6 +138,11 @@ impl Strategy for Volume {
         let capacity = object.pointer("/spec/capacity").and_then(Value::as_object);
         if capacity.is_none_or(serde_json::Map::is_empty) {
             errors.push(FieldError::required("spec.capacity", ""));
+            errors.push(FieldError::not_supported_shown(
+                "spec.capacity",
+                "core.ResourceList(nil)",
+                &["storage"],
+            ));
         }
         for (resource, amount) in entries(object, "/spec/capacity") {
             let path = format!("spec.capacity[{resource}]");
@@ -152,26 +159,22 @@ impl Strategy for Volume {
             }
         }
         storage_fields(&mut errors, object);
-        if let Some(required) = object.pointer("/spec/nodeAffinity/required") {
-            podspec::node_selector(&mut errors, required, "spec.nodeAffinity.required");
-        }
-        for (kind, source) in entries(object, "/spec").filter(|(_, source)| source.is_object()) {
-            let path = format!("spec.{kind}");
-            if kind == "csi" {
-                podspec::sources::csi(&mut errors, source, &path);
-            } else {
-                podspec::sources::check(&mut errors, source, kind, &path);
+        let affinity = object
+            .pointer("/spec/nodeAffinity")
+            .filter(|affinity| affinity.is_object());
+        match affinity.map(|affinity| affinity.get("required").filter(|required| required.is_object())) {
+            Some(Some(required)) => {
+                podspec::node_selector(&mut errors, required, "spec.nodeAffinity.required");
             }
+            Some(None) => errors.push(FieldError::required(
+                "spec.nodeAffinity.required",
+                "must specify required node constraints",
+            )),
+            None => {}
         }
         let has = |field: &str| object.pointer("/spec").and_then(|spec| spec.get(field)).is_some();
-        match SOURCES.iter().filter(|source| has(source)).count() {
-            0 => errors.push(FieldError::required("spec", "must specify a volume type")),
-            1 => {}
-            _ => errors.push(FieldError::forbidden(
-                "spec",
-                "may not specify more than 1 volume type",
-            )),
-        }
+        let spec = object.get("spec").unwrap_or(&Value::Null);
+        sources(&mut errors, spec, "spec", text(object, "/metadata/name"));
         let policy = text(object, "/spec/persistentVolumeReclaimPolicy");
         let allowed = ["Delete", "Recycle", "Retain"];
         if !allowed.contains(&policy) {
@@ -181,7 +184,7 @@ impl Strategy for Volume {
                 &allowed,
             ));
         }
-        if has("local") && object.pointer("/spec/nodeAffinity/required").is_none() {
+        if has("local") && affinity.is_none() {
             errors.push(FieldError::required(
                 "spec.nodeAffinity",
                 "Local volume requires node affinity",
@@ -249,6 +252,25 @@ impl Strategy for Volume {
     }
 }
 
+/// Checks the one source of the volume of this name.
+fn sources(errors: &mut Vec<FieldError>, spec: &Value, path: &str, name: &str) {
+    for (kind, source) in entries(spec, "").filter(|(_, source)| source.is_object()) {
+        podspec::sources::check_volume(errors, source, kind, &format!("{path}.{kind}"), name);
+    }
+    match SOURCES
+        .iter()
+        .filter(|source| spec.get(**source).is_some())
+        .count()
+    {
+        0 => errors.push(FieldError::required(path, "must specify a volume type")),
+        1 => {}
+        _ => errors.push(FieldError::forbidden(
+            path,
+            "may not specify more than 1 volume type",
+        )),
+    }
+}
+
 /// Checks what volumes and claims share: the name of the class, and the mode.
 pub(super) fn storage_fields(errors: &mut Vec<FieldError>, object: &Value) {
     let class = text(object, "/spec/storageClassName");
@@ -259,8 +281,8 @@ pub(super) fn storage_fields(errors: &mut Vec<FieldError>, object: &Value) {
             names::dns1123_subdomain(class),
         ));
     }
-    let mode = text(object, "/spec/volumeMode");
-    if !matches!(mode, "" | "Block" | "Filesystem") {
+    let mode = object.pointer("/spec/volumeMode").and_then(Value::as_str);
+    if let Some(mode) = mode.filter(|mode| !matches!(*mode, "Block" | "Filesystem")) {
         errors.push(FieldError::not_supported(
             "spec.volumeMode",
             mode,
@@ -298,17 +320,22 @@ pub(super) fn short_modes(modes: &[Value]) -> String {
 
 /// Checks `spec.accessModes`; `missing` is what is said if there are none.
 pub(super) fn access_modes(errors: &mut Vec<FieldError>, object: &Value, missing: &str) {
-    let modes = items(object, "/spec/accessModes");
+    let spec = object.get("spec").unwrap_or(&Value::Null);
+    check_modes(errors, spec, "spec.accessModes", missing);
+}
+
+fn check_modes(errors: &mut Vec<FieldError>, spec: &Value, path: &str, missing: &str) {
+    let modes = items(spec, "/accessModes");
     if modes.is_empty() {
-        errors.push(FieldError::required("spec.accessModes", missing));
+        errors.push(FieldError::required(path, missing));
     }
     for mode in modes.iter().filter_map(Value::as_str) {
         if !MODES.contains(&mode) {
-            errors.push(FieldError::not_supported("spec.accessModes", mode, MODES));
+            errors.push(FieldError::not_supported(path, mode, MODES));
         }
     }
     if modes.len() > 1 && modes.iter().any(|mode| mode == "ReadWriteOncePod") {
         let detail = "may not use ReadWriteOncePod with other access modes";
-        errors.push(FieldError::forbidden("spec.accessModes", detail));
+        errors.push(FieldError::forbidden(path, detail));
     }
 }

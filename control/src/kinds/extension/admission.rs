@@ -6,7 +6,7 @@ mod webhooks;
 use serde_json::Value;
 
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
-use crate::kinds::json::{items, list, object, object_or_new, set_default, set_zero, text};
+use crate::kinds::json::{items, list, object, object_or_new, set_default, text};
 use crate::kinds::plain::Plain;
 use crate::kinds::{Kind, cells};
 
@@ -166,7 +166,7 @@ fn default_webhooks(object: &mut Value) {
         object_or_new(webhook, "namespaceSelector");
         object_or_new(webhook, "objectSelector");
         for rule in list(webhook, "rules") {
-            set_zero(rule, "scope", "*");
+            set_default(rule, "scope", "*");
         }
         if let Some(config) = webhook.get_mut("clientConfig").and_then(Value::as_object_mut)
             && let Some(service) = config.get_mut("service").and_then(Value::as_object_mut)
@@ -186,7 +186,7 @@ fn default_policy(policy: &mut Value) {
         object_or_new(constraints, "namespaceSelector");
         object_or_new(constraints, "objectSelector");
         for rule in list(constraints, "resourceRules") {
-            set_zero(rule, "scope", "*");
+            set_default(rule, "scope", "*");
         }
     }
 }

@@ -119,8 +119,7 @@ fn validate_ingress(ingress: &Value) -> Vec<FieldError> {
     if let Some(backend) = default {
         check_backend(&mut errors, backend, "spec.defaultBackend");
     }
-    let class = text(ingress, "/spec/ingressClassName");
-    if !class.is_empty() {
+    if let Some(class) = ingress.pointer("/spec/ingressClassName").and_then(Value::as_str) {
         errors.extend(FieldError::complaints(
             "spec.ingressClassName",
             class,
@@ -130,7 +129,7 @@ fn validate_ingress(ingress: &Value) -> Vec<FieldError> {
     for (index, tls) in items(ingress, "/spec/tls").iter().enumerate() {
         let path = format!("spec.tls[{index}]");
         for (at, host) in items(tls, "/hosts").iter().enumerate() {
-            check_host(
+            check_name(
                 &mut errors,
                 host.as_str().unwrap_or_default(),
                 &format!("{path}.hosts[{at}]"),
@@ -158,11 +157,14 @@ fn validate_ingress(ingress: &Value) -> Vec<FieldError> {
         for (at, one) in paths.iter().enumerate() {
             let path = format!("{path}.http.paths[{at}]");
             let (kind, place) = (text(one, "/pathType"), text(one, "/path"));
-            match kind {
-                "" => errors.push(FieldError::required(
+            if !one["pathType"].is_string() {
+                errors.push(FieldError::required(
                     format!("{path}.pathType"),
                     "pathType must be specified",
-                )),
+                ));
+                continue;
+            }
+            match kind {
                 "Exact" | "Prefix" if !place.starts_with('/') => {
                     errors.push(FieldError::invalid(
                         format!("{path}.path"),
@@ -198,7 +200,7 @@ fn validate_ingress(ingress: &Value) -> Vec<FieldError> {
     errors
 }
 
-/// A host of a rule or of a certificate: a name, perhaps with a star for its first part.
+/// A host of a rule: none, or a name.
 fn check_host(errors: &mut Vec<FieldError>, host: &str, path: &str) {
     if host.is_empty() {
         return;
@@ -207,6 +209,11 @@ fn check_host(errors: &mut Vec<FieldError>, host: &str, path: &str) {
         let detail = "must be a DNS name, not an IP address";
         errors.push(FieldError::invalid(path, host, detail));
     }
+    check_name(errors, host, path);
+}
+
+/// A name, perhaps with a star for its first part.
+fn check_name(errors: &mut Vec<FieldError>, host: &str, path: &str) {
     let complaints = if host.contains('*') {
         names::wildcard_dns1123_subdomain(host)
     } else {
@@ -257,8 +264,9 @@ fn check_backend(errors: &mut Vec<FieldError>, backend: &Value, path: &str) {
             let detail = "cannot set both resource and service backends";
             errors.push(FieldError::invalid(path, "", detail));
         }
-        (false, false) => errors.push(FieldError::required(
+        (false, false) => errors.push(FieldError::invalid(
             path,
+            "",
             "resource or service backend is required",
         )),
         (false, true) => local_reference(errors, &backend["resource"], &format!("{path}.resource")),

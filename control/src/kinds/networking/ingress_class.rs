@@ -27,6 +27,9 @@ const CLASS: &[ColumnDef] = &[
     AGE,
 ];
 
+/// Most bytes of a controller's name.
+const LONGEST_CONTROLLER: usize = 250;
+
 pub(super) fn kind() -> Kind {
     let strategy = Plain {
         default: |class| {
@@ -39,12 +42,10 @@ pub(super) fn kind() -> Kind {
         validate: |class| {
             let mut errors = Vec::new();
             let controller = text(class, "/spec/controller");
-            if controller.is_empty() {
-                errors.push(FieldError::required("spec.controller", ""));
-            } else if !controller.contains('/') {
-                let detail = "must be a domain-prefixed path (such as \"acme.io/foo\")";
-                errors.push(FieldError::invalid("spec.controller", controller, detail));
+            if controller.len() > LONGEST_CONTROLLER {
+                errors.push(FieldError::too_long("spec.controller", LONGEST_CONTROLLER));
             }
+            check_controller(&mut errors, controller, "spec.controller");
             if let Some(parameters) = class.pointer("/spec/parameters").filter(|one| one.is_object()) {
                 check_parameters(&mut errors, parameters);
             }
@@ -95,6 +96,30 @@ pub(super) fn kind() -> Kind {
     )
     .cluster()
     .done()
+}
+
+/// A domain, and a path on its server (`IsDomainPrefixedPath`).
+fn check_controller(errors: &mut Vec<FieldError>, controller: &str, path: &str) {
+    if controller.is_empty() {
+        errors.push(FieldError::required(path, ""));
+        return;
+    }
+    let (domain, rest) = controller.split_once('/').unwrap_or_default();
+    if domain.is_empty() || rest.is_empty() {
+        let detail = "must be a domain-prefixed path (such as \"acme.io/foo\")";
+        errors.push(FieldError::invalid(path, controller, detail));
+        return;
+    }
+    errors.extend(FieldError::complaints(
+        path,
+        domain,
+        names::dns1123_subdomain(domain),
+    ));
+    let of_paths = |c: char| c.is_ascii_alphanumeric() || "/-._~%!$&'()*+,;=:".contains(c);
+    if !rest.chars().all(of_paths) {
+        let detail = r"Invalid path (regex used for validation is '[A-Za-z0-9/\-._~%!$&'()*+,;=:]+')";
+        errors.push(FieldError::invalid(path, rest, detail));
+    }
 }
 
 /// The parameters of an IngressClass: of the whole cluster, or in one namespace.

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::kinds::apps::workload::label_selector;
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
-use crate::kinds::json::{int, is_unset, items, list, object, object_or_new, set_zero, text};
+use crate::kinds::json::{int, is_unset, items, list, object, object_or_new, set_default, text};
 use crate::kinds::plain::Plain;
 use crate::kinds::{Kind, cells, go};
 
@@ -50,7 +50,7 @@ fn default(policy: &mut Value) {
     for rules in ["ingress", "egress"] {
         for rule in list(spec, rules) {
             for port in list(rule, "ports") {
-                set_zero(port, "protocol", "TCP");
+                set_default(port, "protocol", "TCP");
             }
         }
     }
@@ -97,8 +97,8 @@ fn validate(policy: &Value) -> Vec<FieldError> {
 }
 
 fn check_port(errors: &mut Vec<FieldError>, port: &Value, path: &str) {
-    let protocol = text(port, "/protocol");
-    if !matches!(protocol, "" | "TCP" | "UDP" | "SCTP") {
+    let protocol = port.get("protocol").and_then(Value::as_str);
+    if let Some(protocol) = protocol.filter(|protocol| !matches!(*protocol, "TCP" | "UDP" | "SCTP")) {
         errors.push(FieldError::not_supported(
             format!("{path}.protocol"),
             protocol,

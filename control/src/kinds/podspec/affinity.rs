@@ -153,8 +153,7 @@ fn topology_key(errors: &mut Vec<FieldError>, term: &Value, path: &str) {
     let key = text(term, "/topologyKey");
     let path = format!("{path}.topologyKey");
     if key.is_empty() {
-        errors.push(FieldError::required(path, "can not be empty"));
-        return;
+        errors.push(FieldError::required(path.as_str(), "can not be empty"));
     }
     errors.extend(FieldError::complaints(&path, key, names::qualified_name(key)));
 }
@@ -169,7 +168,13 @@ fn spreading(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
             let detail = "must be greater than zero";
             errors.push(FieldError::invalid(format!("{path}.maxSkew"), skew, detail));
         }
-        topology_key(errors, constraint, &path);
+        // Upstream takes any text here.
+        if text(constraint, "/topologyKey").is_empty() {
+            errors.push(FieldError::required(
+                format!("{path}.topologyKey"),
+                "can not be empty",
+            ));
+        }
         let policy = text(constraint, "/whenUnsatisfiable");
         if !UNSATISFIED.contains(&policy) {
             let path = format!("{path}.whenUnsatisfiable");
@@ -194,8 +199,8 @@ fn spreading(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
             }
         }
         for field in ["nodeAffinityPolicy", "nodeTaintsPolicy"] {
-            let value = text(constraint, &format!("/{field}"));
-            if !matches!(value, "" | "Honor" | "Ignore") {
+            let value = constraint.get(field).and_then(Value::as_str);
+            if let Some(value) = value.filter(|value| !matches!(*value, "Honor" | "Ignore")) {
                 let path = format!("{path}.{field}");
                 errors.push(FieldError::not_supported(path, value, &["Honor", "Ignore"]));
             }

@@ -61,13 +61,7 @@ pub(super) fn containers(
         name(errors, container, &path, &mut taken);
         common(errors, container, &path, volumes);
         devices::check(errors, volumes, container, &path);
-        ports(
-            errors,
-            container,
-            &path,
-            is_true(spec, "/hostNetwork"),
-            &mut host_ports,
-        );
+        ports(errors, container, &path, &mut host_ports);
         resources::check(errors, container, &path);
         by_group(errors, container, &path, group);
         let target = text(container, "/targetContainerName");
@@ -97,9 +91,6 @@ fn common(errors: &mut Vec<FieldError>, container: &Value, path: &str, volumes: 
     let image = text(container, "/image");
     if image.is_empty() {
         errors.push(FieldError::required(format!("{path}.image"), ""));
-    } else if image.trim() != image {
-        let detail = "must not have leading or trailing whitespace";
-        errors.push(FieldError::invalid(format!("{path}.image"), image, detail));
     }
     let choices: [(&str, &[&str]); 2] = [
         ("terminationMessagePolicy", &["File", "FallbackToLogsOnError"]),
@@ -125,17 +116,21 @@ fn common(errors: &mut Vec<FieldError>, container: &Value, path: &str, volumes: 
 
 fn mounts(errors: &mut Vec<FieldError>, container: &Value, path: &str, volumes: &HashMap<&str, &Value>) {
     let mut places = HashSet::new();
+    // Upstream leaves the index out of some paths.
+    let all = format!("{path}.volumeMounts");
     for (index, mount) in items(container, "/volumeMounts").iter().enumerate() {
-        let path = format!("{path}.volumeMounts[{index}]");
+        let path = format!("{all}[{index}]");
         let (name, place) = (text(mount, "/name"), text(mount, "/mountPath"));
         if name.is_empty() {
             errors.push(FieldError::required(format!("{path}.name"), ""));
-        } else if !volumes.contains_key(name) {
+        }
+        if !volumes.contains_key(name) {
             errors.push(FieldError::not_found(format!("{path}.name"), name));
         }
         if place.is_empty() {
             errors.push(FieldError::required(format!("{path}.mountPath"), ""));
-        } else if !places.insert(place) {
+        }
+        if !places.insert(place) {
             errors.push(FieldError::invalid(
                 format!("{path}.mountPath"),
                 place,
@@ -151,20 +146,19 @@ fn mounts(errors: &mut Vec<FieldError>, container: &Value, path: &str, volumes: 
                 detail,
             ));
         }
-        super::volume_checks::relative_path(errors, plain, &format!("{path}.subPath"));
-        super::volume_checks::relative_path(errors, expanded, &format!("{path}.subPathExpr"));
-        let propagation = text(mount, "/mountPropagation");
+        super::volume_checks::relative_path(errors, plain, &format!("{all}.subPath"));
+        super::volume_checks::relative_path(errors, expanded, &format!("{all}.subPathExpr"));
+        let Some(propagation) = mount.get("mountPropagation").and_then(Value::as_str) else {
+            continue;
+        };
+        let path = format!("{all}.mountPropagation");
         let allowed = ["Bidirectional", "HostToContainer", "None"];
-        if !propagation.is_empty() && !allowed.contains(&propagation) {
-            errors.push(FieldError::not_supported(
-                format!("{path}.mountPropagation"),
-                propagation,
-                &allowed,
-            ));
+        if !allowed.contains(&propagation) {
+            errors.push(FieldError::not_supported(path.as_str(), propagation, &allowed));
         }
         if propagation == "Bidirectional" && !is_true(container, "/securityContext/privileged") {
             let detail = "Bidirectional mount propagation is available only to privileged containers";
-            errors.push(FieldError::forbidden(format!("{path}.mountPropagation"), detail));
+            errors.push(FieldError::forbidden(path, detail));
         }
     }
 }
@@ -207,13 +201,7 @@ fn security(errors: &mut Vec<FieldError>, container: &Value, path: &str) {
     }
 }
 
-fn ports(
-    errors: &mut Vec<FieldError>,
-    container: &Value,
-    path: &str,
-    host_network: bool,
-    host_ports: &mut HashSet<String>,
-) {
+fn ports(errors: &mut Vec<FieldError>, container: &Value, path: &str, host_ports: &mut HashSet<String>) {
     let mut port_names = HashSet::new();
     for (index, port) in items(container, "/ports").iter().enumerate() {
         let path = format!("{path}.ports[{index}]");
@@ -248,14 +236,6 @@ fn ports(
                 host,
                 names::port_number(host),
             ));
-            if host_network && host != number {
-                let detail = "must match `hostPort` when `hostNetwork` is true";
-                errors.push(FieldError::invalid(
-                    format!("{path}.containerPort"),
-                    number,
-                    detail,
-                ));
-            }
             let key = format!("{protocol}/{}/{host}", text(port, "/hostIP"));
             if !host_ports.insert(key.clone()) {
                 errors.push(FieldError::duplicate(format!("{path}.hostPort"), key.as_str()));

@@ -7,8 +7,7 @@ use super::zeros;
 use crate::kinds::json::{list, object_or_new, set_default, set_zero};
 
 /// Defaults of the spec of a real pod. Beyond those of templates: service links, and requests taken from limits.
-pub(in crate::kinds) fn default_pod_spec(spec: &mut Value) {
-    let Some(spec) = spec.as_object_mut() else { return };
+pub(in crate::kinds) fn default_pod_spec(spec: &mut Map<String, Value>) {
     set_default(spec, "enableServiceLinks", true);
     for key in ["containers", "initContainers"] {
         for container in list(spec, key) {
@@ -17,6 +16,14 @@ pub(in crate::kinds) fn default_pod_spec(spec: &mut Value) {
     }
     zeros::drop(spec);
     default_spec(spec);
+}
+
+/// Defaults of the template in `spec`, where upstream's type always has one.
+pub(in crate::kinds) fn default_template_in(spec: &mut Map<String, Value>) {
+    object_or_new(spec, "template");
+    if let Some(template) = spec.get_mut("template") {
+        default_template(template);
+    }
 }
 
 /// Defaults of a pod template.

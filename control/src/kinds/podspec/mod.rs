@@ -14,7 +14,8 @@ mod volume_defaults;
 mod zeros;
 
 pub(super) use affinity::node_selector;
-pub(super) use defaults::{default_pod_spec, default_template};
-pub(super) use pod_checks::{tolerations, validate_pod_spec, validate_template};
+pub(super) use defaults::{default_pod_spec, default_template, default_template_in};
+pub(super) use pod_checks::{tolerations, validate_pod_spec, validate_template, validate_template_metadata};
 pub(super) use qos::qos_class;
+pub(super) use volume_defaults::default_source;
 pub use zeros::drop_zeros;

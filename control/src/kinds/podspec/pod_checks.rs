@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use keelson_api::names;
+use keelson_api::pointer::at;
 use keelson_api::quantity::Quantity;
 use keelson_api::status::FieldError;
 use serde_json::Value;
@@ -14,16 +15,22 @@ use crate::kinds::go;
 use crate::kinds::json::{entries, int, is_true, is_unset, items, text};
 use crate::kinds::metadata::{check_annotations, check_labels};
 
-/// Complaints about a pod template at `path`.
-pub(in crate::kinds) fn validate_template(template: &Value, path: &str) -> Vec<FieldError> {
+/// Complaints about labels and annotations of a pod template at `path`; upstream's paths leave `metadata` out.
+pub(in crate::kinds) fn validate_template_metadata(template: &Value, path: &str) -> Vec<FieldError> {
     let mut errors = Vec::new();
     check_labels(
         &mut errors,
         template.pointer("/metadata/labels"),
-        &format!("{path}.metadata.labels"),
+        &format!("{path}.labels"),
     );
     let annotations = template.pointer("/metadata/annotations");
-    check_annotations(&mut errors, annotations, &format!("{path}.metadata.annotations"));
+    check_annotations(&mut errors, annotations, &format!("{path}.annotations"));
+    errors
+}
+
+/// Complaints about a pod template at `path`.
+pub(in crate::kinds) fn validate_template(template: &Value, path: &str) -> Vec<FieldError> {
+    let mut errors = validate_template_metadata(template, path);
     let spec = template.get("spec").unwrap_or(&Value::Null);
     errors.extend(validate_pod_spec(spec, &format!("{path}.spec"), false));
     if !items(spec, "/ephemeralContainers").is_empty() {
@@ -44,7 +51,9 @@ pub(in crate::kinds) fn validate_pod_spec(spec: &Value, path: &str, is_pod: bool
     containers(&mut errors, spec, path, &volume_names, Group::Init);
     if is_pod {
         containers(&mut errors, spec, path, &volume_names, Group::Ephemeral);
+        padded_images(&mut errors, spec, path);
     }
+    host_ports(&mut errors, spec, path, is_pod);
     choice(
         &mut errors,
         spec,
@@ -86,13 +95,43 @@ pub(in crate::kinds) fn validate_pod_spec(spec: &Value, path: &str, is_pod: bool
             &detail,
         ));
     }
-    if let Some(seconds) = int(spec, "/terminationGracePeriodSeconds")
-        && seconds < 0
-    {
-        let path = format!("{path}.terminationGracePeriodSeconds");
-        errors.push(FieldError::invalid(path, seconds, names::NON_NEGATIVE));
-    }
     errors
+}
+
+/// Of pods only: templates may have such images, for compatibility.
+fn padded_images(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
+    for group in ["containers", "initContainers", "ephemeralContainers"] {
+        for (index, container) in items(spec, &format!("/{group}")).iter().enumerate() {
+            let image = text(container, "/image");
+            if image.trim() != image {
+                let detail = "must not have leading or trailing whitespace";
+                errors.push(FieldError::invalid(
+                    format!("{path}.{group}[{index}].image"),
+                    image,
+                    detail,
+                ));
+            }
+        }
+    }
+}
+
+/// On the network of the host, a container's port is the host's; of templates it may be left out
+/// (`validatePodHostNetworkDeps`).
+fn host_ports(errors: &mut Vec<FieldError>, spec: &Value, path: &str, is_pod: bool) {
+    if !is_true(spec, "/hostNetwork") {
+        return;
+    }
+    for (index, container) in items(spec, "/containers").iter().enumerate() {
+        for (at, port) in items(container, "/ports").iter().enumerate() {
+            let of = |field: &str| int(port, field).unwrap_or(0);
+            let (number, host) = (of("/containerPort"), of("/hostPort"));
+            if host != number && (is_pod || host != 0) {
+                let detail = "must match `containerPort` when `hostNetwork` is true";
+                let path = format!("{path}.containers[{index}].ports[{at}].hostPort");
+                errors.push(FieldError::invalid(path, host, detail));
+            }
+        }
+    }
 }
 
 /// A required field with a closed set of values.
@@ -145,9 +184,20 @@ fn security(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
 
 /// Fields with a few possible values.
 fn classes(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
-    let choices: [(&str, &[&str]); 4] = [
+    if let Some(system) = spec.get("os").filter(|system| system.is_object()) {
+        let name = text(system, "/name");
+        if name.is_empty() {
+            errors.push(FieldError::required(format!("{path}.os.name"), "cannot be empty"));
+        } else if !matches!(name, "linux" | "windows") {
+            errors.push(FieldError::not_supported(
+                format!("{path}.os"),
+                name,
+                &["linux", "windows"],
+            ));
+        }
+    }
+    let choices: [(&str, &[&str]); 3] = [
         ("preemptionPolicy", &["Never", "PreemptLowerPriority"]),
-        ("os/name", &["linux", "windows"]),
         (
             "securityContext/fsGroupChangePolicy",
             &["Always", "OnRootMismatch"],
@@ -155,9 +205,14 @@ fn classes(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
         ("securityContext/supplementalGroupsPolicy", &["Merge", "Strict"]),
     ];
     for (field, allowed) in choices {
-        let value = text(spec, &format!("/{field}"));
-        if !value.is_empty() && !allowed.contains(&value) {
-            let path = format!("{path}.{}", field.replace('/', "."));
+        // An empty text is a value, and none of those allowed.
+        let Some(value) = at(spec, &format!("/{field}")).and_then(Value::as_str) else {
+            continue;
+        };
+        let path = format!("{path}.{}", field.replace('/', "."));
+        if value.is_empty() && field == "preemptionPolicy" {
+            errors.push(FieldError::required(path, ""));
+        } else if !allowed.contains(&value) {
             errors.push(FieldError::not_supported(path, value, allowed));
         }
     }

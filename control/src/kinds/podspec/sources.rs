@@ -1,20 +1,39 @@
 //! Where the data of a volume are, as pods and PersistentVolumes say it alike.
 
+mod iscsi;
+mod plugins;
+
 use std::ops::RangeInclusive;
 
 use keelson_api::names;
 use keelson_api::status::FieldError;
 use serde_json::Value;
 
-use crate::kinds::json::{int, is_true, is_unset, items, text};
+use crate::kinds::go;
+use crate::kinds::json::{int, is_unset, items, text};
 
 /// Numbers of logical units.
 const UNITS: RangeInclusive<i64> = 0..=255;
 /// Longest name of a CSI driver.
 const LONGEST_DRIVER: usize = 63;
 
-/// Complaints about a source that is called `kind`; none about those without rules of their own.
-pub(in crate::kinds) fn check(errors: &mut Vec<FieldError>, source: &Value, kind: &str, path: &str) {
+/// Complaints about a source of a pod that is called `kind`.
+pub(super) fn check(errors: &mut Vec<FieldError>, source: &Value, kind: &str, path: &str) {
+    of(errors, source, kind, path, None);
+}
+
+/// The same of the PersistentVolume of this name.
+pub(in crate::kinds) fn check_volume(
+    errors: &mut Vec<FieldError>,
+    source: &Value,
+    kind: &str,
+    path: &str,
+    name: &str,
+) {
+    of(errors, source, kind, path, Some(name));
+}
+
+fn of(errors: &mut Vec<FieldError>, source: &Value, kind: &str, path: &str, volume: Option<&str>) {
     match kind {
         "hostPath" => host_path(errors, source, path),
         "local" => {
@@ -22,9 +41,10 @@ pub(in crate::kinds) fn check(errors: &mut Vec<FieldError>, source: &Value, kind
             no_steps_back(errors, source, path);
         }
         "nfs" => nfs(errors, source, path),
-        "iscsi" => iscsi(errors, source, path),
+        "iscsi" => iscsi::check(errors, source, path, volume),
         "fc" => fibre_channel(errors, source, path),
-        _ => {}
+        "csi" if volume.is_some() => csi(errors, source, path),
+        _ => plugins::check(errors, source, kind, path, volume.is_some()),
     }
 }
 
@@ -45,6 +65,7 @@ fn no_steps_back(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
 
 fn host_path(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
     const KINDS: [&str; 8] = [
+        "",
         "BlockDevice",
         "CharDevice",
         "Directory",
@@ -52,9 +73,11 @@ fn host_path(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
         "File",
         "FileOrCreate",
         "Socket",
-        "",
     ];
     need(errors, source, "path", path);
+    if text(source, "/path").is_empty() {
+        return;
+    }
     no_steps_back(errors, source, path);
     let wanted = text(source, "/type");
     if !KINDS.contains(&wanted) {
@@ -69,23 +92,6 @@ fn nfs(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
     if !place.starts_with('/') {
         let detail = "must be an absolute path";
         errors.push(FieldError::invalid(format!("{path}.path"), place, detail));
-    }
-}
-
-fn iscsi(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
-    need(errors, source, "targetPortal", path);
-    need(errors, source, "iqn", path);
-    let name = text(source, "/iqn");
-    if !name.is_empty() && !["iqn", "eui", "naa"].iter().any(|start| name.starts_with(start)) {
-        let detail = "must be valid format starting with iqn, eui, or naa";
-        errors.push(FieldError::invalid(format!("{path}.iqn"), name, detail));
-    }
-    unit(errors, source, path);
-    let secret = ["/chapAuthDiscovery", "/chapAuthSession"]
-        .iter()
-        .any(|field| is_true(source, field));
-    if secret && source.get("secretRef").is_none_or(Value::is_null) {
-        errors.push(FieldError::required(format!("{path}.secretRef"), ""));
     }
 }
 
@@ -107,14 +113,22 @@ fn fibre_channel(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
         }
         (false, false) => {
             let detail = "targetWWNs and wwids can not be specified simultaneously";
-            errors.push(FieldError::invalid(at, targets.to_vec(), detail));
+            errors.push(FieldError::invalid_shown(
+                at,
+                &go::list("string", targets),
+                detail,
+            ));
         }
-        (false, true) if is_unset(source.get("lun")) => {
-            let detail = "lun is required if targetWWNs is specified";
-            errors.push(FieldError::required(format!("{path}.lun"), detail));
-        }
-        (false, true) => unit(errors, source, path),
-        (true, false) => {}
+        _ => {}
+    }
+    if targets.is_empty() {
+        return;
+    }
+    if is_unset(source.get("lun")) {
+        let detail = "lun is required if targetWWNs is specified";
+        errors.push(FieldError::required(format!("{path}.lun"), detail));
+    } else {
+        unit(errors, source, path);
     }
 }
 
@@ -134,7 +148,7 @@ pub(in crate::kinds) fn driver_name(errors: &mut Vec<FieldError>, name: &str, pa
 }
 
 /// A CSI source of a PersistentVolume. Upstream looks at these secrets only.
-pub(in crate::kinds) fn csi(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
+fn csi(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
     driver_name(errors, text(source, "/driver"), &format!("{path}.driver"));
     need(errors, source, "volumeHandle", path);
     for field in [
@@ -174,8 +188,7 @@ pub(super) fn inline_csi(errors: &mut Vec<FieldError>, source: &Value, path: &st
     else {
         return;
     };
-    let path = format!("{path}.nodePublishSecretRef");
-    need(errors, secret, "name", &path);
+    need(errors, secret, "name", &format!("{path}.nodePublishSecretRef"));
     let found = text(secret, "/name");
     if !found.is_empty() {
         errors.extend(FieldError::complaints(

@@ -143,7 +143,7 @@ pub(super) fn profiles(errors: &mut Vec<FieldError>, context: &Value, path: &str
         let (kind, local) = (text(profile, "/type"), profile.get("localhostProfile"));
         let local = local.and_then(Value::as_str);
         match kind {
-            "Localhost" if local.is_none_or(str::is_empty) => {
+            "Localhost" if local.is_none() || (local == Some("") && field == "appArmorProfile") => {
                 let detail = format!("must be set when {name} type is Localhost");
                 errors.push(FieldError::required(format!("{path}.localhostProfile"), &detail));
             }

@@ -2,8 +2,12 @@ use serde_json::{Value, json};
 
 use super::{default_pod_spec, default_template, qos_class, validate_pod_spec};
 
+fn default_spec(spec: &mut Value) {
+    default_pod_spec(spec.as_object_mut().unwrap());
+}
+
 fn errors(mut spec: Value) -> Vec<String> {
-    default_pod_spec(&mut spec);
+    default_spec(&mut spec);
     validate_pod_spec(&spec, "spec", true)
         .iter()
         .map(ToString::to_string)
@@ -22,7 +26,7 @@ fn defaults_of_a_pod() {
         }, {"name": "d", "image": "r.io:5000/x:1.2"}, {"name": "e", "image": "x@sha256:00"}],
         "volumes": [{"name": "v"}, {"name": "s", "secret": {"secretName": "x"}}]
     });
-    default_pod_spec(&mut spec);
+    default_spec(&mut spec);
     assert_eq!(
         spec,
         json!({
@@ -47,7 +51,7 @@ fn defaults_of_a_pod() {
         })
     );
     let before = spec.clone();
-    default_pod_spec(&mut spec);
+    default_spec(&mut spec);
     assert_eq!(spec, before, "defaulting is idempotent");
 }
 

@@ -19,7 +19,7 @@ const OF_FILES: &[&str] = &[
     "metadata.uid",
 ];
 
-/// Complaints about the volumes of a pod spec. Returns them by name.
+/// Complaints about the volumes of a pod spec. Returns those without, by name.
 pub(super) fn volumes<'a>(
     errors: &mut Vec<FieldError>,
     spec: &'a Value,
@@ -28,7 +28,7 @@ pub(super) fn volumes<'a>(
     let mut known = HashMap::new();
     for (index, volume) in items(spec, "/volumes").iter().enumerate() {
         let path = format!("{path}.volumes[{index}]");
-        let name = text(volume, "/name");
+        let (name, before) = (text(volume, "/name"), errors.len());
         source(errors, volume, &path);
         if name.is_empty() {
             errors.push(FieldError::required(format!("{path}.name"), ""));
@@ -39,8 +39,12 @@ pub(super) fn volumes<'a>(
                 names::dns1123_label(name),
             ));
         }
-        if known.insert(name, volume).is_some() {
+        if known.contains_key(name) {
             errors.push(FieldError::duplicate(format!("{path}.name"), name));
+        }
+        // As upstream, mounts do not find a volume that something is wrong with.
+        if errors.len() == before {
+            known.insert(name, volume);
         }
     }
     known
@@ -115,38 +119,37 @@ fn key_paths(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
         if text(item, "/path").is_empty() {
             errors.push(FieldError::required(format!("{path}.path"), ""));
         }
-        relative_path(errors, text(item, "/path"), &format!("{path}.path"));
+        unreserved_path(errors, text(item, "/path"), &format!("{path}.path"));
         mode(errors, item, "mode", &path);
     }
 }
 
+/// Files about the pod. Upstream leaves their list and index out of the paths.
 fn downward(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
-    for (index, item) in items(source, "/items").iter().enumerate() {
-        let path = format!("{path}.items[{index}]");
+    for item in items(source, "/items") {
         if text(item, "/path").is_empty() {
             errors.push(FieldError::required(format!("{path}.path"), ""));
         }
-        relative_path(errors, text(item, "/path"), &format!("{path}.path"));
+        unreserved_path(errors, text(item, "/path"), &format!("{path}.path"));
         let has = |field: &str| item.get(field).is_some_and(Value::is_object);
         match (has("fieldRef"), has("resourceFieldRef")) {
-            (true, true) => {
-                let detail = "fieldRef and resourceFieldRef can not be specified simultaneously";
-                errors.push(FieldError::invalid(path.as_str(), "resource", detail));
+            (true, both) => {
+                env::field_ref(errors, &item["fieldRef"], &format!("{path}.fieldRef"), OF_FILES);
+                if both {
+                    let detail = "fieldRef and resourceFieldRef can not be specified simultaneously";
+                    errors.push(FieldError::invalid(path, "resource", detail));
+                }
             }
-            (false, false) => {
-                errors.push(FieldError::required(
-                    path.as_str(),
-                    "one of fieldRef and resourceFieldRef is required",
-                ));
-            }
-            (true, false) => env::field_ref(errors, &item["fieldRef"], &format!("{path}.fieldRef"), OF_FILES),
             (false, true) => {
-                let (reference, path) = (&item["resourceFieldRef"], format!("{path}.resourceFieldRef"));
-                sources::need(errors, reference, "containerName", &path);
-                env::resource_ref(errors, reference, &path);
+                let path = format!("{path}.resourceFieldRef");
+                env::resource_ref(errors, &item["resourceFieldRef"], &path, true);
             }
+            (false, false) => errors.push(FieldError::required(
+                path,
+                "one of fieldRef and resourceFieldRef is required",
+            )),
         }
-        mode(errors, item, "mode", &path);
+        mode(errors, item, "mode", path);
     }
 }
 
@@ -167,6 +170,7 @@ fn projected(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
             errors.push(FieldError::invalid(path, whose, "conflicting duplicate paths"));
         }
     }
+    let whole = path;
     for (index, source) in items(source, "/sources").iter().enumerate() {
         let path = format!("{path}.sources[{index}]");
         let kinds: Vec<&String> = source
@@ -177,7 +181,8 @@ fn projected(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
             .map(|(key, _)| key)
             .collect();
         match kinds[..] {
-            [] => errors.push(FieldError::required(path, "must specify a source type")),
+            // One that says nothing adds nothing.
+            [] => {}
             [kind] => {
                 let (inner, path) = (&source[kind.as_str()], format!("{path}.{kind}"));
                 match kind.as_str() {
@@ -188,7 +193,7 @@ fn projected(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
                         key_paths(errors, inner, &path);
                     }
                     "downwardAPI" => downward(errors, inner, &path),
-                    "serviceAccountToken" => token(errors, inner, &path),
+                    "serviceAccountToken" => token(errors, inner, &path, whole),
                     _ => {}
                 }
             }
@@ -200,7 +205,8 @@ fn projected(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
     }
 }
 
-fn token(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
+/// A token at `path`. Complaints about where it goes are of the `whole` volume.
+fn token(errors: &mut Vec<FieldError>, source: &Value, path: &str, whole: &str) {
     let seconds = source
         .get("expirationSeconds")
         .and_then(Value::as_i64)
@@ -222,9 +228,17 @@ fn token(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
         ));
     }
     if text(source, "/path").is_empty() {
-        errors.push(FieldError::required(format!("{path}.path"), ""));
+        errors.push(FieldError::required(format!("{whole}.path"), ""));
     }
-    relative_path(errors, text(source, "/path"), &format!("{path}.path"));
+    unreserved_path(errors, text(source, "/path"), &format!("{whole}.path"));
+}
+
+/// A relative path that is no file of the volume's own: their names start with two dots.
+fn unreserved_path(errors: &mut Vec<FieldError>, place: &str, path: &str) {
+    relative_path(errors, place, path);
+    if place.starts_with("..") && !place.starts_with("../") {
+        errors.push(FieldError::invalid(path, place, "must not start with '..'"));
+    }
 }
 
 /// A path that stays below where it starts. Empty is good.

@@ -25,9 +25,7 @@ pub(super) fn default_volume(volume: &mut Map<String, Value>) {
         set_default(downward, "defaultMode", FILE_MODE);
         downward_items(downward);
     }
-    if let Some(path) = volume.get_mut("hostPath").and_then(Value::as_object_mut) {
-        set_default(path, "type", "");
-    }
+    default_source(volume);
     if let Some(projected) = volume.get_mut("projected").and_then(Value::as_object_mut) {
         set_default(projected, "defaultMode", FILE_MODE);
         for source in list(projected, "sources") {
@@ -52,6 +50,41 @@ pub(super) fn default_volume(volume: &mut Map<String, Value>) {
         && let Some(spec) = object_or_new(template, "spec")
     {
         set_default(spec, "volumeMode", "Filesystem");
+    }
+}
+
+/// Defaults of the sources that pods and PersistentVolumes have alike.
+pub(in crate::kinds) fn default_source(volume: &mut Map<String, Value>) {
+    const TEXTS: [(&str, &[(&str, &str)]); 3] = [
+        ("iscsi", &[("iscsiInterface", "default")]),
+        (
+            "rbd",
+            &[
+                ("keyring", "/etc/ceph/keyring"),
+                ("pool", "rbd"),
+                ("user", "admin"),
+            ],
+        ),
+        (
+            "scaleIO",
+            &[("fsType", "xfs"), ("storageMode", "ThinProvisioned")],
+        ),
+    ];
+    if let Some(path) = volume.get_mut("hostPath").and_then(Value::as_object_mut) {
+        set_default(path, "type", "");
+    }
+    for (source, fields) in TEXTS {
+        if let Some(source) = volume.get_mut(source).and_then(Value::as_object_mut) {
+            for (field, value) in fields {
+                set_zero(source, field, *value);
+            }
+        }
+    }
+    if let Some(disk) = volume.get_mut("azureDisk").and_then(Value::as_object_mut) {
+        set_default(disk, "cachingMode", "ReadWrite");
+        set_default(disk, "fsType", "ext4");
+        set_default(disk, "kind", "Shared");
+        set_default(disk, "readOnly", false);
     }
 }
 

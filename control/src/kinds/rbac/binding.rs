@@ -5,7 +5,7 @@ use keelson_api::status::FieldError;
 use serde_json::Value;
 
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
-use crate::kinds::json::{items, list, object, set_zero, text};
+use crate::kinds::json::{items, list, object_or_new, set_zero, text};
 use crate::kinds::{Kind, Strategy, cells};
 
 const GROUP: &str = "rbac.authorization.k8s.io";
@@ -56,12 +56,12 @@ struct Binding {
 
 impl Strategy for Binding {
     fn default(&self, binding: &mut Value) {
-        if let Some(role) = object(binding, "roleRef") {
-            set_zero(role, "apiGroup", GROUP);
-        }
         let Some(map) = binding.as_object_mut() else {
             return;
         };
+        if let Some(role) = object_or_new(map, "roleRef") {
+            set_zero(role, "apiGroup", GROUP);
+        }
         for subject in list(map, "subjects") {
             if matches!(
                 subject.get("kind").and_then(Value::as_str),

@@ -1,5 +1,6 @@
 //! Roles and ClusterRoles: lists of rules.
 
+use keelson_api::selector::Selector;
 use keelson_api::status::FieldError;
 use serde_json::Value;
 
@@ -60,7 +61,11 @@ impl Strategy for Role {
                 errors.push(FieldError::required(path, detail));
             }
             for (index, selector) in selectors.iter().enumerate() {
-                label_selector(&mut errors, selector, &format!("{path}[{index}]"));
+                let path = format!("{path}[{index}]");
+                label_selector(&mut errors, selector, &path);
+                if Selector::from_label_selector(selector).is_err() {
+                    errors.push(FieldError::invalid(path, Value::Null, "invalid label selector."));
+                }
             }
         }
         for (index, rule) in items(object, "/rules").iter().enumerate() {

@@ -139,7 +139,7 @@ impl Strategy for Request {
         }
         let usages = items(object, "/spec/usages");
         if usages.is_empty() {
-            errors.push(FieldError::required("spec.usages", "usages must be set"));
+            errors.push(FieldError::required("spec.usages", "usages must be provided"));
         }
         let mut seen = HashSet::new();
         for (index, usage) in usages.iter().filter_map(Value::as_str).enumerate() {

@@ -4,7 +4,7 @@ use keelson_api::status::FieldError;
 use serde_json::Value;
 
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
-use crate::kinds::json::{int, is_true, set_zero, text};
+use crate::kinds::json::{int, is_true, set_default, text};
 use crate::kinds::{Kind, Strategy, cells, update};
 
 const COLUMNS: &[ColumnDef] = &[
@@ -52,7 +52,7 @@ struct PriorityClass;
 impl Strategy for PriorityClass {
     fn default(&self, object: &mut Value) {
         if let Some(map) = object.as_object_mut() {
-            set_zero(map, "preemptionPolicy", "PreemptLowerPriority");
+            set_default(map, "preemptionPolicy", "PreemptLowerPriority");
         }
     }
 
@@ -61,24 +61,26 @@ impl Strategy for PriorityClass {
     }
 
     fn validate_create(&self, object: &Value) -> Vec<FieldError> {
+        let mut errors = Vec::new();
         let name = text(object, "/metadata/name");
         let value = int(object, "/value").unwrap_or(0);
         let system = matches!(name, "system-cluster-critical" | "system-node-critical");
         if name.starts_with("system-") && !system {
             let detail = "priority class names with 'system-' prefix are reserved for system use only. error: \
                           priority class is not a known system class";
-            return vec![FieldError::forbidden("metadata.name", detail)];
-        }
-        if value > HIGHEST && !system {
+            errors.push(FieldError::forbidden("metadata.name", detail));
+        } else if value > HIGHEST && !system {
             let detail = format!("maximum allowed value of a user defined priority is {HIGHEST}");
-            return vec![FieldError::forbidden("value", &detail)];
+            errors.push(FieldError::forbidden("value", &detail));
         }
         let policy = text(object, "/preemptionPolicy");
         let allowed = ["Never", "PreemptLowerPriority"];
-        if !allowed.contains(&policy) {
-            return vec![FieldError::not_supported("preemptionPolicy", policy, &allowed)];
+        if policy.is_empty() {
+            errors.push(FieldError::required("preemptionPolicy", ""));
+        } else if !allowed.contains(&policy) {
+            errors.push(FieldError::not_supported("preemptionPolicy", policy, &allowed));
         }
-        Vec::new()
+        errors
     }
 
     fn validate_update(&self, _: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {

@@ -1,16 +1,18 @@
 //! RuntimeClasses.
 
+use std::collections::HashSet;
+
 use keelson_api::names;
 use keelson_api::quantity::Quantity;
 use keelson_api::status::FieldError;
 use serde_json::Value;
 
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
-use crate::kinds::json::{entries, text};
+use crate::kinds::json::{entries, items, text};
 use crate::kinds::metadata::check_labels;
 use crate::kinds::plain::Plain;
 use crate::kinds::podspec::tolerations;
-use crate::kinds::{Kind, cells};
+use crate::kinds::{Kind, cells, go};
 
 const COLUMNS: &[ColumnDef] = &[
     NAME,
@@ -42,7 +44,15 @@ pub(super) fn kind() -> Kind {
                 "scheduling.nodeSelector",
             );
             let scheduling = class.get("scheduling").unwrap_or(&Value::Null);
-            tolerations(&mut errors, scheduling, "scheduling");
+            // Upstream's path has the field twice.
+            tolerations(&mut errors, scheduling, "scheduling.tolerations");
+            let mut seen = HashSet::new();
+            for (index, toleration) in items(scheduling, "/tolerations").iter().enumerate() {
+                if !seen.insert(toleration) {
+                    let path = format!("scheduling.tolerations[{index}]");
+                    errors.push(FieldError::duplicate_shown(path, &go::toleration(toleration), ""));
+                }
+            }
             errors
         },
         change: |old, new| {

@@ -5,6 +5,7 @@ use keelson_api::status::FieldError;
 use serde_json::Value;
 
 use super::GROUP;
+use crate::kinds::core::inline_volume;
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
 use crate::kinds::json::{is_true, text};
 use crate::kinds::podspec::sources::driver_name;
@@ -84,13 +85,22 @@ impl Strategy for Attachment {
                 "must specify exactly one of inlineVolumeSpec and persistentVolumeName",
             )),
             (Some(name), false) => {
+                if name.is_empty() {
+                    errors.push(FieldError::required(
+                        "spec.source.persistentVolumeName",
+                        "must specify non empty persistentVolumeName",
+                    ));
+                }
                 errors.extend(FieldError::complaints(
                     "spec.source.persistentVolumeName",
                     name,
                     names::dns1123_subdomain(name),
                 ));
             }
-            (None, true) => {}
+            (None, true) => {
+                let spec = inline.unwrap_or(&Value::Null);
+                errors.extend(inline_volume(spec, "spec.source.inlineVolumeSpec"));
+            }
         }
         let node = text(object, "/spec/nodeName");
         errors.extend(FieldError::complaints(

@@ -1,6 +1,6 @@
 //! Storage classes.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use keelson_api::names;
 use keelson_api::status::FieldError;
@@ -90,7 +90,9 @@ impl Strategy for Class {
             ("volumeBindingMode", ["Immediate", "WaitForFirstConsumer"]),
         ] {
             let value = text(class, &format!("/{field}"));
-            if !allowed.contains(&value) {
+            // Upstream takes an empty policy for reclaiming.
+            let unset = field == "reclaimPolicy" && value.is_empty();
+            if !unset && !allowed.contains(&value) {
                 errors.push(FieldError::not_supported(field, value, &allowed));
             }
         }
@@ -138,8 +140,10 @@ impl Strategy for Class {
 
 /// Where volumes of a class may be (`validateAllowedTopologies`).
 fn topologies(errors: &mut Vec<FieldError>, class: &Value) {
+    // What the terms so far say. Upstream takes one that says nothing for one that was there before.
+    let mut terms = HashSet::from([BTreeMap::new()]);
     for (index, term) in items(class, "/allowedTopologies").iter().enumerate() {
-        let mut keys = HashSet::new();
+        let mut keys = BTreeMap::new();
         for (at, requirement) in items(term, "/matchLabelExpressions").iter().enumerate() {
             let path = format!("allowedTopologies[{index}].matchLabelExpressions[{at}]");
             let (key, values) = (text(requirement, "/key"), items(requirement, "/values"));
@@ -157,9 +161,14 @@ fn topologies(errors: &mut Vec<FieldError>, class: &Value) {
                 key,
                 names::qualified_name(key),
             ));
-            if !keys.insert(key) {
+            let values: BTreeSet<&str> = seen.into_iter().collect();
+            if keys.insert(key, values).is_some() {
                 errors.push(FieldError::duplicate(format!("{path}.key"), key));
             }
+        }
+        if !terms.insert(keys) {
+            let path = format!("allowedTopologies[{index}].matchLabelExpressions");
+            errors.push(FieldError::duplicate(path, ""));
         }
     }
 }

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::GROUP;
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
-use crate::kinds::json::{is_true, is_unset, items, object, set_default, set_zero, text};
+use crate::kinds::json::{is_true, is_unset, items, object, set_default, text};
 use crate::kinds::plain::Plain;
 use crate::kinds::{Kind, cells};
 
@@ -124,8 +124,8 @@ fn validate_driver(driver: &Value) -> Vec<FieldError> {
     if name.len() > 63 {
         errors.push(FieldError::too_long("metadata.name", 63));
     }
-    let policy = text(driver, "/spec/fsGroupPolicy");
-    if !policy.is_empty() && !POLICIES.contains(&policy) {
+    let policy = driver.pointer("/spec/fsGroupPolicy").and_then(Value::as_str);
+    if let Some(policy) = policy.filter(|policy| !POLICIES.contains(policy)) {
         errors.push(FieldError::not_supported("spec.fsGroupPolicy", policy, &POLICIES));
     }
     for mode in items(driver, "/spec/volumeLifecycleModes")
@@ -168,7 +168,7 @@ fn default_driver(spec: &mut Map<String, Value>) {
     ] {
         set_default(spec, field, false);
     }
-    set_zero(spec, "fsGroupPolicy", "ReadWriteOnceWithFSType");
+    set_default(spec, "fsGroupPolicy", "ReadWriteOnceWithFSType");
     if is_unset(spec.get("volumeLifecycleModes")) {
         spec.insert("volumeLifecycleModes".to_owned(), json!(["Persistent"]));
     }

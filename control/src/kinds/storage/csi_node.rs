@@ -1,6 +1,6 @@
 //! What CSI drivers say of the nodes they run on.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use keelson_api::names;
 use keelson_api::status::{FieldError, MOST_ERRORS};
@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use super::GROUP;
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
-use crate::kinds::json::{int, items, text};
+use crate::kinds::json::{alike, int, items, text};
 use crate::kinds::plain::Plain;
 use crate::kinds::podspec::sources::driver_name;
-use crate::kinds::{Kind, cells};
+use crate::kinds::{Kind, cells, go};
 
 const NODE: &[ColumnDef] = &[
     NAME,
@@ -50,6 +50,23 @@ pub(super) fn kind() -> Kind {
                 }
             }
             errors
+        },
+        change: |old, new| {
+            let known: HashMap<&str, &Value> = items(old, "/spec/drivers")
+                .iter()
+                .map(|driver| (text(driver, "/name"), driver))
+                .collect();
+            let changed = items(new, "/spec/drivers").iter().filter(|driver| {
+                known
+                    .get(text(driver, "/name"))
+                    .is_some_and(|old| !alike(Some(old), Some(driver)))
+            });
+            let changed = changed.take(MOST_ERRORS);
+            changed
+                .map(|driver| {
+                    FieldError::invalid_shown("CSINodeDriver", &go::csi_driver(driver), names::IMMUTABLE)
+                })
+                .collect()
         },
         ..Plain::new(|node, now| {
             let drivers = Value::from(items(node, "/spec/drivers").len());

@@ -16,6 +16,7 @@ use crate::server::accept::{Encoding, Form};
 use crate::server::body::{self, Body};
 use crate::server::call::Call;
 use crate::server::options;
+use crate::server::query::no_number;
 use crate::server::registry::api_version;
 use crate::server::select::Selection;
 use crate::server::{protobuf, respond, table};
@@ -63,9 +64,10 @@ fn resource_version(call: &Call, paged: bool) -> Result<At, Status> {
         "" => 0,
         text => match text.parse() {
             Ok(revision) => revision,
-            Err(_) => {
+            Err(error) => {
                 return Err(Status::bad_request(format!(
-                    "Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: invalid syntax"
+                    "Invalid value: {text:?}: strconv.ParseUint: parsing {text:?}: {}",
+                    no_number(&error)
                 )));
             }
         },

@@ -16,7 +16,7 @@ use crate::server::write::{decode, metadata};
 /// `POST /api/v1/namespaces/NS/bindings`: the pod is named in the body.
 pub async fn create(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status> {
     Options::Create.check(&call.query)?;
-    let binding = decode::other(call, bytes, "Binding", "v1")?;
+    let (binding, warnings) = decode::other(call, bytes, "Binding", "v1")?;
     let registry = call.api.registry();
     let Some(pods) = registry.find("", "v1", "pods") else {
         return Err(Status::no_such_resource());
@@ -34,13 +34,13 @@ pub async fn create(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status>
         headers: call.headers.clone(),
         local: call.local,
     };
-    assign(&call, &binding).await
+    assign(&call, &binding, &warnings).await
 }
 
 /// `POST pods/NAME/binding`.
 pub async fn bind(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status> {
     Options::Create.check(&call.query)?;
-    let binding = decode::other(call, bytes, "Binding", "v1")?;
+    let (binding, warnings) = decode::other(call, bytes, "Binding", "v1")?;
     let name = metadata::text(&binding, "name");
     if !matches!(name, "") && name != call.path.name {
         return Err(Status::bad_request(format!(
@@ -48,10 +48,10 @@ pub async fn bind(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status> {
             call.path.name
         )));
     }
-    assign(call, &binding).await
+    assign(call, &binding, &warnings).await
 }
 
-async fn assign(call: &Call, binding: &Value) -> Result<Response<Body>, Status> {
+async fn assign(call: &Call, binding: &Value, warnings: &[String]) -> Result<Response<Body>, Status> {
     let name = call.path.name.as_str();
     let target = binding["target"]["name"].as_str().unwrap_or_default();
     let kind = binding["target"]["kind"].as_str().unwrap_or_default();
@@ -104,7 +104,7 @@ async fn assign(call: &Call, binding: &Value) -> Result<Response<Body>, Status> 
         call,
         StatusCode::CREATED,
         &json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}),
-        &[],
+        warnings,
     ))
 }
 

@@ -20,7 +20,7 @@ const TRIES: usize = 8;
 /// Evicts the pod.
 pub async fn evict(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status> {
     Options::Create.check(&call.query)?;
-    let eviction = decode::other(call, bytes, "Eviction", "policy/v1")?;
+    let (eviction, warnings) = decode::other(call, bytes, "Eviction", "policy/v1")?;
     let name = metadata::text(&eviction, "name");
     if !name.is_empty() && name != call.path.name {
         return Err(Status::bad_request(format!(
@@ -51,7 +51,7 @@ pub async fn evict(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status> 
     deleted?;
     let status =
         json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
-    Ok(respond::plain(call, StatusCode::CREATED, &status, &[]))
+    Ok(respond::plain(call, StatusCode::CREATED, &status, &warnings))
 }
 
 /// Pods that do not run do not count for budgets.

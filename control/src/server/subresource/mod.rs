@@ -42,7 +42,7 @@ pub async fn serve(call: &Call, verb: &str, bytes: &[u8]) -> Result<Response<Bod
 fn token(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status> {
     Options::Create.check(&call.query)?;
     call.stored()?;
-    let mut request = decode::other(call, bytes, "TokenRequest", "authentication.k8s.io/v1")?;
+    let (mut request, warnings) = decode::other(call, bytes, "TokenRequest", "authentication.k8s.io/v1")?;
     call.api.chain.token(
         &call.user,
         call.kind(),
@@ -54,7 +54,7 @@ fn token(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status> {
         .api
         .authenticator
         .issue_token(call.namespace(), &call.path.name, &request)?;
-    Ok(respond::plain(call, StatusCode::CREATED, &answer, &[]))
+    Ok(respond::plain(call, StatusCode::CREATED, &answer, &warnings))
 }
 
 /// Whether objects of this kind are never stored.
@@ -69,7 +69,8 @@ pub async fn create_virtual(call: &Call, bytes: &[u8]) -> Result<Response<Body>,
     if kind.group.is_empty() && kind.plural == "bindings" {
         return binding::create(call, bytes).await;
     }
-    let review = decode::other(call, bytes, &kind.kind, &api_version(&kind.group, &kind.version))?;
+    let (review, warnings) =
+        decode::other(call, bytes, &kind.kind, &api_version(&kind.group, &kind.version))?;
     let api = &call.api;
     let authorizer = &api.authorizer;
     let answer = match kind.kind.as_ref() {
@@ -83,5 +84,5 @@ pub async fn create_virtual(call: &Call, bytes: &[u8]) -> Result<Response<Body>,
         "SelfSubjectReview" => reviews::self_subject_review(&call.user, &review),
         _ => return Err(Status::method_not_allowed()),
     };
-    Ok(respond::plain(call, StatusCode::CREATED, &answer, &[]))
+    Ok(respond::plain(call, StatusCode::CREATED, &answer, &warnings))
 }

@@ -12,12 +12,12 @@ use crate::server::call::Call;
 use crate::server::options::Options;
 use crate::server::respond;
 use crate::server::write::apply as server_side;
+use crate::server::write::decode;
 use crate::server::write::decode::FieldValidation;
 use crate::server::write::managed::{self, Managers};
 use crate::server::write::patch::{check_identity, format};
 use crate::server::write::patched::Patch;
-use crate::server::write::update::{Edit, apply};
-use crate::server::write::{decode, metadata};
+use crate::server::write::update::{Edit, apply, check_name};
 
 /// Kind and version of the body.
 const KIND: &str = "Scale";
@@ -49,18 +49,14 @@ pub async fn serve(call: &Call, verb: &str, bytes: &[u8]) -> Result<Response<Bod
     let updated = match verb {
         "update" => {
             Options::Update.check(&call.query)?;
-            let body = decode::other(call, bytes, KIND, VERSION)?;
-            let name = metadata::text(&body, "name");
-            if !name.is_empty() && name != call.path.name {
-                return Err(Status::bad_request(format!(
-                    "the name of the object ({name}) does not match the name on the URL ({})",
-                    call.path.name
-                )));
-            }
+            let (body, complaints) = decode::other(call, bytes, KIND, VERSION)?;
+            check_name(call, &body)?;
+            warnings = complaints;
             apply(call, &edit, |old| tracked(call, old, &body)).await?
         }
         "patch" if server_side::is_apply(call) => {
-            let config = server_side::read(call, bytes)?;
+            let mut config = server_side::read(call, bytes)?;
+            warnings.append(&mut config.warnings);
             apply(call, &edit, |old| applied(call, old, &config)).await?
         }
         "patch" => {

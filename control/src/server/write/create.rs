@@ -5,7 +5,7 @@ use keelson_api::status::Status;
 use serde_json::Value;
 
 use super::managed::{self, Managers};
-use super::{check_depth, check_size, decode, expires, metadata, turn};
+use super::{check_depth, check_size, decode, expires, metadata, terms, turn};
 use crate::admission::{Operation, Request};
 use crate::auth::{self, Attributes, Decision};
 use crate::kinds;
@@ -21,9 +21,10 @@ const TRIES: usize = 8;
 /// Creates the object in the body.
 pub async fn create(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status> {
     Options::Create.check(&call.query)?;
-    let (mut value, warnings) = decode::object(call, bytes)?;
+    let (mut value, mut warnings) = decode::object(call, bytes)?;
     metadata::place(call, &mut value)?;
     metadata::of(&mut value).remove(managed::FIELD);
+    warnings.extend(metadata::drop_equal_owners(&mut value, false));
     store_new(call, value, Managers::Track, warnings).await
 }
 
@@ -44,6 +45,10 @@ pub async fn store_new(
         ));
     }
     let base = metadata::text(&value, "generateName").to_owned();
+    if terms::names_itself(call.kind()) && base.is_empty() && metadata::text(&value, "name").is_empty() {
+        let name = call.api.uid();
+        metadata::of(&mut value).insert("name".to_owned(), name.into());
+    }
     let name = metadata::text(&value, "name").to_owned();
     let generated = name.is_empty() && !base.is_empty();
     // Of Services too: another server may have given their address away.
@@ -138,6 +143,7 @@ async fn admit_and_store(
             .mutate(&mut request(call, &name, dry_run, &mut value))
             .await?,
     );
+    warnings.extend(metadata::drop_equal_owners(&mut value, true));
     let result = validate_and_store(call, &name, &mut value, dry_run, warnings).await;
     let stored = result.is_ok() && !dry_run;
     api.chain
@@ -162,6 +168,7 @@ async fn validate_and_store(
         return Err(Status::invalid(&kind.group, &kind.kind, name, &errors).into());
     }
     warnings.extend(kind.strategy.warnings(value));
+    warnings.extend(kinds::finalizer_warnings(kind, None, value));
     let turn = turn::take(call, &request(call, name, dry_run, value)).await;
     let turn = turn.map_err(|error| call.store_error(name, &error))?;
     warnings.extend(api.chain.validate(&request(call, name, dry_run, value)).await?);

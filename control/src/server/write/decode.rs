@@ -6,7 +6,7 @@ use keelson_api::schema::{self, Parsed, Schema, Type};
 use keelson_api::status::{Status, json_type};
 use serde_json::Value;
 
-use super::duplicates;
+use super::{duplicates, metadata};
 use crate::kinds::Kind;
 use crate::kinds::custom::FitError;
 use crate::server::accept::content_type;
@@ -64,7 +64,7 @@ pub fn parse(content_type: &str, bytes: &[u8], version: &str, kind: &str) -> Res
         }
         _ => return Err(Status::unsupported_media_type(&READABLE)),
     };
-    outcome.map_err(|error| {
+    outcome.and_then(named).map_err(|error| {
         Status::bad_request(format!(
             "the object provided is unrecognized (must be of type {kind}): {error} ({})",
             summary(bytes)
@@ -120,14 +120,7 @@ fn plain_yaml(bytes: &[u8]) -> Result<Parsed, String> {
 pub fn object(call: &Call, bytes: &[u8]) -> Result<(Value, Vec<String>), Status> {
     let kind = call.kind();
     let (value, complaints) = of_kind(kind, &content_type(&call.headers), bytes)?;
-    let warnings = match FieldValidation::of(call) {
-        FieldValidation::Ignore => Vec::new(),
-        FieldValidation::Warn => complaints,
-        FieldValidation::Strict if complaints.is_empty() => complaints,
-        FieldValidation::Strict => {
-            return Err(cannot_handle(&kind.kind, &kind.version, &strict(&complaints)));
-        }
-    };
+    let warnings = FieldValidation::of(call).warnings(complaints, &kind.kind, &kind.version)?;
     Ok((value, warnings))
 }
 
@@ -140,14 +133,17 @@ pub fn of_kind(kind: &Kind, content_type: &str, bytes: &[u8]) -> Result<(Value, 
     Ok((parsed.value, complaints))
 }
 
-/// Reads the body as an object of another kind than the resource's: a subresource's, or options.
-pub fn other(call: &Call, bytes: &[u8], kind: &str, version: &str) -> Result<Value, Status> {
+/// Reads the body as an object of another kind than the resource's, a subresource's, in the request's namespace; and
+/// warnings, as [`object`].
+pub fn other(call: &Call, bytes: &[u8], kind: &str, version: &str) -> Result<(Value, Vec<String>), Status> {
     let mut parsed = parse(&content_type(&call.headers), bytes, version, kind)?;
     identify(&mut parsed.value, kind, version)?;
     let (group, short) = version.split_once('/').unwrap_or(("", version));
-    fit_to(&mut parsed, Schema::builtin().kind(group, short, kind))
+    let complaints = fit_to(&mut parsed, Schema::builtin().kind(group, short, kind))
         .map_err(|error| of_body(&error, kind, short))?;
-    Ok(parsed.value)
+    let warnings = FieldValidation::of(call).warnings(complaints, kind, short)?;
+    metadata::place(call, &mut parsed.value)?;
+    Ok((parsed.value, warnings))
 }
 
 /// Makes the value fit its type, if the type is known; returns what does not belong.
@@ -195,6 +191,23 @@ fn cannot_handle(kind: &str, version: &str, why: &str) -> Status {
     Status::bad_request(format!(
         "{kind} in version {version:?} cannot be handled as a {kind}: {why}"
     ))
+}
+
+/// What a body says it is, it says in texts.
+fn named(parsed: Parsed) -> Result<Parsed, String> {
+    for field in ["apiVersion", "kind"] {
+        match parsed.value.get(field) {
+            None | Some(Value::Null | Value::String(_)) => {}
+            Some(other) => {
+                return Err(format!(
+                    "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go struct field .{field} of \
+                     type string",
+                    json_type(other)
+                ));
+            }
+        }
+    }
+    Ok(parsed)
 }
 
 /// Checks `kind` and `apiVersion` against what the endpoint takes, and fills them in where they are missing.
@@ -250,6 +263,15 @@ impl FieldValidation {
             "Ignore" => Self::Ignore,
             "Strict" => Self::Strict,
             _ => Self::Warn,
+        }
+    }
+
+    /// Warnings about what does not belong into a body of this kind and version.
+    fn warnings(self, complaints: Vec<String>, kind: &str, version: &str) -> Result<Vec<String>, Status> {
+        match self {
+            Self::Ignore => Ok(Vec::new()),
+            Self::Strict if !complaints.is_empty() => Err(cannot_handle(kind, version, &strict(&complaints))),
+            Self::Warn | Self::Strict => Ok(complaints),
         }
     }
 }

@@ -8,9 +8,10 @@ use serde_json::Value;
 
 use super::metadata;
 use crate::kinds::Kind;
+use crate::kinds::is_printable;
 use crate::server::call::Call;
 use crate::server::convert;
-use crate::server::options::{LONGEST_MANAGER, is_printable};
+use crate::server::options::LONGEST_MANAGER;
 
 /// The field in the metadata.
 pub const FIELD: &str = "managedFields";

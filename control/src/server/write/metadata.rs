@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use keelson_api::status::{FieldError, Status, go_quote};
+use keelson_api::status::Status;
 use keelson_api::time;
 use serde_json::{Map, Value};
 
@@ -22,6 +22,9 @@ const KEPT: [&str; 5] = [
     "deletionGracePeriodSeconds",
     "generation",
 ];
+
+/// Of these, what only a delete sets.
+const DELETION: [&str; 2] = ["deletionTimestamp", "deletionGracePeriodSeconds"];
 
 /// The object's metadata, made if it is missing.
 pub fn of(value: &mut Value) -> &mut Map<String, Value> {
@@ -100,11 +103,36 @@ fn tidy(metadata: &mut Map<String, Value>) {
         };
         !empty
     });
-    if let Some(Value::Array(owners)) = metadata.get_mut("ownerReferences") {
-        // Upstream drops those that are there twice, rather than have two controllers in one.
-        let mut seen = HashSet::with_capacity(owners.len());
-        owners.retain(|owner| seen.insert(owner.to_string()));
+}
+
+/// Drops owners that are there twice, rather than have two controllers in one, and what to say of it. Upstream looks at
+/// what was sent with a create or a replacement, and again at everything after admission.
+pub fn drop_equal_owners(value: &mut Value, after_admission: bool) -> Option<String> {
+    let owners = value
+        .pointer_mut("/metadata/ownerReferences")
+        .and_then(Value::as_array_mut)?;
+    let mut seen = HashSet::with_capacity(owners.len());
+    let mut twice = Vec::new();
+    owners.retain(|owner| {
+        let first = seen.insert(owner.to_string());
+        if !first {
+            twice.push(owner["uid"].as_str().unwrap_or_default().to_owned());
+        }
+        first
+    });
+    if twice.is_empty() {
+        return None;
     }
+    let when = if after_admission {
+        " after mutating admission happens"
+    } else {
+        ""
+    };
+    Some(format!(
+        ".metadata.ownerReferences contains duplicate entries{when}; API server dedups owner references in 1.20+, and may \
+         reject such requests as early as 1.24; please fix your requests; duplicate UID(s) observed: {}",
+        twice.join(", ")
+    ))
 }
 
 /// Restores what an update may not change. The client's `uid`, if it names one, must be the stored one.
@@ -126,6 +154,8 @@ pub fn keep(kind: &Kind, name: &str, old: &Value, new: &mut Value) -> Result<(),
     for field in KEPT {
         match old["metadata"].get(field) {
             Some(value) => drop(metadata.insert(field.to_owned(), value.clone())),
+            // Who says that the object is deleted is told that he may not.
+            None if DELETION.contains(&field) => {}
             None => drop(metadata.remove(field)),
         }
     }
@@ -135,26 +165,6 @@ pub fn keep(kind: &Kind, name: &str, old: &Value, new: &mut Value) -> Result<(),
     metadata.remove("selfLink");
     tidy(metadata);
     Ok(())
-}
-
-/// Errors of metadata changes that no kind allows (`validation.ValidateObjectMetaUpdate`).
-pub fn validate_update(old: &Value, new: &Value) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    if !old["metadata"]["deletionTimestamp"].is_null() {
-        let before: HashSet<&str> = finalizers(old).into_iter().collect();
-        let after = finalizers(new);
-        let added: Vec<_> = after.iter().filter(|name| !before.contains(*name)).collect();
-        if !added.is_empty() {
-            errors.push(FieldError::forbidden(
-                "metadata.finalizers",
-                &format!(
-                    "no new finalizers can be added if the object is being deleted, found new finalizers []string{{{}}}",
-                    added.iter().map(|name| go_quote(name)).collect::<Vec<_>>().join(", ")
-                ),
-            ));
-        }
-    }
-    errors
 }
 
 /// The finalizers of an object.

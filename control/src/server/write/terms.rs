@@ -1,5 +1,5 @@
-//! On which terms PUT takes objects: whether they must say which version they replace, and whether one that is not there is
-//! made (`AllowUnconditionalUpdate` and `AllowCreateOnUpdate` of upstream's strategies). Pure.
+//! On which terms objects are taken: whether PUT must say which version it replaces, whether what is not there is made, and
+//! whether new ones need a name (`AllowUnconditionalUpdate` and `AllowCreateOnUpdate` of upstream's strategies). Pure.
 
 use crate::kinds::Kind;
 
@@ -51,6 +51,11 @@ pub fn needs_version(kind: &Kind) -> bool {
 /// Whether an update of what is not there creates it.
 pub fn creates(kind: &Kind) -> bool {
     kind.custom.is_none() && is_among(kind, &CREATED)
+}
+
+/// Whether a new object without a name gets one: upstream does this for LimitRanges.
+pub fn names_itself(kind: &Kind) -> bool {
+    is_among(kind, &[("", "limitranges")])
 }
 
 #[cfg(test)]

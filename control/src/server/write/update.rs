@@ -46,6 +46,7 @@ pub async fn update(call: &Call, subresource: Option<&str>, bytes: &[u8]) -> Res
     let (mut value, mut warnings) = decode::object(call, bytes)?;
     check_name(call, &value)?;
     metadata::place(call, &mut value)?;
+    warnings.extend(metadata::drop_equal_owners(&mut value, false));
     let edit = Edit {
         subresource,
         dry_run: call.query.dry_run(),
@@ -94,7 +95,7 @@ pub async fn update(call: &Call, subresource: Option<&str>, bytes: &[u8]) -> Res
 }
 
 /// The name in the body must be the one in the path.
-fn check_name(call: &Call, value: &Value) -> Result<(), Status> {
+pub fn check_name(call: &Call, value: &Value) -> Result<(), Status> {
     let wanted = call.path.name.as_str();
     match metadata::text(value, "name") {
         "" => Err(Status::bad_request(format!(
@@ -170,6 +171,7 @@ async fn attempt(
         });
     }
     let mut warnings = api.chain.mutate(&mut request(call, edit, old, new)).await?;
+    warnings.extend(metadata::drop_equal_owners(new, true));
     let result = validate_and_store(call, edit, stored, old, new, &mut warnings).await;
     let kept = result.is_ok() && !edit.dry_run;
     api.chain.settle(&request(call, edit, old, new), kept);
@@ -188,7 +190,7 @@ async fn validate_and_store(
     // A change of the scale is a change of the main resource's spec.
     let part = edit.subresource.filter(|part| *part != "scale");
     kind.strategy.prepare_update(part, old, new);
-    let mut errors = metadata::validate_update(old, new);
+    let mut errors = kinds::validate_metadata_update(old, new);
     errors.extend(kinds::validate_metadata(kind, new));
     errors.extend(kind.strategy.validate_update(part, old, new));
     if !errors.is_empty() {
@@ -201,6 +203,7 @@ async fn validate_and_store(
     }
     if part.is_none() {
         warnings.extend(kind.strategy.warnings(new));
+        warnings.extend(kinds::finalizer_warnings(kind, Some(old), new));
     }
     let turn = turn::take(call, &request(call, edit, old, new)).await;
     let turn = turn.map_err(|error| call.store_error(&call.path.name, &error))?;

@@ -335,6 +335,24 @@ fn a_deleted_definition_takes_its_objects_along() {
 }
 
 #[test]
+fn finalizers_without_a_domain_are_warned_of() {
+    let cluster = Cluster::start();
+    define(&cluster, &widgets(&anything()));
+    let mut held = widget("held", &json!({}));
+    held["metadata"]["finalizers"] = json!(["hold", "example.com/hold", "orphan"]);
+    let created = cluster.kubectl_with(&["create", "-f", "-"], &held.to_string());
+    let warning = "Warning: metadata.finalizers: \"hold\": prefer a domain-qualified finalizer name including a path (/) to \
+                   avoid accidental conflicts with other finalizer writers\n";
+    assert_eq!(created.err, warning);
+    let one = format!("{WIDGETS}/held");
+    let (_, stored) = cluster.get(&one);
+    assert_eq!(stored["metadata"]["finalizers"], held["metadata"]["finalizers"]);
+    // Only of those that are new.
+    let changed = cluster.kubectl(&["label", "widgets.v1.example.com", "held", "a=b"]);
+    assert_eq!(changed.err, "");
+}
+
+#[test]
 fn namespaces_and_owners_take_custom_objects_along() {
     let cluster = Cluster::start();
     define(&cluster, &widgets(&anything()));

@@ -221,6 +221,24 @@ fn load_balancers() {
     let spec = fixture.store(None, local).unwrap()["spec"].clone();
     let (port, health) = (&spec["ports"][0]["nodePort"], &spec["healthCheckNodePort"]);
     assert!(port.is_u64() && health.is_u64() && port != health);
+    // What is no port is left for validation to refuse.
+    for wrong in [-1, 70000] {
+        let mut other = web("n", "LoadBalancer");
+        other["spec"]["externalTrafficPolicy"] = "Local".into();
+        other["spec"]["healthCheckNodePort"] = wrong.into();
+        assert_eq!(
+            fixture.store(None, other).unwrap()["spec"]["healthCheckNodePort"],
+            wrong
+        );
+        let mut changed = web("l", "LoadBalancer");
+        changed["spec"] = spec.clone();
+        changed["spec"]["healthCheckNodePort"] = wrong.into();
+        let old = service("l", spec.clone());
+        assert_eq!(
+            fixture.store(Some(&old), changed).unwrap()["spec"]["healthCheckNodePort"],
+            wrong
+        );
+    }
     let mut without = web("m", "LoadBalancer");
     without["spec"]["allocateLoadBalancerNodePorts"] = false.into();
     assert!(fixture.store(None, without).unwrap()["spec"]["ports"][0]["nodePort"].is_null());

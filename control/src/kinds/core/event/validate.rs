@@ -18,6 +18,15 @@ impl Event {
         if self.fields.object != NEW.object {
             return errors;
         }
+        let name = text(event, "/metadata/name");
+        if !name.is_empty() {
+            // Stricter than the rule of all names of events, and told besides it.
+            errors.extend(FieldError::complaints(
+                "metadata.name",
+                name,
+                names::dns1123_subdomain(name),
+            ));
+        }
         series(&mut errors, event);
         if is_unset(event.get("eventTime")) {
             errors.push(FieldError::required("eventTime", ""));
@@ -74,19 +83,22 @@ impl Event {
         errors
     }
 
-    /// The object of an event lives in the event's namespace; cluster-scoped ones have theirs in `default`. What has an
-    /// event time is of the new kind, and says who reports what.
+    /// The object of an event of the old kind lives in the event's namespace; cluster-scoped ones have theirs in `default`.
+    /// What has an event time is of the new kind, and says who reports what.
     fn common(&self, event: &Value) -> Vec<FieldError> {
         let mut errors = Vec::new();
         let namespace = text(event, "/metadata/namespace");
         let of_object = self.object(event, "namespace");
-        let fits = of_object == namespace
-            || (of_object.is_empty() && matches!(namespace, "default" | "kube-system"));
+        let of_old_kind = is_unset(event.get("eventTime"));
+        let fits = match of_object {
+            "" => namespace == "default" || (!of_old_kind && namespace == "kube-system"),
+            other => !of_old_kind || other == namespace,
+        };
         if !fits {
             let detail = "does not match event.namespace";
             errors.push(FieldError::invalid("involvedObject.namespace", of_object, detail));
         }
-        if is_unset(event.get("eventTime")) {
+        if of_old_kind {
             return errors;
         }
         let controller = Self::at(event, self.fields.controller);

@@ -95,7 +95,7 @@ const SELECTABLE: &[&str] = &[
 impl Strategy for Pod {
     fn default(&self, pod: &mut Value) {
         let Some(map) = pod.as_object_mut() else { return };
-        if let Some(spec) = map.get_mut("spec") {
+        if let Some(spec) = object_or_new(map, "spec") {
             podspec::default_pod_spec(spec);
         }
         if let Some(status) = object_or_new(map, "status") {
@@ -178,10 +178,6 @@ impl Strategy for Pod {
         {
             return Some(0);
         }
-        Some(
-            int(pod, "/spec/terminationGracePeriodSeconds")
-                .unwrap_or(30)
-                .max(0),
-        )
+        Some(int(pod, "/spec/terminationGracePeriodSeconds").unwrap_or(30))
     }
 }

@@ -17,8 +17,7 @@ pub(super) fn check(errors: &mut Vec<FieldError>, service: &Value) {
     affinity(errors, service);
     balanced(errors, service);
     for (index, port) in items(service, "/spec/ports").iter().enumerate() {
-        let protocol = text(port, "/appProtocol");
-        if !protocol.is_empty() {
+        if let Some(protocol) = port.get("appProtocol").and_then(Value::as_str) {
             errors.extend(FieldError::complaints(
                 format_args!("spec.ports[{index}].appProtocol"),
                 protocol,
@@ -57,7 +56,6 @@ fn affinity(errors: &mut Vec<FieldError>, service: &Value) {
 
 fn balanced(errors: &mut Vec<FieldError>, service: &Value) {
     let balanced = text(service, "/spec/type") == "LoadBalancer";
-    let local = text(service, "/spec/externalTrafficPolicy") == "Local";
     if balanced {
         for (index, port) in items(service, "/spec/ports").iter().enumerate() {
             if int(port, "/port") == Some(KUBELET) {
@@ -70,14 +68,14 @@ fn balanced(errors: &mut Vec<FieldError>, service: &Value) {
     let ranges = items(service, "/spec/loadBalancerSourceRanges");
     if !ranges.is_empty() && !balanced {
         errors.push(FieldError::forbidden(
-            "spec.loadBalancerSourceRanges",
+            "spec.LoadBalancerSourceRanges",
             ONLY_BALANCED,
         ));
     }
     for (index, range) in ranges.iter().enumerate() {
         let range = range.as_str().unwrap_or_default();
         errors.extend(FieldError::complaints(
-            format_args!("spec.loadBalancerSourceRanges[{index}]"),
+            format_args!("spec.LoadBalancerSourceRanges[{index}]"),
             range,
             names::cidr(range.trim()),
         ));
@@ -96,10 +94,21 @@ fn balanced(errors: &mut Vec<FieldError>, service: &Value) {
         ));
     }
     let health = int(service, "/spec/healthCheckNodePort").unwrap_or(0);
-    if health != 0 && !(balanced && local) {
+    if health != 0 && !is_asked(service) {
         let detail = "may only be set when `type` is 'LoadBalancer' and `externalTrafficPolicy` is 'Local'";
         errors.push(FieldError::invalid("spec.healthCheckNodePort", health, detail));
+    } else if health != 0 {
+        errors.extend(FieldError::complaints(
+            "spec.healthCheckNodePort",
+            health,
+            names::port_number(health),
+        ));
     }
+}
+
+/// Whether balancers ask at a port of the nodes if they have endpoints.
+fn is_asked(service: &Value) -> bool {
+    text(service, "/spec/type") == "LoadBalancer" && text(service, "/spec/externalTrafficPolicy") == "Local"
 }
 
 /// Takes away what belongs to load balancers when a Service is none any more, unless the client has just set it
@@ -137,6 +146,11 @@ pub(super) fn drop_of_type(old: &Value, new: &mut Value) {
 
 /// Complaints about a change: who balances is decided once.
 pub(super) fn change(errors: &mut Vec<FieldError>, old: &Value, new: &Value) {
+    let port = |service: &Value| int(service, "/spec/healthCheckNodePort");
+    if is_asked(old) && is_asked(new) && port(old) != port(new) {
+        let detail = "field is immutable";
+        errors.push(FieldError::forbidden("spec.healthCheckNodePort", detail));
+    }
     let both = [old, new]
         .iter()
         .all(|service| text(service, "/spec/type") == "LoadBalancer");

@@ -76,8 +76,8 @@ fn choices(errors: &mut Vec<FieldError>, webhook: &Value, path: &str) {
         ("reinvocationPolicy", &["IfNeeded", "Never"]),
     ];
     for (field, allowed) in choices {
-        let value = text(webhook, &format!("/{field}"));
-        if !value.is_empty() && !allowed.contains(&value) {
+        let value = webhook.get(field).and_then(Value::as_str);
+        if let Some(value) = value.filter(|value| !allowed.contains(value)) {
             errors.push(FieldError::not_supported(
                 format!("{path}.{field}"),
                 value,
@@ -136,8 +136,8 @@ pub(super) fn operations(errors: &mut Vec<FieldError>, rule: &Value, path: &str)
         }
     }
     resources(errors, &texts("resources"), &format!("{path}.resources"));
-    let scope = text(rule, "/scope");
-    if !scope.is_empty() && !SCOPES.contains(&scope) {
+    let scope = rule.get("scope").and_then(Value::as_str);
+    if let Some(scope) = scope.filter(|scope| !SCOPES.contains(scope)) {
         errors.push(FieldError::not_supported(format!("{path}.scope"), scope, &SCOPES));
     }
 }
@@ -228,10 +228,14 @@ fn url(errors: &mut Vec<FieldError>, url: &str, path: &str) {
     }
     let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-    let authority = rest.split('/').next().unwrap_or_default();
+    // What has no scheme is a path.
+    let authority = match scheme {
+        "" => "",
+        _ => rest.split('/').next().unwrap_or_default(),
+    };
     let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
     if host.is_empty() {
-        complain(host, "host must be specified");
+        complain(host, "host must be provided");
     }
     if !user.is_empty() {
         complain(user, "user information is not permitted in the URL");

@@ -8,7 +8,7 @@ use keelson_api::status::FieldError;
 use serde_json::{Value, json};
 
 use crate::kinds::describe::{self, AGE, CREATED_AT, ColumnDef, NAME};
-use crate::kinds::json::{items, object, object_or_new, set_default, set_zero, text};
+use crate::kinds::json::{items, object, set_default, set_zero, text};
 use crate::kinds::plain::Plain;
 use crate::kinds::{Kind, Strategy, cells, update};
 
@@ -139,9 +139,8 @@ fn default_definition(definition: &mut Value) {
     let Some(spec) = object(definition, "spec") else {
         return;
     };
-    if let Some(conversion) = object_or_new(spec, "conversion") {
-        set_zero(conversion, "strategy", "None");
-    }
+    // A conversion that does not say how is an error.
+    set_default(spec, "conversion", json!({"strategy": "None"}));
     if let Some(names) = spec.get_mut("names").and_then(Value::as_object_mut) {
         let kind = names
             .get("kind")

@@ -13,7 +13,7 @@ pub(super) fn validate(service: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let (group, version) = (text(service, "/spec/group"), text(service, "/spec/version"));
     let (name, expected) = (text(service, "/metadata/name"), format!("{version}.{group}"));
-    if name != expected {
+    if !name.is_empty() && name != expected {
         let detail = format!("must be `spec.version+\".\"+spec.group`: {}", go_quote(&expected));
         errors.push(FieldError::invalid("metadata.name", name, &detail));
     }

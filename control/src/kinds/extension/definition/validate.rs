@@ -5,6 +5,7 @@ use keelson_api::status::FieldError;
 use keelson_api::{names, structural};
 use serde_json::Value;
 
+use crate::kinds::go;
 use crate::kinds::json::{is_true, items, text};
 
 /// Allows a definition in a group of the Kubernetes community.
@@ -80,7 +81,7 @@ fn named(definition: &Value, errors: &mut Vec<FieldError>) {
         text(definition, "/spec/names/plural"),
     );
     let name = text(definition, "/metadata/name");
-    if name != format!("{plural}.{group}") {
+    if !name.is_empty() && name != format!("{plural}.{group}") {
         let detail = "must be spec.names.plural+\".\"+spec.group";
         errors.push(FieldError::invalid("metadata.name", name, detail));
     }
@@ -116,7 +117,7 @@ fn named(definition: &Value, errors: &mut Vec<FieldError>) {
     for field in ["plural", "singular", "kind", "listKind"] {
         let path = format!("spec.names.{field}");
         let found = text(definition, &format!("/spec/names/{field}"));
-        if found.is_empty() && matches!(field, "plural" | "kind") {
+        if found.is_empty() {
             errors.push(FieldError::required(path, ""));
             continue;
         }
@@ -201,20 +202,12 @@ fn deprecation_warning(deprecated: bool, warning: &str) -> Vec<String> {
     if warning.is_empty() {
         mistakes.push("must not be an empty string".to_owned());
     }
-    if let Some((at, _)) = warning.char_indices().find(|(_, c)| !is_printable(*c)) {
+    if let Some((at, _)) = warning.char_indices().find(|(_, c)| !go::is_printable(*c)) {
         mistakes.push(format!(
             "must only contain printable UTF-8 characters; non-printable character found at index {at}"
         ));
     }
     mistakes
-}
-
-/// As Go's `unicode.IsPrint`, as far as the standard library knows the classes: of spaces only the common one.
-fn is_printable(c: char) -> bool {
-    c == ' '
-        || !(c.is_control()
-            || c.is_whitespace()
-            || matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2060}'..='\u{206f}' | '\u{feff}' | '\u{e000}'..='\u{f8ff}'))
 }
 
 fn version(path: &str, version: &Value, errors: &mut Vec<FieldError>) {
@@ -272,6 +265,9 @@ fn version(path: &str, version: &Value, errors: &mut Vec<FieldError>) {
                 if needed {
                     errors.push(FieldError::required(at, ""));
                 }
+            } else if !found.starts_with('.') {
+                let why = "must be a simple json path starting with .";
+                errors.push(FieldError::invalid(at, found, why));
             } else if !is_plain(found) {
                 errors.push(FieldError::invalid(
                     at,
@@ -330,10 +326,14 @@ fn printer_column(path: &str, column: &Value, errors: &mut Vec<FieldError>) {
     }
     let found = text(column, "/jsonPath");
     if found.is_empty() {
-        errors.push(FieldError::required(format!("{path}.jsonPath"), ""));
+        // Upstream names the field of its Go type.
+        errors.push(FieldError::required(format!("{path}.JSONPath"), ""));
+    } else if !found.starts_with('.') {
+        let why = "must be a simple json path starting with .";
+        errors.push(FieldError::invalid(format!("{path}.JSONPath"), found, why));
     } else if let Err(error) = Path::parse(found) {
         errors.push(FieldError::invalid(
-            format!("{path}.jsonPath"),
+            format!("{path}.JSONPath"),
             found,
             &error.to_string(),
         ));

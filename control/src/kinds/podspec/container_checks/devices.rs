@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::kinds::json::{items, text};
 
-/// Complaints about `volumeDevices` of a container in a pod with these volumes.
+/// Complaints about `volumeDevices` of a container in a pod with these volumes, which are those that nothing is wrong with.
 pub(super) fn check(
     errors: &mut Vec<FieldError>,
     volumes: &HashMap<&str, &Value>,
@@ -33,7 +33,7 @@ pub(super) fn check(
         if name.is_empty() {
             errors.push(FieldError::required(at_name.as_str(), ""));
         }
-        if !seen.insert(name) {
+        if !name.is_empty() && !seen.insert(name) {
             errors.push(FieldError::invalid(at_name.as_str(), name, "must be unique"));
         }
         match volumes.get(name) {
@@ -47,18 +47,23 @@ pub(super) fn check(
         }
         if place.is_empty() {
             errors.push(FieldError::required(at_place.as_str(), ""));
-        } else if place.split('/').any(|part| part == "..") {
-            let detail = "can not contain backsteps ('..')";
-            errors.push(FieldError::invalid(at_place.as_str(), place, detail));
         }
-        if !places.insert(place) {
+        if places.contains(place) {
             errors.push(FieldError::invalid(at_place.as_str(), place, "must be unique"));
         }
-        for (taken, at, value) in [(&names, at_name, name), (&paths, at_place, place)] {
-            if !value.is_empty() && taken.contains(value) {
-                let detail = "must not already exist in volumeMounts";
-                errors.push(FieldError::invalid(at, value, detail));
-            }
+        if place.split('/').any(|part| part == "..") {
+            let detail = "can not contain backsteps ('..')";
+            errors.push(FieldError::invalid(at_place.as_str(), place, detail));
+        } else {
+            places.insert(place);
+        }
+        if !name.is_empty() && names.contains(name) {
+            let detail = "must not already exist in volumeMounts";
+            errors.push(FieldError::invalid(at_name, name, detail));
+        }
+        if !place.is_empty() && paths.contains(place) {
+            let detail = "must not already exist as a path in volumeMounts";
+            errors.push(FieldError::invalid(at_place, place, detail));
         }
     }
 }

@@ -45,8 +45,10 @@ pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str)
             value_from(errors, env, from, &format!("{path}.valueFrom"));
         }
     }
+    // Upstream leaves the index out of some paths.
+    let all = format!("{path}.envFrom");
     for (index, from) in items(container, "/envFrom").iter().enumerate() {
-        let path = format!("{path}.envFrom[{index}]");
+        let path = format!("{all}[{index}]");
         let prefix = text(from, "/prefix");
         if !prefix.is_empty() {
             errors.extend(FieldError::complaints(
@@ -59,33 +61,29 @@ pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str)
             .into_iter()
             .filter(|key| from.get(*key).is_some_and(Value::is_object))
             .collect();
-        match sources[..] {
-            [] => errors.push(FieldError::invalid(
-                path,
-                "",
-                "must specify one of: `configMapRef` or `secretRef`",
-            )),
-            [source] => {
-                let (name, path) = (
-                    text(from, &format!("/{source}/name")),
-                    format!("{path}.{source}.name"),
-                );
-                if name.is_empty() {
-                    errors.push(FieldError::required(path, ""));
-                } else {
-                    errors.extend(FieldError::complaints(
-                        &path,
-                        name,
-                        names::dns1123_subdomain(name),
-                    ));
-                }
+        for source in &sources {
+            let (name, path) = (
+                text(from, &format!("/{source}/name")),
+                format!("{path}.{source}.name"),
+            );
+            if name.is_empty() {
+                errors.push(FieldError::required(path, ""));
+            } else {
+                // Upstream takes it as a prefix, which may end in a dash.
+                let whole = name.strip_suffix('-').map(|start| format!("{start}a"));
+                errors.extend(FieldError::complaints(
+                    &path,
+                    name,
+                    names::dns1123_subdomain(whole.as_deref().unwrap_or(name)),
+                ));
             }
-            _ => errors.push(FieldError::invalid(
-                path,
-                "",
-                "may not have more than one field specified at a time",
-            )),
         }
+        let detail = match sources[..] {
+            [] => "must specify one of: `configMapRef` or `secretRef`",
+            [_] => continue,
+            _ => "may not have more than one field specified at a time",
+        };
+        errors.push(FieldError::invalid(all.as_str(), "", detail));
     }
 }
 
@@ -100,7 +98,7 @@ fn value_from(errors: &mut Vec<FieldError>, env: &Value, from: &Value, path: &st
         let reference = &from[*source];
         match *source {
             "fieldRef" => field_ref(errors, reference, &path, FIELDS),
-            "resourceFieldRef" => resource_ref(errors, reference, &path),
+            "resourceFieldRef" => resource_ref(errors, reference, &path, false),
             _ => key_ref(errors, reference, &path),
         }
     }
@@ -139,28 +137,35 @@ pub(in crate::kinds::podspec) fn field_ref(
         errors.push(FieldError::required(format!("{path}.fieldPath"), ""));
         return;
     }
+    // What is said about a subscript is said about the whole reference.
+    let whole = path;
     let path = format!("{path}.fieldPath");
     if version != "v1" {
         let detail = format!("error converting fieldPath: unsupported pod version: {version}");
         errors.push(FieldError::invalid(path, field, &detail));
         return;
     }
+    // The old name of it, which upstream converts before it looks.
+    let field = if field == "spec.host" {
+        "spec.nodeName"
+    } else {
+        field
+    };
     if let Some((map, key)) = subscript(field) {
         match map {
             "metadata.annotations" => {
+                let key = key.to_lowercase();
                 errors.extend(FieldError::complaints(
-                    &path,
-                    field,
-                    names::qualified_name(&key.to_lowercase()),
+                    whole,
+                    key.as_str(),
+                    names::qualified_name(&key),
                 ));
             }
             "metadata.labels" => {
-                errors.extend(FieldError::complaints(&path, field, names::qualified_name(key)));
+                errors.extend(FieldError::complaints(whole, key, names::qualified_name(key)));
             }
-            _ => errors.push(FieldError::invalid(path, map, "does not support subscript")),
+            _ => errors.push(FieldError::invalid(whole, map, "does not support subscript")),
         }
-    } else if field == "spec.host" {
-        // The old name of spec.nodeName, which conversion knows.
     } else if !allowed.contains(&field) {
         let known = [
             "metadata.labels",
@@ -183,12 +188,19 @@ fn subscript(field: &str) -> Option<(&str, &str)> {
     field.strip_suffix("']")?.split_once("['")
 }
 
-/// Complaints about a reference to a resource of a container.
-pub(in crate::kinds::podspec) fn resource_ref(errors: &mut Vec<FieldError>, reference: &Value, path: &str) {
+/// Complaints about a reference to a resource of a container, which a file of a volume (`in_volume`) has to name.
+pub(in crate::kinds::podspec) fn resource_ref(
+    errors: &mut Vec<FieldError>,
+    reference: &Value,
+    path: &str,
+    in_volume: bool,
+) {
     let resource = text(reference, "/resource");
-    if resource.is_empty() {
+    if in_volume && text(reference, "/containerName").is_empty() {
+        errors.push(FieldError::required(format!("{path}.containerName"), ""));
+    } else if resource.is_empty() {
         errors.push(FieldError::required(format!("{path}.resource"), ""));
-    } else if !RESOURCES.contains(&resource) && !resource.contains(".hugepages-") {
+    } else if !RESOURCES.contains(&resource) && !of_huge_pages(resource) {
         errors.push(FieldError::not_supported(
             format!("{path}.resource"),
             resource,
@@ -196,6 +208,12 @@ pub(in crate::kinds::podspec) fn resource_ref(errors: &mut Vec<FieldError>, refe
         ));
     }
     divisor(errors, reference, resource, path);
+}
+
+fn of_huge_pages(resource: &str) -> bool {
+    ["requests.hugepages-", "limits.hugepages-"]
+        .iter()
+        .any(|start| resource.starts_with(start))
 }
 
 /// What amounts may be divided by (`validateContainerResourceDivisor`).
@@ -206,20 +224,25 @@ fn divisor(errors: &mut Vec<FieldError>, reference: &Value, resource: &str, path
     let Some(Ok(divisor)) = reference.get("divisor").map(Quantity::from_json) else {
         return;
     };
-    let (allowed, detail): (&[&str], &str) = match resource.rsplit('.').next() {
-        Some("cpu") => (
+    let (allowed, detail): (&[&str], &str) = match resource {
+        "limits.cpu" | "requests.cpu" => (
             &["0", "1m", "1"],
             "only divisor's values 1m and 1 are supported with the cpu resource",
         ),
-        Some("memory") => (
+        "limits.memory" | "requests.memory" => (
             &OF_BYTES,
             "only divisor's values 1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei are supported with the memory \
              resource",
         ),
-        Some("ephemeral-storage") => (
+        "limits.ephemeral-storage" | "requests.ephemeral-storage" => (
             &OF_BYTES,
             "only divisor's values 1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei are supported with the local \
              ephemeral storage resource",
+        ),
+        _ if of_huge_pages(resource) => (
+            &OF_BYTES,
+            "only divisor's values 1, 1k, 1M, 1G, 1T, 1P, 1E, 1Ki, 1Mi, 1Gi, 1Ti, 1Pi, 1Ei are supported with the \
+             hugepages resource",
         ),
         _ => return,
     };

@@ -125,10 +125,10 @@ fn http_get(errors: &mut Vec<FieldError>, action: &Value, path: &str) {
             &["HTTP", "HTTPS"],
         ));
     }
-    for (index, header) in items(action, "/httpHeaders").iter().enumerate() {
+    for header in items(action, "/httpHeaders") {
         let name = text(header, "/name");
         errors.extend(FieldError::complaints(
-            format_args!("{path}.httpHeaders[{index}].name"),
+            format_args!("{path}.httpHeaders"),
             name,
             names::http_header_name(name),
         ));

@@ -6,6 +6,7 @@ use keelson_api::status::FieldError;
 use serde_json::Value;
 
 use crate::kinds::json::entries;
+use crate::kinds::resource_names;
 
 /// Complaints about a container's resources.
 pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str) {
@@ -13,7 +14,7 @@ pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str)
     for list in ["limits", "requests"] {
         for (resource, amount) in entries(container, &format!("/resources/{list}")) {
             let path = format!("{path}.{list}[{resource}]");
-            check_name(errors, resource, &path);
+            resource_names::check_of_container(errors, resource, &path);
             check_amount(errors, resource, amount, &path);
         }
     }
@@ -50,28 +51,6 @@ pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str)
 /// Devices and huge pages are handed out whole; the others may be promised more often than they exist.
 fn overcommits(resource: &str) -> bool {
     !resource.contains('/') && !resource.starts_with("hugepages-") || resource.starts_with("kubernetes.io/")
-}
-
-fn check_name(errors: &mut Vec<FieldError>, resource: &str, path: &str) {
-    let complaints = names::qualified_name(resource);
-    if !complaints.is_empty() {
-        errors.extend(FieldError::complaints(path, resource, complaints));
-        return;
-    }
-    let standard =
-        matches!(resource, "cpu" | "memory" | "ephemeral-storage") || resource.starts_with("hugepages-");
-    if !resource.contains('/') && !standard {
-        errors.push(FieldError::invalid(
-            path,
-            resource,
-            "must be a standard resource type or fully qualified",
-        ));
-        errors.push(FieldError::invalid(
-            path,
-            resource,
-            "must be a standard resource for containers",
-        ));
-    }
 }
 
 fn check_amount(errors: &mut Vec<FieldError>, resource: &str, amount: &Value, path: &str) {

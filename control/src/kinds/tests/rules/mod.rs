@@ -1,5 +1,6 @@
 //! Complaints kind by kind, in upstream's words.
 
+mod beside;
 mod changes;
 mod jobs;
 mod networks;
@@ -7,6 +8,7 @@ mod pods;
 mod references;
 mod shown;
 mod singles;
+mod sources;
 
 use serde_json::{Value, json};
 

@@ -9,8 +9,8 @@ fn services_and_endpoints() {
     assert_eq!(
         service(json!({"ports": ports, "loadBalancerClass": "a/b", "loadBalancerSourceRanges": ["x"]})),
         [
-            "spec.loadBalancerSourceRanges: Forbidden: may only be used when `type` is 'LoadBalancer'",
-            "spec.loadBalancerSourceRanges[0]: Invalid value: \"x\": must be a valid CIDR value, (e.g. 10.9.8.0/24 or \
+            "spec.LoadBalancerSourceRanges: Forbidden: may only be used when `type` is 'LoadBalancer'",
+            "spec.LoadBalancerSourceRanges[0]: Invalid value: \"x\": must be a valid CIDR value, (e.g. 10.9.8.0/24 or \
              2001:db8::/64)",
             "spec.loadBalancerClass: Forbidden: may only be used when `type` is 'LoadBalancer'",
         ]

@@ -161,3 +161,75 @@ fn zeros_without_a_meaning_are_not_kept() {
     kind.strategy.default(&mut expected);
     assert_eq!(wordy, expected);
 }
+
+#[test]
+fn fields_of_nodes_are_their_names() {
+    let affinity = |requirement: Value| {
+        let terms = json!({"nodeSelectorTerms": [{"matchFields": [requirement]}]});
+        let required = json!({"requiredDuringSchedulingIgnoredDuringExecution": terms});
+        pod(&json!({"affinity": {"nodeAffinity": required}}))
+    };
+    let of = |key: &str, operator: &str, values: Value| json!({"key": key, "operator": operator, "values": values});
+    assert!(affinity(of("metadata.name", "In", json!(["n"]))).is_empty());
+    let path = "spec.affinity.nodeAffinity.requiredDuringSchedulingIgnoredDuringExecution.nodeSelectorTerms[0].matchFields[0]";
+    let one = "must be only one value when `operator` is 'In' or 'NotIn' for node field selector";
+    assert_eq!(
+        affinity(of("metadata.name", "In", json!(["n", "m"]))),
+        [format!("{path}.values: Required value: {one}")]
+    );
+    let errors = affinity(of("metadata.name", "NotIn", json!(["n_"])));
+    assert!(
+        errors.len() == 1 && errors[0].starts_with(&format!("{path}.values[0]: Invalid value: \"n_\"")),
+        "{errors:?}"
+    );
+    assert_eq!(
+        affinity(of("metadata.uid", "Exists", json!([]))),
+        [
+            format!("{path}.operator: Invalid value: \"Exists\": not a valid selector operator"),
+            format!("{path}.key: Invalid value: \"metadata.uid\": not a valid field selector key"),
+        ]
+    );
+}
+
+#[test]
+fn the_old_name_of_the_node_is_not_for_files() {
+    let environment = json!([{"name": "A", "valueFrom": {"fieldRef": {"fieldPath": "spec.host"}}}]);
+    let container = json!({"name": "c", "image": "i", "env": environment});
+    assert_eq!(pod(&json!({"containers": [container]})), Vec::<String>::new());
+    let file = json!({"path": "a", "fieldRef": {"fieldPath": "spec.host"}});
+    let errors = pod(&json!({"volumes": [{"name": "v", "downwardAPI": {"items": [file]}}]}));
+    let why = "fieldRef.fieldPath: Unsupported value: \"spec.nodeName\": supported values: \"metadata.annotations\", \
+               \"metadata.labels\", \"metadata.name\", \"metadata.namespace\", \"metadata.uid\"";
+    assert!(errors.len() == 1 && errors[0].ends_with(why), "{errors:?}");
+}
+
+#[test]
+fn divisors_are_of_whole_names() {
+    let amount = |resource: &str| {
+        let reference = json!({"resource": resource, "divisor": "3"});
+        let environment = json!([{"name": "A", "valueFrom": {"resourceFieldRef": reference}}]);
+        let errors = pod(&json!({"containers": [{"name": "c", "image": "i", "env": environment}]}));
+        errors
+            .iter()
+            .map(|error| {
+                error
+                    .rsplit_once("resourceFieldRef.")
+                    .unwrap()
+                    .1
+                    .split(':')
+                    .next()
+                    .unwrap()
+                    .to_owned()
+            })
+            .collect::<Vec<_>>()
+    };
+    for resource in [
+        "limits.cpu",
+        "requests.memory",
+        "limits.ephemeral-storage",
+        "requests.hugepages-2Mi",
+    ] {
+        assert_eq!(amount(resource), ["divisor"], "{resource}");
+    }
+    assert_eq!(amount("foo.cpu"), ["resource"]);
+}

@@ -2,8 +2,8 @@
 
 use super::*;
 
-/// Complaints about a pod with one volume, which is seen as a device.
-fn with_volume(source: &Value) -> Vec<String> {
+/// Complaints about a pod with one volume, which its container does not mount.
+pub(super) fn with_volume(source: &Value) -> Vec<String> {
     let mut volume = source.clone();
     volume["name"] = "v".into();
     let container = json!({"name": "c", "image": "i"});
@@ -14,7 +14,8 @@ fn with_volume(source: &Value) -> Vec<String> {
     )
 }
 
-fn volume(source: &str, fields: Value) -> Vec<String> {
+/// Complaints about a PersistentVolume of this source.
+pub(super) fn volume(source: &str, fields: Value) -> Vec<String> {
     let mut spec = json!({"capacity": {"storage": "1Gi"}, "accessModes": ["ReadWriteOnce"], "nodeAffinity": {"required":
         {"nodeSelectorTerms": [{"matchExpressions": [{"key": "a", "operator": "Exists"}]}]}}});
     spec[source] = fields;
@@ -40,7 +41,7 @@ fn sources_of_volumes() {
     assert_eq!(
         volume("iscsi", json!({"targetPortal": "a", "iqn": "x", "lun": 256})),
         [
-            "spec.iscsi.iqn: Invalid value: \"x\": must be valid format starting with iqn, eui, or naa",
+            "spec.iscsi.iqn: Invalid value: \"x\": must be valid format",
             "spec.iscsi.lun: Invalid value: 256: must be between 0 and 255, inclusive",
         ]
     );
@@ -49,7 +50,14 @@ fn sources_of_volumes() {
         ["spec.fc.lun: Required value: lun is required if targetWWNs is specified"]
     );
     assert_eq!(volume("local", json!({})), ["spec.local.path: Required value"]);
-    assert_eq!(volume("hostPath", json!({"path": "/a", "type": "x"})).len(), 1);
+    assert_eq!(
+        volume("hostPath", json!({"path": "/a/../b", "type": "x"})),
+        [
+            "spec.hostPath.path: Invalid value: \"/a/../b\": must not contain '..'",
+            "spec.hostPath.type: Unsupported value: \"x\": supported values: \"\", \"BlockDevice\", \"CharDevice\", \
+             \"Directory\", \"DirectoryOrCreate\", \"File\", \"FileOrCreate\", \"Socket\"",
+        ]
+    );
     let csi = json!({"driver": "a.b", "volumeHandle": "h", "nodePublishSecretRef": {"name": "s", "namespace": "n"}});
     assert!(volume("csi", csi.clone()).is_empty());
     let mut wrong = csi;
@@ -74,20 +82,21 @@ fn files_that_tell_of_the_pod() {
     assert!(with_volume(&json!({"downwardAPI": {"items": good}})).is_empty());
     let amount = json!({"path": "d", "resourceFieldRef": {"containerName": "c", "resource": "limits.cpu", "divisor": "2"}});
     let bad = json!({"downwardAPI": {"items": [item("a", "status.podIP"), item("b", "spec.x"), amount]}});
-    let path = "spec.volumes[0].downwardAPI.items";
+    // Upstream leaves list and index out.
+    let path = "spec.volumes[0].downwardAPI";
     assert_eq!(
         with_volume(&bad),
         [
             format!(
-                "{path}[0].fieldRef.fieldPath: Unsupported value: \"status.podIP\": supported values: \"metadata.annotations\", \
+                "{path}.fieldRef.fieldPath: Unsupported value: \"status.podIP\": supported values: \"metadata.annotations\", \
                  \"metadata.labels\", \"metadata.name\", \"metadata.namespace\", \"metadata.uid\""
             ),
             format!(
-                "{path}[1].fieldRef.fieldPath: Invalid value: \"spec.x\": error converting fieldPath: field label not \
+                "{path}.fieldRef.fieldPath: Invalid value: \"spec.x\": error converting fieldPath: field label not \
                  supported: spec.x"
             ),
             format!(
-                "{path}[2].resourceFieldRef.divisor: Invalid value: \"limits.cpu\": only divisor's values 1m and 1 are \
+                "{path}.resourceFieldRef.divisor: Invalid value: \"limits.cpu\": only divisor's values 1m and 1 are \
                  supported with the cpu resource"
             ),
         ]
@@ -120,6 +129,40 @@ fn devices_are_claims() {
             format!("{path}[1].devicePath: Required value"),
         ]
     );
+    // Each once, nowhere above, and not also mounted.
+    let device = |name: &str, place: &str| json!({"name": name, "devicePath": place});
+    assert_eq!(
+        devices(json!([
+            device("v", "/dev/x"),
+            device("v", "/dev/x"),
+            device("", "/dev/../y"),
+            device("", "/dev/../y")
+        ])),
+        [
+            format!("{path}[1].name: Invalid value: \"v\": must be unique"),
+            format!("{path}[1].devicePath: Invalid value: \"/dev/x\": must be unique"),
+            format!("{path}[2].name: Required value"),
+            format!("{path}[2].name: Not found: \"\""),
+            format!("{path}[2].devicePath: Invalid value: \"/dev/../y\": can not contain backsteps ('..')"),
+            format!("{path}[3].name: Required value"),
+            format!("{path}[3].name: Not found: \"\""),
+            format!("{path}[3].devicePath: Invalid value: \"/dev/../y\": can not contain backsteps ('..')"),
+        ]
+    );
+    let mounts = json!([{"name": "v", "mountPath": "/dev/x"}]);
+    let container =
+        json!({"name": "c", "image": "i", "volumeDevices": [device("v", "/dev/x")], "volumeMounts": mounts});
+    let volumes = json!([{"name": "v", "persistentVolumeClaim": {"claimName": "c"}}]);
+    let spec = json!({"containers": [container], "volumes": volumes});
+    let errors = new("", "pods", json!({"metadata": {"name": "p"}, "spec": spec}));
+    for complaint in [
+        format!("{path}[0].name: Invalid value: \"v\": must not already exist in volumeMounts"),
+        format!(
+            "{path}[0].devicePath: Invalid value: \"/dev/x\": must not already exist as a path in volumeMounts"
+        ),
+    ] {
+        assert!(errors.contains(&complaint), "{errors:?}");
+    }
 }
 
 #[test]
@@ -133,6 +176,14 @@ fn storage_knows_its_topology() {
     assert_eq!(
         class(json!([{"matchLabelExpressions": [{"key": "a", "values": []}]}])),
         [format!("{path}.values: Required value")]
+    );
+    let term = |values: [&str; 2]| json!({"matchLabelExpressions": [{"key": "a", "values": values}]});
+    assert_eq!(
+        class(json!([term(["b", "c"]), term(["b", "d"]), term(["c", "b"]), {}])),
+        [
+            "allowedTopologies[2].matchLabelExpressions: Duplicate value: \"\"",
+            "allowedTopologies[3].matchLabelExpressions: Duplicate value: \"\"",
+        ]
     );
     let node = json!({"metadata": {"name": "n"}, "spec": {"drivers": [{"name": "d.b", "nodeID": "x", "topologyKeys":
         ["a", "a"], "allocatable": {"count": -1}}]}});
@@ -191,5 +242,8 @@ fn kinds_and_types_are_known_ones() {
     assert!(errors[0].starts_with("subsets[0].addresses[0].hostname: Invalid value: \"a.b\""));
     assert!(errors[1].starts_with("subsets[0].ports[0].protocol: Unsupported value: \"X\""));
     let class = json!({"metadata": {"name": "c"}, "handler": "h", "scheduling": {"tolerations": [{"key": "k", "operator": "x"}]}});
-    assert_eq!(new("node.k8s.io", "runtimeclasses", class).len(), 1);
+    let errors = new("node.k8s.io", "runtimeclasses", class);
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    let what = "tolerations[0].operator: Unsupported value: \"x\": supported values: \"Equal\", \"Exists\"";
+    assert!(errors[0].ends_with(what), "{errors:?}");
 }

@@ -177,3 +177,142 @@ fn admission_configurations() {
     );
     assert!(errors[1].contains("must not contain both Deny and Warn"));
 }
+
+#[test]
+fn controllers_of_ingress_classes_are_domain_prefixed_paths() {
+    let class = |controller: &str| {
+        let class = json!({"metadata": {"name": "c"}, "spec": {"controller": controller}});
+        new("networking.k8s.io", "ingressclasses", class)
+    };
+    for good in ["a.b/c", "a.b/c/d", "a/(c)"] {
+        assert_eq!(class(good), Vec::<String>::new(), "{good}");
+    }
+    for bad in ["x", "/", "a/", "/a"] {
+        let why = "must be a domain-prefixed path (such as \"acme.io/foo\")";
+        assert_eq!(
+            class(bad),
+            [format!("spec.controller: Invalid value: {bad:?}: {why}")]
+        );
+    }
+    assert!(
+        class("A.b/c")[0]
+            .starts_with("spec.controller: Invalid value: \"A.b\": a lowercase RFC 1123 subdomain")
+    );
+    assert_eq!(
+        class("a.b/c d"),
+        [
+            "spec.controller: Invalid value: \"c d\": Invalid path (regex used for validation is \
+             '[A-Za-z0-9/\\-._~%!$&'()*+,;=:]+')"
+        ]
+    );
+    let long = format!("a.b/{}", "c".repeat(247));
+    assert_eq!(
+        class(&long),
+        ["spec.controller: Too long: may not be more than 250 bytes"]
+    );
+}
+
+#[test]
+fn names_and_values_of_priorities_are_wrong_together() {
+    let class = |name: &str, value: i64| {
+        let class = json!({"metadata": {"name": name}, "value": value, "preemptionPolicy": "Bad"});
+        new("scheduling.k8s.io", "priorityclasses", class)
+    };
+    let policy =
+        "preemptionPolicy: Unsupported value: \"Bad\": supported values: \"Never\", \"PreemptLowerPriority\"";
+    assert_eq!(
+        class("c", 1_000_000_001),
+        [
+            "value: Forbidden: maximum allowed value of a user defined priority is 1000000000",
+            policy
+        ]
+    );
+    assert_eq!(
+        class("system-x", 1_000_000_001),
+        [
+            "metadata.name: Forbidden: priority class names with 'system-' prefix are reserved for system use only. error: \
+             priority class is not a known system class",
+            policy
+        ]
+    );
+}
+
+#[test]
+fn limits_are_of_resources_that_there_are() {
+    let range = |kind: &str, limit: Value| {
+        let mut limit = limit;
+        limit["type"] = kind.into();
+        let range = json!({"metadata": {"name": "r"}, "spec": {"limits": [limit]}});
+        new("", "limitranges", range)
+    };
+    assert!(
+        range(
+            "Pod",
+            json!({"max": {"cpu": "1", "a.b/c": "1", "hugepages-2Mi": "2Mi"}})
+        )
+        .is_empty()
+    );
+    assert!(range("a.b/image", json!({"max": {"storage": "1", "pods": "1"}})).is_empty());
+    let (any, contained) = (
+        "must be a standard resource type or fully qualified",
+        "must be a standard resource for containers",
+    );
+    assert_eq!(
+        range("Pod", json!({"max": {"foo": "1", "pods": "1", "requests.a.b/c": "1"}})),
+        [
+            format!("spec.limits[0].max[foo]: Invalid value: \"foo\": {any}"),
+            format!("spec.limits[0].max[foo]: Invalid value: \"foo\": {contained}"),
+            format!("spec.limits[0].max[pods]: Invalid value: \"pods\": {contained}"),
+            "spec.limits[0].max[requests.a.b/c]: Invalid value: \"requests.a.b/c\": doesn't follow extended resource name \
+             standard"
+                .to_owned(),
+        ]
+    );
+    assert_eq!(
+        range("a.b/image", json!({"min": {"foo": "1"}})),
+        [format!("spec.limits[0].min[foo]: Invalid value: \"foo\": {any}")]
+    );
+}
+
+#[test]
+fn counts_of_a_controllers_status_are_none_below_zero() {
+    let kind = find("", "v1", "replicationcontrollers").unwrap();
+    let spec = json!({"replicas": 1, "selector": {"a": "b"}, "template": {"metadata": {"labels": {"a": "b"}}, "spec":
+        {"containers": [{"name": "c", "image": "i"}]}}});
+    let old = json!({"metadata": {"name": "r"}, "spec": spec, "status": {"replicas": 1}});
+    let status = |status: Value| -> Vec<String> {
+        let mut new = old.clone();
+        new["status"] = status;
+        let errors = kind.strategy.validate_update(Some("status"), &old, &new);
+        errors.iter().map(ToString::to_string).collect()
+    };
+    assert!(status(json!({"replicas": 1, "readyReplicas": 1})).is_empty());
+    let errors = status(json!({"replicas": -1}));
+    let negative = "status.replicas: Invalid value: -1: must be greater than or equal to 0";
+    assert!(errors.iter().any(|error| error == negative), "{errors:?}");
+    let errors = status(json!({"replicas": 1, "readyReplicas": 2}));
+    assert_eq!(
+        errors,
+        ["status.readyReplicas: Invalid value: 2: cannot be greater than status.replicas"]
+    );
+    let selectable = kind.strategy.selectable_fields(&old);
+    assert_eq!(selectable.get("status.replicas").map(String::as_str), Some("1"));
+}
+
+#[test]
+fn definitions_say_their_scope() {
+    let schema = json!({"openAPIV3Schema": {"type": "object"}});
+    let version = json!({"name": "v1", "served": true, "storage": true, "schema": schema});
+    let definition = |scope: &str| {
+        let names = json!({"plural": "as", "kind": "A"});
+        let spec = json!({"group": "b.c", "scope": scope, "names": names, "versions": [version]});
+        let definition = json!({"metadata": {"name": "as.b.c"}, "spec": spec});
+        new("apiextensions.k8s.io", "customresourcedefinitions", definition)
+    };
+    assert!(definition("Cluster").is_empty());
+    assert_eq!(definition(""), ["spec.scope: Required value"]);
+    assert_eq!(
+        definition("x"),
+        ["spec.scope: Unsupported value: \"x\": supported values: \"Cluster\", \"Namespaced\""]
+    );
+}
