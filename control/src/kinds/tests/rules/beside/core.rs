@@ -6,7 +6,7 @@ use super::*;
 fn an_empty_text_is_none_of_a_few() {
     assert_eq!(
         super::pods::pod(
-            json!({"preemptionPolicy": "", "securityContext": {"fsGroupChangePolicy": ""}, "os": {"name": "dos"}})
+            &json!({"preemptionPolicy": "", "securityContext": {"fsGroupChangePolicy": ""}, "os": {"name": "dos"}})
         ),
         [
             "spec.os: Unsupported value: \"dos\": supported values: \"linux\", \"windows\"",

@@ -2,7 +2,7 @@
 
 use super::*;
 
-pub(super) fn pod(spec: Value) -> Vec<String> {
+pub(super) fn pod(spec: &Value) -> Vec<String> {
     let mut pod = json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "image": "i"}]}});
     for (field, value) in spec.as_object().unwrap() {
         pod["spec"][field] = value.clone();
@@ -10,15 +10,15 @@ pub(super) fn pod(spec: Value) -> Vec<String> {
     new("", "pods", pod)
 }
 
-fn container(fields: Value) -> Vec<String> {
+fn container(fields: &Value) -> Vec<String> {
     let mut container = json!({"name": "c", "image": "i"});
     for (field, value) in fields.as_object().unwrap() {
         container[field] = value.clone();
     }
-    pod(json!({"containers": [container], "volumes": [{"name": "v"}]}))
+    pod(&json!({"containers": [container], "volumes": [{"name": "v"}]}))
 }
 
-fn set(kind: &str, template: Value) -> Vec<String> {
+fn set(kind: &str, template: &Value) -> Vec<String> {
     let plural = format!("{}s", kind.to_lowercase());
     let labels = json!({"matchLabels": {"a": "b"}});
     let object =
@@ -30,11 +30,11 @@ fn set(kind: &str, template: Value) -> Vec<String> {
 fn templates_of_stateful_sets_are_checked_when_pods_are_made() {
     let template = json!({"metadata": {"labels": {"a": "b"}}, "spec": {"containers": [{"name": "Bad_", "volumeMounts":
         [{"name": "claimed", "mountPath": "/a"}]}]}});
-    assert_eq!(set("StatefulSet", template.clone()), [""; 0]);
-    assert_eq!(set("ReplicaSet", template).len(), 3);
+    assert_eq!(set("StatefulSet", &template), [""; 0]);
+    assert_eq!(set("ReplicaSet", &template).len(), 3);
     let template = json!({"metadata": {"labels": {"a": "b", "c": "-"}, "annotations": {"-": ""}}, "spec":
         {"restartPolicy": "Never"}});
-    let errors = set("StatefulSet", template);
+    let errors = set("StatefulSet", &template);
     assert_eq!(errors.len(), 3, "{errors:?}");
     assert!(errors[0].starts_with("spec.template.labels: Invalid value: \"-\""));
     assert!(errors[1].starts_with("spec.template.annotations: Invalid value: \"-\""));
@@ -43,7 +43,7 @@ fn templates_of_stateful_sets_are_checked_when_pods_are_made() {
 
 #[test]
 fn templates_that_nobody_wrote_have_defaults() {
-    let errors = set("ReplicaSet", Value::Null);
+    let errors = set("ReplicaSet", &Value::Null);
     assert_eq!(
         errors,
         [
@@ -90,7 +90,7 @@ fn nothing_is_said_of_a_template_whose_selector_is_wrong() {
 
 #[test]
 fn a_grace_period_may_be_negative() {
-    assert_eq!(pod(json!({"terminationGracePeriodSeconds": -1})), [""; 0]);
+    assert_eq!(pod(&json!({"terminationGracePeriodSeconds": -1})), [""; 0]);
     let kind = find("", "v1", "pods").unwrap();
     let running = json!({"spec": {"nodeName": "n", "terminationGracePeriodSeconds": -1}});
     assert_eq!(
@@ -102,7 +102,8 @@ fn a_grace_period_may_be_negative() {
 
 #[test]
 fn projected_sources_may_say_nothing() {
-    let volume = |sources: Value| pod(json!({"volumes": [{"name": "v", "projected": {"sources": sources}}]}));
+    let volume =
+        |sources: Value| pod(&json!({"volumes": [{"name": "v", "projected": {"sources": sources}}]}));
     assert_eq!(volume(json!([])), [""; 0]);
     assert_eq!(volume(json!([{}])), [""; 0]);
     assert_eq!(
@@ -121,7 +122,7 @@ fn mounts_do_not_find_what_is_wrong() {
     let container = json!({"name": "c", "image": "i", "volumeMounts": mounts});
     let path = "spec.containers[0].volumeMounts";
     assert_eq!(
-        pod(json!({"containers": [container], "volumes": volumes})),
+        pod(&json!({"containers": [container], "volumes": volumes})),
         [
             "spec.volumes[0].nfs.server: Required value".to_owned(),
             format!("{path}[0].name: Not found: \"w\""),
@@ -141,7 +142,7 @@ fn paths_without_an_index() {
     let path = "spec.containers[0]";
     assert_eq!(
         container(
-            json!({"envFrom": [{}, {"configMapRef": {"name": "a-"}}], "livenessProbe":
+            &json!({"envFrom": [{}, {"configMapRef": {"name": "a-"}}], "livenessProbe":
             {"httpGet": {"port": 1, "httpHeaders": [{"name": "a b", "value": ""}]}}})
         )
         .iter()
@@ -153,7 +154,7 @@ fn paths_without_an_index() {
         ]
     );
     let csi = json!({"driver": "a.b", "nodePublishSecretRef": {"name": "-"}});
-    let errors = pod(json!({"volumes": [{"name": "v", "csi": csi}]}));
+    let errors = pod(&json!({"volumes": [{"name": "v", "csi": csi}]}));
     assert!(errors[0].starts_with("spec.volumes[0].csi.name: Invalid value: \"-\""));
 }
 
@@ -163,7 +164,7 @@ fn ports_on_the_network_of_the_host() {
     let spec = json!({"containers": containers, "hostNetwork": true});
     let complaint = "spec.containers[0].ports[0].hostPort: Invalid value: 2: must match `containerPort` when `hostNetwork` is true";
     assert_eq!(
-        pod(spec.clone()),
+        pod(&spec),
         [
             "spec.containers[0].image: Invalid value: \" i\": must not have leading or trailing whitespace",
             complaint
@@ -171,7 +172,7 @@ fn ports_on_the_network_of_the_host() {
     );
     let template = json!({"metadata": {"labels": {"a": "b"}}, "spec": spec});
     assert_eq!(
-        set("ReplicaSet", template),
+        set("ReplicaSet", &template),
         [complaint.replace("spec.containers", "spec.template.spec.containers")]
     );
 }
@@ -220,7 +221,7 @@ fn selectors_of_jobs_stay_whose_they_are() {
     let spec = json!({"manualSelector": true, "selector": {"matchLabels": {"a": "b"}}, "template": template});
     let job = json!({"metadata": {"name": "j", "uid": "u"}, "spec": spec});
     let errors = changed("batch", "jobs", job, |new| {
-        new["spec"]["manualSelector"] = false.into()
+        new["spec"]["manualSelector"] = false.into();
     });
     assert!(
         errors
