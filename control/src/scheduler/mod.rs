@@ -9,6 +9,7 @@ mod decide;
 mod filter;
 mod groups;
 mod pod;
+mod ports;
 mod queue;
 mod resources;
 mod run;
