@@ -16,6 +16,7 @@ mod shared;
 mod signing_request;
 mod time;
 mod token_secret;
+mod values;
 mod volume;
 mod workload;
 
@@ -37,6 +38,7 @@ pub use shared::Shared;
 pub use signing_request::CertificateRequest;
 pub use time::Time;
 pub use token_secret::TokenSecret;
+pub use values::Values;
 pub use volume::Volume;
 pub use workload::{Deployment, DeploymentStatus, IntOrPercent, ReplicaSet, ReplicaSetStatus, Template};
 
