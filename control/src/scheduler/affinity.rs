@@ -1,6 +1,6 @@
 //! Node affinity, pod affinity and topology spread as the pod spec has them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
@@ -121,7 +121,7 @@ pub struct PodTerm {
     pub label_selector: Option<Selector>,
     /// In which namespaces, beside those of the selector.
     #[serde(deserialize_with = "nullable")]
-    pub namespaces: Vec<String>,
+    pub namespaces: BTreeSet<String>,
     /// In the namespaces with these labels.
     pub namespace_selector: Option<Selector>,
     /// Label of nodes whose values are the domains.

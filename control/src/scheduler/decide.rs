@@ -78,7 +78,7 @@ pub fn schedule(pod: &PodView, snapshot: &Snapshot, start: usize) -> Result<Stri
             continue;
         };
         match filter::filter(pod, state, node).and_then(|()| topology.filter(node)) {
-            Ok(()) => candidates.push(score::assess(pod, slot, state, node, snapshot)),
+            Ok(()) => candidates.push(score::assess(pod, slot, state, node, &topology)),
             Err(refusal) => refusals.push(refusal),
         }
         if candidates.len() >= limit {

@@ -38,7 +38,7 @@ pub fn filter(pod: &PodView, state: &NodeState, node: &NodeView) -> Result<(), R
             false,
         ));
     }
-    if state.port_taken(&pod.host_ports) {
+    if state.ports.has_any(&pod.host_ports) {
         return Err(Refusal::new(
             "node(s) didn't have free ports for the requested pod ports",
             true,

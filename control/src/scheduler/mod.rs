@@ -7,12 +7,15 @@ mod affinity;
 mod bind;
 mod decide;
 mod filter;
+mod groups;
 mod pod;
+mod ports;
 mod queue;
 mod resources;
 mod run;
 mod score;
 mod snapshot;
+mod term;
 #[cfg(test)]
 mod tests;
 mod topology;

@@ -10,24 +10,18 @@ use super::resources::{Amounts, Container, amounts, pod_request};
 use crate::controllers::informer::Object;
 use crate::controllers::model::{Condition, Meta, Shared, Toleration, metadata, nullable};
 
+/// Address that means all of a node's.
+pub const EVERY_ADDRESS: &str = "0.0.0.0";
+
 /// A port on the node that a pod asks for.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct HostPort {
     /// TCP, UDP or SCTP.
     pub protocol: String,
-    /// Address, `0.0.0.0` for all.
+    /// Address, or [`EVERY_ADDRESS`].
     pub ip: String,
     /// Port.
     pub port: i32,
-}
-
-impl HostPort {
-    /// Whether both cannot be on one node.
-    pub fn conflicts(&self, other: &Self) -> bool {
-        self.port == other.port
-            && self.protocol == other.protocol
-            && (self.ip == other.ip || self.ip == "0.0.0.0" || other.ip == "0.0.0.0")
-    }
 }
 
 /// What scheduling depends on.
@@ -149,7 +143,7 @@ fn host_ports(container: &Container, host_network: bool) -> impl Iterator<Item =
         };
         (port > 0).then(|| HostPort {
             protocol: or(&entry.protocol, "TCP"),
-            ip: or(&entry.host_ip, "0.0.0.0"),
+            ip: or(&entry.host_ip, EVERY_ADDRESS),
             port,
         })
     })

@@ -4,8 +4,8 @@
 //! affinity 2, taints 3. Spreading is by owner: fewer pods of the same controller on the node are better.
 
 use super::pod::PodView;
-use super::snapshot::{NodeState, NodeView, Snapshot, nonzero};
-use super::topology;
+use super::snapshot::{NodeState, NodeView, nonzero};
+use super::topology::Topology;
 
 /// A node that would do, by slot.
 #[derive(Debug, Clone, Copy)]
@@ -26,7 +26,7 @@ pub fn assess(
     slot: usize,
     state: &NodeState,
     node: &NodeView,
-    snapshot: &Snapshot,
+    topology: &Topology<'_>,
 ) -> Candidate {
     Candidate {
         slot,
@@ -49,7 +49,7 @@ pub fn assess(
             .filter(|preferred| preferred.preference.matches(&node.meta.name, &node.meta.labels))
             .map(|preferred| preferred.weight)
             .sum(),
-        pod_affinity: pod_affinity(pod, node, snapshot),
+        pod_affinity: topology.preference(node),
         resources: resources(pod, state, node),
     }
 }
@@ -123,28 +123,4 @@ fn resources(pod: &PodView, state: &NodeState, node: &NodeView) -> i64 {
     let least = (20_000 - cpu - memory) / 200;
     let balanced = (10_000 - (cpu - memory).abs() / 2) / 100;
     least + balanced
-}
-
-fn pod_affinity(pod: &PodView, node: &NodeView, snapshot: &Snapshot) -> i64 {
-    let towards = &pod.affinity.pod_affinity.preferred;
-    let away = &pod.affinity.pod_anti_affinity.preferred;
-    if towards.is_empty() && away.is_empty() {
-        return 0;
-    }
-    let mut score = 0;
-    for (sign, preferred) in towards.iter().map(|p| (1, p)).chain(away.iter().map(|p| (-1, p))) {
-        let term = &preferred.pod_affinity_term;
-        let Some(value) = node.meta.labels.get(&term.topology_key) else {
-            continue;
-        };
-        let in_domain = snapshot
-            .nodes()
-            .filter(|(_, other)| other.meta.labels.get(&term.topology_key) == Some(value));
-        let count = in_domain
-            .flat_map(|(state, _)| state.pods.values())
-            .filter(|other| topology::matches(term, pod, other, snapshot))
-            .count();
-        score += sign * preferred.weight * count as i64;
-    }
-    score
 }

@@ -7,7 +7,8 @@ use keelson_api::quantity::Quantity;
 use serde::Deserialize;
 use serde_json::Value;
 
-use super::pod::{HostPort, PodView};
+use super::pod::PodView;
+use super::ports::Ports;
 use super::resources::Amounts;
 use crate::controllers::informer::Object;
 use crate::controllers::model::{Meta, Shared, Taint, metadata, nullable};
@@ -92,6 +93,8 @@ pub struct NodeState {
     pub pods: HashMap<String, Arc<PodView>>,
     /// Sum of their requests.
     pub used: Amounts,
+    /// Ports that they have.
+    pub ports: Ports,
     /// CPU and memory with a minimum per pod, for scoring.
     pub nonzero: (i64, i64),
 }
@@ -105,6 +108,7 @@ pub fn nonzero(request: &Amounts) -> (i64, i64) {
 impl NodeState {
     fn add(&mut self, pod: &Arc<PodView>) {
         self.used.add(&pod.request);
+        self.ports.add(&pod.host_ports);
         let (cpu, memory) = nonzero(&pod.request);
         self.nonzero = (self.nonzero.0 + cpu, self.nonzero.1 + memory);
         self.pods.insert(pod.meta.uid.clone(), pod.clone());
@@ -113,19 +117,10 @@ impl NodeState {
     fn remove(&mut self, uid: &str) {
         if let Some(pod) = self.pods.remove(uid) {
             self.used.subtract(&pod.request);
+            self.ports.remove(&pod.host_ports);
             let (cpu, memory) = nonzero(&pod.request);
             self.nonzero = (self.nonzero.0 - cpu, self.nonzero.1 - memory);
         }
-    }
-
-    /// Whether one of the ports is taken.
-    pub fn port_taken(&self, wanted: &[HostPort]) -> bool {
-        !wanted.is_empty()
-            && self
-                .pods
-                .values()
-                .flat_map(|pod| &pod.host_ports)
-                .any(|have| wanted.iter().any(|p| p.conflicts(have)))
     }
 }
 

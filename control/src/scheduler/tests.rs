@@ -1,3 +1,5 @@
+mod topology;
+
 use std::collections::HashMap;
 use std::sync::Arc;
 

@@ -1,77 +1,124 @@
-//! Checks that look at other pods: required pod affinity and anti-affinity, and topology spread.
+//! What looks at other pods: pod affinity and anti-affinity, required and preferred, and topology spread.
 //!
-//! What they need is counted once per pod over the whole snapshot; a node is then checked by looking up its domains.
+//! What they need is counted once per pod over the whole snapshot; a node is then checked by looking up its domains. Terms
+//! that mean the same pods are one: counting costs what there is to tell apart, not terms times nodes times pods.
 //! Source: the InterPodAffinity and PodTopologySpread plug-ins of kube-scheduler.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
-use super::affinity::{PodTerm, SpreadConstraint};
+use super::affinity::{PodTerm, PreferredPod, SpreadConstraint};
 use super::filter::{Refusal, matches_node};
+use super::groups::{Chosen, Groups};
 use super::pod::PodView;
 use super::snapshot::{NodeView, Snapshot};
-use crate::controllers::model::{Requirement, Selector};
+use super::term::{Meaning, OwnSelector};
+
+/// Domains of nodes, by topology key and value.
+type Domains<'a> = HashMap<&'a str, HashSet<&'a str>>;
 
 /// Counts for one pod.
 #[derive(Debug, Default)]
-pub struct Topology {
-    /// Per required affinity term: topology key, and domains with a matching pod.
-    affinity: Vec<(String, HashSet<String>)>,
+pub struct Topology<'a> {
+    /// Per topology key of required affinity: how many terms have it, and how many of these have a matching pod in a domain.
+    affinity: HashMap<&'a str, (usize, HashMap<&'a str, usize>)>,
     /// No pod matches any term, but the pod itself does: it may be the first of its group.
     first_of_group: bool,
-    /// Per required anti-affinity term: topology key, and domains to avoid.
-    anti_affinity: Vec<(String, HashSet<String>)>,
-    /// Domains that pods there keep this pod away from, as (topology key, value).
-    kept_away: HashSet<(String, String)>,
+    /// Domains to avoid.
+    anti_affinity: Domains<'a>,
+    /// Domains that pods there keep this pod away from.
+    kept_away: Domains<'a>,
     /// Per hard spread constraint.
-    spread: Vec<Spread>,
+    spread: Vec<Spread<'a>>,
+    /// Weight of what preferred terms find in a domain, less what they would avoid there.
+    preferred: HashMap<&'a str, HashMap<&'a str, i64>>,
 }
 
 #[derive(Debug)]
-struct Spread {
-    key: String,
+struct Spread<'a> {
+    key: &'a str,
     max_skew: i64,
-    counts: HashMap<String, i64>,
+    counts: HashMap<&'a str, i64>,
     least: i64,
     /// The pod itself counts.
     own: i64,
 }
 
-impl Topology {
+impl<'a> Topology<'a> {
     /// Counts; nothing if neither the pod nor any placed pod has such rules.
-    pub fn new(pod: &PodView, snapshot: &Snapshot) -> Self {
+    pub fn new(pod: &'a PodView, snapshot: &'a Snapshot) -> Self {
         let mut topology = Self::default();
-        let required = &pod.affinity.pod_affinity.required;
-        if !required.is_empty() {
-            topology.affinity = domains(pod, required, snapshot);
-            topology.first_of_group = topology.affinity.iter().all(|(_, domains)| domains.is_empty())
-                && required.iter().all(|term| matches(term, pod, pod, snapshot));
-        }
-        let avoided = &pod.affinity.pod_anti_affinity.required;
-        if !avoided.is_empty() {
-            topology.anti_affinity = domains(pod, avoided, snapshot);
-        }
         if snapshot.has_repelling_pods() {
             topology.kept_away = kept_away(pod, snapshot);
         }
+        let (towards, away) = (&pod.affinity.pod_affinity, &pod.affinity.pod_anti_affinity);
         let hard = pod
             .spread
             .iter()
             .filter(|constraint| constraint.when_unsatisfiable == "DoNotSchedule");
-        topology.spread = hard
-            .map(|constraint| count_spread(pod, constraint, snapshot))
-            .collect();
+        let hard: Vec<_> = hard.collect();
+        let terms = [&towards.required, &away.required].map(Vec::len);
+        let preferences = [&towards.preferred, &away.preferred].map(Vec::len);
+        if terms.iter().chain(&preferences).sum::<usize>() + hard.len() == 0 {
+            return topology;
+        }
+        let groups = Groups::new(snapshot);
+        topology.require(pod, &groups, snapshot);
+        let avoided = away.required.iter().map(|term| (term, 1));
+        for (key, chosen) in meant(avoided, pod, &groups, snapshot).into_keys() {
+            let found = groups.count(&chosen, key);
+            if !found.is_empty() {
+                let domains = topology.anti_affinity.entry(key).or_default();
+                domains.extend(found.into_keys());
+            }
+        }
+        let preferred = |sign: i64| move |p: &'a PreferredPod| (&p.pod_affinity_term, sign * p.weight);
+        let weighted = towards.preferred.iter().map(preferred(1));
+        let weighted = weighted.chain(away.preferred.iter().map(preferred(-1)));
+        for ((key, chosen), weight) in meant(weighted, pod, &groups, snapshot) {
+            for (domain, count) in groups.count(&chosen, key) {
+                let domains = topology.preferred.entry(key).or_default();
+                *domains.entry(domain).or_insert(0) += weight * count;
+            }
+        }
+        topology.spread = count_spread(pod, &hard, &groups);
         topology
+    }
+
+    fn require(&mut self, pod: &'a PodView, groups: &Groups<'a>, snapshot: &Snapshot) {
+        let required = &pod.affinity.pod_affinity.required;
+        let terms = required.iter().map(|term| (term, 1));
+        for (key, chosen) in meant(terms, pod, groups, snapshot).into_keys() {
+            let (terms, domains) = self.affinity.entry(key).or_default();
+            *terms += 1;
+            for domain in groups.count(&chosen, key).into_keys() {
+                *domains.entry(domain).or_insert(0) += 1;
+            }
+        }
+        self.first_of_group = self.affinity.values().all(|(_, domains)| domains.is_empty())
+            && required
+                .iter()
+                .all(|term| Meaning::new(term, pod).matches(pod, snapshot));
+    }
+
+    /// What preferred terms find around the node.
+    pub fn preference(&self, node: &NodeView) -> i64 {
+        if self.preferred.is_empty() {
+            return 0;
+        }
+        let labels = node.meta.labels.iter();
+        let found = labels.filter_map(|(key, value)| self.preferred.get(key.as_str())?.get(value.as_str()));
+        found.sum()
     }
 
     /// Whether the node is right.
     pub fn filter(&self, node: &NodeView) -> Result<(), Refusal> {
         let labels = &node.meta.labels;
         for spread in &self.spread {
-            let Some(value) = labels.get(&spread.key) else {
+            let Some(value) = labels.get(spread.key) else {
                 let reason = "node(s) didn't match pod topology spread constraints (missing required label)";
                 return Err(Refusal::new(reason, false));
             };
-            let count = spread.counts.get(value).copied().unwrap_or(0);
+            let count = spread.counts.get(value.as_str()).copied().unwrap_or(0);
             if count + spread.own - spread.least > spread.max_skew {
                 return Err(Refusal::new(
                     "node(s) didn't match pod topology spread constraints",
@@ -79,19 +126,24 @@ impl Topology {
                 ));
             }
         }
-        let in_domain = |(key, domains): &(String, HashSet<String>)| {
-            labels.get(key).is_some_and(|value| domains.contains(value))
+        let met = |(key, (terms, domains)): (&&str, &(usize, HashMap<&str, usize>))| {
+            labels.get(*key).and_then(|value| domains.get(value.as_str())) == Some(terms)
         };
-        let has_keys = self.affinity.iter().all(|(key, _)| labels.contains_key(key));
-        if !(self.affinity.iter().all(in_domain) || self.first_of_group && has_keys) {
+        let has_keys = || self.affinity.keys().all(|key| labels.contains_key(*key));
+        if !(self.affinity.iter().all(met) || self.first_of_group && has_keys()) {
             return Err(Refusal::new("node(s) didn't match pod affinity rules", false));
         }
-        if self.anti_affinity.iter().any(in_domain) {
+        let is_in = |domains: &Domains<'_>| {
+            let has = |(key, value): (&String, &String)| {
+                let values = domains.get(key.as_str());
+                values.is_some_and(|values| values.contains(value.as_str()))
+            };
+            !domains.is_empty() && labels.iter().any(has)
+        };
+        if is_in(&self.anti_affinity) {
             return Err(Refusal::new("node(s) didn't match pod anti-affinity rules", true));
         }
-        let repelled =
-            |(key, value): (&String, &String)| self.kept_away.contains(&(key.clone(), value.clone()));
-        if !self.kept_away.is_empty() && labels.iter().any(repelled) {
+        if is_in(&self.kept_away) {
             return Err(Refusal::new(
                 "node(s) didn't satisfy existing pods anti-affinity rules",
                 true,
@@ -101,34 +153,31 @@ impl Topology {
     }
 }
 
-fn domains(pod: &PodView, terms: &[PodTerm], snapshot: &Snapshot) -> Vec<(String, HashSet<String>)> {
-    let domain = |term: &PodTerm| {
-        let mut found = HashSet::new();
-        for (state, node) in snapshot.nodes() {
-            if let Some(value) = node.meta.labels.get(&term.topology_key)
-                && !found.contains(value)
-                && state
-                    .pods
-                    .values()
-                    .any(|other| matches(term, pod, other, snapshot))
-            {
-                found.insert(value.clone());
-            }
-        }
-        (term.topology_key.clone(), found)
-    };
-    terms.iter().map(domain).collect()
+/// The pods that terms mean in the domains of their topology key, and the weight of the terms that mean the same.
+fn meant<'a>(
+    terms: impl Iterator<Item = (&'a PodTerm, i64)>,
+    owner: &'a PodView,
+    groups: &Groups<'_>,
+    snapshot: &Snapshot,
+) -> HashMap<(&'a str, Chosen), i64> {
+    let mut found = HashMap::new();
+    for (term, weight) in terms {
+        let meaning = Meaning::new(term, owner);
+        let chosen = groups.choose(|other| meaning.matches(other, snapshot));
+        *found.entry((term.topology_key.as_str(), chosen)).or_insert(0) += weight;
+    }
+    found
 }
 
-fn kept_away(pod: &PodView, snapshot: &Snapshot) -> HashSet<(String, String)> {
-    let mut found = HashSet::new();
+fn kept_away<'a>(pod: &PodView, snapshot: &'a Snapshot) -> Domains<'a> {
+    let mut found = Domains::new();
     for (state, node) in snapshot.nodes() {
         for other in state.pods.values() {
             for term in &other.affinity.pod_anti_affinity.required {
                 if let Some(value) = node.meta.labels.get(&term.topology_key)
-                    && matches(term, other, pod, snapshot)
+                    && Meaning::new(term, other).matches(pod, snapshot)
                 {
-                    found.insert((term.topology_key.clone(), value.clone()));
+                    found.entry(&term.topology_key).or_default().insert(value);
                 }
             }
         }
@@ -136,75 +185,54 @@ fn kept_away(pod: &PodView, snapshot: &Snapshot) -> HashSet<(String, String)> {
     found
 }
 
-/// Whether `candidate` is meant by a term of `owner`.
-pub fn matches(term: &PodTerm, owner: &PodView, candidate: &PodView, snapshot: &Snapshot) -> bool {
-    let Some(selector) = &term.label_selector else {
-        return false;
-    };
-    let namespace = &candidate.meta.namespace;
-    let by_selector = |selector: &Selector| {
-        let none = BTreeMap::new();
-        selector.matches(snapshot.namespaces.get(namespace).unwrap_or(&none))
-    };
-    let named = if term.namespaces.is_empty() && term.namespace_selector.is_none() {
-        *namespace == owner.meta.namespace
-    } else {
-        term.namespaces.contains(namespace) || term.namespace_selector.as_ref().is_some_and(by_selector)
-    };
-    named && with_keys(selector, &term.match_label_keys, owner).matches(&candidate.meta.labels)
-}
-
-/// The selector plus the owner's values of the named labels.
-fn with_keys(selector: &Selector, keys: &[String], owner: &PodView) -> Selector {
-    let mut selector = selector.clone();
-    for key in keys {
-        if let Some(value) = owner.meta.labels.get(key) {
-            selector.match_expressions.push(Requirement {
-                key: key.clone(),
-                operator: "In".to_owned(),
-                values: vec![value.clone()],
-            });
-        }
-    }
-    selector
-}
-
-fn count_spread(pod: &PodView, constraint: &SpreadConstraint, snapshot: &Snapshot) -> Spread {
-    let selector = constraint
-        .label_selector
-        .as_ref()
-        .map(|s| with_keys(s, &constraint.match_label_keys, pod));
-    let counted = |other: &PodView| {
-        other.meta.namespace == pod.meta.namespace
-            && other.meta.deleted.is_none()
-            && selector
-                .as_ref()
-                .is_some_and(|selector| selector.matches(&other.meta.labels))
-    };
-    let mut counts: HashMap<String, i64> = HashMap::new();
-    for (state, node) in snapshot.nodes() {
-        let Some(value) = node.meta.labels.get(&constraint.topology_key) else {
-            continue;
+fn count_spread<'a>(
+    pod: &PodView,
+    constraints: &[&'a SpreadConstraint],
+    groups: &Groups<'a>,
+) -> Vec<Spread<'a>> {
+    // nodeAffinityPolicy Honor is the default: other nodes are no alternative.
+    let suits: Vec<bool> = groups
+        .nodes
+        .iter()
+        .map(|node| !constraints.is_empty() && matches_node(pod, node))
+        .collect();
+    let spread = |constraint: &&'a SpreadConstraint| {
+        let keys = &constraint.match_label_keys;
+        let selector = constraint
+            .label_selector
+            .as_ref()
+            .map(|selector| OwnSelector::new(selector, keys, pod));
+        let counted = |other: &PodView| {
+            other.meta.namespace == pod.meta.namespace
+                && other.meta.deleted.is_none()
+                && selector
+                    .as_ref()
+                    .is_some_and(|selector| selector.matches(&other.meta.labels))
         };
-        // nodeAffinityPolicy Honor is the default: other nodes are no alternative.
-        if matches_node(pod, node) {
-            let here = state.pods.values().filter(|other| counted(other)).count() as i64;
-            *counts.entry(value.clone()).or_insert(0) += here;
+        let domain = |node: usize| {
+            let value = suits[node].then(|| groups.nodes[node].meta.labels.get(&constraint.topology_key));
+            value.flatten().map(String::as_str)
+        };
+        let domains = (0..groups.nodes.len()).filter_map(domain);
+        let mut counts: HashMap<&str, i64> = domains.map(|value| (value, 0)).collect();
+        for group in groups.all.iter().filter(|group| counted(group.sample)) {
+            for (node, pods) in &group.places {
+                if let Some(value) = domain(*node) {
+                    *counts.entry(value).or_insert(0) += pods;
+                }
+            }
         }
-    }
-    let too_few = constraint
-        .min_domains
-        .is_some_and(|wanted| (counts.len() as i64) < wanted);
-    let least = if too_few {
-        0
-    } else {
-        counts.values().copied().min().unwrap_or(0)
+        let too_few = constraint
+            .min_domains
+            .is_some_and(|wanted| (counts.len() as i64) < wanted);
+        let least = counts.values().copied().min().filter(|_| !too_few).unwrap_or(0);
+        Spread {
+            key: &constraint.topology_key,
+            max_skew: constraint.max_skew,
+            counts,
+            least,
+            own: i64::from(counted(pod)),
+        }
     };
-    Spread {
-        key: constraint.topology_key.clone(),
-        max_skew: constraint.max_skew,
-        counts,
-        least,
-        own: i64::from(counted(pod)),
-    }
+    constraints.iter().map(spread).collect()
 }

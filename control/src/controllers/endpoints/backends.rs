@@ -2,20 +2,18 @@
 //!
 //! Source: `k8s.io/endpointslice`.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use crate::controllers::model::{Pod, Selector, Service, ServicePort};
+use crate::controllers::model::{EndpointPort, Pod, Service, ServicePort, has_all};
 
 /// One pod behind a service.
 #[derive(Debug, Clone)]
 pub struct Backend {
     /// The pod.
     pub pod: Arc<Pod>,
-    /// Its ports, as `EndpointPort` objects: they differ between pods where the service names a port by name.
-    pub ports: Vec<Value>,
     /// Ready condition of the pod.
     pub serving: bool,
     /// Being deleted.
@@ -55,52 +53,75 @@ impl Backend {
     }
 }
 
+/// Backends by their ports. These differ between pods only where the service names a port by name; a list of them, which may
+/// be long, is there once and not for every pod.
+pub type Backends = BTreeMap<Arc<Vec<EndpointPort>>, Vec<Backend>>;
+
 /// The backends of a service among the pods of its namespace: all that have an address and have not ended.
-pub fn backends(service: &Service, selector: &BTreeMap<String, String>, pods: &[Arc<Pod>]) -> Vec<Backend> {
-    let selector = Selector::equality(selector);
-    pods.iter()
-        .filter(|pod| selector.matches(&pod.metadata.labels))
-        .filter(|pod| !pod.has_ended() && (!pod.status.pod_ip.is_empty() || !pod.status.pod_ips.is_empty()))
-        .map(|pod| Backend {
+pub fn backends(service: &Service, selector: &BTreeMap<String, String>, pods: &[Arc<Pod>]) -> Backends {
+    let mut by_numbers: HashMap<Vec<Option<i64>>, Vec<Backend>> = HashMap::new();
+    let behind = pods
+        .iter()
+        .filter(|pod| has_all(selector, &pod.metadata.labels))
+        .filter(|pod| !pod.has_ended() && (!pod.status.pod_ip.is_empty() || !pod.status.pod_ips.is_empty()));
+    for pod in behind {
+        let backend = Backend {
             pod: pod.clone(),
-            ports: service
-                .spec
-                .ports
-                .iter()
-                .filter_map(|port| endpoint_port(port, pod))
-                .collect(),
             serving: pod.is_ready(),
             terminating: pod.metadata.deleted.is_some(),
+        };
+        by_numbers.entry(numbers(service, pod)).or_default().push(backend);
+    }
+    let mut found = Backends::new();
+    for (numbers, backends) in by_numbers {
+        let ports = Arc::new(endpoint_ports(service, &numbers));
+        found.entry(ports).or_default().extend(backends);
+    }
+    found
+}
+
+/// What a pod has for the ports that the service names by name, in their order; `None` if it has no port of that name and
+/// protocol.
+fn numbers(service: &Service, pod: &Pod) -> Vec<Option<i64>> {
+    let names = service
+        .spec
+        .ports
+        .iter()
+        .filter_map(|port| match &port.target_port {
+            Value::String(name) => Some((name.as_str(), protocol(&port.protocol))),
+            _ => None,
+        });
+    let mut names = names.peekable();
+    if names.peek().is_none() {
+        return Vec::new();
+    }
+    let mut have: HashMap<(&str, &str), i64> = HashMap::new();
+    for port in pod.serving_containers().flat_map(|container| &container.ports) {
+        have.entry((port.name.as_str(), protocol(&port.protocol)))
+            .or_insert(i64::from(port.container_port));
+    }
+    names.map(|name| have.get(&name).copied()).collect()
+}
+
+/// The ports that a pod with these numbers has.
+fn endpoint_ports(service: &Service, numbers: &[Option<i64>]) -> Vec<EndpointPort> {
+    let mut numbers = numbers.iter().copied();
+    let port = |port: &ServicePort| {
+        let number = match &port.target_port {
+            Value::String(_) => numbers.next()??,
+            Value::Number(number) if number.as_i64() != Some(0) => number.as_i64()?,
+            _ => i64::from(port.port),
+        };
+        Some(EndpointPort {
+            name: Some(port.name.clone()),
+            protocol: protocol(&port.protocol).to_owned(),
+            port: Some(number),
+            app_protocol: port.app_protocol.clone(),
         })
-        .collect()
-}
-
-fn endpoint_port(port: &ServicePort, pod: &Pod) -> Option<Value> {
-    let protocol = if port.protocol.is_empty() {
-        "TCP"
-    } else {
-        &port.protocol
     };
-    let number = target_port(port, protocol, pod)?;
-    let mut out = json!({"name": port.name, "protocol": protocol, "port": number});
-    if let Some(application) = &port.app_protocol {
-        out["appProtocol"] = application.clone().into();
-    }
-    Some(out)
+    service.spec.ports.iter().filter_map(port).collect()
 }
 
-/// The number behind `targetPort`; `None` if the pod has no port of that name and protocol.
-fn target_port(port: &ServicePort, protocol: &str, pod: &Pod) -> Option<i64> {
-    match &port.target_port {
-        Value::String(name) => pod
-            .serving_containers()
-            .flat_map(|container| &container.ports)
-            .find(|have| {
-                have.name == *name
-                    && (have.protocol == protocol || have.protocol.is_empty() && protocol == "TCP")
-            })
-            .map(|have| i64::from(have.container_port)),
-        Value::Number(number) if number.as_i64() != Some(0) => number.as_i64(),
-        _ => Some(i64::from(port.port)),
-    }
+fn protocol(text: &str) -> &str {
+    if text.is_empty() { "TCP" } else { text }
 }

@@ -6,19 +6,25 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
 
-use super::backends::{Backend, backends};
+use super::backends::{Backends, backends};
 use super::{legacy, slices};
 use crate::controllers::Context;
-use crate::controllers::api::{Api, Error, resources};
+use crate::controllers::api::{Api, Error, EventType, Recorder, resources};
 use crate::controllers::informer::{Informer, Key, Next, Queue};
-use crate::controllers::model::{EndpointSlice, Endpoints, Node, Pod, Selector, Service};
+use crate::controllers::model::{EndpointSlice, Endpoints, Node, Pod, Service, has_all};
 
 const WORKERS: usize = 4;
+/// Most ports of a slice (upstream's figure): a service of more has no slices.
+const MOST_PORTS: usize = 20_000;
+/// Most ports in all subsets of an Endpoints object: no request has more parts.
+const MOST_IN_SUBSETS: usize = 65_536;
 const ZONE: &str = "topology.kubernetes.io/zone";
 
 struct Controller {
     slices_api: Api,
     endpoints_api: Api,
+    slices_events: Recorder,
+    endpoints_events: Recorder,
     services: Arc<Informer<Service>>,
     pods: Arc<Informer<Pod>>,
     nodes: Arc<Informer<Node>>,
@@ -31,9 +37,13 @@ struct Controller {
 
 /// Starts both controllers.
 pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
+    let slices_api = context.api("endpointslice-controller");
+    let endpoints_api = context.api("endpoint-controller");
     let controller = Arc::new(Controller {
-        slices_api: context.api("endpointslice-controller"),
-        endpoints_api: context.api("endpoint-controller"),
+        slices_events: Context::recorder(&slices_api, "endpoint-slice-controller", tasks),
+        endpoints_events: Context::recorder(&endpoints_api, "endpoint-controller", tasks),
+        slices_api,
+        endpoints_api,
         services: context.services.clone(),
         pods: context.pods.clone(),
         nodes: context.nodes.clone(),
@@ -74,6 +84,13 @@ fn relevant(old: &Pod, new: &Pod) -> bool {
         || old.spec.node_name != new.spec.node_name
 }
 
+fn at_most(ports: usize, most: usize) -> Result<(), String> {
+    if ports > most {
+        return Err(format!("{ports} ports are more than {most}"));
+    }
+    Ok(())
+}
+
 impl Controller {
     async fn synced(&self) {
         self.services.synced().await;
@@ -104,11 +121,10 @@ impl Controller {
                 let Some(labels) = &service.spec.selector else {
                     continue;
                 };
-                let selector = Selector::equality(labels);
                 if [old, new]
                     .into_iter()
                     .flatten()
-                    .any(|pod| selector.matches(&pod.metadata.labels))
+                    .any(|pod| has_all(labels, &pod.metadata.labels))
                 {
                     slice_queue.add(service.metadata.key());
                     endpoints_queue.add(service.metadata.key());
@@ -135,8 +151,9 @@ impl Controller {
         });
     }
 
-    /// The service and its backends; `None` if somebody else makes its endpoints.
-    fn backends(&self, key: &Key) -> Option<(Arc<Service>, Vec<Backend>)> {
+    /// The service and its backends, unless it has so many ports that nothing can be made of them; `None` if somebody else
+    /// makes its endpoints.
+    fn backends(&self, key: &Key) -> Option<(Arc<Service>, Result<Backends, String>)> {
         let service = self.services.store().get_key(key)?;
         let selector = service
             .spec
@@ -146,8 +163,10 @@ impl Controller {
         if service.spec.kind == "ExternalName" || service.metadata.deleted.is_some() {
             return None;
         }
-        let pods = self.pods.store().in_namespace(&key.namespace);
-        let backends = backends(&service, &selector, &pods);
+        let backends = at_most(service.spec.ports.len(), MOST_PORTS).map(|()| {
+            let pods = self.pods.store().in_namespace(&key.namespace);
+            backends(&service, &selector, &pods)
+        });
         Some((service, backends))
     }
 
@@ -156,6 +175,20 @@ impl Controller {
             // Slices of a deleted service go with their owner.
             return Ok(Next::Wait);
         };
+        let backends = match backends {
+            Ok(backends) => backends,
+            Err(why) => {
+                let message = format!(
+                    "Error updating Endpoint Slices for Service {}/{}: {why}",
+                    key.namespace, key.name
+                );
+                let reference = service.metadata.reference(resources::services());
+                let reason = "FailedToUpdateEndpointSlices";
+                self.slices_events
+                    .record(&reference, EventType::Warning, reason, message);
+                return Ok(Next::Wait);
+            }
+        };
         let index = format!("{}/{}", key.namespace, key.name);
         let mut existing = self.slices.store().by_index(&index);
         existing.retain(|slice| {
@@ -163,7 +196,8 @@ impl Controller {
             manager.is_some_and(|manager| manager == slices::MANAGED_BY.1) && slice.metadata.deleted.is_none()
         });
         let zones: HashMap<String, String> = backends
-            .iter()
+            .values()
+            .flatten()
             .filter_map(|backend| {
                 let node = self.nodes.store().get("", &backend.pod.spec.node_name)?;
                 Some((
@@ -174,16 +208,20 @@ impl Controller {
             .collect();
         let plan = slices::plan(&service, &backends, &existing, &zones);
         let resource = resources::endpoint_slices();
-        for body in plan.create {
-            match self.slices_api.create(resource, &key.namespace, body).await {
+        for draft in plan.create {
+            match self
+                .slices_api
+                .create(resource, &key.namespace, draft.body())
+                .await
+            {
                 Err(error) if !error.is_namespace_terminating() && !error.is_not_found() => {
                     return Err(error);
                 }
                 _ => {}
             }
         }
-        for body in plan.update {
-            self.slices_api.replace(resource, "", &body).await?;
+        for draft in plan.update {
+            self.slices_api.replace(resource, "", &draft.body()).await?;
         }
         for name in plan.delete {
             self.slices_api
@@ -196,6 +234,21 @@ impl Controller {
     async fn reconcile_endpoints(&self, key: Key) -> Result<Next, Error> {
         let Some((service, backends)) = self.backends(&key) else {
             return self.clean_up(&key).await;
+        };
+        let fitting = backends.and_then(|backends| {
+            let ports = backends.keys().map(|ports| ports.len()).sum();
+            at_most(ports, MOST_IN_SUBSETS).map(|()| backends)
+        });
+        let backends = match fitting {
+            Ok(backends) => backends,
+            Err(why) => {
+                let message = format!("Failed to update endpoint {}/{}: {why}", key.namespace, key.name);
+                let reference = service.metadata.reference(resources::services());
+                let reason = "FailedToUpdateEndpoint";
+                self.endpoints_events
+                    .record(&reference, EventType::Warning, reason, message);
+                return Ok(Next::Wait);
+            }
         };
         let existing = self.endpoints.store().get_key(&key);
         let Some(body) = legacy::desired(&service, &backends, existing.as_deref()) else {

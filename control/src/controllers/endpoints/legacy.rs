@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
-use super::backends::Backend;
-use crate::controllers::model::{Endpoints, Service};
+use super::backends::{Backend, Backends};
+use crate::controllers::model::{EndpointPort, Endpoints, Service};
 
 /// Addresses per object; more are cut off and the object says so.
 const MAX_ADDRESSES: usize = 1000;
@@ -25,7 +25,7 @@ pub fn is_ours(endpoints: &Endpoints) -> bool {
 }
 
 /// The object as it should be, or `None` if it is so already.
-pub fn desired(service: &Service, backends: &[Backend], existing: Option<&Endpoints>) -> Option<Value> {
+pub fn desired(service: &Service, backends: &Backends, existing: Option<&Endpoints>) -> Option<Value> {
     let (subsets, cut) = subsets(service, backends);
     let mut labels = BTreeMap::clone(&service.metadata.labels);
     labels.remove(HEADLESS);
@@ -63,27 +63,30 @@ pub fn desired(service: &Service, backends: &[Backend], existing: Option<&Endpoi
 }
 
 /// Addresses grouped by ports, and whether there were too many.
-fn subsets(service: &Service, backends: &[Backend]) -> (Vec<Value>, bool) {
+fn subsets(service: &Service, backends: &Backends) -> (Vec<Value>, bool) {
     let family = match service.spec.ip_families.first() {
         Some(family) => family.as_str(),
         None if service.spec.cluster_ip.contains(':') => "IPv6",
         None => "IPv4",
     };
-    let mut groups: BTreeMap<String, (Vec<Value>, Vec<Value>)> = BTreeMap::new();
-    let mut usable: Vec<(&str, &Backend)> = backends
+    let groups: Vec<_> = backends.iter().collect();
+    let mut usable: Vec<(&str, usize, &Backend)> = groups
         .iter()
-        // Pods that are going away are listed only where readiness does not matter.
-        .filter(|backend| !backend.terminating || service.spec.publish_not_ready_addresses)
+        .enumerate()
         // A service with ports has nothing to offer on a pod without any of them.
-        .filter(|backend| !backend.ports.is_empty() || service.spec.ports.is_empty())
-        .filter_map(|backend| Some((backend.address(family)?, backend)))
+        .filter(|(_, (ports, _))| !ports.is_empty() || service.spec.ports.is_empty())
+        .flat_map(|(group, (_, backends))| backends.iter().map(move |backend| (group, backend)))
+        // Pods that are going away are listed only where readiness does not matter.
+        .filter(|(_, backend)| !backend.terminating || service.spec.publish_not_ready_addresses)
+        .filter_map(|(group, backend)| Some((backend.address(family)?, group, backend)))
         .collect();
-    usable.sort_by(|a, b| (a.0, &a.1.pod.metadata.uid).cmp(&(b.0, &b.1.pod.metadata.uid)));
+    usable.sort_by(|a, b| (a.0, &a.2.pod.metadata.uid).cmp(&(b.0, &b.2.pod.metadata.uid)));
     let cut = usable.len() > MAX_ADDRESSES;
     // Ready ones are the last to be cut off.
-    usable.sort_by_key(|(_, backend)| !backend.is_ready(service));
+    usable.sort_by_key(|(.., backend)| !backend.is_ready(service));
     usable.truncate(MAX_ADDRESSES);
-    for (ip, backend) in usable {
+    let mut addresses: BTreeMap<usize, (Vec<Value>, Vec<Value>)> = BTreeMap::new();
+    for (ip, group, backend) in usable {
         let mut address = json!({"ip": ip, "targetRef": backend.reference()});
         if !backend.pod.spec.node_name.is_empty() {
             address["nodeName"] = backend.pod.spec.node_name.clone().into();
@@ -91,20 +94,19 @@ fn subsets(service: &Service, backends: &[Backend]) -> (Vec<Value>, bool) {
         if let Some(hostname) = backend.hostname(service) {
             address["hostname"] = hostname.into();
         }
-        let group = groups.entry(Value::from(ports(backend)).to_string()).or_default();
+        let group = addresses.entry(group).or_default();
         if backend.is_ready(service) {
             group.0.push(address);
         } else {
             group.1.push(address);
         }
     }
-    let subset = |(ports, (ready, waiting)): (String, (Vec<Value>, Vec<Value>))| {
-        let ports: Value = serde_json::from_str(&ports).unwrap_or_default();
+    let subset = |(group, (ready, waiting)): (usize, (Vec<Value>, Vec<Value>))| {
         let mut subset = json!({});
         for (field, list) in [
             ("addresses", Value::from(ready)),
             ("notReadyAddresses", Value::from(waiting)),
-            ("ports", ports),
+            ("ports", ports(groups[group].0)),
         ] {
             if list.as_array().is_some_and(|list| !list.is_empty()) {
                 subset[field] = list;
@@ -112,18 +114,14 @@ fn subsets(service: &Service, backends: &[Backend]) -> (Vec<Value>, bool) {
         }
         subset
     };
-    (groups.into_iter().map(subset).collect(), cut)
+    (addresses.into_iter().map(subset).collect(), cut)
 }
 
 /// Like the slice's ports, but an empty name is left out.
-fn ports(backend: &Backend) -> Vec<Value> {
-    let mut ports = backend.ports.clone();
-    for port in &mut ports {
-        if port["name"].as_str() == Some("")
-            && let Some(map) = port.as_object_mut()
-        {
-            map.remove("name");
-        }
-    }
-    ports
+fn ports(ports: &[EndpointPort]) -> Value {
+    let port = |port: &EndpointPort| {
+        let name = port.name.clone().filter(|name| !name.is_empty());
+        json!(EndpointPort { name, ..port.clone() })
+    };
+    ports.iter().map(port).collect()
 }

@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::backends::Backend;
+use super::backends::{Backend, Backends};
 use crate::controllers::api::resources;
-use crate::controllers::model::{EndpointSlice, Service, controller_reference};
+use crate::controllers::model::{EndpointPort, EndpointSlice, Service, controller_reference};
 
 /// Endpoints per slice.
 const MAX_ENDPOINTS: usize = 100;
@@ -26,11 +26,34 @@ const HEADLESS: &str = "service.kubernetes.io/headless";
 #[derive(Debug, Default)]
 pub struct Plan {
     /// Slices to create.
-    pub create: Vec<Value>,
+    pub create: Vec<Draft>,
     /// Slices to write anew.
-    pub update: Vec<Value>,
+    pub update: Vec<Draft>,
     /// Names of slices to delete.
     pub delete: Vec<String>,
+}
+
+/// A slice to write. Only its body has the ports for itself, and those of all slices need not be there at the same time.
+#[derive(Debug)]
+pub struct Draft {
+    metadata: Value,
+    family: String,
+    endpoints: Vec<Value>,
+    ports: Arc<Vec<EndpointPort>>,
+}
+
+impl Draft {
+    /// What is sent.
+    pub fn body(self) -> Value {
+        json!({
+            "apiVersion": "discovery.k8s.io/v1",
+            "kind": "EndpointSlice",
+            "metadata": self.metadata,
+            "addressType": self.family,
+            "endpoints": self.endpoints,
+            "ports": *self.ports,
+        })
+    }
 }
 
 /// An existing slice, the endpoints of it that stay, and whether that or anything else changes it.
@@ -39,7 +62,7 @@ type Kept<'a> = (&'a EndpointSlice, Vec<Value>, bool);
 /// Compares what there is with what there should be. `zones` maps nodes to zones.
 pub fn plan(
     service: &Service,
-    backends: &[Backend],
+    backends: &Backends,
     existing: &[Arc<EndpointSlice>],
     zones: &HashMap<String, String>,
 ) -> Plan {
@@ -63,28 +86,31 @@ pub fn plan(
 fn plan_family(
     service: &Service,
     family: &str,
-    backends: &[Backend],
+    backends: &Backends,
     existing: &[&Arc<EndpointSlice>],
     zones: &HashMap<String, String>,
     plan: &mut Plan,
 ) {
-    // Ports as text, so that they can be a key, to endpoints by pod UID.
-    let mut wanted: BTreeMap<String, BTreeMap<String, Value>> = BTreeMap::new();
-    for backend in backends {
-        if let Some(address) = backend.address(family) {
-            let endpoint = endpoint(service, backend, address, zones);
-            let ports = text(&backend.ports);
-            wanted
-                .entry(ports)
-                .or_default()
-                .insert(backend.pod.metadata.uid.clone(), endpoint);
+    // By ports, endpoints by pod UID.
+    let mut wanted: BTreeMap<&Arc<Vec<EndpointPort>>, BTreeMap<String, Value>> = BTreeMap::new();
+    for (ports, backends) in backends {
+        let of_family = backends.iter().filter_map(|backend| {
+            let endpoint = endpoint(service, backend, backend.address(family)?, zones);
+            Some((backend.pod.metadata.uid.clone(), endpoint))
+        });
+        let of_family: BTreeMap<_, _> = of_family.collect();
+        if !of_family.is_empty() {
+            wanted.insert(ports, of_family);
         }
     }
     let labels = labels(service);
-    let mut kept: BTreeMap<String, Vec<Kept<'_>>> = BTreeMap::new();
+    let mut kept: BTreeMap<&Arc<Vec<EndpointPort>>, Vec<Kept<'_>>> = BTreeMap::new();
+    // Slices whose ports nobody has any more.
+    let mut dropped = Vec::new();
     for slice in existing {
-        let ports = text(&slice.ports);
-        let Some(group) = wanted.get_mut(&ports) else {
+        let ports = backends.get_key_value(&slice.ports).map(|(ports, _)| ports);
+        let (Some(ports), Some(group)) = (ports, ports.and_then(|ports| wanted.get_mut(ports))) else {
+            dropped.push(slice.metadata.name.clone());
             continue;
         };
         let mut changed = *slice.metadata.labels != labels;
@@ -104,8 +130,8 @@ fn plan_family(
     let mut remaining = 0;
     for (ports, group) in wanted {
         let mut fresh: Vec<Value> = group.into_values().collect();
-        let ports_value: Value = serde_json::from_str(&ports).unwrap_or_default();
-        for (slice, mut endpoints, mut changed) in kept.remove(&ports).unwrap_or_default() {
+        let draft = |slice, endpoints| draft(service, family, &labels, slice, endpoints, ports);
+        for (slice, mut endpoints, mut changed) in kept.remove(ports).unwrap_or_default() {
             let room = MAX_ENDPOINTS.saturating_sub(endpoints.len()).min(fresh.len());
             changed |= room > 0;
             endpoints.extend(fresh.drain(..room));
@@ -115,50 +141,20 @@ fn plan_family(
             }
             remaining += 1;
             if changed {
-                plan.update.push(body(
-                    service,
-                    family,
-                    &labels,
-                    Some(slice),
-                    &endpoints,
-                    &ports_value,
-                ));
+                plan.update.push(draft(Some(slice), endpoints));
             }
         }
         while !fresh.is_empty() {
             remaining += 1;
             let some: Vec<_> = fresh.drain(..fresh.len().min(MAX_ENDPOINTS)).collect();
-            plan.create
-                .push(body(service, family, &labels, None, &some, &ports_value));
+            plan.create.push(draft(None, some));
         }
     }
-    // Slices whose ports nobody has any more.
-    let dropped = existing.iter().filter(|slice| {
-        let name = &slice.metadata.name;
-        let updated = plan
-            .update
-            .iter()
-            .any(|body| body["metadata"]["name"].as_str() == Some(name));
-        let ports = text(&slice.ports);
-        !updated && !plan.delete.contains(name) && !has_ports(backends, family, &ports)
-    });
-    let dropped: Vec<_> = dropped.map(|slice| slice.metadata.name.clone()).collect();
     if remaining == 0 {
         keep_placeholder(service, family, &labels, existing, dropped, plan);
     } else {
         plan.delete.extend(dropped);
     }
-}
-
-/// Ports as text, which can be a key.
-fn text(ports: &[Value]) -> String {
-    Value::from(ports.to_vec()).to_string()
-}
-
-fn has_ports(backends: &[Backend], family: &str, ports: &str) -> bool {
-    backends
-        .iter()
-        .any(|backend| backend.address(family).is_some() && text(&backend.ports) == ports)
 }
 
 /// A service without endpoints has one empty slice, so that it can be told from one that nobody has looked at.
@@ -194,18 +190,12 @@ fn keep_placeholder(
     let slice = existing
         .iter()
         .find(|slice| Some(&slice.metadata.name) == keep.as_ref());
-    let body = body(
-        service,
-        family,
-        labels,
-        slice.map(|slice| &***slice),
-        &[],
-        &json!([]),
-    );
+    let of = slice.map(|slice| &***slice);
+    let draft = draft(service, family, labels, of, Vec::new(), &Arc::default());
     if slice.is_some() {
-        plan.update.push(body);
+        plan.update.push(draft);
     } else {
-        plan.create.push(body);
+        plan.create.push(draft);
     }
 }
 
@@ -255,14 +245,14 @@ fn endpoint(service: &Service, backend: &Backend, address: &str, zones: &HashMap
     endpoint
 }
 
-fn body(
+fn draft(
     service: &Service,
     family: &str,
     labels: &BTreeMap<String, String>,
     slice: Option<&EndpointSlice>,
-    endpoints: &[Value],
-    ports: &Value,
-) -> Value {
+    endpoints: Vec<Value>,
+    ports: &Arc<Vec<EndpointPort>>,
+) -> Draft {
     let mut metadata = json!({
         "namespace": service.metadata.namespace,
         "labels": labels,
@@ -279,12 +269,10 @@ fn body(
         }
         None => metadata["generateName"] = format!("{}-", service.metadata.name).into(),
     }
-    json!({
-        "apiVersion": "discovery.k8s.io/v1",
-        "kind": "EndpointSlice",
-        "metadata": metadata,
-        "addressType": family,
-        "endpoints": endpoints,
-        "ports": ports,
-    })
+    Draft {
+        metadata,
+        family: family.to_owned(),
+        endpoints,
+        ports: ports.clone(),
+    }
 }

@@ -46,13 +46,14 @@ fn apply(
 ) -> Vec<Arc<EndpointSlice>> {
     let mut slices = existing.to_vec();
     slices.retain(|slice| !plan.delete.contains(&slice.metadata.name));
-    for mut body in plan.create {
+    for draft in plan.create {
         *counter += 1;
+        let mut body = draft.body();
         body["metadata"]["name"] = json!(format!("web-{counter}"));
         slices.push(Arc::new(serde_json::from_value(body).unwrap()));
     }
-    for body in plan.update {
-        let new: EndpointSlice = serde_json::from_value(body).unwrap();
+    for draft in plan.update {
+        let new: EndpointSlice = serde_json::from_value(draft.body()).unwrap();
         let slot = slices
             .iter_mut()
             .find(|slice| slice.metadata.name == new.metadata.name)
@@ -70,8 +71,9 @@ fn a_slice_as_upstream_writes_it() {
         p["spec"]["subdomain"] = json!("web");
     };
     let plan = plan(&service(|_| {}), &[pod(0, named), pod(1, terminating)], &[]);
+    let created: Vec<_> = plan.create.into_iter().map(slices::Draft::body).collect();
     assert_eq!(
-        plan.create,
+        created,
         [json!({
             "apiVersion": "discovery.k8s.io/v1", "kind": "EndpointSlice",
             "metadata": {"generateName": "web-", "namespace": "default",
@@ -142,7 +144,8 @@ fn readiness_can_be_ignored_and_numbers_are_targets() {
     });
     let created = plan(&web, &[pod(0, |p| p["status"]["conditions"] = json!([]))], &[])
         .create
-        .remove(0);
+        .remove(0)
+        .body();
     assert_eq!(
         created["endpoints"][0]["conditions"],
         json!({"ready": true, "serving": false, "terminating": false})
@@ -155,6 +158,43 @@ fn readiness_can_be_ignored_and_numbers_are_targets() {
         created["metadata"]["labels"]["service.kubernetes.io/headless"],
         ""
     );
+}
+
+/// Every pod with ports of its own, or looking for each of them among the pod's, would be gigabytes and minutes.
+#[test]
+fn very_many_ports_are_there_once() {
+    const MANY: usize = 20_000;
+    let web = service(|s| {
+        let port = |number: usize| json!({"name": format!("p{number}"), "port": number + 1, "targetPort": format!("p{}", number % 2)});
+        s["spec"]["ports"] = (0..MANY).map(port).collect();
+    });
+    let many_ports = |odd: i32| {
+        move |p: &mut Value| {
+            let others = (0..MANY).map(|number| json!({"name": format!("o{number}"), "containerPort": 1}));
+            let named = (0..2)
+                .map(|number| json!({"name": format!("p{number}"), "containerPort": 8080 + number * odd}));
+            p["spec"]["containers"][0]["ports"] = others.chain(named).collect();
+        }
+    };
+    let (even, odd) = (pod(0, many_ports(0)), pod(1, many_ports(1)));
+    let pods: Vec<_> = (0..200)
+        .map(|number| {
+            let mut pod = Pod::clone(if number % 2 == 0 { &even } else { &odd });
+            pod.metadata.uid = format!("u{number:04}");
+            Arc::new(pod)
+        })
+        .collect();
+    let backends = backends(&web, web.spec.selector.as_ref().unwrap(), &pods);
+    let lists: Vec<_> = backends
+        .iter()
+        .map(|(ports, pods)| (ports.len(), pods.len()))
+        .collect();
+    assert_eq!(lists, [(MANY, 100), (MANY, 100)]);
+    let mut counter = 0;
+    let slices = apply(plan(&web, &pods, &[]), &[], &mut counter);
+    assert_eq!(slices.len(), 2);
+    let again = plan(&web, &pods, &slices);
+    assert!(again.create.is_empty() && again.update.is_empty() && again.delete.is_empty());
 }
 
 proptest! {

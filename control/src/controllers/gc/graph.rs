@@ -1,6 +1,6 @@
 //! All objects by UID, and who depends on whom.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::controllers::api::Resource;
@@ -72,15 +72,23 @@ impl Graph {
 
     /// Owners that no watch has shown, each named by one of its dependents.
     pub fn unseen(&self) -> Vec<Item> {
-        self.dependents
-            .iter()
-            .filter(|(owner, _)| !self.nodes.contains_key(*owner))
-            .filter_map(|(owner, dependents)| {
-                let dependent = dependents.first()?;
-                let owners = &self.nodes.get(dependent)?.owners;
-                let reference = owners.iter().find(|reference| reference.uid == *owner)?;
-                Some(Item::Owner(reference.clone(), dependent.clone()))
-            })
+        let mut found: HashMap<&str, (&String, &OwnerReference)> = HashMap::new();
+        for (uid, node) in &self.nodes {
+            let unseen = node
+                .owners
+                .iter()
+                .filter(|owner| !self.nodes.contains_key(&owner.uid));
+            for owner in unseen {
+                let named = found.entry(&owner.uid).or_insert((uid, owner));
+                // Always the same one, so that it is looked for once.
+                if uid < named.0 {
+                    *named = (uid, owner);
+                }
+            }
+        }
+        let found = found.into_values();
+        found
+            .map(|(uid, owner)| Item::Owner(owner.clone(), uid.clone()))
             .collect()
     }
 
@@ -105,29 +113,9 @@ impl Graph {
             items.push(Item::Object(uid.clone()));
         }
         let old = self.nodes.insert(uid.clone(), node);
-        let before: &[OwnerReference] = old.as_ref().map_or(&[], |old| &old.owners);
-        for gone in before
-            .iter()
-            .filter(|owner| !meta.owners.iter().any(|new| new.uid == owner.uid))
-        {
-            self.unlink(&gone.uid, uid);
-            // It may have been what a foreground deletion waited for.
-            if self.nodes.get(&gone.uid).is_some_and(|owner| owner.foreground) {
-                items.push(Item::Object(gone.uid.clone()));
-            }
-        }
-        for owner in meta.owners.iter() {
-            self.dependents
-                .entry(owner.uid.clone())
-                .or_default()
-                .insert(uid.clone());
-            let known = before.contains(owner);
-            match self.nodes.get(&owner.uid) {
-                None if !known => items.push(Item::Owner(owner.clone(), uid.clone())),
-                // No longer blocking, or a new dependent of one that is going.
-                Some(node) if node.foreground && !known => items.push(Item::Object(owner.uid.clone())),
-                _ => {}
-            }
+        let before = old.map(|old| old.owners).unwrap_or_default();
+        if before != meta.owners {
+            self.relink(uid, &before, &meta.owners, &mut items);
         }
         items
     }
@@ -147,6 +135,37 @@ impl Graph {
             }
         }
         items
+    }
+
+    /// Follows a change of owners. There may be very many of them, and the whole graph waits.
+    fn relink(
+        &mut self,
+        uid: &str,
+        before: &[OwnerReference],
+        now: &[OwnerReference],
+        items: &mut Vec<Item>,
+    ) {
+        let stay: HashSet<&str> = now.iter().map(|owner| owner.uid.as_str()).collect();
+        for gone in before.iter().filter(|owner| !stay.contains(owner.uid.as_str())) {
+            self.unlink(&gone.uid, uid);
+            // It may have been what a foreground deletion waited for.
+            if self.nodes.get(&gone.uid).is_some_and(|owner| owner.foreground) {
+                items.push(Item::Object(gone.uid.clone()));
+            }
+        }
+        let known: HashSet<&OwnerReference> = before.iter().collect();
+        for owner in now.iter().filter(|owner| !known.contains(owner)) {
+            self.dependents
+                .entry(owner.uid.clone())
+                .or_default()
+                .insert(uid.to_owned());
+            match self.nodes.get(&owner.uid) {
+                None => items.push(Item::Owner(owner.clone(), uid.to_owned())),
+                // No longer blocking, or a new dependent of one that is going.
+                Some(node) if node.foreground => items.push(Item::Object(owner.uid.clone())),
+                Some(_) => {}
+            }
+        }
     }
 
     fn unlink(&mut self, owner: &str, dependent: &str) {

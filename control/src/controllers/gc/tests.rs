@@ -69,6 +69,28 @@ fn unknown_owners_are_looked_for_once() {
     assert_eq!(observe(&mut graph, &pod), []);
 }
 
+/// Owners compared with each other would be 3.6 thousand million for each change.
+#[test]
+fn an_object_may_have_very_many_owners() {
+    const MANY: usize = 60_000;
+    let mut graph = Graph::default();
+    let uids: Vec<String> = (0..=MANY).map(|number| format!("owner-{number}")).collect();
+    let owned = |range: std::ops::Range<usize>| {
+        let owners: Vec<_> = uids[range].iter().map(|uid| (uid.as_str(), false)).collect();
+        meta("pod", &owners, |_| {})
+    };
+    assert_eq!(observe(&mut graph, &owned(0..MANY)).len(), MANY);
+    assert_eq!(graph.unseen().len(), MANY);
+    // A change of something else: the owners are as they were, though they are read anew.
+    assert_eq!(observe(&mut graph, &owned(0..MANY)), []);
+    let looked_for = observe(&mut graph, &owned(1..MANY + 1));
+    assert!(matches!(&looked_for[..], [Item::Owner(owner, _)] if owner.uid == uids[MANY]));
+    assert_eq!(graph.dependents(&uids[0]).count(), 0);
+    assert_eq!(graph.dependents(&uids[1]).count(), 1);
+    graph.remove("pod");
+    assert_eq!(graph.unseen(), []);
+}
+
 #[test]
 fn foreground_waits_for_blocking_dependents() {
     let mut graph = Graph::default();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::indexes;
+use super::indexes::Indexes;
 use super::pod::{index, is_tracked};
 use crate::controllers::api::EventType;
 use crate::controllers::model::{Condition, Job, JobStatus, Pod, Time, Uncounted};
@@ -24,6 +24,9 @@ pub struct Plan {
     /// Seconds after which to look again.
     pub again: Option<i64>,
 }
+
+/// Most pods that one pass makes (upstream's figure); their events lead to the next.
+const BURST: i64 = 500;
 
 /// Longest and shortest wait after failures, in seconds.
 const BACK_OFF: (i64, i64) = (10, 600);
@@ -98,7 +101,7 @@ pub fn plan(job: &Job, pods: &[Arc<Pod>], now: Time) -> Plan {
 fn take_uncounted(job: &Job, pods: &[Arc<Pod>], plan: &mut Plan) {
     let mut uncounted = plan.status.uncounted_terminated_pods.take().unwrap_or_default();
     let bound = job.spec.completions.unwrap_or(0);
-    let mut done = indexes::parse(&plan.status.completed_indexes, bound);
+    let mut done = Indexes::parse(&plan.status.completed_indexes, bound);
     for pod in pods.iter().filter(|pod| is_tracked(pod)) {
         let uid = &pod.metadata.uid;
         let succeeded = pod.status.phase == "Succeeded";
@@ -116,11 +119,11 @@ fn take_uncounted(job: &Job, pods: &[Arc<Pod>], plan: &mut Plan) {
         }
         match index(pod).filter(|_| job.spec.completion_mode == "Indexed" && succeeded) {
             // A second success of an index counts for nothing.
-            Some(index) if !done.insert(index) || index >= bound => {}
+            Some(index) if !(0..bound).contains(&index) || !done.insert(index) => {}
             _ => list.push(uid.clone()),
         }
     }
-    plan.status.completed_indexes = indexes::format(&done);
+    plan.status.completed_indexes = done.to_string();
     plan.status.uncounted_terminated_pods = Some(uncounted);
 }
 
@@ -280,6 +283,7 @@ fn adjust(
     if missing == 0 {
         return;
     }
+    let missing = missing.min(BURST);
     if let Some(wait) = back_off(pods, counted.failed, now) {
         plan.again = Some(wait);
         return;
@@ -289,9 +293,9 @@ fn adjust(
         return;
     }
     let bound = job.spec.completions.unwrap_or(0);
-    let done = indexes::parse(&plan.status.completed_indexes, bound);
+    let done = Indexes::parse(&plan.status.completed_indexes, bound);
     let taken: BTreeSet<_> = active.iter().filter_map(|pod| index(pod)).collect();
-    let free = (0..bound).filter(|number| !done.contains(number) && !taken.contains(number));
+    let free = done.missing(bound).filter(|number| !taken.contains(number));
     plan.create = free.take(missing as usize).map(Some).collect();
 }
 

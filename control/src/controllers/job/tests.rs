@@ -1,11 +1,9 @@
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use super::plan::{Plan, count, plan};
-use super::{indexes, pod};
+use super::pod;
 use crate::controllers::model::{Condition, Job, Pod, Time};
 
 mod orphans;
@@ -135,19 +133,21 @@ fn indexed_jobs_fill_the_gaps() {
     assert_eq!(body["spec"]["hostname"], "j-4");
 }
 
-proptest! {
-    #[test]
-    fn indexes_round_trip(set in prop::collection::btree_set(0i64..40, 0..30)) {
-        prop_assert_eq!(indexes::parse(&indexes::format(&set), 40), set);
-    }
-
-    #[test]
-    fn hostile_indexes_do_no_harm(text in "[0-9,-]{0,12}") {
-        prop_assert!(indexes::parse(&text, 40).iter().all(|index| (0..40).contains(index)));
-    }
-}
-
+/// At once, these are 34 GB of a plan, and two thousand million requests.
 #[test]
-fn indexes_as_upstream_writes_them() {
-    assert_eq!(indexes::format(&BTreeSet::from([0, 1, 3, 5, 6, 7])), "0,1,3,5-7");
+fn very_many_pods_are_made_in_bursts() {
+    let wide = |mode: &'static str| {
+        job(move |j| {
+            j["spec"]["completionMode"] = json!(mode);
+            j["spec"]["completions"] = json!(i32::MAX);
+            j["spec"]["parallelism"] = json!(i32::MAX);
+            j["status"]["completedIndexes"] = json!("0-2147483000");
+        })
+    };
+    assert_eq!(plan(&wide("NonIndexed"), &[], NOW).create, [None; 500]);
+    let last = plan(&wide("Indexed"), &[], NOW).create;
+    assert_eq!(
+        (last.len(), last[0], last[499]),
+        (500, Some(2_147_483_001), Some(2_147_483_500))
+    );
 }

@@ -16,6 +16,7 @@ mod shared;
 mod signing_request;
 mod time;
 mod token_secret;
+mod values;
 mod volume;
 mod workload;
 
@@ -31,12 +32,13 @@ pub use namespace::{ConfigMap, Namespace};
 pub use node::{Lease, Node, Taint};
 pub use pod::{Container, ContainerPort, ContainerStatus, Pod, Toleration};
 pub use quota::Quota;
-pub use selector::{Requirement, Selector};
-pub use service::{EndpointSlice, Endpoints, Service, ServicePort};
+pub use selector::{Requirement, Selector, has_all};
+pub use service::{EndpointPort, EndpointSlice, Endpoints, Service, ServicePort};
 pub use shared::Shared;
 pub use signing_request::CertificateRequest;
 pub use time::Time;
 pub use token_secret::TokenSecret;
+pub use values::Values;
 pub use volume::Volume;
 pub use workload::{Deployment, DeploymentStatus, IntOrPercent, ReplicaSet, ReplicaSetStatus, Template};
 

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::nullable;
+use super::{Values, nullable};
 
 /// A label selector: all requirements must hold.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
@@ -29,8 +29,8 @@ pub struct Requirement {
     /// `In`, `NotIn`, `Exists`, `DoesNotExist`, `Gt`, `Lt`.
     pub operator: String,
     /// Values.
-    #[serde(deserialize_with = "nullable", skip_serializing_if = "Vec::is_empty")]
-    pub values: Vec<String>,
+    #[serde(skip_serializing_if = "Values::is_empty")]
+    pub values: Values,
 }
 
 impl Requirement {
@@ -57,8 +57,13 @@ impl Requirement {
     }
 }
 
+/// Whether the labels satisfy plain equality, as Services have it.
+pub fn has_all(wanted: &BTreeMap<String, String>, labels: &BTreeMap<String, String>) -> bool {
+    wanted.iter().all(|(key, value)| labels.get(key) == Some(value))
+}
+
 impl Selector {
-    /// From plain equality, as Services and ReplicationControllers have it.
+    /// From plain equality, as ReplicationControllers have it.
     pub fn equality(labels: &BTreeMap<String, String>) -> Self {
         Self {
             match_labels: labels.clone(),
@@ -73,9 +78,7 @@ impl Selector {
 
     /// Whether the labels satisfy it.
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
-        self.match_labels
-            .iter()
-            .all(|(key, value)| labels.get(key) == Some(value))
+        has_all(&self.match_labels, labels)
             && self
                 .match_expressions
                 .iter()

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::meta::metadata;
@@ -96,7 +96,25 @@ pub struct EndpointSlice {
     pub endpoints: Vec<Value>,
     /// Ports.
     #[serde(deserialize_with = "nullable")]
-    pub ports: Vec<Value>,
+    pub ports: Vec<EndpointPort>,
+}
+
+/// A port of all endpoints of a slice.
+#[derive(Debug, Clone, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct EndpointPort {
+    /// Name or empty.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name: Option<String>,
+    /// TCP, UDP, SCTP.
+    #[serde(deserialize_with = "nullable")]
+    pub protocol: String,
+    /// Port of the pods; none means all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub port: Option<i64>,
+    /// Application protocol.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub app_protocol: Option<String>,
 }
 
 impl Object for EndpointSlice {
