@@ -421,3 +421,38 @@ fn patches_of_the_wrong_shape() {
         assert_eq!(refused(Format::Json, body).0, 422, "{body}");
     }
 }
+
+#[test]
+fn long_lists_are_merged() {
+    // Of items whose keys are large, and of plain values; each with each would be minutes.
+    let key = |n: usize| -> Value {
+        let members: serde_json::Map<String, Value> =
+            (0..40).map(|m| (format!("member{m:02}"), m.into())).collect();
+        json!({"all": members, "n": n})
+    };
+    let containers = |count: usize, image: &str| -> Vec<Value> {
+        (0..count)
+            .map(|n| json!({"name": key(n), "image": image}))
+            .collect()
+    };
+    let finalizers =
+        |from: usize| -> Vec<String> { (from..from + 30_000).map(|n| format!("f{n}")).collect() };
+    let object =
+        json!({"metadata": {"finalizers": finalizers(0)}, "spec": {"containers": containers(3000, "a")}});
+    let mut changed = containers(6000, "b").split_off(2000);
+    changed.reverse();
+    let order: Vec<Value> = changed.iter().map(|item| json!({"name": item["name"]})).collect();
+    changed.push(json!({"$patch": "delete", "name": key(7)}));
+    let patch = json!({
+        "metadata": {"finalizers": finalizers(20_000), "$deleteFromPrimitiveList/finalizers": finalizers(0)[..10_000]},
+        "spec": {"containers": changed, "$setElementOrder/containers": order},
+    });
+    let merged = strategic("", "Pod", object, patch).unwrap();
+    let containers = merged["spec"]["containers"].as_array().unwrap();
+    assert_eq!(containers.len(), 5999);
+    assert!(containers.iter().all(|item| item["name"]["n"] != 7));
+    assert_eq!(containers[0], json!({"name": key(5999), "image": "b"}));
+    assert_eq!(containers[3000], json!({"name": key(0), "image": "a"}));
+    assert_eq!(containers[5998], json!({"name": key(2000), "image": "b"}));
+    assert_eq!(merged["metadata"]["finalizers"].as_array().unwrap().len(), 40_000);
+}

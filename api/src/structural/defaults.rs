@@ -5,7 +5,7 @@ use serde_json::Value;
 use super::Structural;
 
 /// Most bytes, about, that defaults may add to one object: a long list of empty items could otherwise become anything.
-const MOST: usize = 4 << 20;
+pub(super) const MOST: usize = 4 << 20;
 
 /// Defaults would make an object too large.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -16,7 +16,12 @@ impl Structural {
     /// Fills in defaults. `metadata` has none; the schema cannot give it any.
     pub fn default(&self, object: &mut Value) -> Result<(), TooLarge> {
         let mut left = MOST;
-        let filled = self.fill(object, &mut left);
+        self.default_within(object, &mut left)
+    }
+
+    /// As [`Structural::default`], with so many bytes left for it and what comes after it.
+    pub(super) fn default_within(&self, object: &mut Value, left: &mut usize) -> Result<(), TooLarge> {
+        let filled = self.fill(object, left);
         self.drop_nulls(object);
         filled
     }
@@ -24,17 +29,18 @@ impl Structural {
     /// Whether it has defaults at all.
     pub fn has_defaults(&self) -> bool {
         let below = self.properties.values().chain(self.items.as_deref());
-        let below = below.chain(match &self.additional {
-            super::Additional::Schema(schema) => Some(schema.as_ref()),
-            _ => None,
-        });
+        let below = below.chain(self.additional.schema());
         self.default.is_some() || below.into_iter().any(Self::has_defaults)
     }
 
     fn fill(&self, value: &mut Value, left: &mut usize) -> Result<(), TooLarge> {
         match value {
             Value::Object(map) => {
-                for (name, property) in &self.properties {
+                // Most properties have none, and lists may have many items without anything in them.
+                for name in &self.defaulted {
+                    let Some(property) = self.properties.get(name) else {
+                        continue;
+                    };
                     let Some(default) = &property.default else {
                         continue;
                     };

@@ -20,7 +20,8 @@ mod tests;
 mod types;
 mod validate;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
 
 use serde_json::Value;
 
@@ -51,6 +52,8 @@ pub struct Structural {
     embedded: bool,
     default: Option<Value>,
     properties: BTreeMap<String, Structural>,
+    /// The properties that have a default.
+    defaulted: Vec<String>,
     additional: Additional,
     items: Option<Box<Structural>>,
     list: List,
@@ -84,7 +87,9 @@ enum List {
 struct Checks {
     required: Vec<String>,
     allowed: Vec<Value>,
-    pattern: Option<Pattern>,
+    /// The texts among them.
+    allowed_texts: HashSet<String>,
+    pattern: Option<Arc<Pattern>>,
     format: String,
     minimum: Option<Bound>,
     maximum: Option<Bound>,
@@ -108,13 +113,20 @@ struct Bound {
     exclusive: bool,
 }
 
+impl Additional {
+    /// The schema of what is not named.
+    fn schema(&self) -> Option<&Structural> {
+        match self {
+            Self::Schema(schema) => Some(schema),
+            Self::None | Self::Any => None,
+        }
+    }
+}
+
 impl Structural {
     /// The schema of a property, or of what stands for properties that are not named.
     fn property(&self, name: &str) -> Option<&Self> {
-        self.properties.get(name).or(match &self.additional {
-            Additional::Schema(schema) => Some(schema),
-            Additional::None | Additional::Any => None,
-        })
+        self.properties.get(name).or_else(|| self.additional.schema())
     }
 
     /// Whether null is no value here.

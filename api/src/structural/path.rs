@@ -2,6 +2,9 @@
 
 use std::fmt::{self, Display};
 
+/// Most bytes of a place that are written. Errors and warnings show less.
+const LONGEST: usize = 8192;
+
 /// A place in an object. It is written out only when there is something to tell of it: of a million items, each may have a
 /// name of a megabyte above it.
 #[derive(Debug, Clone, Copy)]
@@ -26,12 +29,28 @@ impl Path<'_> {
 
 impl Display for Path<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Root(path) => f.write_str(path),
-            Self::Field(Path::Root(""), name) => f.write_str(name),
-            Self::Field(parent, name) => write!(f, "{parent}.{name}"),
-            Self::Item(parent, index) => write!(f, "{parent}[{index}]"),
+        let mut steps = vec![self];
+        while let Some(Self::Field(parent, _) | Self::Item(parent, _)) = steps.last().copied() {
+            steps.push(*parent);
         }
+        let mut left = LONGEST;
+        let mut text = |f: &mut fmt::Formatter<'_>, text: &str| {
+            let shown = &text[..text.floor_char_boundary(left)];
+            left -= shown.len();
+            f.write_str(shown)
+        };
+        for step in steps.into_iter().rev() {
+            match step {
+                Self::Root(path) => text(f, path)?,
+                Self::Field(Path::Root(""), name) => text(f, name)?,
+                Self::Field(_, name) => {
+                    text(f, ".")?;
+                    text(f, name)?;
+                }
+                Self::Item(_, index) => text(f, &format!("[{index}]"))?,
+            }
+        }
+        Ok(())
     }
 }
 

@@ -5,8 +5,11 @@ use std::sync::OnceLock;
 
 use regex::{Regex, RegexBuilder};
 
-/// Most bytes of a compiled expression, and of what it keeps for searching: a definition has many, and may be hostile.
-const MOST: usize = 1 << 20;
+/// Most bytes of a compiled expression: a definition has many, and may be hostile. Its size is known as the least of these
+/// that it fits in.
+const SIZES: [usize; 5] = [4 << 10, 16 << 10, 64 << 10, 256 << 10, 1 << 20];
+/// Most groups with a name; what is found by a group takes memory for each state of the expression.
+const MOST_GROUPS: usize = 100;
 /// Deepest nesting of an expression (Go: 1000, which would take a compiler's stack).
 const DEEPEST: u32 = 100;
 
@@ -14,7 +17,15 @@ const DEEPEST: u32 = 100;
 #[derive(Debug)]
 pub(super) struct Pattern {
     text: String,
-    compiled: OnceLock<Option<Regex>>,
+    compiled: OnceLock<Option<Compiled>>,
+}
+
+/// An expression that can be searched for.
+#[derive(Debug)]
+pub(super) struct Compiled {
+    regex: Regex,
+    /// At most so many bytes.
+    pub size: usize,
 }
 
 impl Pattern {
@@ -30,32 +41,52 @@ impl Pattern {
         &self.text
     }
 
+    fn compiled(&self) -> Option<&Compiled> {
+        self.compiled.get_or_init(|| compile(&self.text).ok()).as_ref()
+    }
+
     /// Whether it is found in the text; one that does not compile matches nothing.
     pub(super) fn matches(&self, text: &str) -> bool {
-        let compiled = self.compiled.get_or_init(|| compile(&self.text).ok());
-        compiled.as_ref().is_some_and(|regex| regex.is_match(text))
+        self.compiled()
+            .is_some_and(|compiled| compiled.regex.is_match(text))
+    }
+
+    /// The steps of validation that it takes to look for it: each byte may be compared with all of the expression.
+    pub(super) fn cost(&self, text: &str) -> usize {
+        let size = self.compiled().map_or(0, |compiled| compiled.size);
+        1 + text.len().saturating_mul(size) / 1024
     }
 }
 
 /// Whether it is an expression; the error is in one line.
-pub(super) fn compile(text: &str) -> Result<Regex, String> {
-    RegexBuilder::new(&translate(text))
-        .size_limit(MOST)
-        .dfa_size_limit(MOST)
-        .nest_limit(DEEPEST)
-        .build()
-        .map_err(|error| match error {
-            regex::Error::CompiledTooBig(_) => "expression too large".to_owned(),
-            error => {
+pub(super) fn compile(text: &str) -> Result<Compiled, String> {
+    let translated = translate(text);
+    let too_large = || Err("expression too large".to_owned());
+    for size in SIZES {
+        let built = RegexBuilder::new(&translated)
+            .size_limit(size)
+            .dfa_size_limit(size)
+            .nest_limit(DEEPEST)
+            .build();
+        match built {
+            Ok(regex) if regex.captures_len() > MOST_GROUPS => return too_large(),
+            Ok(regex) => return Ok(Compiled { regex, size }),
+            Err(regex::Error::CompiledTooBig(_)) => {}
+            Err(error) => {
                 let text = error.to_string();
                 let last = text.lines().last().unwrap_or_default();
-                format!("error parsing regexp: {}", last.trim_start_matches("error: "))
+                return Err(format!(
+                    "error parsing regexp: {}",
+                    last.trim_start_matches("error: ")
+                ));
             }
-        })
+        }
+    }
+    too_large()
 }
 
 /// Go's dialect in that of the `regex` crate: the classes of Perl are ASCII, and `[`, `&` and `~` are nothing special
-/// inside of a class.
+/// inside of a class. Nobody asks what a group without a name has found, so that it need not be kept.
 fn translate(text: &str) -> String {
     let mut out = String::with_capacity(text.len() + 16);
     let mut chars = text.chars().peekable();
@@ -99,6 +130,7 @@ fn translate(text: &str) -> String {
                 out.push(']');
                 class = None;
             }
+            ('(', None) if chars.peek() != Some(&'?') => out.push_str("(?:"),
             ('&' | '~', Some(_)) => {
                 // Writing to a string cannot fail.
                 let _ = write!(out, "\\{c}");
@@ -172,6 +204,14 @@ mod tests {
         assert!(compile("(((a{1000}){1000}){1000}){1000}").is_err());
         assert!(compile(&"(".repeat(100_000)).is_err());
         assert!(compile(&("(".repeat(5000) + &")".repeat(5000))).is_err());
+        // What groups have found is memory for each group and each state.
+        let groups = Pattern::new(&"(a)".repeat(5000));
+        assert!(groups.matches(&"a".repeat(5000)));
+        let named: String = (0..5000).map(|n| format!("(?P<n{n}>a)")).collect();
+        assert!(compile(&named).is_err());
+        // What is small is known to be small, for what it costs to look for it.
+        assert_eq!(compile("^[a-z]+(-[a-z]+)*$").unwrap().size, SIZES[0]);
+        assert_eq!(compile("(?:a{999}){20}").unwrap().size, SIZES[4]);
         for broken in ["(", "[", "a{2,1}", "*", "\\"] {
             assert!(compile(broken).is_err(), "{broken}");
         }

@@ -365,6 +365,9 @@ fn hostile_schemas() {
         .into();
     let below = json!({"type": "object", "properties": {&name: {"type": "object", "properties": many}}});
     assert_eq!(complaints(&below), Vec::<String>::new());
+    let of_types = Structural::read(&below).types("com.example.v1.Foo");
+    let longest = of_types.definitions().iter().map(|of| of.name.len()).max();
+    assert!(longest < Some(1024), "{longest:?}");
     // Errors are bounded.
     let schema = Structural::read(
         &json!({"type": "object", "properties": {"list": {"type": "array", "items": {"type": "string"}}}}),

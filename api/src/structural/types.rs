@@ -21,6 +21,18 @@ impl Structural {
     }
 }
 
+/// Longest name of a field in the name of a type, and longest name of a type to which more is added, in bytes: a name of a
+/// megabyte would be in the names of all that is below it.
+const LONGEST: (usize, usize) = (512, 4096);
+
+/// The name of a field's type.
+fn below(name: &str, field: &str) -> String {
+    if name.len() > LONGEST.1 {
+        return name.to_owned();
+    }
+    format!("{name}.{}", &field[..field.floor_char_boundary(LONGEST.0)])
+}
+
 struct Types {
     definitions: Vec<Definition>,
     /// Built-in definitions that are here as well, by their index there.
@@ -43,7 +55,7 @@ impl Types {
             if resource && matches!(field.as_str(), "apiVersion" | "kind" | "metadata") {
                 continue;
             }
-            let node = self.node(property, &format!("{name}.{field}"));
+            let node = self.node(property, &below(name, field));
             fields.push(Field {
                 name: Cow::Owned(field.clone()),
                 node,

@@ -9,6 +9,9 @@ use super::pod_resources::{Amounts, amounts, total};
 use super::{Context, Operation, Request};
 use crate::auth::resources::LIMIT_RANGES;
 
+/// Most bytes, about, of all defaults and bounds for all containers of a pod: pods have ten containers, and LimitRanges name
+/// ten resources.
+const MOST: usize = 8 << 20;
 const ANNOTATION: &str = "kubernetes.io/limit-ranger";
 
 /// The items of all LimitRanges of the namespace.
@@ -20,14 +23,34 @@ fn limits(context: &Context, namespace: &str) -> Vec<Value> {
         .collect()
 }
 
+/// Refuses pods that limits of so many resources for so many containers would make huge, or take minutes to check.
+fn check_extent(request: &Request<'_>, limits: &[Value]) -> Result<(), Status> {
+    let count = |list: &str| items(request.object(), list).len();
+    let containers = count("/spec/containers") + count("/spec/initContainers");
+    let bytes = |(name, amount): (&String, &Value)| 64 + name.len() + amount.as_str().map_or(0, str::len);
+    let of_one: usize = limits
+        .iter()
+        .filter(|limit| text(limit, "/type") == "Container")
+        .flat_map(|limit| {
+            ["default", "defaultRequest", "max", "maxLimitRequestRatio", "min"].map(|list| &limit[list])
+        })
+        .flat_map(|list| list.as_object().into_iter().flatten().map(bytes))
+        .sum();
+    if of_one.saturating_mul(containers) <= MOST {
+        return Ok(());
+    }
+    Err(request.forbidden(&format!(
+        "the LimitRanges of the namespace name too many resources for a pod of {containers} containers"
+    )))
+}
+
 /// Fills in the defaults of containers that name no amounts.
-// The signature is that of the other plug-ins, which can refuse.
-#[allow(clippy::unnecessary_wraps)]
 pub fn mutate(context: &Context, request: &mut Request<'_>) -> Result<(), Status> {
     if !request.creates("", "pods") {
         return Ok(());
     }
     let limits = limits(context, request.namespace);
+    check_extent(request, &limits)?;
     let Some(pod) = request.object.as_deref_mut().filter(|_| !limits.is_empty()) else {
         return Ok(());
     };
@@ -106,7 +129,11 @@ pub fn validate(context: &Context, request: &Request<'_>) -> Result<(), Status> 
     }
     let object = request.object();
     let mut problems = Vec::new();
-    for limit in limits(context, request.namespace) {
+    let limits = limits(context, request.namespace);
+    if is_pod {
+        check_extent(request, &limits)?;
+    }
+    for limit in limits {
         match text(&limit, "/type") {
             "Container" if is_pod => {
                 for list in ["/spec/containers", "/spec/initContainers"] {

@@ -1,8 +1,10 @@
 //! Merging of lists.
 
+use std::collections::{HashMap, HashSet};
+
 use serde_json::{Map, Value};
 
-use super::order::{in_order, partition, present};
+use super::order::{Places, identity, in_order, partition};
 use super::{DIRECTIVE, ORDER, PatchError, Place, bad, merge_objects, taken};
 use crate::schema::Merge;
 
@@ -19,14 +21,11 @@ pub(super) fn merge(
     }
     let key = merge.patch_key;
     if !all().any(Value::is_object) {
-        let mut merged = Vec::new();
-        for item in all() {
-            if !merged.contains(item) {
-                merged.push(item.clone());
-            }
-        }
-        let (ours, others) = partition(merged, &patch, "");
-        return Ok(in_order(ours, others, &patch, original, ""));
+        let mut seen = HashSet::new();
+        let merged = all().filter(|item| seen.insert(identity(item, "")));
+        let (patch, original) = (Places::of(&patch, ""), Places::of(original, ""));
+        let (ours, others) = partition(merged.cloned().collect(), &patch);
+        return Ok(in_order(ours, others, &patch, &original));
     }
     if key.is_empty() {
         return Err(bad(format!(
@@ -35,10 +34,14 @@ pub(super) fn merge(
         )));
     }
     let (mut merged, patch) = directives(original.to_vec(), patch, key)?;
-    for item in &patch {
-        let item = object_with_key(item, key)?;
-        let same = merged.iter_mut().find(|other| other.get(key) == item.get(key));
-        match same {
+    let mut places = HashMap::with_capacity(merged.len() + patch.len());
+    for (at, item) in merged.iter().enumerate() {
+        places.entry(identity(item, key)).or_insert(at);
+    }
+    for value in &patch {
+        let item = object_with_key(value, key)?;
+        let same = places.get(&identity(value, key)).copied();
+        match same.and_then(|at| merged.get_mut(at)) {
             Some(slot) => {
                 let old = std::mem::take(slot);
                 let Value::Object(old) = old else {
@@ -46,11 +49,16 @@ pub(super) fn merge(
                 };
                 *slot = Value::Object(merge_objects(place, old, item.clone())?);
             }
-            None => merged.push(taken(Value::Object(item.clone()))?),
+            None => {
+                let new = taken(Value::Object(item.clone()))?;
+                places.entry(identity(&new, key)).or_insert(merged.len());
+                merged.push(new);
+            }
         }
     }
-    let (ours, others) = partition(merged, &patch, key);
-    Ok(in_order(ours, others, &patch, original, key))
+    let (patch, original) = (Places::of(&patch, key), Places::of(original, key));
+    let (ours, others) = partition(merged, &patch);
+    Ok(in_order(ours, others, &patch, &original))
 }
 
 fn no_key(item: &Value, key: &str) -> PatchError {
@@ -71,14 +79,14 @@ fn directives(
     key: &str,
 ) -> Result<(Vec<Value>, Vec<Value>), PatchError> {
     let mut rest = Vec::with_capacity(patch.len());
-    let mut replace = false;
+    let (mut replace, mut deleted) = (false, HashSet::new());
     for item in patch {
         match item.get(DIRECTIVE) {
             None => rest.push(item),
             Some(Value::String(directive)) => match directive.as_str() {
                 "delete" => {
-                    let wanted = object_with_key(&item, key)?.get(key);
-                    original.retain(|other| other.get(key) != wanted);
+                    object_with_key(&item, key)?;
+                    deleted.insert(identity(&item, key));
                 }
                 "replace" => replace = true,
                 "merge" => return Err(bad("merging lists cannot yet be specified in the patch")),
@@ -90,6 +98,9 @@ fn directives(
     if replace {
         let items = rest.into_iter().map(taken).collect::<Result<_, _>>()?;
         return Ok((items, Vec::new()));
+    }
+    if !deleted.is_empty() {
+        original.retain(|item| !deleted.contains(&identity(item, key)));
     }
     Ok((original, rest))
 }
@@ -128,8 +139,9 @@ pub(super) fn ordered(
             Some(Value::Array(items)) => Some(items),
             Some(other) => return Err(bad(format!("expected a list, but received {other}"))),
         };
+        let places = Places::of(&order, key);
         if let Some(new) = &new {
-            check_order(new, &order, key)?;
+            check_order(new, &order, &places)?;
         }
         let merged = match (old.clone(), new) {
             (None, None) => continue,
@@ -141,17 +153,17 @@ pub(super) fn ordered(
             (Some(old), Some(new)) if rule.patch_merge => merge(child, rule, &old, new)?,
             (Some(_), Some(new)) => new,
         };
-        let (ours, others) = partition(merged, &order, key);
-        let merged = in_order(ours, others, &order, &old.unwrap_or_default(), key);
+        let (ours, others) = partition(merged, &places);
+        let merged = in_order(ours, others, &places, &Places::of(&old.unwrap_or_default(), key));
         original.insert(name.to_owned(), Value::Array(merged));
     }
     Ok(())
 }
 
 /// Every item of the patch that is not a directive appears in the order.
-fn check_order(patch: &[Value], order: &[Value], key: &str) -> Result<(), PatchError> {
+fn check_order(patch: &[Value], order: &[Value], places: &Places<'_>) -> Result<(), PatchError> {
     for item in patch.iter().filter(|item| item.get(DIRECTIVE).is_none()) {
-        if !present(item, order, key) {
+        if places.get(item).is_none() {
             return Err(bad(format!(
                 "The order in patch list:\n{}\n doesn't match $setElementOrder list:\n{}\n",
                 Value::from(patch.to_vec()),

@@ -5,10 +5,8 @@
 //! `$setElementOrder/LIST` and `$deleteFromPrimitiveList/LIST`.
 //!
 //! Source: `k8s.io/apimachinery/pkg/util/strategicpatch` and the design note "strategic merge patch".
-//! Here: objects. `lists` merges lists, `order` puts their items in order, `place` follows the schema, `extent` refuses what
-//! would take too long.
+//! Here: objects. `lists` merges lists, `order` puts their items in order, `place` follows the schema.
 
-mod extent;
 mod lists;
 mod order;
 mod place;
@@ -35,7 +33,6 @@ pub fn strategic_patch(kind: Type<'_>, object: &Value, patch: Value) -> Result<V
     let Value::Object(patch) = patch else {
         return Err(mistyped(&patch, OBJECT));
     };
-    extent::check(object, &patch)?;
     let original = object.as_object().cloned().unwrap_or_default();
     let place = Place::of(kind);
     merge_objects(place, original, patch).map(Value::Object)
@@ -69,7 +66,8 @@ fn merge_objects(
             return Err(bad("invalid patch format of primitive list"));
         };
         if let Some(Value::Array(items)) = original.get_mut(name) {
-            items.retain(|item| !values.contains(item));
+            let gone: HashSet<String> = values.iter().map(Value::to_string).collect();
+            items.retain(|item| !gone.contains(&item.to_string()));
         }
     }
     for (name, value) in rest {

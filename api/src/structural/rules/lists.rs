@@ -1,11 +1,15 @@
 //! `x-kubernetes-list-type`, `-list-map-keys` and `-map-type`.
 
+use std::collections::HashSet;
+
 use serde_json::Value;
 
 use crate::status::FieldError;
 use crate::structural::child;
 use crate::structural::read::{text, texts};
 
+/// Most keys of a list: each is looked for in each item. Upstream has no limit; one or two are usual.
+const MOST_KEYS: usize = 64;
 const KEYS: &str = "x-kubernetes-list-map-keys";
 const LIST: &str = "x-kubernetes-list-type";
 const MAP: &str = "x-kubernetes-map-type";
@@ -82,7 +86,13 @@ fn of_map(path: &str, schema: &Value, keys: &[String], errors: &mut Vec<FieldErr
         let why = format!("must be object if parent array's {LIST} is map");
         errors.push(FieldError::invalid(at("items.type"), kind, &why));
     }
-    let required = texts(&items["required"]);
+    if keys.len() > MOST_KEYS {
+        errors.push(FieldError::too_many(at(KEYS), keys.len(), MOST_KEYS));
+        return;
+    }
+    let required: HashSet<&str> = (items["required"].as_array().into_iter().flatten())
+        .filter_map(Value::as_str)
+        .collect();
     for (index, key) in keys.iter().enumerate() {
         if keys.iter().take(index).any(|other| other == key) {
             errors.push(FieldError::duplicate(
@@ -108,7 +118,7 @@ fn of_map(path: &str, schema: &Value, keys: &[String], errors: &mut Vec<FieldErr
             let why = format!("this property is in {KEYS}, so it cannot be nullable");
             errors.push(FieldError::forbidden(format!("{property_at}.nullable"), &why));
         }
-        if !required.contains(key) && property.get("default").is_none_or(Value::is_null) {
+        if !required.contains(key.as_str()) && property.get("default").is_none_or(Value::is_null) {
             let why =
                 format!("this property is in {KEYS}, so it must have a default or be a required property");
             errors.push(FieldError::required(format!("{property_at}.default"), &why));

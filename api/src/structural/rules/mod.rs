@@ -6,12 +6,15 @@
 
 mod lists;
 mod nested;
+mod patterns;
+#[cfg(test)]
+mod tests;
 
 use serde_json::{Map, Value};
 
-use super::pattern;
 use super::read::{kind_of, text};
-use super::{Structural, child};
+use super::validate::STEPS;
+use super::{Structural, child, defaults};
 use crate::depth;
 use crate::status::FieldError;
 
@@ -53,11 +56,22 @@ pub fn check(path: &str, schema: &Value) -> Vec<FieldError> {
     forbidden(path, schema, &mut errors);
     if errors.is_empty() {
         structural(path, schema, Level::Root, &mut errors);
+        patterns::Patterns::default().check(path, schema, &mut errors);
         nested::complete(path, schema, path, schema, &mut errors);
         errors.sort_by_cached_key(ToString::to_string);
     }
     if errors.is_empty() {
-        defaults(path, schema, &mut errors);
+        let mut allowance = Allowance {
+            steps: STEPS,
+            bytes: defaults::MOST,
+        };
+        defaults(
+            path,
+            schema,
+            &Structural::read(schema),
+            &mut allowance,
+            &mut errors,
+        );
     }
     errors.truncate(MOST);
     errors
@@ -73,7 +87,7 @@ fn count(value: &Value, parts: &mut usize) {
 }
 
 /// The schemas inside of a schema, with their paths.
-fn parts<'a>(path: &'a str, schema: &'a Value) -> impl Iterator<Item = (String, &'a Value)> {
+fn parts<'a>(path: &str, schema: &'a Value) -> impl Iterator<Item = (String, &'a Value)> {
     let single = ["items", "not", "additionalProperties"].into_iter();
     let single = single
         .filter(|name| schema[*name].is_object())
@@ -282,14 +296,28 @@ fn implied(path: &str, properties: &Map<String, Value>, level: Level, errors: &m
     }
 }
 
-/// Defaults are values of their schema, and of known fields only.
-fn defaults(path: &str, schema: &Value, errors: &mut Vec<FieldError>) {
+/// What the defaults of a schema may cost together.
+#[derive(Debug)]
+struct Allowance {
+    /// Steps of validation.
+    steps: usize,
+    /// Bytes that inner defaults add to outer ones.
+    bytes: usize,
+}
+
+/// Defaults are values of their schema, and of known fields only. `read` is the same schema.
+fn defaults(
+    path: &str,
+    schema: &Value,
+    read: &Structural,
+    allowance: &mut Allowance,
+    errors: &mut Vec<FieldError>,
+) {
     if errors.len() > ENOUGH {
         return;
     }
     if let Some(default) = schema.get("default").filter(|default| !default.is_null()) {
         let at = child(path, "default");
-        let read = Structural::read(schema);
         let mut pruned = default.clone();
         if read.prune_value(&mut pruned).is_err() || pruned != *default {
             errors.push(FieldError::invalid(
@@ -300,32 +328,25 @@ fn defaults(path: &str, schema: &Value, errors: &mut Vec<FieldError>) {
         }
         // Inner defaults count, as they do in objects.
         let mut filled = default.clone();
-        if let Err(error) = read.default(&mut filled) {
+        if let Err(error) = read.default_within(&mut filled, &mut allowance.bytes) {
             errors.push(FieldError::invalid_shown(
                 at.clone(),
                 "\"default\"",
                 &error.to_string(),
             ));
         }
-        errors.extend(read.validate_at(&at, &filled));
+        errors.extend(read.validate_at(&at, &filled, &mut allowance.steps));
     }
-    for name in ["items", "additionalProperties"] {
-        if schema[name].is_object() {
-            defaults(&child(path, name), &schema[name], errors);
+    for (name, read) in [
+        ("items", read.items.as_deref()),
+        ("additionalProperties", read.additional.schema()),
+    ] {
+        if let Some(read) = read {
+            defaults(&child(path, name), &schema[name], read, allowance, errors);
         }
     }
-    for (name, part) in schema["properties"].as_object().into_iter().flatten() {
-        defaults(&property(path, name), part, errors);
-    }
-}
-
-/// Whether a regular expression compiles.
-fn check_pattern(path: &str, schema: &Value, errors: &mut Vec<FieldError>) {
-    let text = text(schema, "pattern");
-    if !text.is_empty()
-        && let Err(error) = pattern::compile(text)
-    {
-        let why = format!("must be a valid regular expression, but isn't: {error}");
-        errors.push(FieldError::invalid(child(path, "pattern"), text, &why));
+    for (name, read) in &read.properties {
+        let part = &schema["properties"][name];
+        defaults(&property(path, name), part, read, allowance, errors);
     }
 }

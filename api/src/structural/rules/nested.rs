@@ -3,7 +3,7 @@
 
 use serde_json::{Value, json};
 
-use super::{ENOUGH, check_pattern, property};
+use super::{ENOUGH, property};
 use crate::status::FieldError;
 use crate::structural::child;
 use crate::structural::read::text;
@@ -34,7 +34,6 @@ pub(super) fn exception(schema: &Value) -> Exception {
 
 /// Checks the junctors of a schema.
 pub(super) fn check(path: &str, schema: &Value, exception: Exception, errors: &mut Vec<FieldError>) {
-    check_pattern(path, schema, errors);
     for name in ["anyOf", "allOf", "oneOf"] {
         for (index, part) in schema[name].as_array().into_iter().flatten().enumerate() {
             let inner = match (name, exception) {

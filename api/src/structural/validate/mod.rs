@@ -1,7 +1,11 @@
 //! Validation of objects, with the texts and paths of `k8s.io/kube-openapi/pkg/validation` as the API server shows them.
 
 mod formats;
+mod junctors;
 mod lists;
+mod report;
+#[cfg(test)]
+mod tests;
 
 use std::fmt::Display;
 
@@ -10,58 +14,81 @@ use serde_json::{Map, Value};
 use super::path::Path;
 use super::{Additional, Checks, Kind, Structural};
 use crate::status::FieldError;
+use report::Report;
+pub(super) use report::STEPS;
 
-/// Most errors that are told of one object; more help nobody, and an object may have millions.
-const MOST: usize = 200;
+/// Longest list of choices that is written for an error, in bytes; errors show the start of it.
+const LONGEST_CHOICES: usize = 8192;
 
 impl Structural {
     /// Complaints about an object, which has been pruned and defaulted.
     pub fn validate(&self, object: &Value) -> Vec<FieldError> {
-        let (mut errors, root) = (Vec::new(), Path::Root(""));
-        self.walk(root, object, true, &mut errors);
-        self.embedded(root, object, &mut errors);
-        self.lists(root, object, &mut errors);
-        errors.truncate(MOST);
-        errors
+        let (mut report, root) = (Report::new(STEPS), Path::Root(""));
+        self.walk(root, object, true, &mut report);
+        self.embedded(root, object, &mut report);
+        self.lists(root, object, &mut report);
+        report.end().0
     }
 
-    /// Complaints about a value that stands at a path, such as a default of the schema itself.
-    pub(super) fn validate_at(&self, path: &str, value: &Value) -> Vec<FieldError> {
-        let mut errors = Vec::new();
+    /// Complaints about a value that stands at a path, such as a default of the schema itself; `steps` are those that are
+    /// left for it and what comes after it.
+    pub(super) fn validate_at(&self, path: &str, value: &Value, steps: &mut usize) -> Vec<FieldError> {
+        let mut report = Report::new(*steps);
         let path = Path::Root(path);
-        self.walk(path, value, false, &mut errors);
-        self.lists(path, value, &mut errors);
+        self.walk(path, value, false, &mut report);
+        self.lists(path, value, &mut report);
+        let (errors, left) = report.end();
+        *steps = left;
         errors
     }
 
-    fn walk(&self, path: Path<'_>, value: &Value, root: bool, errors: &mut Vec<FieldError>) {
-        if errors.len() >= MOST {
+    fn walk(&self, path: Path<'_>, value: &Value, root: bool, report: &mut Report) {
+        if report.is_full() || !report.spend(path, self.cost(value)) {
             return;
         }
-        let before = errors.len();
-        self.type_of(path, value, errors);
+        let before = report.found();
+        self.type_of(path, value, report);
         let checks = &self.checks;
         if value.is_null() {
             // Only the list of what is allowed speaks of null.
-            if errors.len() == before {
-                allowed(checks, path, value, errors);
+            if report.found() == before {
+                allowed(checks, path, value, report);
             }
             return;
         }
-        self.junctors(path, value, root, errors);
+        self.junctors(path, value, root, report);
         match value {
-            Value::String(text) => string(checks, path, text, errors),
-            Value::Number(_) => number(self, path, value, errors),
-            Value::Array(list) => self.items(path, list, errors),
+            Value::String(text) => string(checks, path, text, report),
+            Value::Number(_) => number(self, path, value, report),
+            Value::Array(list) => self.items(path, list, report),
             _ => {}
         }
-        allowed(checks, path, value, errors);
+        allowed(checks, path, value, report);
         if let Value::Object(map) = value {
-            self.fields(path, map, root, errors);
+            self.fields(path, map, root, report);
         }
     }
 
-    fn type_of(&self, path: Path<'_>, value: &Value, errors: &mut Vec<FieldError>) {
+    /// The steps that the checks of a value take, without what is below it.
+    fn cost(&self, value: &Value) -> usize {
+        let checks = &self.checks;
+        let choices = checks.allowed.len();
+        match value {
+            // Which of the texts that are allowed it is, is looked up.
+            Value::String(text) => {
+                let pattern = checks.pattern.as_ref().map_or(0, |pattern| pattern.cost(text));
+                (1 + text.len() / 16).saturating_add(pattern)
+            }
+            Value::Object(map) => {
+                let fields = 1 + map.len();
+                fields.saturating_add(choices.saturating_mul(extent(value, choices)))
+            }
+            Value::Array(_) => 1 + choices.saturating_mul(extent(value, choices)),
+            _ => 1 + choices,
+        }
+    }
+
+    fn type_of(&self, path: Path<'_>, value: &Value, report: &mut Report) {
         let found = type_name(value);
         let wanted = match self.kind {
             None if self.int_or_string => match value {
@@ -89,121 +116,57 @@ impl Structural {
             }
         };
         let detail = format!("{path} in body must be of type {wanted}: \"{found}\"");
-        errors.push(FieldError::type_invalid(path, found, &detail));
+        report.push(FieldError::type_invalid(path, found, &detail));
     }
 
-    fn junctors(&self, path: Path<'_>, value: &Value, root: bool, errors: &mut Vec<FieldError>) {
-        let checks = &self.checks;
-        let run = |schema: &Self| {
-            let mut errors = Vec::new();
-            schema.walk(path, value, root, &mut errors);
-            errors
-        };
-        let quoted = || crate::status::go_quote(&path.to_string());
-        // Of those that fail, the one with the fewest errors is told, as it is the likeliest to have been meant.
-        if !checks.any_of.is_empty() {
-            let mut best: Option<Vec<FieldError>> = None;
-            let mut matched = false;
-            for schema in &checks.any_of {
-                let found = run(schema);
-                matched = found.is_empty();
-                if matched {
-                    break;
-                }
-                if best.as_ref().is_none_or(|best| found.len() < best.len()) {
-                    best = Some(found);
-                }
-            }
-            if !matched {
-                let why = format!("{} must validate at least one schema (anyOf)", quoted());
-                errors.push(FieldError::invalid(path, "", &why));
-                errors.extend(best.unwrap_or_default());
-            }
-        }
-        if !checks.one_of.is_empty() {
-            let mut best: Option<Vec<FieldError>> = None;
-            let mut matched = 0;
-            for schema in &checks.one_of {
-                let found = run(schema);
-                if found.is_empty() {
-                    matched += 1;
-                } else if best.as_ref().is_none_or(|best| found.len() < best.len()) {
-                    best = Some(found);
-                }
-            }
-            if matched != 1 {
-                let why = if matched == 0 {
-                    "Found none valid".to_owned()
-                } else {
-                    format!("Found {matched} valid alternatives")
-                };
-                let why = format!(
-                    "{} must validate one and only one schema (oneOf). {why}",
-                    quoted()
-                );
-                errors.push(FieldError::invalid(path, "", &why));
-                if matched == 0 {
-                    errors.extend(best.unwrap_or_default());
-                }
-            }
-        }
-        if !checks.all_of.is_empty() {
-            let found: Vec<_> = checks.all_of.iter().map(run).collect();
-            let matched = found.iter().filter(|errors| errors.is_empty()).count();
-            if matched != found.len() {
-                let none = if matched == 0 { ". None validated" } else { "" };
-                let why = format!("{} must validate all the schemas (allOf){none}", quoted());
-                errors.extend(found.into_iter().flatten());
-                errors.push(FieldError::invalid(path, "", &why));
-            }
-        }
-        if let Some(not) = &checks.not
-            && run(not).is_empty()
-        {
-            let why = format!("{} must not validate the schema (not)", quoted());
-            errors.push(FieldError::invalid(path, "", &why));
-        }
-    }
-
-    fn items(&self, path: Path<'_>, list: &[Value], errors: &mut Vec<FieldError>) {
+    fn items(&self, path: Path<'_>, list: &[Value], report: &mut Report) {
         let checks = &self.checks;
         if let Some(items) = &self.items {
             for (index, item) in list.iter().enumerate() {
-                items.walk(path.item(index), item, false, errors);
+                if report.is_full() {
+                    return;
+                }
+                items.walk(path.item(index), item, false, report);
             }
         }
         let count = list.len() as u64;
         if let Some(least) = checks.min_items.filter(|least| count < *least) {
             in_body(
-                errors,
+                report,
                 path,
                 count,
                 &format!("should have at least {least} items"),
             );
         }
         if let Some(most) = checks.max_items.filter(|most| count > *most) {
-            errors.push(FieldError::too_many(path, list.len(), most as usize));
+            report.push(FieldError::too_many(path, list.len(), most as usize));
         }
     }
 
-    fn fields(&self, path: Path<'_>, map: &Map<String, Value>, root: bool, errors: &mut Vec<FieldError>) {
+    fn fields(&self, path: Path<'_>, map: &Map<String, Value>, root: bool, report: &mut Report) {
         let checks = &self.checks;
         let count = map.len() as u64;
         if let Some(least) = checks.min_properties.filter(|least| count < *least) {
             in_body(
-                errors,
+                report,
                 path,
                 count,
                 &format!("should have at least {least} properties"),
             );
         }
         if let Some(most) = checks.max_properties.filter(|most| count > *most) {
-            errors.push(FieldError::too_many(path, map.len(), most as usize));
+            report.push(FieldError::too_many(path, map.len(), most as usize));
         }
         for name in checks.required.iter().filter(|name| !map.contains_key(*name)) {
-            errors.push(FieldError::required(path.field(name), ""));
+            if report.is_full() {
+                return;
+            }
+            report.push(FieldError::required(path.field(name), ""));
         }
         for (name, value) in map {
+            if report.is_full() {
+                return;
+            }
             let implied = matches!(name.as_str(), "apiVersion" | "kind" | "metadata");
             if implied && (root || self.embedded) && !self.properties.contains_key(name) {
                 continue;
@@ -213,31 +176,34 @@ impl Structural {
                 (None, Additional::Schema(schema)) => schema,
                 (None, _) => continue,
             };
-            property.walk(path.field(name), value, false, errors);
+            property.walk(path.field(name), value, false, report);
         }
     }
 
     /// Embedded resources have a version and a kind.
-    fn embedded(&self, path: Path<'_>, value: &Value, errors: &mut Vec<FieldError>) {
+    fn embedded(&self, path: Path<'_>, value: &Value, report: &mut Report) {
+        if report.is_full() {
+            return;
+        }
         match value {
             Value::Object(map) => {
                 if self.embedded {
                     for field in ["apiVersion", "kind"] {
                         if map.get(field).and_then(Value::as_str).is_none_or(str::is_empty) {
-                            errors.push(FieldError::required(path.field(field), "must not be empty"));
+                            report.push(FieldError::required(path.field(field), "must not be empty"));
                         }
                     }
                 }
                 for (name, value) in map {
                     if let Some(property) = self.property(name) {
-                        property.embedded(path.field(name), value, errors);
+                        property.embedded(path.field(name), value, report);
                     }
                 }
             }
             Value::Array(list) => {
                 let Some(items) = &self.items else { return };
                 for (index, item) in list.iter().enumerate() {
-                    items.embedded(path.item(index), item, errors);
+                    items.embedded(path.item(index), item, report);
                 }
             }
             _ => {}
@@ -275,25 +241,49 @@ fn is_integer(value: &Value) -> bool {
 }
 
 /// `PATH in body WHAT`.
-fn in_body(errors: &mut Vec<FieldError>, path: Path<'_>, value: impl Into<Value>, what: &str) {
-    errors.push(FieldError::invalid(
+fn in_body(report: &mut Report, path: Path<'_>, value: impl Into<Value>, what: &str) {
+    report.push(FieldError::invalid(
         path,
         value.into(),
         &format!("{path} in body {what}"),
     ));
 }
 
-fn allowed(checks: &Checks, path: Path<'_>, value: &Value, errors: &mut Vec<FieldError>) {
-    if checks.allowed.is_empty() || checks.allowed.iter().any(|one| same(one, value)) {
+fn allowed(checks: &Checks, path: Path<'_>, value: &Value, report: &mut Report) {
+    let found = || match value {
+        Value::String(text) => checks.allowed_texts.contains(text),
+        value => checks.allowed.iter().any(|one| same(one, value)),
+    };
+    if checks.allowed.is_empty() || found() {
         return;
     }
+    let mut bytes = 0;
     let shown: Vec<String> = checks
         .allowed
         .iter()
-        .map(|one| one.as_str().map_or_else(|| one.to_string(), str::to_owned))
+        .map_while(|one| {
+            let one = match one {
+                Value::String(text) => text[..text.floor_char_boundary(LONGEST_CHOICES)].to_owned(),
+                one => one.to_string(),
+            };
+            let fits = bytes <= LONGEST_CHOICES;
+            bytes += one.len();
+            fits.then_some(one)
+        })
         .collect();
     let shown: Vec<&str> = shown.iter().map(String::as_str).collect();
-    errors.push(FieldError::not_supported(path, value.clone(), &shown));
+    report.push(FieldError::not_supported(path, value.clone(), &shown));
+}
+
+/// How many values there are in a value, if there are choices to compare it with.
+fn extent(value: &Value, choices: usize) -> usize {
+    match value {
+        _ if choices == 0 => 0,
+        Value::Array(list) => list.iter().map(|value| extent(value, choices)).sum::<usize>() + 1,
+        Value::Object(map) => map.values().map(|value| extent(value, choices)).sum::<usize>() + 1,
+        Value::String(text) => 1 + text.len() / 16,
+        _ => 1,
+    }
 }
 
 /// Equal, where 1 and 1.0 are the same number.
@@ -304,31 +294,31 @@ fn same(one: &Value, other: &Value) -> bool {
     }
 }
 
-fn string(checks: &Checks, path: Path<'_>, text: &str, errors: &mut Vec<FieldError>) {
+fn string(checks: &Checks, path: Path<'_>, text: &str, report: &mut Report) {
     let limited = checks.min_length.is_some() || checks.max_length.is_some();
     let length = if limited { text.chars().count() as u64 } else { 0 };
     if let Some(most) = checks.max_length.filter(|most| length > *most) {
-        errors.push(FieldError::too_long(path, most as usize));
+        report.push(FieldError::too_long(path, most as usize));
     }
     if let Some(least) = checks.min_length.filter(|least| length < *least) {
         in_body(
-            errors,
+            report,
             path,
             text,
             &format!("should be at least {least} chars long"),
         );
     }
     if let Some(pattern) = checks.pattern.as_ref().filter(|pattern| !pattern.matches(text)) {
-        in_body(errors, path, text, &format!("should match '{}'", pattern.text()));
+        in_body(report, path, text, &format!("should match '{}'", pattern.text()));
     }
     if !formats::is_valid(&checks.format, text) {
         let quoted = crate::status::go_quote(text);
         let detail = format!("{path} in body must be of type {}: {quoted}", checks.format);
-        errors.push(FieldError::type_invalid(path, text, &detail));
+        report.push(FieldError::type_invalid(path, text, &detail));
     }
 }
 
-fn number(schema: &Structural, path: Path<'_>, value: &Value, errors: &mut Vec<FieldError>) {
+fn number(schema: &Structural, path: Path<'_>, value: &Value, report: &mut Report) {
     let checks = &schema.checks;
     // Numbers without a fraction compare as floats, as they do upstream.
     let Some(number) = value.as_f64() else { return };
@@ -338,13 +328,13 @@ fn number(schema: &Structural, path: Path<'_>, value: &Value, errors: &mut Vec<F
     };
     if !in_range {
         let text = format!("Checked value must be of type integer with format int32 in {path}");
-        errors.push(FieldError::invalid(path, "", &text));
+        report.push(FieldError::invalid(path, "", &text));
     }
     if let Some(factor) = checks.multiple_of
         && (number / factor).fract() != 0.0
     {
         in_body(
-            errors,
+            report,
             path,
             value.clone(),
             &format!("should be a multiple of {}", go_float(factor)),
@@ -355,7 +345,7 @@ fn number(schema: &Structural, path: Path<'_>, value: &Value, errors: &mut Vec<F
         let or_equal = if most.exclusive { "" } else { " or equal to" };
         if beyond {
             let what = format!("should be less than{or_equal} {}", go_float(most.at));
-            in_body(errors, path, value.clone(), &what);
+            in_body(report, path, value.clone(), &what);
         }
     }
     if let Some(least) = checks.minimum {
@@ -363,7 +353,7 @@ fn number(schema: &Structural, path: Path<'_>, value: &Value, errors: &mut Vec<F
         let or_equal = if least.exclusive { "" } else { " or equal to" };
         if beyond {
             let what = format!("should be greater than{or_equal} {}", go_float(least.at));
-            in_body(errors, path, value.clone(), &what);
+            in_body(report, path, value.clone(), &what);
         }
     }
 }

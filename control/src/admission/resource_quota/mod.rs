@@ -33,8 +33,8 @@ pub(crate) use super::pod_resources::{Amounts, add, amounts};
 pub(crate) const NAME: &str = "ResourceQuota";
 /// How long an admitted request counts although nobody has settled it (its client went away).
 const HOLD: Duration = Duration::from_mins(1);
-/// What objects use is remembered for so many of them; about 300 bytes each.
-const KNOWN_MAX: usize = 16 * 1024;
+/// How many kinds of objects of how many namespaces are remembered before it is looked which of them are gone.
+const SWEEP: usize = 256;
 
 /// The quota check.
 #[derive(Debug)]
@@ -46,8 +46,56 @@ pub struct Quotas {
 
 #[derive(Debug, Default)]
 struct State {
-    known: HashMap<String, (u64, Arc<Counted>)>,
+    /// What the objects of a namespace count for, so that each is read once and not again for each request: about 300
+    /// bytes for an object, as long as it is there.
+    known: HashMap<(String, GroupResource), Known>,
+    /// How many of these there may be before those are dropped that have no objects any more.
+    sweep: usize,
     pending: HashMap<usize, Pending>,
+}
+
+/// What the objects of one kind in a namespace count for.
+#[derive(Debug, Default)]
+struct Known {
+    objects: HashMap<String, Remembered>,
+    /// Number of the latest pass over all of them.
+    pass: u64,
+}
+
+#[derive(Debug)]
+struct Remembered {
+    version: u64,
+    counted: Counted,
+    /// The latest pass that met the object.
+    pass: u64,
+}
+
+impl Known {
+    /// Calls `with` for what each of the objects counts for, and forgets those that are gone.
+    fn each(&mut self, resource: &GroupResource, objects: &[Arc<Object>], mut with: impl FnMut(&Counted)) {
+        self.pass += 1;
+        for object in objects {
+            let read = || Remembered {
+                version: object.resource_version,
+                counted: usage::of(resource, &object.value()),
+                pass: 0,
+            };
+            let known = match self.objects.get_mut(&object.uid) {
+                Some(known) => {
+                    if known.version != object.resource_version {
+                        *known = read();
+                    }
+                    known
+                }
+                None => self.objects.entry(object.uid.clone()).or_insert_with(read),
+            };
+            known.pass = self.pass;
+            with(&known.counted);
+        }
+        if self.objects.len() > objects.len() {
+            self.objects.retain(|_, known| known.pass == self.pass);
+        }
+    }
 }
 
 /// An admitted request that has not been settled.
@@ -254,12 +302,21 @@ impl State {
     fn used(&mut self, reader: &dyn Reader, namespace: &str, scopes: &[Value], wanted: &Amounts) -> Amounts {
         let mut used = Amounts::new();
         for resource in Kinds::of(wanted.keys()).resources() {
-            for object in reader.list(&resource, Some(namespace)) {
-                add(
-                    &mut used,
-                    &self.counted(&resource, &object).counted(scopes, wanted),
-                );
+            let objects = reader.list(&resource, Some(namespace));
+            let mut count = |counted: &Counted| counted.add_to(scopes, wanted, &mut used);
+            if usage::is_plain(&resource) {
+                // Nothing in the object matters, so it need not be read.
+                let one = usage::of(&resource, &Value::Null);
+                objects.iter().for_each(|_| count(&one));
+                continue;
             }
+            let known = self.known.entry((namespace.to_owned(), resource.clone()));
+            known.or_default().each(&resource, &objects, count);
+        }
+        if self.known.len() > self.sweep.max(SWEEP) {
+            self.known
+                .retain(|(namespace, resource), _| !reader.list(resource, Some(namespace)).is_empty());
+            self.sweep = 2 * self.known.len();
         }
         for pending in self
             .pending
@@ -281,25 +338,6 @@ impl State {
             }
         }
         used
-    }
-
-    fn counted(&mut self, resource: &GroupResource, object: &Object) -> Arc<Counted> {
-        if usage::is_plain(resource) {
-            // Nothing in the object matters, so it need not be read.
-            return Arc::new(usage::of(resource, &Value::Null));
-        }
-        if let Some((version, counted)) = self.known.get(&object.uid)
-            && *version == object.resource_version
-        {
-            return counted.clone();
-        }
-        let counted = Arc::new(usage::of(resource, &object.value()));
-        if self.known.len() >= KNOWN_MAX {
-            self.known.clear();
-        }
-        self.known
-            .insert(object.uid.clone(), (object.resource_version, counted.clone()));
-        counted
     }
 }
 

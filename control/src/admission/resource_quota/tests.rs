@@ -339,3 +339,32 @@ fn limited_resources_need_a_quota_that_covers_them() {
         "limitedResources[0].resource: Required value"
     );
 }
+
+#[test]
+fn what_objects_count_for_is_remembered_while_they_are_there() {
+    let fixture = fixture(&json!({"hard": {"requests.cpu": "20001"}}));
+    for n in 0..20_000 {
+        fixture.memory.put(&PODS, &pod(&format!("p{n}"), "1"));
+    }
+    assert_eq!(fixture.pod(pod("new", "1")), Ok(()));
+    assert!(
+        fixture
+            .pod(pod("new", "2"))
+            .unwrap_err()
+            .contains("used: requests.cpu=20k")
+    );
+    // Nothing was read again: an object that is other than it was, in the same version, counts as it did.
+    let mut state = fixture.quotas.state.lock().unwrap();
+    let known = state.known.values_mut().next().unwrap();
+    assert_eq!(known.objects.len(), 20_000);
+    known
+        .objects
+        .values_mut()
+        .for_each(|known| known.counted = Counted::default());
+    drop(state);
+    assert_eq!(fixture.pod(pod("new", "20001")), Ok(()));
+    let mut state = fixture.quotas.state.lock().unwrap();
+    let known = state.known.values_mut().next().unwrap();
+    known.each(&PODS, &[], |_| panic!("there are none"));
+    assert!(known.objects.is_empty());
+}

@@ -216,6 +216,21 @@ impl Counted {
     }
 }
 
+impl Counted {
+    /// Adds the part that counts for a quota with these scopes and limits.
+    pub fn add_to(&self, scopes: &[Value], hard: &Amounts, sum: &mut Amounts) {
+        if !self.in_scopes(scopes) {
+            return;
+        }
+        for (key, amount) in self.amounts.iter().filter(|(key, _)| hard.contains_key(*key)) {
+            match sum.get_mut(key) {
+                Some(sum) => *sum = sum.plus(*amount),
+                None => drop(sum.insert(key.clone(), *amount)),
+            }
+        }
+    }
+}
+
 /// What a quota on compute resources demands of every container and these leave out: `cpu for: a,b; memory for: c`.
 pub fn unspecified(pod: &Value, hard: &Amounts) -> Option<String> {
     let mut missing = Vec::new();

@@ -3,7 +3,7 @@
 //! A client that applies its manifest again does not repeat what the server has given it; upstream's
 //! `patchAllocatedValues` and `dropTypeDependentFields` decide what that means.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value};
 
@@ -90,29 +90,38 @@ fn keep_node_ports(old: &Value, new: &mut Value) {
         .iter()
         .filter_map(|port| Some((number(&port["nodePort"])?, protocol(port))))
         .collect();
-    let mut free: Vec<&Value> = items(old, "/spec/ports")
-        .iter()
-        .filter(|port| {
-            number(&port["nodePort"]).is_some_and(|number| !named.contains(&(number, protocol(port))))
-        })
-        .collect();
+    let old = items(old, "/spec/ports").iter().filter_map(|port| {
+        let given = number(&port["nodePort"])?;
+        (!named.contains(&(given, protocol(port)))).then_some((port, given))
+    });
+    // Numbers and names are each unique among the ports of a protocol.
+    let (mut by_port, mut by_name) = (HashMap::new(), HashMap::new());
+    for (port, given) in old {
+        by_port
+            .entry((port["port"].as_i64(), protocol(port)))
+            .or_insert(given);
+        by_name
+            .entry((text(port, "/name"), protocol(port)))
+            .or_insert(given);
+    }
+    let mut used = HashSet::new();
     for port in ports(new) {
-        let value = Value::Object(port.clone());
-        if number(&value["nodePort"]).is_some() {
-            continue;
-        }
-        let same = |other: &&Value| other["port"] == value["port"] && protocol(other) == protocol(&value);
-        let named_so = |other: &&Value| {
-            !text(&value, "/name").is_empty()
-                && other["name"] == value["name"]
-                && protocol(other) == protocol(&value)
+        let found = {
+            let field = |name: &str| port.get(name).unwrap_or(&Value::Null);
+            if number(field("nodePort")).is_some() {
+                continue;
+            }
+            let protocol = Protocol::named(field("protocol").as_str().unwrap_or_default());
+            let free =
+                |given: Option<&u16>| given.copied().filter(|given| !used.contains(&(*given, protocol)));
+            let name = field("name").as_str().unwrap_or_default();
+            free(by_port.get(&(field("port").as_i64(), protocol)))
+                .or_else(|| free(by_name.get(&(name, protocol)).filter(|_| !name.is_empty())))
+                .map(|given| (given, protocol))
         };
-        let found = free
-            .iter()
-            .position(same)
-            .or_else(|| free.iter().position(named_so));
-        if let Some(found) = found {
-            port.insert("nodePort".to_owned(), free.swap_remove(found)["nodePort"].clone());
+        if let Some((given, protocol)) = found {
+            used.insert((given, protocol));
+            port.insert("nodePort".to_owned(), given.into());
         }
     }
 }
@@ -130,5 +139,36 @@ fn drop_node_ports(old: &Value, new: &mut Value) {
         {
             port.remove("nodePort");
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn many_ports_keep_their_node_ports() {
+        let service = |ports: Vec<Value>| json!({"spec": {"type": "NodePort", "ports": ports}});
+        let old = service(
+            (0..2768)
+                .map(|n| json!({"name": format!("n{n}"), "port": n + 1, "nodePort": 30_000 + n}))
+                .collect(),
+        );
+        // None is the same, but for the last two: one by its number, one by its name.
+        let mut ports: Vec<Value> = (0..60_000)
+            .map(|n| json!({"name": format!("other{n}"), "port": n + 1, "protocol": "UDP"}))
+            .collect();
+        ports.push(json!({"name": "x", "port": 5}));
+        ports.push(json!({"name": "n9", "port": 60_000, "protocol": "TCP"}));
+        // What one has, no other gets.
+        ports.push(json!({"name": "n4", "port": 60_001}));
+        let mut new = service(ports);
+        carry_over(&old, &mut new);
+        let ports = items(&new, "/spec/ports");
+        let given: Vec<&Value> = ports.iter().filter_map(|port| port.get("nodePort")).collect();
+        assert_eq!(given, [&json!(30_004), &json!(30_009)]);
+        assert!(ports[60_002].get("nodePort").is_none());
     }
 }

@@ -35,7 +35,12 @@ pub enum Protocol {
 impl Protocol {
     /// From the field of a service port.
     pub fn of(port: &Value) -> Self {
-        match text(port, "/protocol") {
+        Self::named(text(port, "/protocol"))
+    }
+
+    /// By its name; what is no name is the default.
+    pub fn named(name: &str) -> Self {
+        match name {
             "UDP" => Self::Udp,
             "SCTP" => Self::Sctp,
             _ => Self::Tcp,

@@ -388,3 +388,19 @@ fn pod_security_labels_are_checked_and_warn_about_what_is_there() {
         ]
     );
 }
+
+#[test]
+fn limit_ranges_do_not_make_pods_huge() {
+    let fixture = Fixture::new();
+    let amounts: serde_json::Map<String, Value> = (0..50_000)
+        .map(|n| (format!("example.com/r{n}"), "1".into()))
+        .collect();
+    let limits = json!([{"type": "Container", "default": amounts, "defaultRequest": amounts}]);
+    fixture.memory.put(
+        &crate::auth::resources::LIMIT_RANGES,
+        &json!({"metadata": {"namespace": "a", "name": "l"}, "spec": {"limits": limits}}),
+    );
+    let containers = vec![json!({"name": "c"}); 30_000];
+    let pod = json!({"metadata": {"name": "x"}, "spec": {"containers": containers}});
+    assert!(refused(&fixture, pod).contains("too many resources for a pod of 30000 containers"));
+}

@@ -12,6 +12,8 @@ use crate::kinds::json::{is_true, items, text};
 const APPROVAL: &str = "api-approved.kubernetes.io";
 /// Most fields of a version that can be selected by.
 const MOST_SELECTABLE: usize = 8;
+/// Most columns of a version: each is looked up in each object of a Table. Upstream has no limit.
+const MOST_COLUMNS: usize = 100;
 
 /// Complaints about a definition.
 pub(super) fn definition(definition: &Value) -> Vec<FieldError> {
@@ -233,7 +235,15 @@ fn version(path: &str, version: &Value, errors: &mut Vec<FieldError>) {
                 .map(|why| FieldError::invalid(field(), warning, why)),
         );
     }
-    for (index, column) in items(version, "/additionalPrinterColumns").iter().enumerate() {
+    let columns = items(version, "/additionalPrinterColumns");
+    if columns.len() > MOST_COLUMNS {
+        errors.push(FieldError::too_many(
+            format!("{path}.additionalPrinterColumns"),
+            columns.len(),
+            MOST_COLUMNS,
+        ));
+    }
+    for (index, column) in columns.iter().enumerate().take(MOST_COLUMNS) {
         printer_column(
             &format!("{path}.additionalPrinterColumns[{index}]"),
             column,
@@ -403,5 +413,30 @@ fn has_rules(schema: &Value) -> bool {
         }
         Value::Array(list) => list.iter().any(has_rules),
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn columns_are_few() {
+        let complaints = |count: usize| {
+            let column = json!({"name": "C", "type": "string", "jsonPath": ".spec.c"});
+            let written = json!({
+                "schema": {"openAPIV3Schema": {"type": "object"}}, "additionalPrinterColumns": vec![column; count],
+            });
+            let mut errors = Vec::new();
+            version("spec.versions[0]", &written, &mut errors);
+            errors.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(complaints(100), Vec::<String>::new());
+        assert_eq!(
+            complaints(50_000),
+            ["spec.versions[0].additionalPrinterColumns: Too many: 50000: must have at most 100 items"]
+        );
     }
 }
