@@ -28,6 +28,7 @@ mod metrics;
 mod options;
 mod path;
 mod pipeline;
+mod pretty;
 mod protobuf;
 mod query;
 mod read;

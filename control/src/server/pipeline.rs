@@ -15,7 +15,7 @@ use super::body::{self, Body};
 use super::connections::Known;
 use super::path::{self, ResourcePath};
 use super::query::Query;
-use super::{Api, apart, dispatch};
+use super::{Api, apart, dispatch, pretty};
 use crate::auth::{self, Attributes, Decision, Presented, UserInfo};
 
 /// Longest time for a request that is not a watch or stream (upstream: 60 s).
@@ -65,6 +65,10 @@ pub async fn handle(api: Arc<Api>, request: Request<Body>, peer: Peer) -> Respon
         let headers = accept.iter().map(|value| (ACCEPT, value.clone())).collect();
         body::status(Accept::for_errors(&headers), status)
     };
+    // Watches are one line for an event, and documents of OpenAPI for programs only.
+    let pretty = !is_long_running(verb, path.as_ref())
+        && !parts.uri.path().starts_with("/openapi")
+        && pretty::is_wanted(&query, &parts.headers);
     let work = AssertUnwindSafe(admit(&api, parts, path, query, verb, body, peer)).catch_unwind();
     let mut response = match work.await {
         Ok(Ok(response)) => response,
@@ -74,6 +78,9 @@ pub async fn handle(api: Arc<Api>, request: Request<Body>, peer: Peer) -> Respon
             error(&Status::internal("this request caused a panic on the server"))
         }
     };
+    if pretty {
+        response = pretty::indented(response);
+    }
     // What one user may see is for nobody else's cache (`apiserver/pkg/endpoints/filters/cachecontrol.go`).
     response
         .headers_mut()

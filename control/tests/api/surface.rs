@@ -382,3 +382,31 @@ fn a_status_of_success_has_no_code() {
         (200, Some("Success"), None)
     );
 }
+
+#[test]
+fn answers_are_indented_for_people() {
+    let cluster = Cluster::start();
+    let (path, curl) = ("/api/v1/namespaces/default", ("user-agent", "curl/7.88.1"));
+    let text = |path: &str, headers: &[(&str, &str)]| {
+        let (_, body) = cluster.raw(Method::GET, path, headers, b"");
+        String::from_utf8(body).unwrap()
+    };
+    let plain = text(path, &[]);
+    assert!(!plain.trim_end().contains('\n'));
+    for (path, headers) in [
+        (format!("{path}?pretty=true"), &[][..]),
+        (path.to_owned(), &[curl]),
+    ] {
+        let pretty = text(&path, headers);
+        assert!(pretty.contains("\n  \"metadata\": {\n    \""), "{pretty}");
+        let [one, other]: [Value; 2] = [&plain, &pretty].map(|text| serde_json::from_str(text).unwrap());
+        assert_eq!(one, other);
+    }
+    assert_eq!(text(&format!("{path}?pretty=false"), &[curl]), plain);
+    assert!(text("/api/v1/nodes/none", &[curl]).contains("\n  \"code\": 404"));
+    let watch = text("/api/v1/namespaces?watch=true&timeoutSeconds=1", &[curl]);
+    assert!(
+        watch.lines().all(|line| line.starts_with("{\"type\":\"ADDED\"")),
+        "{watch}"
+    );
+}
