@@ -207,7 +207,10 @@ mod tests {
         // What groups have found is memory for each group and each state.
         let groups = Pattern::new(&"(a)".repeat(5000));
         assert!(groups.matches(&"a".repeat(5000)));
-        let named: String = (0..5000).map(|n| format!("(?P<n{n}>a)")).collect();
+        let named = (0..5000)
+            .map(|n| format!("(?P<n{n}>a)"))
+            .collect::<Vec<_>>()
+            .concat();
         assert!(compile(&named).is_err());
         // What is small is known to be small, for what it costs to look for it.
         assert_eq!(compile("^[a-z]+(-[a-z]+)*$").unwrap().size, SIZES[0]);

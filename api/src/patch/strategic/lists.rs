@@ -41,19 +41,16 @@ pub(super) fn merge(
     for value in &patch {
         let item = object_with_key(value, key)?;
         let same = places.get(&identity(value, key)).copied();
-        match same.and_then(|at| merged.get_mut(at)) {
-            Some(slot) => {
-                let old = std::mem::take(slot);
-                let Value::Object(old) = old else {
-                    return Err(no_key(&old, key));
-                };
-                *slot = Value::Object(merge_objects(place, old, item.clone())?);
-            }
-            None => {
-                let new = taken(Value::Object(item.clone()))?;
-                places.entry(identity(&new, key)).or_insert(merged.len());
-                merged.push(new);
-            }
+        if let Some(slot) = same.and_then(|at| merged.get_mut(at)) {
+            let old = std::mem::take(slot);
+            let Value::Object(old) = old else {
+                return Err(no_key(&old, key));
+            };
+            *slot = Value::Object(merge_objects(place, old, item.clone())?);
+        } else {
+            let new = taken(Value::Object(item.clone()))?;
+            places.entry(identity(&new, key)).or_insert(merged.len());
+            merged.push(new);
         }
     }
     let (patch, original) = (Places::of(&patch, key), Places::of(original, key));

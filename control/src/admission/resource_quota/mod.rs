@@ -307,7 +307,9 @@ impl State {
             if usage::is_plain(&resource) {
                 // Nothing in the object matters, so it need not be read.
                 let one = usage::of(&resource, &Value::Null);
-                objects.iter().for_each(|_| count(&one));
+                for _ in &objects {
+                    count(&one);
+                }
                 continue;
             }
             let known = self.known.entry((namespace.to_owned(), resource.clone()));

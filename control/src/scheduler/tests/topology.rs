@@ -181,11 +181,11 @@ fn very_many_terms_over_many_pods() {
     let worth = |index: usize| topology.preference(many.slot(index).unwrap().1);
     assert_eq!((worth(0), worth(49), worth(50)), (-5_000_000, -5_000_000, 0));
     let alone = pod("alone", |p| {
-        p["spec"]["affinity"]["podAntiAffinity"][REQUIRED] = many_terms(5_000, HOST).into()
+        p["spec"]["affinity"]["podAntiAffinity"][REQUIRED] = many_terms(5_000, HOST).into();
     });
     assert_eq!(schedule(&alone, &many, 0).unwrap(), "empty");
     let close = pod("close", |p| {
-        p["spec"]["affinity"]["podAffinity"][REQUIRED] = many_terms(5_000, HOST).into()
+        p["spec"]["affinity"]["podAffinity"][REQUIRED] = many_terms(5_000, HOST).into();
     });
     assert_ne!(schedule(&close, &many, 50).unwrap(), "empty");
 }
