@@ -158,16 +158,41 @@ fn owners_need_rights() {
     assert!(create(&amy, owned("other.org/v1", true)).is_err());
     // Whoever may not delete an object may not have it collected either.
     let old = json!({"metadata": {"name": "x"}});
-    let mut update = ask(&amy, Operation::Update, "", "configmaps");
-    update.old = Some(&old);
-    let error = fixture
-        .ask(update, Some(owned("example.org/v1", false)))
-        .unwrap_err();
-    assert!(
-        error
-            .message
-            .contains("cannot set an ownerRef on a resource you can't delete")
+    for (plural, subresource, group) in [
+        ("configmaps", "", ""),
+        ("deployments", "status", "apps"),
+        ("deployments", "scale", "apps"),
+        ("pods", "resize", ""),
+    ] {
+        let mut update = ask(&amy, Operation::Update, group, plural);
+        (update.old, update.subresource) = (Some(&old), subresource);
+        let error = fixture
+            .ask(update, Some(owned("example.org/v1", false)))
+            .unwrap_err();
+        assert!(
+            error
+                .message
+                .contains("cannot set an ownerRef on a resource you can't delete"),
+            "{plural}/{subresource}: {error:?}"
+        );
+    }
+    // The strategy of this one lets no owners pass.
+    let mut update = ask(&amy, Operation::Update, "", "pods");
+    (update.old, update.subresource) = (Some(&old), "status");
+    assert!(fixture.ask(update, Some(owned("example.org/v1", false))).is_ok());
+    // To delete a deployment is not to delete its status.
+    fixture.memory.put(
+        &CLUSTER_ROLES,
+        &json!({"metadata": {"name": "r"}, "rules": [
+            {"verbs": ["delete"], "apiGroups": ["apps"], "resources": ["deployments"]},
+        ]}),
     );
+    for (subresource, allowed) in [("", true), ("status", false)] {
+        let mut update = ask(&amy, Operation::Update, "apps", "deployments");
+        (update.old, update.subresource) = (Some(&old), subresource);
+        let answer = fixture.ask(update, Some(owned("example.org/v1", false)));
+        assert_eq!(answer.is_ok(), allowed, "{subresource}");
+    }
 }
 
 #[test]
