@@ -116,7 +116,7 @@ fn watching(path: &str) -> (Method, String) {
     (Method::GET, format!("{path}?watch=1&timeoutSeconds=1"))
 }
 
-async fn grant(admin: &Caller, user: &str, rule: Value) {
+pub async fn grant(admin: &Caller, user: &str, rule: Value) {
     let roles = "/apis/rbac.authorization.k8s.io/v1/namespaces/other";
     let role = json!({"metadata": {"name": user}, "rules": [rule]});
     assert_eq!(admin.create(&format!("{roles}/roles"), role).await.0, 201);

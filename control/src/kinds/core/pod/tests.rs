@@ -154,3 +154,27 @@ fn grace_is_that_of_the_spec_once_bound() {
         None
     );
 }
+
+#[test]
+fn resizing_and_debugging_change_no_metadata() {
+    let strategy = &find("", "v1", "pods").unwrap().strategy;
+    let mut old = json!({
+        "metadata": {"name": "p", "labels": {"a": "b"}, "finalizers": ["x.io/f"], "resourceVersion": "1"},
+        "spec": {"containers": [{"name": "a", "image": "x"}]},
+    });
+    strategy.default(&mut old);
+    for subresource in ["resize", "ephemeralcontainers"] {
+        let mut new = old.clone();
+        new["metadata"] = json!({
+            "name": "p", "labels": {"a": "c"}, "annotations": {"a": "b"}, "resourceVersion": "2",
+            "ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "none", "uid": "none"}],
+            "managedFields": [{"manager": "m"}],
+        });
+        strategy.prepare_update(Some(subresource), &old, &mut new);
+        let expected = json!({
+            "name": "p", "labels": {"a": "b"}, "finalizers": ["x.io/f"], "resourceVersion": "2",
+            "managedFields": [{"manager": "m"}],
+        });
+        assert_eq!(new["metadata"], expected, "{subresource}");
+    }
+}
