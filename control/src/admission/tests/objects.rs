@@ -241,7 +241,7 @@ fn certificate_requests() {
     );
     assert_eq!(change("example.org/any", "status", json!({})), Ok(()));
 
-    let request = |organization: &str| {
+    let request = |organization: rcgen::DnValue| {
         let key = rcgen::KeyPair::generate().unwrap();
         let mut params = rcgen::CertificateParams::default();
         params
@@ -254,10 +254,23 @@ fn certificate_requests() {
         }})
     };
     let create = |object| fixture.create("certificates.k8s.io", "certificatesigningrequests", object);
-    assert!(create(request("dev")).is_ok());
-    assert_eq!(create(request("system:masters")).unwrap_err().code, 403);
+    assert!(create(request("dev".into())).is_ok());
+    assert_eq!(create(request("system:masters".into())).unwrap_err().code, 403);
+    for masters in [
+        rcgen::DnValue::PrintableString("system:masters".try_into().unwrap()),
+        rcgen::DnValue::Ia5String("system:masters".try_into().unwrap()),
+        rcgen::DnValue::TeletexString("system:masters".try_into().unwrap()),
+        rcgen::DnValue::BmpString("system:masters".try_into().unwrap()),
+        rcgen::DnValue::UniversalString("system:masters".try_into().unwrap()),
+    ] {
+        assert_eq!(
+            create(request(masters.clone())).unwrap_err().code,
+            403,
+            "{masters:?}"
+        );
+    }
 
-    let mut forged = request("dev");
+    let mut forged = request("dev".into());
     for (field, value) in [
         ("username", json!("system:node:n1")),
         ("uid", json!("u")),
