@@ -178,3 +178,33 @@ fn resizing_and_debugging_change_no_metadata() {
         assert_eq!(new["metadata"], expected, "{subresource}");
     }
 }
+
+#[test]
+fn apparmor_annotations_stay() {
+    let strategy = &find("", "v1", "pods").unwrap().strategy;
+    let key = "container.apparmor.security.beta.kubernetes.io/a";
+    let mut bare = json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "a", "image": "x"}]}});
+    strategy.default(&mut bare);
+    let with = |profile: &str| {
+        let mut pod = bare.clone();
+        pod["metadata"]["annotations"] = json!({key: profile, "other": profile});
+        pod
+    };
+    let (default, unconfined) = (with("runtime/default"), with("unconfined"));
+    for (old, new, detail) in [
+        (&bare, &unconfined, "may not add AppArmor annotations"),
+        (
+            &default,
+            &unconfined,
+            "may not remove or update AppArmor annotations",
+        ),
+        (&default, &bare, "may not remove or update AppArmor annotations"),
+    ] {
+        for subresource in [None, Some("status")] {
+            let errors = strategy.validate_update(subresource, old, new);
+            let expected = format!("metadata.annotations[{key}]: Forbidden: {detail}");
+            let told: Vec<_> = errors.iter().map(ToString::to_string).collect();
+            assert_eq!(told, [expected]);
+        }
+    }
+}

@@ -1,6 +1,6 @@
 //! What a pod's owner may change after its creation (`ValidatePodUpdate` and the subresources' kin).
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use keelson_api::status::FieldError;
 use serde_json::Value;
@@ -10,13 +10,15 @@ use crate::kinds::podspec;
 
 const MIRROR: &str = "kubernetes.io/config.mirror";
 const FIXED: &str = "pod updates may not change fields other than `spec.containers[*].image`,\
+/// Beginning of the annotations that name AppArmor profiles of containers, from before there was a field.
+const APPARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
                      `spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions \
                      to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it \
                      was previously negative)\n";
 
 /// Complaints about an update of the pod, or through one of its subresources.
 pub(super) fn update(subresource: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {
-    let mut errors = mirror(old, new);
+    let mut errors = annotations(old, new);
     errors.extend(match subresource {
         None => spec_update(old, new),
         Some("status") => status_update(old, new),
@@ -36,19 +38,37 @@ pub(super) fn update(subresource: Option<&str>, old: &Value, new: &Value) -> Vec
     errors
 }
 
-/// A pod stays a mirror pod, or none: what the node authorizer grants depends on it.
-fn mirror(old: &Value, new: &Value) -> Vec<FieldError> {
-    let annotation = |pod: &Value| pod["metadata"]["annotations"][MIRROR].clone();
-    let (was, is) = (annotation(old), annotation(new));
-    let detail = match was {
-        _ if was == is => return Vec::new(),
-        Value::Null => "may not add mirror pod annotation",
-        _ => "may not remove or update mirror pod annotation",
+/// A pod stays a mirror pod, or none: what the node authorizer grants depends on it. And it keeps the AppArmor profiles
+/// with which it was admitted.
+fn annotations(old: &Value, new: &Value) -> Vec<FieldError> {
+    let of = |pod: &Value, key: &str| {
+        let value = pod["metadata"]["annotations"].get(key);
+        value.filter(|value| !value.is_null()).cloned()
     };
-    vec![FieldError::forbidden(
-        format!("metadata.annotations[{MIRROR}]"),
-        detail,
-    )]
+    let keys: BTreeSet<&str> = [old, new]
+        .into_iter()
+        .filter_map(|pod| pod["metadata"]["annotations"].as_object())
+        .flat_map(|map| map.keys().map(String::as_str))
+        .filter(|key| *key == MIRROR || key.starts_with(APPARMOR))
+        .collect();
+    let mut errors = Vec::new();
+    for key in keys {
+        let (was, is) = (of(old, key), of(new, key));
+        if was == is {
+            continue;
+        }
+        let may_not = if was.is_none() { "add" } else { "remove or update" };
+        let what = if key == MIRROR {
+            "mirror pod annotation"
+        } else {
+            "AppArmor annotations"
+        };
+        errors.push(FieldError::forbidden(
+            format!("metadata.annotations[{key}]"),
+            &format!("may not {may_not} {what}"),
+        ));
+    }
+    errors
 }
 
 fn spec_update(old: &Value, new: &Value) -> Vec<FieldError> {
