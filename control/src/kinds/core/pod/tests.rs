@@ -208,3 +208,51 @@ fn apparmor_annotations_stay() {
         }
     }
 }
+
+#[test]
+fn a_resize_changes_cpu_and_memory_of_containers_and_sidecars() {
+    let strategy = &find("", "v1", "pods").unwrap().strategy;
+    let resources = json!({"requests": {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "1Gi"}});
+    let mut old = json!({"metadata": {"name": "p"}, "spec": {
+        "containers": [{"name": "a", "image": "x", "resources": resources}],
+        "initContainers": [
+            {"name": "i", "image": "x", "resources": resources},
+            {"name": "s", "image": "x", "resources": resources, "restartPolicy": "Always"},
+        ],
+    }});
+    strategy.default(&mut old);
+    for (path, value, allowed) in [
+        ("/spec/containers/0/resources/requests/cpu", json!("2"), true),
+        (
+            "/spec/initContainers/1/resources/requests/memory",
+            json!("2Gi"),
+            true,
+        ),
+        (
+            "/spec/containers/0/resources/requests/ephemeral-storage",
+            json!("2Gi"),
+            false,
+        ),
+        ("/spec/initContainers/0/resources/requests/cpu", json!("2"), false),
+        (
+            "/spec/initContainers/1/resources/requests/ephemeral-storage",
+            json!("2Gi"),
+            false,
+        ),
+        ("/spec/containers/0/image", json!("y"), false),
+    ] {
+        let mut new = old.clone();
+        *new.pointer_mut(path).unwrap() = value;
+        let errors = strategy.validate_update(Some("resize"), &old, &new);
+        let told: Vec<_> = errors.iter().map(ToString::to_string).collect();
+        if allowed {
+            assert!(told.is_empty(), "{path}: {told:?}");
+        } else {
+            assert_eq!(
+                told,
+                ["spec: Forbidden: only cpu and memory resources are mutable\n"],
+                "{path}"
+            );
+        }
+    }
+}

@@ -25,7 +25,7 @@ pub(super) fn update(subresource: Option<&str>, old: &Value, new: &Value) -> Vec
         Some("resize") => {
             let mut errors =
                 podspec::validate_pod_spec(new.get("spec").unwrap_or(&Value::Null), "spec", true);
-            if without_resources(old) != without_resources(new) {
+            if but_compute(old) != but_compute(new) {
                 let detail = "only cpu and memory resources are mutable\n";
                 errors.push(FieldError::forbidden("spec", detail));
             }
@@ -254,17 +254,14 @@ fn ephemeral(old: &Value, new: &Value) -> Vec<FieldError> {
     errors
 }
 
-fn without_resources(pod: &Value) -> Value {
+/// The spec without what a resize may change: cpu and memory of containers and sidecars.
+fn but_compute(pod: &Value) -> Value {
     let mut spec = pod.get("spec").cloned().unwrap_or_default();
     for list in ["containers", "initContainers"] {
-        for container in spec
-            .get_mut(list)
-            .and_then(Value::as_array_mut)
-            .into_iter()
-            .flatten()
-        {
-            if let Some(map) = container.as_object_mut() {
-                map.remove("resources");
+        let containers = spec.get_mut(list).and_then(Value::as_array_mut);
+        for container in containers.into_iter().flatten() {
+            if list == "containers" || text(container, "/restartPolicy") == "Always" {
+                remove_compute(container);
             }
         }
     }
@@ -276,6 +273,27 @@ fn resize(old: &Value, new: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let class = |pod: &Value| podspec::qos_class(pod.get("spec").unwrap_or(&Value::Null));
     if class(old) != class(new) {
+/// Removes cpu and memory, and what is empty without them.
+fn remove_compute(container: &mut Value) {
+    let Some(container) = container.as_object_mut() else {
+        return;
+    };
+    let Some(resources) = container.get_mut("resources").and_then(Value::as_object_mut) else {
+        return;
+    };
+    for kind in ["limits", "requests"] {
+        if let Some(amounts) = resources.get_mut(kind).and_then(Value::as_object_mut) {
+            amounts.retain(|name, _| !matches!(name.as_str(), "cpu" | "memory"));
+            if amounts.is_empty() {
+                resources.remove(kind);
+            }
+        }
+    }
+    if resources.is_empty() {
+        container.remove("resources");
+    }
+}
+
         let detail = "Pod QOS Class may not change as a result of resizing";
         errors.push(FieldError::invalid("spec", text(new, "/status/qosClass"), detail));
     }
