@@ -14,6 +14,7 @@ mod fields;
 mod limit_ranger;
 mod namespace_lifecycle;
 mod node_restriction;
+mod node_audiences;
 mod owner_references;
 mod persistent_volume_claim_resize;
 mod pod_resources;

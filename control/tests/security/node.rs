@@ -268,7 +268,12 @@ pub async fn node(cluster: &Cluster, admin: &Caller) {
     let uid = own.1["items"][0]["metadata"]["uid"].clone();
     let path = "/api/v1/namespaces/tenant/serviceaccounts/default/token";
     let bound = json!({"apiVersion": "v1", "kind": "Pod", "name": "p1", "uid": uid});
-    assert_eq!(one.create(path, token(bound)).await.0, 201);
+    assert_eq!(one.create(path, token(bound.clone())).await.0, 201);
+    let mut vault = token(bound);
+    vault["spec"]["audiences"] = json!(["vault"]);
+    let answer = one.create(path, vault).await;
+    assert_eq!(answer.0, 403, "{answer:?}");
+    assert!(message(&answer).contains("audience \"vault\" not found in pod spec volume"));
     let others = admin.get(theirs).await.1["metadata"]["uid"].clone();
     let bound = json!({"apiVersion": "v1", "kind": "Pod", "name": "p2", "uid": others});
     assert_eq!(one.create(path, token(bound)).await.0, 403);
