@@ -1,6 +1,7 @@
 //! Pods.
 
 mod row;
+mod steering;
 #[cfg(test)]
 mod tests;
 mod validate;

@@ -256,3 +256,69 @@ fn a_resize_changes_cpu_and_memory_of_containers_and_sidecars() {
         }
     }
 }
+
+#[test]
+fn gated_pods_are_steered_to_fewer_nodes_only() {
+    let strategy = &find("", "v1", "pods").unwrap().strategy;
+    let affinity = |expressions: &[Value]| {
+        json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {
+            "nodeSelectorTerms": [{"matchExpressions": expressions}],
+        }}})
+    };
+    let exists = |key: &str| json!({"key": key, "operator": "Exists"});
+    let mut old = json!({"metadata": {"name": "p"}, "spec": {
+        "containers": [{"name": "a", "image": "x"}], "schedulingGates": [{"name": "x.io/g"}],
+        "nodeSelector": {"pool": "tenants"}, "affinity": affinity(&[exists("a")]),
+    }});
+    strategy.default(&mut old);
+    let told = |old: &Value, change: &dyn Fn(&mut Value)| -> Vec<String> {
+        let mut new = old.clone();
+        change(&mut new["spec"]);
+        let errors = strategy.validate_update(None, old, &new);
+        errors.iter().map(ToString::to_string).collect()
+    };
+    let none: [&str; 0] = [];
+    assert_eq!(
+        told(&old, &|spec| {
+            spec["nodeSelector"]["zone"] = json!("z");
+            spec["affinity"] = affinity(&[exists("a"), exists("b")]);
+            spec["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"] =
+                json!([{"weight": 1, "preference": {"matchExpressions": [exists("c")]}}]);
+        }),
+        none
+    );
+    let refused: [(&str, &dyn Fn(&mut Value)); 5] = [
+        ("only additions to spec.nodeSelector", &|spec| {
+            spec["nodeSelector"] = json!({"pool": "control-plane"});
+        }),
+        ("only additions to spec.nodeSelector", &|spec| {
+            spec.as_object_mut().unwrap().remove("nodeSelector");
+        }),
+        ("no additions/deletions to non-empty", &|spec| {
+            spec.as_object_mut().unwrap().remove("affinity");
+        }),
+        ("only additions are allowed", &|spec| {
+            spec["affinity"] = affinity(&[exists("b")]);
+        }),
+        ("pod updates may not change fields other than", &|spec| {
+            spec["affinity"]["podAntiAffinity"] = json!({});
+        }),
+    ];
+    for (words, change) in refused {
+        let told = told(&old, change);
+        assert!(told.len() == 1 && told[0].contains(words), "{words}: {told:?}");
+    }
+    // What is new is validated as in a new pod.
+    let told = told(&old, &|spec| spec["nodeSelector"]["no label!"] = json!("x"));
+    assert!(told.len() == 1 && told[0].contains("nodeSelector"), "{told:?}");
+
+    let mut free = old.clone();
+    for field in ["nodeSelector", "affinity"] {
+        free["spec"].as_object_mut().unwrap().remove(field);
+    }
+    assert_eq!(
+        strategy.validate_update(None, &free, &old),
+        [],
+        "from nothing to anything"
+    );
+}

@@ -5,13 +5,14 @@ use std::collections::{BTreeSet, HashSet};
 use keelson_api::status::FieldError;
 use serde_json::Value;
 
+use super::steering;
 use crate::kinds::json::{int, items, text};
 use crate::kinds::podspec;
 
 const MIRROR: &str = "kubernetes.io/config.mirror";
-const FIXED: &str = "pod updates may not change fields other than `spec.containers[*].image`,\
 /// Beginning of the annotations that name AppArmor profiles of containers, from before there was a field.
 const APPARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
+const FIXED: &str = "pod updates may not change fields other than `spec.containers[*].image`,\
                      `spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions \
                      to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it \
                      was previously negative)\n";
@@ -72,7 +73,10 @@ fn annotations(old: &Value, new: &Value) -> Vec<FieldError> {
 }
 
 fn spec_update(old: &Value, new: &Value) -> Vec<FieldError> {
-    let mut errors = Vec::new();
+    if old.get("spec") == new.get("spec") {
+        return Vec::new();
+    }
+    let mut errors = podspec::validate_pod_spec(new.get("spec").unwrap_or(&Value::Null), "spec", true);
     let mut comparable = new.clone();
     for list in ["containers", "initContainers"] {
         let pointer = format!("/spec/{list}");
@@ -89,7 +93,10 @@ fn spec_update(old: &Value, new: &Value) -> Vec<FieldError> {
         for (index, container) in is.iter().enumerate() {
             let image = text(container, "/image");
             if image.trim() != image || image.is_empty() {
-                errors.push(FieldError::required(format!("spec.{list}[{index}].image"), ""));
+                let missing = FieldError::required(format!("spec.{list}[{index}].image"), "");
+                if !errors.contains(&missing) {
+                    errors.push(missing);
+                }
             }
             put_back(&mut comparable, old, &format!("{pointer}/{index}/image"));
         }
@@ -106,10 +113,8 @@ fn spec_update(old: &Value, new: &Value) -> Vec<FieldError> {
         put_back(&mut comparable, old, "/spec/terminationGracePeriodSeconds");
     }
     if !items(old, "/spec/schedulingGates").is_empty() {
-        // A gated pod may still be steered to other nodes.
-        for field in ["nodeSelector", "affinity"] {
-            put_back(&mut comparable, old, &format!("/spec/{field}"));
-        }
+        steering::check(&mut errors, old, new);
+        steering::put_back(&mut comparable, old);
     }
     if comparable.get("spec") != old.get("spec") {
         errors.push(FieldError::forbidden("spec", FIXED));
@@ -268,11 +273,6 @@ fn but_compute(pod: &Value) -> Value {
     spec
 }
 
-/// What a resize may not come to (`ValidatePodResize`): another class, and limits that are gone.
-fn resize(old: &Value, new: &Value) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    let class = |pod: &Value| podspec::qos_class(pod.get("spec").unwrap_or(&Value::Null));
-    if class(old) != class(new) {
 /// Removes cpu and memory, and what is empty without them.
 fn remove_compute(container: &mut Value) {
     let Some(container) = container.as_object_mut() else {
@@ -294,6 +294,11 @@ fn remove_compute(container: &mut Value) {
     }
 }
 
+/// What a resize may not come to (`ValidatePodResize`): another class, and limits that are gone.
+fn resize(old: &Value, new: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let class = |pod: &Value| podspec::qos_class(pod.get("spec").unwrap_or(&Value::Null));
+    if class(old) != class(new) {
         let detail = "Pod QOS Class may not change as a result of resizing";
         errors.push(FieldError::invalid("spec", text(new, "/status/qosClass"), detail));
     }
