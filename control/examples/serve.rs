@@ -37,6 +37,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         etcd: etcd.map(|url| Servers::new(vec![url])),
         encryption: keelson_control::encryption::Settings::default(),
         admission_control_config_file: None,
+        dials_loopback: false,
     };
     let request = pki::Request {
         api_sans: Vec::new(),

@@ -33,4 +33,7 @@ pub struct Config {
     pub encryption: encryption::Settings,
     /// What is configured of admission plug-ins: an `AdmissionConfiguration`.
     pub admission_control_config_file: Option<PathBuf>,
+    /// Whether the proxies dial addresses of this machine alone (loopback, link-local) too. For tests, whose kubelets and
+    /// pods are there; otherwise whoever writes the status of a Node or Pod could reach what only this machine may.
+    pub dials_loopback: bool,
 }

@@ -50,6 +50,7 @@ impl Cluster {
             etcd: self.etcd.as_ref().map(super::Etcd::servers),
             encryption: keelson_control::encryption::Settings::default(),
             admission_control_config_file: None,
+            dials_loopback: false,
         }
     }
 

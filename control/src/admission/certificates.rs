@@ -104,13 +104,27 @@ fn subject(request: &Request<'_>) -> Result<(), Status> {
         return Ok(());
     };
     let subject = &parsed.certification_request_info.subject;
-    if subject
-        .iter_organization()
-        .any(|group| group.as_str() == Ok(MASTERS))
-    {
-        return Err(request.forbidden(&format!(
-            "use of {CLIENT_SIGNER} signer with {MASTERS} group is not allowed"
-        )));
+    for group in subject.iter_organization() {
+        match group.as_str() {
+            Ok(MASTERS) => {
+                return Err(request.forbidden(&format!(
+                    "use of {CLIENT_SIGNER} signer with {MASTERS} group is not allowed"
+                )));
+            }
+            Ok(_) => {}
+            Err(_) => return Err(unreadable(request, "an organization")),
+        }
+    }
+    if subject.iter_common_name().any(|name| name.as_str().is_err()) {
+        return Err(unreadable(request, "a common name"));
     }
     Ok(())
+}
+
+/// Text in another encoding than UTF8String, PrintableString or IA5String: who reads the certificate later may decode
+/// what this cannot.
+fn unreadable(request: &Request<'_>, what: &str) -> Status {
+    request.forbidden(&format!(
+        "the request's subject has {what} in an encoding that is not supported"
+    ))
 }

@@ -7,7 +7,7 @@ use keelson_api::status::{Status, go_quote};
 use serde_json::Value;
 
 use super::fields::{items, text};
-use super::{Context, Operation, Request};
+use super::{Context, Operation, Request, node_audiences};
 use crate::auth::resources::PODS;
 use crate::auth::{Target, node_name, targets};
 
@@ -289,10 +289,11 @@ fn token(context: &Context, request: &Request<'_>, node: &str) -> Result<(), Sta
             ),
         ));
     }
-    if text(&pod.value(), "/spec/nodeName") != node {
+    let pod = pod.value();
+    if text(&pod, "/spec/nodeName") != node {
         return Err(request.forbidden("node requested token bound to a pod scheduled on a different node"));
     }
-    Ok(())
+    node_audiences::check(context, request, &pod)
 }
 
 /// A kubelet reports how far the file system of a claim has grown, and changes nothing else of it.

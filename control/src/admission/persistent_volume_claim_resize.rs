@@ -43,7 +43,7 @@ pub fn validate(context: &Context, request: &Request<'_>) -> Result<(), Status> 
 }
 
 /// The class that the claim names, in the field or in the annotation that was there before it.
-fn class(claim: &Value) -> &str {
+pub(super) fn class(claim: &Value) -> &str {
     let annotation = text(
         claim,
         "/metadata/annotations/volume.beta.kubernetes.io~1storage-class",

@@ -4,7 +4,7 @@ use keelson_api::status::{Status, go_quote};
 use serde_json::{Value, json};
 
 use super::fields::{items, list, map, text};
-use super::{Context, Request};
+use super::{Context, Operation, Request, mountable_secrets};
 use crate::auth::resources::SERVICE_ACCOUNTS;
 
 /// Where the token is mounted.
@@ -18,6 +18,13 @@ const TOKEN_SECONDS: i64 = 3607;
 const ALPHABET: &[u8] = b"bcdfghjklmnpqrstvwxz2456789";
 
 pub fn admit(context: &Context, request: &mut Request<'_>) -> Result<(), Status> {
+    let debugs = request.operation == Operation::Update
+        && request.subresource == "ephemeralcontainers"
+        && request.kind.group.is_empty()
+        && request.kind.plural == "pods";
+    if debugs {
+        return mountable_secrets::debugged(context, request);
+    }
     if !request.creates("", "pods") {
         return Ok(());
     }
@@ -63,7 +70,7 @@ pub fn admit(context: &Context, request: &mut Request<'_>) -> Result<(), Status>
     if let Some(volume) = volume {
         mount(spec, &volume);
     }
-    Ok(())
+    mountable_secrets::created(&account, request)
 }
 
 /// Mirror pods show what a kubelet runs on its own; they get no credentials through the API.

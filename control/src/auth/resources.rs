@@ -19,6 +19,8 @@ resources! {
     SERVICES = "", "services";
     SERVICE_ACCOUNTS = "", "serviceaccounts";
     PERSISTENT_VOLUMES = "", "persistentvolumes";
+    PERSISTENT_VOLUME_CLAIMS = "", "persistentvolumeclaims";
+    CSI_DRIVERS = "storage.k8s.io", "csidrivers";
     LIMIT_RANGES = "", "limitranges";
     RESOURCE_QUOTAS = "", "resourcequotas";
     PRIORITY_CLASSES = "scheduling.k8s.io", "priorityclasses";

@@ -175,6 +175,8 @@ pub const BINDINGS: &[(&str, &str)] = &[
     ),
     ("system:kube-dns", "sa:kube-system/kube-dns"),
     ("system:kube-scheduler", "user:system:kube-scheduler"),
+    // Whom the API server is to kubelets; not among upstream's, where kubeadm makes the certificate an administrator's.
+    ("system:kubelet-api-admin", "user:kube-apiserver-kubelet-client"),
     ("system:monitoring", "group:system:monitoring"),
     // Kubelets get these rights from the node authorizer instead.
     ("system:node", ""),

@@ -22,6 +22,7 @@ fn config() -> Config {
         etcd: None,
         encryption: crate::encryption::Settings::default(),
         admission_control_config_file: None,
+        dials_loopback: false,
     }
 }
 

@@ -40,11 +40,18 @@ pub(super) fn without_generation(subresource: Option<&str>, old: &Value, new: &m
 
 /// Status writers may not move labels of workloads.
 pub(super) fn keep_labels(old: &Value, new: &mut Value) {
-    let labels = old.pointer("/metadata/labels").cloned();
-    if let Some(metadata) = object(new, "metadata") {
-        match labels {
-            Some(labels) => drop(metadata.insert("labels".to_owned(), labels)),
-            None => drop(metadata.remove("labels")),
+    keep_metadata(old, new, &["labels"]);
+}
+
+/// Restores these fields of the metadata.
+pub(super) fn keep_metadata(old: &Value, new: &mut Value, fields: &[&str]) {
+    let Some(metadata) = object(new, "metadata") else {
+        return;
+    };
+    for field in fields {
+        match old["metadata"].get(field) {
+            Some(value) => drop(metadata.insert((*field).to_owned(), value.clone())),
+            None => drop(metadata.remove(*field)),
         }
     }
 }

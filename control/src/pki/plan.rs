@@ -39,10 +39,12 @@ pub fn leaves(request: &Request) -> Result<Vec<Leaf>, PkiError> {
     let user = format!("system:node:{node}");
     Ok(vec![
         server("apiserver".to_owned(), "kube-apiserver", None, api_sans(request)?),
+        // In no group: whoever gets the API server to dial what is no kubelet, itself say, gains a kubelet's API only. The
+        // role `system:kubelet-api-admin` is bound to the name.
         client(
             "apiserver-kubelet-client".to_owned(),
             "kube-apiserver-kubelet-client",
-            Some("system:masters"),
+            None,
         ),
         client("admin".to_owned(), "kubernetes-admin", Some("system:masters")),
         client(format!("kubelet-{node}"), &user, Some("system:nodes")),

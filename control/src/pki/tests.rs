@@ -145,6 +145,36 @@ fn a_second_run_changes_nothing_and_new_sans_change_only_the_server() {
 }
 
 #[test]
+fn the_api_server_is_no_master_to_kubelets_and_older_certificates_are_replaced() {
+    let dir = made();
+    let pki = dir.path().join("pki");
+    let base = "apiserver-kubelet-client";
+    let masters = || {
+        let der = certificates(&pki.join(format!("{base}.crt"))).unwrap().remove(0);
+        let certificate = existing::parse(&der, &pki).unwrap();
+        certificate.subject().to_string().contains("system:masters")
+    };
+    assert!(!masters());
+    // As earlier versions have made it.
+    let now = OffsetDateTime::now_utc();
+    let authority = issue::authority(&pki, now).unwrap();
+    let mut older = plan::leaves(&request()).unwrap();
+    older.retain(|leaf| leaf.base == base);
+    older[0].organization = Some("system:masters");
+    issue::leaf(&pki, &older[0], &authority, now).unwrap();
+    assert!(masters());
+    let before = contents(&pki);
+    ensure(&pki, &request()).unwrap();
+    assert!(!masters());
+    let after = contents(&pki);
+    let differing: Vec<_> = before
+        .iter()
+        .filter(|(name, old)| after[*name] != **old)
+        .collect();
+    assert_eq!(differing.len(), 2, "nothing else is replaced");
+}
+
+#[test]
 fn expiring_certificates_are_renewed_under_the_same_authority() {
     let dir = made();
     let pki = dir.path().join("pki");

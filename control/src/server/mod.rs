@@ -168,7 +168,7 @@ impl Server {
                 snapshots: Arc::new(Semaphore::new(1)),
                 random: SystemRandom::new(),
                 stop: watch::Sender::new(false),
-                kubelets: connect::Kubelets::new(&config.pki_dir),
+                kubelets: connect::Kubelets::new(config),
                 protobuf: protobuf::Recent::default(),
                 definitions: definitions::Definitions::default(),
             }),

@@ -288,7 +288,8 @@ fn authorize(
         subresource: &target.subresource,
         namespace: &target.namespace,
         name: match &selected {
-            Some(name) if collection && target.name.is_empty() => name,
+            // A name that is selected is a name to list and watch, not to delete by (`RequestInfoFactory`).
+            Some(name) if matches!(verb, "list" | "watch") && target.name.is_empty() => name,
             _ => &target.name,
         },
         field_selector: if collection {

@@ -311,6 +311,7 @@ fn config(dir: &Path, listen: SocketAddr) -> Config {
         etcd: None,
         encryption: keelson_control::encryption::Settings::default(),
         admission_control_config_file: None,
+        dials_loopback: true,
     }
 }
 

@@ -301,11 +301,71 @@ fn proxies_reach_pods_services_and_kubelets() {
     let slices = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices";
     let (code, answer) = cluster.post(slices, &slice);
     if code == 201 {
+        assert_eq!(text(proxy).0, 503, "an address is nobody's until it is a pod's");
+        let owner = json!({"endpoints": [{
+            "addresses": ["127.0.0.1"], "conditions": {"ready": true},
+            "targetRef": {"kind": "Pod", "namespace": "default", "name": "p"},
+        }]});
+        let slice = format!("{slices}/s-1");
+        assert_eq!(cluster.patch(&slice, "merge-patch+json", &owner).0, 200);
         assert_eq!(text(proxy), (200, "/x".to_owned()));
     } else {
         // Validation forbids loopback endpoints, as upstream does.
         assert_eq!(code, 422, "{answer}");
     }
+}
+
+/// A node that names the API server as its kubelet gets no more of it than a kubelet's API; where loopback addresses are
+/// not dialled, it does not get that far.
+#[test]
+fn a_node_does_not_turn_the_api_server_on_itself() {
+    let mut cluster = cluster();
+    let point = |cluster: &Cluster| {
+        let port = cluster.config.listen.port();
+        let status = json!({"status": {"daemonEndpoints": {"kubeletEndpoint": {"Port": port}}}});
+        let path = "/api/v1/nodes/node/status";
+        assert_eq!(cluster.patch(path, "merge-patch+json", &status).0, 200);
+    };
+    point(&cluster);
+    let secrets = "/api/v1/nodes/node/proxy/api/v1/secrets";
+    let (code, answer) = cluster.get(secrets);
+    assert_eq!(code, 403, "{answer}");
+    assert!(
+        answer["message"]
+            .as_str()
+            .unwrap()
+            .contains("User \"kube-apiserver-kubelet-client\" cannot list resource \"secrets\""),
+        "{answer}"
+    );
+    cluster.stop();
+    cluster.config.dials_loopback = false;
+    cluster.resume();
+    for path in [
+        secrets,
+        "/api/v1/nodes/node:80/proxy/",
+        "/api/v1/namespaces/default/pods/p/log",
+    ] {
+        let (code, answer) = cluster.get(path);
+        assert_eq!(
+            (code, answer["message"].as_str()),
+            (400, Some("address not allowed")),
+            "{path}"
+        );
+    }
+    let status =
+        json!({"status": {"phase": "Running", "podIP": "127.0.0.1", "podIPs": [{"ip": "127.0.0.1"}]}});
+    let pod = "/api/v1/namespaces/default/pods/p";
+    assert_eq!(
+        cluster
+            .patch(&format!("{pod}/status"), "merge-patch+json", &status)
+            .0,
+        200
+    );
+    let (code, answer) = cluster.get(&format!("{pod}:80/proxy/"));
+    assert_eq!(
+        (code, answer["message"].as_str()),
+        (400, Some("address not allowed"))
+    );
 }
 
 /// Opens a WebSocket with one of these protocols; an error has the answer's status.

@@ -56,6 +56,7 @@ fn config(dir: &Path, listen: SocketAddr, etcd: Vec<String>) -> Config {
         etcd: Some(Servers::new(etcd)),
         encryption: keelson_control::encryption::Settings::default(),
         admission_control_config_file: None,
+        dials_loopback: false,
     }
 }
 

@@ -13,7 +13,7 @@ use serde_json::Value;
 /// A control plane of its own, on a free port.
 pub struct Cluster {
     pub dir: tempfile::TempDir,
-    address: SocketAddr,
+    pub address: SocketAddr,
     stop: tokio::sync::oneshot::Sender<()>,
     task: tokio::task::JoinHandle<Result<(), keelson_control::Error>>,
 }
@@ -51,6 +51,7 @@ impl Cluster {
             etcd: None,
             encryption: keelson_control::encryption::Settings::default(),
             admission_control_config_file: None,
+            dials_loopback: false,
         };
         let (stop, stopped) = tokio::sync::oneshot::channel::<()>();
         let task = tokio::spawn(keelson_control::run(config, async {

@@ -116,7 +116,7 @@ fn watching(path: &str) -> (Method, String) {
     (Method::GET, format!("{path}?watch=1&timeoutSeconds=1"))
 }
 
-async fn grant(admin: &Caller, user: &str, rule: Value) {
+pub async fn grant(admin: &Caller, user: &str, rule: Value) {
     let roles = "/apis/rbac.authorization.k8s.io/v1/namespaces/other";
     let role = json!({"metadata": {"name": user}, "rules": [rule]});
     assert_eq!(admin.create(&format!("{roles}/roles"), role).await.0, 201);
@@ -202,7 +202,9 @@ async fn one_verb(admin: &Caller) {
 
 /// Who may see one object by its name sees that one only, also in lists, watches and other forms.
 async fn one_name(admin: &Caller) {
-    let rule = json!({"verbs": ["get", "list", "watch"], "apiGroups": [""], "resources": ["secrets"], "resourceNames": ["mine"]});
+    let verbs = ["get", "list", "watch", "deletecollection"];
+    let rule =
+        json!({"verbs": verbs, "apiGroups": [""], "resources": ["secrets"], "resourceNames": ["mine"]});
     grant(admin, "named", rule).await;
     let list = "/api/v1/namespaces/other/secrets";
     assert_eq!(
@@ -245,4 +247,9 @@ async fn one_name(admin: &Caller) {
     let answer = ask(&watch, FORMS[0]).await;
     assert_eq!(answer.0, 200, "{answer:?}");
     assert!(!answer.1.to_string().contains(CANARY), "{answer:?}");
+    // Collections are deleted by nobody whose rights are for names.
+    let headers = [("Impersonate-User", "named")];
+    let path = format!("{list}?fieldSelector=metadata.name%3Dmine");
+    let answer = admin.with(Method::DELETE, &path, None, &headers).await;
+    assert_eq!(answer.0, 403, "{answer:?}");
 }

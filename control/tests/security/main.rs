@@ -5,6 +5,7 @@ mod cluster;
 mod denials;
 mod node;
 mod snapshots;
+mod subresources;
 mod tenant;
 mod workloads;
 
@@ -14,6 +15,7 @@ use cluster::{Cluster, message};
 use denials::denials;
 use node::node;
 use snapshots::snapshots;
+use subresources::subresources;
 use tenant::tenant;
 use workloads::{services, workloads};
 
@@ -34,6 +36,7 @@ async fn attacks() {
     workloads(&cluster, &admin).await;
     snapshots(&cluster, &admin).await;
     denials(&admin).await;
+    subresources(&cluster, &admin).await;
     cluster.stop().await;
 }
 

@@ -106,6 +106,34 @@ async fn evictions(one: &Caller, two: &Caller, admin: &Caller) {
     );
 }
 
+/// A node that has the API server dial itself, or an address that only the API server's machine reaches, gets nothing
+/// by it; and what the API server shows to kubelets is no administrator's certificate.
+async fn reflections(cluster: &Cluster, one: &Caller, admin: &Caller) {
+    let status = json!({"status": {
+        "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
+        "daemonEndpoints": {"kubeletEndpoint": {"Port": cluster.address.port()}},
+    }});
+    let path = "/api/v1/nodes/n1/status";
+    let answer = one.ask(Method::PATCH, path, Some(status)).await;
+    assert_eq!(answer.0, 200, "{answer:?}");
+    let answer = admin.get("/api/v1/nodes/n1/proxy/api/v1/secrets").await;
+    assert_eq!((answer.0, message(&answer)), (400, "address not allowed"));
+    let shown = cluster.certificate("apiserver-kubelet-client").await;
+    for path in ["/api/v1/secrets", "/api/v1/namespaces/tenant/pods", "/metrics"] {
+        assert_eq!(shown.get(path).await.0, 403, "{path}");
+    }
+    let review = json!({
+        "apiVersion": "authorization.k8s.io/v1", "kind": "SubjectAccessReview",
+        "spec": {
+            "user": "kube-apiserver-kubelet-client",
+            "resourceAttributes": {"verb": "create", "resource": "nodes", "subresource": "proxy", "name": "n1"},
+        },
+    });
+    let reviews = "/apis/authorization.k8s.io/v1/subjectaccessreviews";
+    let answer = one.create(reviews, review).await;
+    assert_eq!(answer.1["status"]["allowed"], true, "as kubelets ask: {answer:?}");
+}
+
 /// Its own pods and what they refer to; nothing of other nodes.
 pub async fn node(cluster: &Cluster, admin: &Caller) {
     let (one, two) = (
@@ -214,6 +242,7 @@ pub async fn node(cluster: &Cluster, admin: &Caller) {
         200
     );
 
+    reflections(cluster, &one, admin).await;
     mirror_pods(&one, admin).await;
     evictions(&one, &two, admin).await;
 
@@ -239,7 +268,12 @@ pub async fn node(cluster: &Cluster, admin: &Caller) {
     let uid = own.1["items"][0]["metadata"]["uid"].clone();
     let path = "/api/v1/namespaces/tenant/serviceaccounts/default/token";
     let bound = json!({"apiVersion": "v1", "kind": "Pod", "name": "p1", "uid": uid});
-    assert_eq!(one.create(path, token(bound)).await.0, 201);
+    assert_eq!(one.create(path, token(bound.clone())).await.0, 201);
+    let mut vault = token(bound);
+    vault["spec"]["audiences"] = json!(["vault"]);
+    let answer = one.create(path, vault).await;
+    assert_eq!(answer.0, 403, "{answer:?}");
+    assert!(message(&answer).contains("audience \"vault\" not found in pod spec volume"));
     let others = admin.get(theirs).await.1["metadata"]["uid"].clone();
     let bound = json!({"apiVersion": "v1", "kind": "Pod", "name": "p2", "uid": others});
     assert_eq!(one.create(path, token(bound)).await.0, 403);

@@ -50,6 +50,7 @@ impl Cluster {
             etcd: None,
             encryption: keelson_control::encryption::Settings::default(),
             admission_control_config_file: None,
+            dials_loopback: false,
         };
         let request = pki::Request {
             api_sans: Vec::new(),

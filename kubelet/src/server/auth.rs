@@ -1,8 +1,12 @@
 //! Who asks, and whether they may (upstream: "Kubelet authentication/authorization").
 //!
-//! Members of `system:masters`, which the API server's own certificate is, may do everything. Anybody else is known
-//! by a client certificate of the cluster or by a bearer token, which a TokenReview checks, and needs the verb on a
-//! subresource of this node, which a SubjectAccessReview decides.
+//! Members of `system:masters` may do everything. Anybody else, the API server too, is known by a client certificate of
+//! the cluster or by a bearer token, which a TokenReview checks, and needs the verb on a subresource of this node, which
+//! a SubjectAccessReview decides. That somebody may is remembered for a while, as upstream remembers it.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use http::{HeaderMap, Method, header};
 use k8s_openapi::api::authentication::v1::{TokenReview, TokenReviewSpec};
@@ -13,9 +17,13 @@ use x509_parser::prelude::{FromDer, X509Certificate};
 use super::route::Route;
 
 const MASTERS: &str = "system:masters";
+/// How long an allowance is remembered (`authorization.webhook.cacheAuthorizedTTL`). A refusal is not.
+const REMEMBERED: Duration = Duration::from_mins(5);
+/// Most allowances that are remembered.
+const MOST_REMEMBERED: usize = 1024;
 
 /// An authenticated caller.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub(super) struct Identity {
     pub user: String,
     pub uid: Option<String>,
@@ -87,15 +95,24 @@ fn bearer(headers: &HeaderMap) -> Option<&str> {
     (scheme.eq_ignore_ascii_case("bearer") && !token.is_empty()).then_some(token)
 }
 
+/// Who may do what: identity, verb, subresource.
+type Right = (Identity, &'static str, &'static str);
+
 /// Asks the API server.
 pub(super) struct Gate {
     client: kube::Client,
     node: String,
+    /// When the API server allowed what.
+    allowed: Mutex<HashMap<Right, Instant>>,
 }
 
 impl Gate {
     pub(super) fn new(client: kube::Client, node: String) -> Self {
-        Self { client, node }
+        Self {
+            client,
+            node,
+            allowed: Mutex::default(),
+        }
     }
 
     /// Lets a request pass, or says why not.
@@ -116,7 +133,7 @@ impl Gate {
         }
         let mut last = "";
         for subresource in subresources(route) {
-            if self.review_access(&identity, verb(method), subresource).await? {
+            if self.may(&identity, verb(method), subresource).await? {
                 return Ok(());
             }
             last = subresource;
@@ -151,6 +168,32 @@ impl Gate {
             uid: user.uid,
             groups: user.groups.unwrap_or_default(),
         })
+    }
+
+    /// Whether the API server allows it, or has done so a short while ago.
+    async fn may(
+        &self,
+        identity: &Identity,
+        verb: &'static str,
+        subresource: &'static str,
+    ) -> Result<bool, Denied> {
+        let right = (identity.clone(), verb, subresource);
+        let fresh = |asked: &Instant| asked.elapsed() < REMEMBERED;
+        let remembered = || self.allowed.lock().unwrap_or_else(PoisonError::into_inner);
+        if remembered().get(&right).is_some_and(fresh) {
+            return Ok(true);
+        }
+        let may = self.review_access(identity, verb, subresource).await?;
+        if may {
+            let mut allowed = remembered();
+            if allowed.len() >= MOST_REMEMBERED {
+                allowed.retain(|_, asked| fresh(asked));
+            }
+            if allowed.len() < MOST_REMEMBERED {
+                allowed.insert(right, Instant::now());
+            }
+        }
+        Ok(may)
     }
 
     async fn review_access(

@@ -143,6 +143,13 @@ fn objects_are_counted() {
     assert_eq!(create("persistentvolumeclaims", claim("", "10Gi")), Ok(()));
     assert!(create("persistentvolumeclaims", claim("", "11Gi")).is_err());
     assert!(create("persistentvolumeclaims", claim("gold", "2Gi")).is_err());
+    let mut older = claim("gold", "2Gi");
+    older["spec"].as_object_mut().unwrap().remove("storageClassName");
+    older["metadata"]["annotations"] = json!({"volume.beta.kubernetes.io/storage-class": "gold"});
+    assert!(
+        create("persistentvolumeclaims", older).is_err(),
+        "the annotation names the class as well"
+    );
     assert_eq!(create("endpoints", named(json!({}))), Ok(()));
 }
 

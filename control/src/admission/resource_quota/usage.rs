@@ -7,6 +7,7 @@ use serde_json::Value;
 use super::number;
 use super::scope::{Traits, matches};
 use crate::admission::fields::{items, text};
+use crate::admission::persistent_volume_claim_resize::class;
 use crate::admission::pod_resources::{Amounts, add, amounts, total};
 use crate::object::GroupResource;
 
@@ -174,7 +175,7 @@ fn claim(claim: &Value, counted: &mut Amounts) {
     let storage = amounts(&claim["spec"]["resources"]["requests"])
         .get("storage")
         .copied();
-    let class = text(claim, "/spec/storageClassName");
+    let class = class(claim);
     let mut keys = vec![String::new()];
     if !class.is_empty() {
         keys.push(format!("{class}.storageclass.storage.k8s.io/"));

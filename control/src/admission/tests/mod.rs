@@ -60,6 +60,7 @@ pub fn config() -> Config {
         etcd: None,
         encryption: crate::encryption::Settings::default(),
         admission_control_config_file: None,
+        dials_loopback: false,
     }
 }
 

@@ -5,7 +5,9 @@ use serde_json::{Value, json};
 use super::{Ask, Fixture, ask, user};
 use crate::admission::Operation;
 use crate::auth::UserInfo;
-use crate::auth::resources::PODS;
+use crate::auth::resources::{
+    CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, CSI_DRIVERS, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS,
+};
 
 fn kubelet() -> UserInfo {
     user("system:node:n1", &["system:nodes"])
@@ -193,7 +195,13 @@ fn only_mirror_pods_without_credentials() {
 fn tokens_only_for_own_pods() {
     let fixture = Fixture::new();
     let kubelet = kubelet();
-    let pod = |node: &str| json!({"metadata": {"name": "x", "namespace": "a", "uid": "u"}, "spec": {"nodeName": node}});
+    let volumes =
+        json!([{"name": "t", "projected": {"sources": [{"serviceAccountToken": {"path": "token"}}]}}]);
+    let pod = |node: &str| {
+        json!({
+            "metadata": {"name": "x", "namespace": "a", "uid": "u"}, "spec": {"nodeName": node, "volumes": volumes},
+        })
+    };
     fixture.memory.put(&PODS, &pod("n1"));
     let mut question = ask(&kubelet, Operation::Create, "", "serviceaccounts");
     question.subresource = "token";
@@ -205,6 +213,86 @@ fn tokens_only_for_own_pods() {
     assert!(refused(&fixture, question, request(without)).contains("without a uid"));
     fixture.memory.put(&PODS, &pod("n2"));
     assert!(refused(&fixture, question, request(bound)).contains("scheduled on a different node"));
+}
+
+#[test]
+fn tokens_only_for_whom_the_pod_shows_them_to() {
+    let fixture = Fixture::new();
+    let kubelet = kubelet();
+    let volumes = json!([
+        {"name": "t", "projected": {"sources": [{"serviceAccountToken": {"audience": "bank"}}]}},
+        {"name": "own", "csi": {"driver": "inline.io"}},
+        {"name": "claimed", "persistentVolumeClaim": {"claimName": "c"}},
+        {"name": "passing", "ephemeral": {"volumeClaimTemplate": {}}},
+        {"name": "lost", "persistentVolumeClaim": {"claimName": "none"}},
+    ]);
+    fixture.memory.put(
+        &PODS,
+        &json!({
+            "metadata": {"name": "x", "namespace": "a", "uid": "u"}, "spec": {"nodeName": "n1", "volumes": volumes},
+        }),
+    );
+    for (claim, volume, driver) in [("c", "v1", "claimed.io"), ("x-passing", "v2", "passing.io")] {
+        fixture.memory.put(
+            &PERSISTENT_VOLUME_CLAIMS,
+            &json!({"metadata": {"name": claim, "namespace": "a"}, "spec": {"volumeName": volume}}),
+        );
+        fixture.memory.put(
+            &PERSISTENT_VOLUMES,
+            &json!({"metadata": {"name": volume}, "spec": {"csi": {"driver": driver}}}),
+        );
+    }
+    for driver in ["inline.io", "claimed.io", "passing.io", "unused.io"] {
+        fixture.memory.put(
+            &CSI_DRIVERS,
+            &json!({"metadata": {"name": driver}, "spec": {"tokenRequests": [{"audience": format!("for-{driver}")}]}}),
+        );
+    }
+    fixture.memory.put(
+        &CLUSTER_ROLES,
+        &json!({"metadata": {"name": "r"}, "rules": [
+            {"verbs": ["request-serviceaccounts-token-audience"], "apiGroups": [""], "resources": ["registry"],
+             "resourceNames": ["robot"]},
+        ]}),
+    );
+    fixture.memory.put(
+        &CLUSTER_ROLE_BINDINGS,
+        &json!({
+            "metadata": {"name": "x"}, "roleRef": {"kind": "ClusterRole", "name": "r"},
+            "subjects": [{"kind": "Group", "name": "system:nodes"}],
+        }),
+    );
+    let mut question = ask(&kubelet, Operation::Create, "", "serviceaccounts");
+    (question.subresource, question.name) = ("token", "robot");
+    let request = |audiences: Value| {
+        let bound = json!({"apiVersion": "v1", "kind": "Pod", "name": "x", "uid": "u"});
+        Some(json!({"spec": {"audiences": audiences, "boundObjectRef": bound}}))
+    };
+    for audience in [
+        "bank",
+        "for-inline.io",
+        "for-claimed.io",
+        "for-passing.io",
+        "registry",
+    ] {
+        assert!(
+            fixture.ask(question, request(json!([audience]))).is_ok(),
+            "{audience}"
+        );
+    }
+    assert_eq!(
+        refused(&fixture, question, request(json!(["vault"]))),
+        "serviceaccounts \"robot\" is forbidden: audience \"vault\" not found in pod spec volume, system:node:n1 is \
+         not authorized to request tokens for this audience"
+    );
+    for other in [json!(["for-unused.io"]), json!([]), json!([""]), json!(null)] {
+        assert!(refused(&fixture, question, request(other)).contains("not found in pod spec volume"));
+    }
+    assert!(refused(&fixture, question, request(json!(["bank", "vault"]))).contains("0 or 1 audiences"));
+    question.name = "other";
+    assert!(
+        refused(&fixture, question, request(json!(["registry"]))).contains("not found in pod spec volume")
+    );
 }
 
 #[test]

@@ -158,16 +158,41 @@ fn owners_need_rights() {
     assert!(create(&amy, owned("other.org/v1", true)).is_err());
     // Whoever may not delete an object may not have it collected either.
     let old = json!({"metadata": {"name": "x"}});
-    let mut update = ask(&amy, Operation::Update, "", "configmaps");
-    update.old = Some(&old);
-    let error = fixture
-        .ask(update, Some(owned("example.org/v1", false)))
-        .unwrap_err();
-    assert!(
-        error
-            .message
-            .contains("cannot set an ownerRef on a resource you can't delete")
+    for (plural, subresource, group) in [
+        ("configmaps", "", ""),
+        ("deployments", "status", "apps"),
+        ("deployments", "scale", "apps"),
+        ("pods", "resize", ""),
+    ] {
+        let mut update = ask(&amy, Operation::Update, group, plural);
+        (update.old, update.subresource) = (Some(&old), subresource);
+        let error = fixture
+            .ask(update, Some(owned("example.org/v1", false)))
+            .unwrap_err();
+        assert!(
+            error
+                .message
+                .contains("cannot set an ownerRef on a resource you can't delete"),
+            "{plural}/{subresource}: {error:?}"
+        );
+    }
+    // The strategy of this one lets no owners pass.
+    let mut update = ask(&amy, Operation::Update, "", "pods");
+    (update.old, update.subresource) = (Some(&old), "status");
+    assert!(fixture.ask(update, Some(owned("example.org/v1", false))).is_ok());
+    // To delete a deployment is not to delete its status.
+    fixture.memory.put(
+        &CLUSTER_ROLES,
+        &json!({"metadata": {"name": "r"}, "rules": [
+            {"verbs": ["delete"], "apiGroups": ["apps"], "resources": ["deployments"]},
+        ]}),
     );
+    for (subresource, allowed) in [("", true), ("status", false)] {
+        let mut update = ask(&amy, Operation::Update, "apps", "deployments");
+        (update.old, update.subresource) = (Some(&old), subresource);
+        let answer = fixture.ask(update, Some(owned("example.org/v1", false)));
+        assert_eq!(answer.is_ok(), allowed, "{subresource}");
+    }
 }
 
 #[test]
@@ -216,7 +241,7 @@ fn certificate_requests() {
     );
     assert_eq!(change("example.org/any", "status", json!({})), Ok(()));
 
-    let request = |organization: &str| {
+    let request = |organization: rcgen::DnValue| {
         let key = rcgen::KeyPair::generate().unwrap();
         let mut params = rcgen::CertificateParams::default();
         params
@@ -229,10 +254,23 @@ fn certificate_requests() {
         }})
     };
     let create = |object| fixture.create("certificates.k8s.io", "certificatesigningrequests", object);
-    assert!(create(request("dev")).is_ok());
-    assert_eq!(create(request("system:masters")).unwrap_err().code, 403);
+    assert!(create(request("dev".into())).is_ok());
+    assert_eq!(create(request("system:masters".into())).unwrap_err().code, 403);
+    for masters in [
+        rcgen::DnValue::PrintableString("system:masters".try_into().unwrap()),
+        rcgen::DnValue::Ia5String("system:masters".try_into().unwrap()),
+        rcgen::DnValue::TeletexString("system:masters".try_into().unwrap()),
+        rcgen::DnValue::BmpString("system:masters".try_into().unwrap()),
+        rcgen::DnValue::UniversalString("system:masters".try_into().unwrap()),
+    ] {
+        assert_eq!(
+            create(request(masters.clone())).unwrap_err().code,
+            403,
+            "{masters:?}"
+        );
+    }
 
-    let mut forged = request("dev");
+    let mut forged = request("dev".into());
     for (field, value) in [
         ("username", json!("system:node:n1")),
         ("uid", json!("u")),

@@ -85,6 +85,83 @@ fn service_account_choices() {
 }
 
 #[test]
+fn accounts_may_limit_the_secrets_of_their_pods() {
+    let fixture = Fixture::new();
+    let account = |enforce: &str| {
+        json!({
+            "metadata": {
+                "namespace": "a", "name": "default", "uid": enforce,
+                "annotations": {"kubernetes.io/enforce-mountable-secrets": enforce},
+            },
+            "secrets": [{"name": "own"}], "imagePullSecrets": [{"name": "pull"}],
+        })
+    };
+    let with = |secret: &str, pull: &str| {
+        let env = json!([{"name": "e", "valueFrom": {"secretKeyRef": {"name": secret, "key": "k"}}}]);
+        let from = json!([{"secretRef": {"name": secret}}]);
+        [
+            (
+                "/volumes",
+                json!([{"name": "v", "secret": {"secretName": secret}}]),
+            ),
+            (
+                "/volumes",
+                json!([{"name": "v", "projected": {"sources": [{"secret": {"name": secret}}]}}]),
+            ),
+            ("/containers/0/env", env.clone()),
+            ("/containers/0/envFrom", from.clone()),
+            ("/initContainers/0/env", env),
+            ("/initContainers/0/envFrom", from),
+            ("/imagePullSecrets", json!([{"name": pull}])),
+        ]
+        .map(|(place, value)| {
+            let mut pod = pod();
+            let (parent, field) = place.rsplit_once('/').unwrap();
+            pod.pointer_mut(&format!("/spec{parent}")).unwrap()[field] = value;
+            pod
+        })
+    };
+    fixture.memory.put(&SERVICE_ACCOUNTS, &account("true"));
+    for asked in with("own", "pull") {
+        admitted(&fixture, asked);
+    }
+    for asked in with("other", "own") {
+        let message = refused(&fixture, asked.clone());
+        assert!(
+            message.contains("is not allowed because service account default does not reference that"),
+            "{message} {asked}"
+        );
+    }
+    // The same of a container that is added later.
+    let boss = user("boss", &["system:masters"]);
+    let mut old = pod();
+    old["spec"]["serviceAccountName"] = "default".into();
+    let debug = |field: &str, value: Value| {
+        let mut new = old.clone();
+        new["spec"]["ephemeralContainers"] = json!([{"name": "d", field: value}]);
+        let mut question = ask(&boss, Operation::Update, "", "pods");
+        (question.subresource, question.old) = ("ephemeralcontainers", Some(&old));
+        fixture.ask(question, Some(new)).map_err(|status| status.message)
+    };
+    assert!(debug("envFrom", json!([{"secretRef": {"name": "own"}}])).is_ok());
+    for (field, value) in [
+        ("envFrom", json!([{"secretRef": {"name": "other"}}])),
+        (
+            "env",
+            json!([{"name": "e", "valueFrom": {"secretKeyRef": {"name": "other", "key": "k"}}}]),
+        ),
+    ] {
+        let message = debug(field, value).unwrap_err();
+        assert!(message.contains("ephemeral container d with env"), "{message}");
+    }
+
+    fixture.memory.put(&SERVICE_ACCOUNTS, &account("false"));
+    for asked in with("other", "own") {
+        admitted(&fixture, asked);
+    }
+}
+
+#[test]
 fn a_copied_pod_keeps_its_volume_and_own_mounts_stay() {
     let fixture = Fixture::new();
     let first = fixture.create("", "pods", pod()).unwrap();

@@ -119,10 +119,11 @@ impl Strategy for Claim {
     }
 
     fn validate_update(&self, subresource: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {
+        let mut errors = fixed_class(old, new);
         if subresource.is_some() {
-            return Vec::new();
+            return errors;
         }
-        let mut errors = self.validate_create(new);
+        errors.extend(self.validate_create(new));
         // Binding sets the volume once; growing is allowed; nothing else is.
         let mut comparable = new.get("spec").cloned().unwrap_or_default();
         let unbound = text(old, "/spec/volumeName").is_empty();
@@ -191,5 +192,67 @@ impl Strategy for Claim {
             cells::age(object, now),
             cells::text_or(object, "/spec/volumeMode", "<unset>"),
         ]
+    }
+}
+
+/// Quota counts a claim for its class, also for one that only the annotation names (`ValidateImmutableAnnotation`). The
+/// annotation may go when the field takes over its class.
+fn fixed_class(old: &Value, new: &Value) -> Vec<FieldError> {
+    let annotation = |claim: &Value| text(&claim["metadata"]["annotations"], CLASS_POINTER).to_owned();
+    let (was, is) = (annotation(old), annotation(new));
+    let taken_over = is.is_empty()
+        && old.pointer("/spec/storageClassName").is_none()
+        && text(new, "/spec/storageClassName") == was;
+    if was == is || taken_over {
+        return Vec::new();
+    }
+    vec![FieldError::invalid(
+        "metadata.annotations.volume.beta.kubernetes.io/storage-class",
+        is,
+        "field is immutable",
+    )]
+}
+
+/// The annotation that named the class before there was a field.
+const CLASS_POINTER: &str = "/volume.beta.kubernetes.io~1storage-class";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_annotation_of_the_class_stays_or_becomes_the_field() {
+        let claim = |annotation: Option<&str>, class: Option<&str>| {
+            let mut claim = json!({
+                "metadata": {"name": "c"},
+                "spec": {"accessModes": ["ReadWriteOnce"], "resources": {"requests": {"storage": "1Gi"}}},
+            });
+            if let Some(annotation) = annotation {
+                claim["metadata"]["annotations"] =
+                    json!({"volume.beta.kubernetes.io/storage-class": annotation});
+            }
+            if let Some(class) = class {
+                claim["spec"]["storageClassName"] = class.into();
+            }
+            claim
+        };
+        for (old, new, allowed) in [
+            (claim(Some("gold"), None), claim(Some("gold"), None), true),
+            (claim(Some("gold"), None), claim(None, Some("gold")), true),
+            (claim(Some("gold"), None), claim(None, Some("lead")), false),
+            (claim(Some("gold"), None), claim(Some("lead"), None), false),
+            (claim(Some("gold"), None), claim(None, None), false),
+            (claim(None, None), claim(Some("gold"), None), false),
+            (
+                claim(None, Some("gold")),
+                claim(Some("lead"), Some("gold")),
+                false,
+            ),
+        ] {
+            let errors = Claim.validate_update(None, &old, &new);
+            assert_eq!(errors.is_empty(), allowed, "{old} {new}: {errors:?}");
+        }
+        let errors = Claim.validate_update(Some("status"), &claim(Some("gold"), None), &claim(None, None));
+        assert_eq!(errors.len(), 1, "nor by its status");
     }
 }

@@ -71,7 +71,12 @@ pub async fn service(call: &Call, parts: http::request::Parts, body: Body) -> Re
         .map(|slice| slice.value())
         .collect();
     let pick = |count: usize| call.api.random_below(count as u32) as usize;
-    let target = target::service(&service.value(), &slices, &reference, pick)?;
+    let pods = GroupResource::new("", "pods");
+    let pod = |name: &str| {
+        let pod = call.api.store.get(&pods, &key_of(call.namespace(), name))?;
+        Some(pod.value())
+    };
+    let target = target::service(&service.value(), &slices, &reference, pick, pod)?;
     forward(call, &target, Trust::Anybody, parts, body).await
 }
 

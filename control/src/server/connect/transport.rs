@@ -1,6 +1,7 @@
 //! Connecting to kubelets, pods and services, and passing requests, answers and upgraded streams through.
 
-use std::path::{Path, PathBuf};
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -23,11 +24,11 @@ use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
 use super::frames::Frames;
-use super::target::Target;
-use crate::pki;
+use super::target::{Target, is_proxyable, not_allowed};
 use crate::server::Api;
 use crate::server::body::Body;
 use crate::server::connections::Place;
+use crate::{Config, pki};
 
 /// Time to connect, and to shake hands.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -39,6 +40,7 @@ const PIECE: usize = 32 << 10;
 #[derive(Debug)]
 pub struct Kubelets {
     pki_dir: PathBuf,
+    dials_loopback: bool,
 }
 
 /// Any connection.
@@ -55,11 +57,12 @@ pub enum Trust {
 }
 
 impl Kubelets {
-    /// With `apiserver-kubelet-client.{crt,key}` and `ca.crt` of that directory, read at each connection so that
-    /// renewed files count.
-    pub fn new(pki_dir: &Path) -> Self {
+    /// With `apiserver-kubelet-client.{crt,key}` and `ca.crt` of the configured directory, read at each connection so
+    /// that renewed files count.
+    pub fn new(config: &Config) -> Self {
         Self {
-            pki_dir: pki_dir.to_owned(),
+            pki_dir: config.pki_dir.clone(),
+            dials_loopback: config.dials_loopback,
         }
     }
 
@@ -97,12 +100,23 @@ impl Kubelets {
                 Trust::Anybody => Status::service_unavailable(message),
             }
         };
+        // What a name means is looked up once: the addresses that are checked are those that are dialled.
+        let connected = async {
+            let addresses: Vec<SocketAddr> = tokio::net::lookup_host((target.host.as_str(), target.port))
+                .await
+                .map_err(|error| failed(&error))?
+                .collect();
+            let allowed = |address: &SocketAddr| self.dials_loopback || is_proxyable(address.ip());
+            if !addresses.iter().all(allowed) {
+                return Err(not_allowed());
+            }
+            TcpStream::connect(addresses.as_slice())
+                .await
+                .map_err(|error| failed(&error))
+        };
         // The timers end attempts to reach what does not answer.
-        let connected =
-            tokio::time::timeout(PATIENCE, TcpStream::connect((target.host.as_str(), target.port)));
-        let stream = match connected.await {
-            Ok(Ok(stream)) => stream,
-            Ok(Err(error)) => return Err(failed(&error)),
+        let stream = match tokio::time::timeout(PATIENCE, connected).await {
+            Ok(stream) => stream?,
             Err(_) => return Err(failed(&"i/o timeout")),
         };
         drop(stream.set_nodelay(true));

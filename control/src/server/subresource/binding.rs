@@ -108,22 +108,19 @@ async fn assign(call: &Call, binding: &Value, warnings: &[String]) -> Result<Res
     ))
 }
 
-/// The pod on its node, with the binding's labels and annotations and the condition that says so.
+/// The pod on its node, with the binding's annotations and the condition that says so. Its labels stay the pod's own:
+/// upstream's copies zone and region of the node only, behind a gate that is off in 1.33 (`PodTopologyLabelsAdmission`).
 fn assigned(pod: &Value, binding: &Value, node: &str) -> Value {
     let mut pod = pod.clone();
     pod["spec"]["nodeName"] = node.into();
-    for field in ["annotations", "labels"] {
-        let Some(add) = binding["metadata"][field]
-            .as_object()
-            .filter(|add| !add.is_empty())
-        else {
-            continue;
-        };
-        if !pod["metadata"][field].is_object() {
-            pod["metadata"][field] = Value::Object(Map::new());
+    let add = binding["metadata"]["annotations"].as_object();
+    if let Some(add) = add.filter(|add| !add.is_empty()) {
+        let annotations = &mut pod["metadata"]["annotations"];
+        if !annotations.is_object() {
+            *annotations = Value::Object(Map::new());
         }
         for (key, value) in add {
-            pod["metadata"][field][key.as_str()] = value.clone();
+            annotations[key.as_str()] = value.clone();
         }
     }
     let condition = json!({
@@ -140,4 +137,21 @@ fn assigned(pod: &Value, binding: &Value, node: &str) -> Value {
     }
     pod["status"]["conditions"] = conditions.into();
     pod
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_binding_adds_annotations_and_no_labels() {
+        let pod = json!({"metadata": {"labels": {"app": "a"}, "annotations": {"x": "1"}}, "spec": {}});
+        let binding = json!({"metadata": {
+            "labels": {"app": "b", "not a label!": "\n"}, "annotations": {"y": "2"},
+        }});
+        let bound = assigned(&pod, &binding, "n1");
+        let expected = json!({"labels": {"app": "a"}, "annotations": {"x": "1", "y": "2"}});
+        assert_eq!(bound["metadata"], expected);
+        assert_eq!(bound["spec"]["nodeName"], "n1");
+    }
 }

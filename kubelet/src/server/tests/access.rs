@@ -7,14 +7,14 @@ const HEALTHZ: &str = "GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n
 #[tokio::test]
 async fn masters_may_all_and_others_what_the_api_server_allows() {
     let host = Host::new().await;
-    assert_eq!(host.get("/healthz").await, (200, "ok".to_owned()));
-    assert!(host.reviews.lock().unwrap().is_empty(), "masters need no review");
-
     let ask = async |who: Option<(&Authority, &str, &str)>, headers: &str, path: &str| {
         let stream = host.connect_as(who).await.unwrap();
         let head = HEALTHZ.replace("/healthz", path);
         request(stream, &format!("{head}{headers}\r\n")).await.unwrap()
     };
+    let master = Some((&host.authority, "admin", "system:masters"));
+    assert_eq!(ask(master, "", "/healthz").await, (200, "ok".to_owned()));
+    assert!(host.reviews.lock().unwrap().is_empty(), "masters need no review");
     assert_eq!(ask(None, "", "/healthz").await.0, 401);
     assert_eq!(
         ask(None, "Authorization: Bearer bad\r\n", "/healthz").await.0,
@@ -49,6 +49,31 @@ async fn masters_may_all_and_others_what_the_api_server_allows() {
         (&asked["subresource"], &asked["name"], &asked["verb"]),
         (&"proxy".into(), &"node-1".into(), &"get".into())
     );
+}
+
+#[tokio::test]
+async fn what_was_allowed_is_not_asked_again_and_what_was_refused_is() {
+    let host = Host::new().await;
+    let asked = || host.reviews.lock().unwrap().len();
+    for _ in 0..3 {
+        assert_eq!(host.get("/containerLogs/default/none/main").await.0, 404);
+        assert_eq!(asked(), 1);
+    }
+    assert_eq!(host.get("/healthz").await.0, 200);
+    assert_eq!(asked(), 2, "something else");
+    for more in 1..=3 {
+        let stream = host
+            .connect_as(Some((&host.authority, "stranger", "some")))
+            .await
+            .unwrap();
+        let answer = request(
+            stream,
+            &format!("{}\r\n", HEALTHZ.replace("/healthz", "/exec/a/b/c")),
+        )
+        .await;
+        assert_eq!(answer.unwrap().0, 403);
+        assert_eq!(asked(), 2 + more);
+    }
 }
 
 #[tokio::test]

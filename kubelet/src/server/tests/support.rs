@@ -261,7 +261,7 @@ impl Host {
 
     /// A connection as the API server.
     pub(super) async fn connect(&self) -> TlsStream<TcpStream> {
-        let who = Some((&self.authority, "kube-apiserver-kubelet-client", "system:masters"));
+        let who = Some((&self.authority, "kube-apiserver-kubelet-client", "none"));
         self.connect_as(who).await.unwrap()
     }
 
@@ -356,7 +356,7 @@ fn dechunk(mut body: &str) -> String {
     whole
 }
 
-/// An API server that knows one token, and lets `friend` do everything.
+/// An API server that knows one token, and lets `friend` and itself do everything.
 fn api(reviews: Arc<Mutex<Vec<serde_json::Value>>>) -> kube::Client {
     let service = tower::service_fn(move |request: Request<kube::client::Body>| {
         let reviews = reviews.clone();
@@ -367,7 +367,10 @@ fn api(reviews: Arc<Mutex<Vec<serde_json::Value>>>) -> kube::Client {
             review["status"] = match review["spec"]["token"].as_str() {
                 Some("good") => serde_json::json!({"authenticated": true, "user": {"username": "friend"}}),
                 Some(_) => serde_json::json!({"authenticated": false}),
-                None => serde_json::json!({"allowed": review["spec"]["user"] == "friend"}),
+                None => {
+                    let user = review["spec"]["user"].as_str().unwrap_or_default();
+                    serde_json::json!({"allowed": ["friend", "kube-apiserver-kubelet-client"].contains(&user)})
+                }
             };
             let body = Full::new(bytes::Bytes::from(review.to_string()));
             Ok::<_, Infallible>(Response::builder().status(201).body(body).unwrap())

@@ -1,6 +1,7 @@
 //! Pods.
 
 mod row;
+mod steering;
 #[cfg(test)]
 mod tests;
 mod validate;
@@ -125,15 +126,19 @@ impl Strategy for Pod {
             }
         }
         update::update(subresource, old, new);
-        if subresource == Some("status") {
-            let owners = old.pointer("/metadata/ownerReferences").cloned();
-            if let Some(metadata) = new.get_mut("metadata").and_then(Value::as_object_mut) {
-                match owners {
-                    Some(owners) => drop(metadata.insert("ownerReferences".to_owned(), owners)),
-                    None => drop(metadata.remove("ownerReferences")),
-                }
-            }
-        } else if let Some(qos) = old.pointer("/status/qosClass") {
+        match subresource {
+            Some("status") => update::keep_metadata(old, new, &["ownerReferences"]),
+            // The right to resize or to debug a pod is none to have it collected, say, or served by other services.
+            Some("ephemeralcontainers" | "resize") => update::keep_metadata(
+                old,
+                new,
+                &["labels", "annotations", "finalizers", "ownerReferences"],
+            ),
+            _ => {}
+        }
+        if subresource != Some("status")
+            && let Some(qos) = old.pointer("/status/qosClass")
+        {
             new["status"]["qosClass"] = qos.clone();
         }
     }

@@ -154,3 +154,171 @@ fn grace_is_that_of_the_spec_once_bound() {
         None
     );
 }
+
+#[test]
+fn resizing_and_debugging_change_no_metadata() {
+    let strategy = &find("", "v1", "pods").unwrap().strategy;
+    let mut old = json!({
+        "metadata": {"name": "p", "labels": {"a": "b"}, "finalizers": ["x.io/f"], "resourceVersion": "1"},
+        "spec": {"containers": [{"name": "a", "image": "x"}]},
+    });
+    strategy.default(&mut old);
+    for subresource in ["resize", "ephemeralcontainers"] {
+        let mut new = old.clone();
+        new["metadata"] = json!({
+            "name": "p", "labels": {"a": "c"}, "annotations": {"a": "b"}, "resourceVersion": "2",
+            "ownerReferences": [{"apiVersion": "v1", "kind": "ConfigMap", "name": "none", "uid": "none"}],
+            "managedFields": [{"manager": "m"}],
+        });
+        strategy.prepare_update(Some(subresource), &old, &mut new);
+        let expected = json!({
+            "name": "p", "labels": {"a": "b"}, "finalizers": ["x.io/f"], "resourceVersion": "2",
+            "managedFields": [{"manager": "m"}],
+        });
+        assert_eq!(new["metadata"], expected, "{subresource}");
+    }
+}
+
+#[test]
+fn apparmor_annotations_stay() {
+    let strategy = &find("", "v1", "pods").unwrap().strategy;
+    let key = "container.apparmor.security.beta.kubernetes.io/a";
+    let mut bare = json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "a", "image": "x"}]}});
+    strategy.default(&mut bare);
+    let with = |profile: &str| {
+        let mut pod = bare.clone();
+        pod["metadata"]["annotations"] = json!({key: profile, "other": profile});
+        pod
+    };
+    let (default, unconfined) = (with("runtime/default"), with("unconfined"));
+    for (old, new, detail) in [
+        (&bare, &unconfined, "may not add AppArmor annotations"),
+        (
+            &default,
+            &unconfined,
+            "may not remove or update AppArmor annotations",
+        ),
+        (&default, &bare, "may not remove or update AppArmor annotations"),
+    ] {
+        for subresource in [None, Some("status")] {
+            let errors = strategy.validate_update(subresource, old, new);
+            let expected = format!("metadata.annotations[{key}]: Forbidden: {detail}");
+            let told: Vec<_> = errors.iter().map(ToString::to_string).collect();
+            assert_eq!(told, [expected]);
+        }
+    }
+}
+
+#[test]
+fn a_resize_changes_cpu_and_memory_of_containers_and_sidecars() {
+    let strategy = &find("", "v1", "pods").unwrap().strategy;
+    let resources = json!({"requests": {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "1Gi"}});
+    let mut old = json!({"metadata": {"name": "p"}, "spec": {
+        "containers": [{"name": "a", "image": "x", "resources": resources}],
+        "initContainers": [
+            {"name": "i", "image": "x", "resources": resources},
+            {"name": "s", "image": "x", "resources": resources, "restartPolicy": "Always"},
+        ],
+    }});
+    strategy.default(&mut old);
+    for (path, value, allowed) in [
+        ("/spec/containers/0/resources/requests/cpu", json!("2"), true),
+        (
+            "/spec/initContainers/1/resources/requests/memory",
+            json!("2Gi"),
+            true,
+        ),
+        (
+            "/spec/containers/0/resources/requests/ephemeral-storage",
+            json!("2Gi"),
+            false,
+        ),
+        ("/spec/initContainers/0/resources/requests/cpu", json!("2"), false),
+        (
+            "/spec/initContainers/1/resources/requests/ephemeral-storage",
+            json!("2Gi"),
+            false,
+        ),
+        ("/spec/containers/0/image", json!("y"), false),
+    ] {
+        let mut new = old.clone();
+        *new.pointer_mut(path).unwrap() = value;
+        let errors = strategy.validate_update(Some("resize"), &old, &new);
+        let told: Vec<_> = errors.iter().map(ToString::to_string).collect();
+        if allowed {
+            assert!(told.is_empty(), "{path}: {told:?}");
+        } else {
+            assert_eq!(
+                told,
+                ["spec: Forbidden: only cpu and memory resources are mutable\n"],
+                "{path}"
+            );
+        }
+    }
+}
+
+#[test]
+fn gated_pods_are_steered_to_fewer_nodes_only() {
+    let strategy = &find("", "v1", "pods").unwrap().strategy;
+    let affinity = |expressions: &[Value]| {
+        json!({"nodeAffinity": {"requiredDuringSchedulingIgnoredDuringExecution": {
+            "nodeSelectorTerms": [{"matchExpressions": expressions}],
+        }}})
+    };
+    let exists = |key: &str| json!({"key": key, "operator": "Exists"});
+    let mut old = json!({"metadata": {"name": "p"}, "spec": {
+        "containers": [{"name": "a", "image": "x"}], "schedulingGates": [{"name": "x.io/g"}],
+        "nodeSelector": {"pool": "tenants"}, "affinity": affinity(&[exists("a")]),
+    }});
+    strategy.default(&mut old);
+    let told = |old: &Value, change: &dyn Fn(&mut Value)| -> Vec<String> {
+        let mut new = old.clone();
+        change(&mut new["spec"]);
+        let errors = strategy.validate_update(None, old, &new);
+        errors.iter().map(ToString::to_string).collect()
+    };
+    let none: [&str; 0] = [];
+    assert_eq!(
+        told(&old, &|spec| {
+            spec["nodeSelector"]["zone"] = json!("z");
+            spec["affinity"] = affinity(&[exists("a"), exists("b")]);
+            spec["affinity"]["nodeAffinity"]["preferredDuringSchedulingIgnoredDuringExecution"] =
+                json!([{"weight": 1, "preference": {"matchExpressions": [exists("c")]}}]);
+        }),
+        none
+    );
+    let refused: [(&str, &dyn Fn(&mut Value)); 5] = [
+        ("only additions to spec.nodeSelector", &|spec| {
+            spec["nodeSelector"] = json!({"pool": "control-plane"});
+        }),
+        ("only additions to spec.nodeSelector", &|spec| {
+            spec.as_object_mut().unwrap().remove("nodeSelector");
+        }),
+        ("no additions/deletions to non-empty", &|spec| {
+            spec.as_object_mut().unwrap().remove("affinity");
+        }),
+        ("only additions are allowed", &|spec| {
+            spec["affinity"] = affinity(&[exists("b")]);
+        }),
+        ("pod updates may not change fields other than", &|spec| {
+            spec["affinity"]["podAntiAffinity"] = json!({});
+        }),
+    ];
+    for (words, change) in refused {
+        let told = told(&old, change);
+        assert!(told.len() == 1 && told[0].contains(words), "{words}: {told:?}");
+    }
+    // What is new is validated as in a new pod.
+    let told = told(&old, &|spec| spec["nodeSelector"]["no label!"] = json!("x"));
+    assert!(told.len() == 1 && told[0].contains("nodeSelector"), "{told:?}");
+
+    let mut free = old.clone();
+    for field in ["nodeSelector", "affinity"] {
+        free["spec"].as_object_mut().unwrap().remove(field);
+    }
+    assert_eq!(
+        strategy.validate_update(None, &free, &old),
+        [],
+        "from nothing to anything"
+    );
+}

@@ -1,14 +1,17 @@
 //! What a pod's owner may change after its creation (`ValidatePodUpdate` and the subresources' kin).
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use keelson_api::status::FieldError;
 use serde_json::Value;
 
+use super::steering;
 use crate::kinds::json::{int, items, text};
 use crate::kinds::podspec;
 
 const MIRROR: &str = "kubernetes.io/config.mirror";
+/// Beginning of the annotations that name AppArmor profiles of containers, from before there was a field.
+const APPARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
 const FIXED: &str = "pod updates may not change fields other than `spec.containers[*].image`,\
                      `spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions \
                      to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it \
@@ -16,14 +19,14 @@ const FIXED: &str = "pod updates may not change fields other than `spec.containe
 
 /// Complaints about an update of the pod, or through one of its subresources.
 pub(super) fn update(subresource: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {
-    let mut errors = mirror(old, new);
+    let mut errors = annotations(old, new);
     errors.extend(match subresource {
         None => spec_update(old, new),
         Some("status") => status_update(old, new),
         Some("resize") => {
             let mut errors =
                 podspec::validate_pod_spec(new.get("spec").unwrap_or(&Value::Null), "spec", true);
-            if without_resources(old) != without_resources(new) {
+            if but_compute(old) != but_compute(new) {
                 let detail = "only cpu and memory resources are mutable\n";
                 errors.push(FieldError::forbidden("spec", detail));
             }
@@ -36,23 +39,44 @@ pub(super) fn update(subresource: Option<&str>, old: &Value, new: &Value) -> Vec
     errors
 }
 
-/// A pod stays a mirror pod, or none: what the node authorizer grants depends on it.
-fn mirror(old: &Value, new: &Value) -> Vec<FieldError> {
-    let annotation = |pod: &Value| pod["metadata"]["annotations"][MIRROR].clone();
-    let (was, is) = (annotation(old), annotation(new));
-    let detail = match was {
-        _ if was == is => return Vec::new(),
-        Value::Null => "may not add mirror pod annotation",
-        _ => "may not remove or update mirror pod annotation",
+/// A pod stays a mirror pod, or none: what the node authorizer grants depends on it. And it keeps the AppArmor profiles
+/// with which it was admitted.
+fn annotations(old: &Value, new: &Value) -> Vec<FieldError> {
+    let of = |pod: &Value, key: &str| {
+        let value = pod["metadata"]["annotations"].get(key);
+        value.filter(|value| !value.is_null()).cloned()
     };
-    vec![FieldError::forbidden(
-        format!("metadata.annotations[{MIRROR}]"),
-        detail,
-    )]
+    let keys: BTreeSet<&str> = [old, new]
+        .into_iter()
+        .filter_map(|pod| pod["metadata"]["annotations"].as_object())
+        .flat_map(|map| map.keys().map(String::as_str))
+        .filter(|key| *key == MIRROR || key.starts_with(APPARMOR))
+        .collect();
+    let mut errors = Vec::new();
+    for key in keys {
+        let (was, is) = (of(old, key), of(new, key));
+        if was == is {
+            continue;
+        }
+        let may_not = if was.is_none() { "add" } else { "remove or update" };
+        let what = if key == MIRROR {
+            "mirror pod annotation"
+        } else {
+            "AppArmor annotations"
+        };
+        errors.push(FieldError::forbidden(
+            format!("metadata.annotations[{key}]"),
+            &format!("may not {may_not} {what}"),
+        ));
+    }
+    errors
 }
 
 fn spec_update(old: &Value, new: &Value) -> Vec<FieldError> {
-    let mut errors = Vec::new();
+    if old.get("spec") == new.get("spec") {
+        return Vec::new();
+    }
+    let mut errors = podspec::validate_pod_spec(new.get("spec").unwrap_or(&Value::Null), "spec", true);
     let mut comparable = new.clone();
     for list in ["containers", "initContainers"] {
         let pointer = format!("/spec/{list}");
@@ -69,7 +93,10 @@ fn spec_update(old: &Value, new: &Value) -> Vec<FieldError> {
         for (index, container) in is.iter().enumerate() {
             let image = text(container, "/image");
             if image.trim() != image || image.is_empty() {
-                errors.push(FieldError::required(format!("spec.{list}[{index}].image"), ""));
+                let missing = FieldError::required(format!("spec.{list}[{index}].image"), "");
+                if !errors.contains(&missing) {
+                    errors.push(missing);
+                }
             }
             put_back(&mut comparable, old, &format!("{pointer}/{index}/image"));
         }
@@ -86,10 +113,8 @@ fn spec_update(old: &Value, new: &Value) -> Vec<FieldError> {
         put_back(&mut comparable, old, "/spec/terminationGracePeriodSeconds");
     }
     if !items(old, "/spec/schedulingGates").is_empty() {
-        // A gated pod may still be steered to other nodes.
-        for field in ["nodeSelector", "affinity"] {
-            put_back(&mut comparable, old, &format!("/spec/{field}"));
-        }
+        steering::check(&mut errors, old, new);
+        steering::put_back(&mut comparable, old);
     }
     if comparable.get("spec") != old.get("spec") {
         errors.push(FieldError::forbidden("spec", FIXED));
@@ -238,21 +263,39 @@ fn ephemeral(old: &Value, new: &Value) -> Vec<FieldError> {
     errors
 }
 
-fn without_resources(pod: &Value) -> Value {
+/// The spec without what a resize may change: cpu and memory of containers and sidecars.
+fn but_compute(pod: &Value) -> Value {
     let mut spec = pod.get("spec").cloned().unwrap_or_default();
     for list in ["containers", "initContainers"] {
-        for container in spec
-            .get_mut(list)
-            .and_then(Value::as_array_mut)
-            .into_iter()
-            .flatten()
-        {
-            if let Some(map) = container.as_object_mut() {
-                map.remove("resources");
+        let containers = spec.get_mut(list).and_then(Value::as_array_mut);
+        for container in containers.into_iter().flatten() {
+            if list == "containers" || text(container, "/restartPolicy") == "Always" {
+                remove_compute(container);
             }
         }
     }
     spec
+}
+
+/// Removes cpu and memory, and what is empty without them.
+fn remove_compute(container: &mut Value) {
+    let Some(container) = container.as_object_mut() else {
+        return;
+    };
+    let Some(resources) = container.get_mut("resources").and_then(Value::as_object_mut) else {
+        return;
+    };
+    for kind in ["limits", "requests"] {
+        if let Some(amounts) = resources.get_mut(kind).and_then(Value::as_object_mut) {
+            amounts.retain(|name, _| !matches!(name.as_str(), "cpu" | "memory"));
+            if amounts.is_empty() {
+                resources.remove(kind);
+            }
+        }
+    }
+    if resources.is_empty() {
+        container.remove("resources");
+    }
 }
 
 /// What a resize may not come to (`ValidatePodResize`): another class, and limits that are gone.
