@@ -188,6 +188,8 @@ fn what_earlier_rules_let_in_is_no_mistake_of_an_update() {
         .collect();
     assert_eq!(fields, ["metadata.labels", "spec.replicas"]);
     let mut worse = cluster.get(&old).1;
+    // The controller writes its status meanwhile.
+    worse["metadata"]["resourceVersion"] = Value::Null;
     worse["spec"]["template"]["spec"]["containers"][0]["envFrom"][0]["configMapRef"]["name"] =
         "Your_Config".into();
     assert_eq!(cluster.put(&old, &worse).0, 422);

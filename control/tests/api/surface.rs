@@ -152,7 +152,11 @@ fn lists_are_as_long_as_they_say_and_items_do_not_say_what_they_are() {
         key.to_str().unwrap(),
         "--http1.1",
     ];
-    let (exit, code, head, body) = curl(&cluster, &format!("{MAPS}?labelSelector=app"), &credentials);
+    let (exit, code, head, body) = curl(
+        &cluster,
+        &format!("{MAPS}?labelSelector=app&pretty=false"),
+        &credentials,
+    );
     assert_eq!((exit, code.as_str()), (0, "200"), "{head}");
     let length = head.lines().find_map(|line| {
         line.to_lowercase()

@@ -257,6 +257,9 @@ fn a_resize_changes_cpu_and_memory_of_containers_and_sidecars() {
     }
 }
 
+/// What is done to a spec.
+type Change<'a> = &'a dyn Fn(&mut Value);
+
 #[test]
 fn gated_pods_are_steered_to_fewer_nodes_only() {
     let strategy = &find("", "v1", "pods").unwrap().strategy;
@@ -287,7 +290,7 @@ fn gated_pods_are_steered_to_fewer_nodes_only() {
         }),
         none
     );
-    let refused: [(&str, &dyn Fn(&mut Value)); 5] = [
+    let refused: [(&str, Change<'_>); 5] = [
         ("only additions to spec.nodeSelector", &|spec| {
             spec["nodeSelector"] = json!({"pool": "control-plane"});
         }),
