@@ -2,14 +2,17 @@
 
 use serde_json::Value;
 
-/// What stands at a pointer such as `/spec/containers`. Keys with `~` or `/` in them cannot be named: `Value::pointer` can, and
-/// for that copies each part of the pointer twice.
+/// What stands at a pointer such as `/spec/containers`. `Value::pointer` copies each part of it twice for the escapes `~0` and
+/// `~1`; here only the parts that have some are copied.
 pub fn at<'a>(value: &'a Value, pointer: &str) -> Option<&'a Value> {
     if pointer.is_empty() {
         return Some(value);
     }
     let mut parts = pointer.strip_prefix('/')?.split('/');
     parts.try_fold(value, |inside, part| match inside {
+        Value::Object(fields) if part.contains('~') => {
+            fields.get(&part.replace("~1", "/").replace("~0", "~"))
+        }
         Value::Object(fields) => fields.get(part),
         Value::Array(items) => items.get(part.parse::<usize>().ok()?),
         _ => None,
@@ -24,7 +27,7 @@ mod tests {
 
     #[test]
     fn as_the_library_finds_it() {
-        let value = json!({"a": {"b": [1, {"c": "x"}], "": 3}, "n": null});
+        let value = json!({"a": {"b": [1, {"c": "x"}], "": 3}, "n": null, "x/y": {"~": 4, "~1": 5}});
         for pointer in [
             "",
             "/",
@@ -37,6 +40,10 @@ mod tests {
             "/n",
             "/n/x",
             "/x",
+            "/x~1y",
+            "/x~1y/~0",
+            "/x~1y/~01",
+            "/x/y",
             "a",
             "/a/b/1/c/d",
         ] {
