@@ -56,6 +56,7 @@ impl<'a> Groups<'a> {
         }
         groups
     }
+
     /// The groups that are so.
     pub fn choose(&self, is_so: impl Fn(&PodView) -> bool) -> Chosen {
         let mut bits = vec![0; self.all.len().div_ceil(64)];
@@ -67,7 +68,7 @@ impl<'a> Groups<'a> {
 
     /// How many pods of the groups there are in each domain: values that this label of nodes has.
     pub fn count(&self, chosen: &Chosen, key: &str) -> HashMap<&'a str, i64> {
-        let is_chosen = |index: usize| chosen.0[index / 64] >> (index % 64) & 1 == 1;
+        let is_chosen = |index: usize| (chosen.0[index / 64] >> (index % 64)) & 1 == 1;
         let mut counts = HashMap::new();
         if !self.nodes.iter().any(|node| node.meta.labels.contains_key(key)) {
             return counts;
