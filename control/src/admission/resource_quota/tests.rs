@@ -364,10 +364,9 @@ fn what_objects_count_for_is_remembered_while_they_are_there() {
     let mut state = fixture.quotas.state.lock().unwrap();
     let known = state.known.values_mut().next().unwrap();
     assert_eq!(known.objects.len(), 20_000);
-    known
-        .objects
-        .values_mut()
-        .for_each(|known| known.counted = Counted::default());
+    for known in known.objects.values_mut() {
+        known.counted = Counted::default();
+    }
     drop(state);
     assert_eq!(fixture.pod(pod("new", "20001")), Ok(()));
     let mut state = fixture.quotas.state.lock().unwrap();
