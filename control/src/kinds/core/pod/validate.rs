@@ -139,16 +139,14 @@ fn put_back(new: &mut Value, old: &Value, pointer: &str) {
 fn deadline(errors: &mut Vec<FieldError>, old: &Value, new: &Value) {
     let pointer = "/spec/activeDeadlineSeconds";
     match (int(old, pointer), int(new, pointer)) {
-        (_, Some(seconds)) if !(1..=i64::from(i32::MAX)).contains(&seconds) => {
-            // As a change it may be zero; that no spec may have it, the checks of the new one tell.
-            if !(0..=i64::from(i32::MAX)).contains(&seconds) {
-                let detail = keelson_api::names::range(0, i32::MAX.into());
-                errors.push(FieldError::invalid(
-                    "spec.activeDeadlineSeconds",
-                    seconds,
-                    &detail,
-                ));
-            }
+        // As a change it may be zero; that no spec may have it, the checks of the new one tell.
+        (_, Some(seconds)) if !(0..=i64::from(i32::MAX)).contains(&seconds) => {
+            let detail = keelson_api::names::range(0, i32::MAX.into());
+            errors.push(FieldError::invalid(
+                "spec.activeDeadlineSeconds",
+                seconds,
+                &detail,
+            ));
         }
         (Some(was), Some(is)) if was < is => {
             let detail = "must be less than or equal to previous value";
