@@ -253,6 +253,9 @@ pub(super) fn check_finalizer_owner(errors: &mut Vec<FieldError>, finalizer: &st
 fn check_finalizers(errors: &mut Vec<FieldError>, object: &Value, owned: bool) {
     let (mut orphan, mut foreground) = (false, false);
     for (index, finalizer) in items(object, "/metadata/finalizers").iter().enumerate() {
+        if errors.len() > MOST_ERRORS {
+            return;
+        }
         let finalizer = finalizer.as_str().unwrap_or_default();
         errors.extend(FieldError::complaints(
             "metadata.finalizers",

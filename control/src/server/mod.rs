@@ -79,7 +79,9 @@ pub struct Api {
     health: Health,
     metrics: Metrics,
     reads: Semaphore,
+    /// Large requests of clients, and those of this process, nodes and administrators, who do not wait for clients.
     apart: apart::Apart,
+    apart_exempt: apart::Apart,
     writes: Semaphore,
     intake: intake::Intake,
     /// One snapshot at a time.
@@ -163,6 +165,7 @@ impl Server {
                 metrics: Metrics::default(),
                 reads: Semaphore::new(MOST_READS),
                 apart: apart::Apart::default(),
+                apart_exempt: apart::Apart::default(),
                 writes: Semaphore::new(MOST_WRITES),
                 intake: intake::Intake::default(),
                 snapshots: Arc::new(Semaphore::new(1)),

@@ -138,7 +138,8 @@ async fn admit(
     }
     let work = async {
         if apart::is_large(size, query) {
-            api.apart.run(work).await
+            let places = if exempt { &api.apart_exempt } else { &api.apart };
+            places.run(work).await
         } else {
             work.await
         }

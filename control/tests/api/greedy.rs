@@ -3,7 +3,6 @@
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use http::Method;
@@ -418,22 +417,17 @@ fn a_long_request_is_no_wait_for_others() {
         "{{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{{\"name\":\"p\"}},\"spec\":{{\"containers\":[{}]}}}}",
         containers.trim_end_matches(',')
     );
-    let (answered, mut others) = (AtomicBool::new(false), 0);
+    let mut others = 0;
     std::thread::scope(|scope| {
-        scope.spawn(|| {
+        let long = scope.spawn(|| {
             for _ in 0..3 {
                 let json = [("content-type", "application/json")];
-                let (code, answer) = cluster.request(
-                    Method::POST,
-                    "/api/v1/namespaces/default/pods",
-                    &json,
-                    body.as_bytes(),
-                );
+                let path = "/api/v1/namespaces/default/pods";
+                let (code, answer) = cluster.request(Method::POST, path, &json, body.as_bytes());
                 assert_eq!(code, 422, "{answer}");
             }
-            answered.store(true, Ordering::Relaxed);
         });
-        while !answered.load(Ordering::Relaxed) {
+        while !long.is_finished() {
             assert_eq!(cluster.get("/livez").0, 200);
             others += 1;
         }

@@ -146,8 +146,11 @@ impl Strategy for Claim {
             {
                 requests["storage"] = amount.clone();
             }
-            if was("storageClassName").is_none() {
-                // A default class may be set afterwards.
+            let annotation = text(&old["metadata"]["annotations"], CLASS_POINTER);
+            if was("storageClassName").is_none()
+                && (annotation.is_empty() || text(new, "/spec/storageClassName") == annotation)
+            {
+                // A default class may be set afterwards, and the one that the annotation names.
                 map.remove("storageClassName");
             }
         }
@@ -241,6 +244,12 @@ mod tests {
             (claim(Some("gold"), None), claim(None, Some("gold")), true),
             (claim(Some("gold"), None), claim(None, Some("lead")), false),
             (claim(Some("gold"), None), claim(Some("lead"), None), false),
+            (claim(Some("gold"), None), claim(Some("gold"), Some("gold")), true),
+            (
+                claim(Some("gold"), None),
+                claim(Some("gold"), Some("lead")),
+                false,
+            ),
             (claim(Some("gold"), None), claim(None, None), false),
             (claim(None, None), claim(Some("gold"), None), false),
             (

@@ -1,7 +1,7 @@
 //! Endpoints, the older form of EndpointSlices.
 
 use keelson_api::names;
-use keelson_api::status::FieldError;
+use keelson_api::status::{FieldError, MOST_ERRORS};
 use serde_json::Value;
 
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
@@ -105,6 +105,9 @@ fn validate(object: &Value) -> Vec<FieldError> {
         }
         for group in groups {
             for (at, address) in items(subset, &format!("/{group}")).iter().enumerate() {
+                if errors.len() > MOST_ERRORS {
+                    return errors;
+                }
                 let ip = text(address, "/ip");
                 for complaint in rule(ip) {
                     errors.push(FieldError::invalid(

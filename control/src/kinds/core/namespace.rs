@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use keelson_api::names;
-use keelson_api::status::FieldError;
+use keelson_api::status::{FieldError, MOST_ERRORS};
 use serde_json::{Value, json};
 
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
@@ -105,6 +105,9 @@ impl Strategy for Namespace {
 fn finalizers(namespace: &Value, path: impl Fn(usize) -> String) -> Vec<FieldError> {
     let mut errors = Vec::new();
     for (index, finalizer) in items(namespace, "/spec/finalizers").iter().enumerate() {
+        if errors.len() > MOST_ERRORS {
+            break;
+        }
         let (finalizer, path) = (finalizer.as_str().unwrap_or_default(), path(index));
         errors.extend(FieldError::complaints(
             &path,

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::HashSet;
 
 use keelson_api::names;
-use keelson_api::status::FieldError;
+use keelson_api::status::{FieldError, MOST_ERRORS};
 use serde_json::{Map, Value};
 
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
@@ -222,6 +222,9 @@ fn validate(node: &Value) -> Vec<FieldError> {
     }
     let mut seen = HashSet::new();
     for (index, cidr) in ranges.iter().enumerate() {
+        if errors.len() > MOST_ERRORS {
+            return errors;
+        }
         if !seen.insert(cidr) {
             errors.push(FieldError::duplicate(
                 format!("spec.podCIDRs[{index}]"),

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use keelson_api::names;
-use keelson_api::status::FieldError;
+use keelson_api::status::{FieldError, MOST_ERRORS};
 use serde_json::Value;
 
 use crate::kinds::core::endpoints::address_rule;
@@ -197,6 +197,9 @@ fn check_endpoint(
         errors.push(FieldError::too_many(at.as_str(), addresses.len(), MOST_ADDRESSES));
     }
     for (index, address) in addresses.iter().enumerate() {
+        if errors.len() > MOST_ERRORS {
+            return;
+        }
         let address = address.as_str().unwrap_or_default();
         let at = format!("{at}[{index}]");
         let complaints = match (kind, address.parse::<std::net::IpAddr>()) {

@@ -13,14 +13,14 @@ pub const TESTS: &[Test] = &[("cluster::limits", ALL, limits)];
 /// Starting all daemons, or a pod; both take two seconds on the host.
 const LONG: Duration = Duration::from_mins(2);
 
-/// Talks to the API server with the administrator's certificate: `api METHOD PATH [BODY]`.
+/// Talks to the API server with the administrator's certificate: `api METHOD PATH [BODY]`. Answers to curl by name are indented.
 const API: &str = r#"
 api() {
     for field in certificate-authority client-certificate client-key; do
         [ -e "/run/$field" ] || sed -n "s/^ *-* *$field-data: //p" "$DATA/admin.kubeconfig" | tr -d '"' | base64 -d >"/run/$field"
     done
     curl -sS --cacert /run/certificate-authority --cert /run/client-certificate --key /run/client-key \
-        -H "Content-Type: application/json" -X "$1" ${3:+--data "$3"} "https://127.0.0.1:6443$2"
+        -A keelson-tests -H "Content-Type: application/json" -X "$1" ${3:+--data "$3"} "https://127.0.0.1:6443$2"
 }
 "#;
 

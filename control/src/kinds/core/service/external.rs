@@ -147,7 +147,7 @@ pub(super) fn drop_of_type(old: &Value, new: &mut Value) {
 /// Complaints about a change: who balances is decided once.
 pub(super) fn change(errors: &mut Vec<FieldError>, old: &Value, new: &Value) {
     let port = |service: &Value| int(service, "/spec/healthCheckNodePort");
-    if is_asked(old) && is_asked(new) && port(old) != port(new) {
+    if is_asked(old) && is_asked(new) && port(old).is_some_and(|was| was != 0) && port(old) != port(new) {
         let detail = "field is immutable";
         errors.push(FieldError::forbidden("spec.healthCheckNodePort", detail));
     }

@@ -214,3 +214,21 @@ fn events_of_the_new_kind_may_be_about_another_namespace() {
     assert_eq!(errors.len(), 1, "{errors:?}");
     assert!(errors[0].starts_with("metadata.name: Invalid value: \"Bad_\""));
 }
+
+/// Of a hundred thousand mistakes in one list, as many are counted as are told.
+#[test]
+fn long_lists_of_mistakes_are_not_gone_through() {
+    let empty = || json!(vec![""; 100_000]);
+    let kind = find("", "v1", "configmaps").unwrap();
+    let map = json!({"metadata": {"name": "m", "namespace": "a", "finalizers": empty()}});
+    let few = 2..1_100;
+    assert!(few.contains(&crate::kinds::validate_metadata(kind, &map).len()));
+    let node = json!({"metadata": {"name": "n"}, "spec": {"podCIDRs": empty()}});
+    assert!(few.contains(&new("", "nodes", node).len()));
+    let space = json!({"metadata": {"name": "n"}, "spec": {"finalizers": empty()}});
+    assert!(few.contains(&new("", "namespaces", space).len()));
+    let address = json!({"ip": ""});
+    let endpoints = json!({"metadata": {"name": "e"}, "subsets": [{"addresses": vec![address; 50_000],
+        "ports": [{"port": 1}]}]});
+    assert!(few.contains(&new("", "endpoints", endpoints).len()));
+}
