@@ -316,7 +316,7 @@ impl Index {
         Ok(Changes { events, upto })
     }
 
-    /// A snapshot of a resource.
+    /// A snapshot of a resource. A range's filter is for [`crate::store::Store::range`], after the lock is let go.
     pub fn range(&self, resource: &GroupResource, range: &Range<'_>) -> Result<Page, StoreError> {
         let revision = range.at.unwrap_or(self.revision);
         if revision > self.revision {
