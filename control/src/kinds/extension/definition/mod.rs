@@ -1,8 +1,11 @@
 //! CustomResourceDefinitions and APIServices.
 
 mod change;
+mod naming;
 mod service;
 mod validate;
+mod version;
+mod warnings;
 
 use keelson_api::status::FieldError;
 use serde_json::{Value, json};
@@ -120,7 +123,7 @@ impl Strategy for Definition {
     }
 
     fn warnings(&self, object: &Value) -> Vec<String> {
-        validate::warnings(object)
+        warnings::of(object)
     }
 
     fn row(&self, object: &Value, _: i64) -> Vec<Value> {

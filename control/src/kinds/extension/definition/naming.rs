@@ -1,0 +1,90 @@
+//! Complaints about what a definition is called: its group, its kind, its plural and short names.
+
+use keelson_api::names;
+use keelson_api::status::FieldError;
+use serde_json::Value;
+
+use crate::kinds::json::{items, text};
+
+/// Allows a definition in a group of the Kubernetes community.
+const APPROVAL: &str = "api-approved.kubernetes.io";
+
+/// Complaints about `metadata.name`, `spec.group` and `spec.names`.
+pub(super) fn validate(definition: &Value, errors: &mut Vec<FieldError>) {
+    let (group, plural) = (
+        text(definition, "/spec/group"),
+        text(definition, "/spec/names/plural"),
+    );
+    let name = text(definition, "/metadata/name");
+    if !name.is_empty() && name != format!("{plural}.{group}") {
+        let detail = "must be spec.names.plural+\".\"+spec.group";
+        errors.push(FieldError::invalid("metadata.name", name, detail));
+    }
+    if group.is_empty() {
+        errors.push(FieldError::required("spec.group", ""));
+    } else if !group.contains('.') {
+        errors.push(FieldError::invalid(
+            "spec.group",
+            group,
+            "should be a domain with at least one dot",
+        ));
+    } else {
+        errors.extend(FieldError::complaints(
+            "spec.group",
+            group,
+            names::dns1123_subdomain(group),
+        ));
+    }
+    let community = ["k8s.io", "kubernetes.io"]
+        .iter()
+        .any(|domain| group == *domain || group.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.')));
+    let approval = &definition["metadata"]["annotations"][APPROVAL];
+    if community && approval.as_str().is_none_or(str::is_empty) {
+        let why = format!(
+            "protected groups must have approval annotation \"{APPROVAL}\", see \
+             https://github.com/kubernetes/enhancements/pull/1111"
+        );
+        errors.push(FieldError::required(
+            format!("metadata.annotations[{APPROVAL}]"),
+            &why,
+        ));
+    }
+    for field in ["plural", "singular", "kind", "listKind"] {
+        let path = format!("spec.names.{field}");
+        let found = text(definition, &format!("/spec/names/{field}"));
+        if found.is_empty() {
+            errors.push(FieldError::required(path, ""));
+            continue;
+        }
+        // Kinds are compared as names are written in lower case.
+        for complaint in names::dns1035_label(&found.to_lowercase()) {
+            let complaint = if matches!(field, "kind" | "listKind") {
+                format!("may have mixed case, but should otherwise match: {complaint}")
+            } else {
+                complaint
+            };
+            errors.push(FieldError::invalid(path.clone(), found, &complaint));
+        }
+    }
+    let (kind, list) = (
+        text(definition, "/spec/names/kind"),
+        text(definition, "/spec/names/listKind"),
+    );
+    if !kind.is_empty() && kind == list {
+        let why = "kind and listKind may not be the same";
+        errors.push(FieldError::invalid("spec.names.listKind", list, why));
+    }
+    for field in ["shortNames", "categories"] {
+        for (index, name) in items(definition, &format!("/spec/names/{field}"))
+            .iter()
+            .enumerate()
+        {
+            let name = name.as_str().unwrap_or_default();
+            errors.extend(FieldError::complaints(
+                format_args!("spec.names.{field}[{index}]"),
+                name,
+                names::dns1035_label(name),
+            ));
+        }
+    }
+}
