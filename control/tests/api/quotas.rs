@@ -400,19 +400,24 @@ fn a_status_may_be_written_and_follows_the_spec_again() {
         updated["spec"]["hard"], hard,
         "the spec is not the status's to change"
     );
-    // A new spec brings the status back.
+    // It is calculated anew.
+    cluster.uses("test", &json!({"cpu": "0", "memory": "0"}));
     let patch = json!({"spec": {"hard": {"cpu": "1", "memory": "1Gi"}}});
     assert_eq!(cluster.patch(&one, "strategic-merge-patch+json", &patch).0, 200);
     cluster.uses("test", &json!({"cpu": "0", "memory": "0"}));
-    let patch = json!({"status": {"hard": {"cpu": "2"}}});
-    let (code, patched) = cluster.patch(&status, "strategic-merge-patch+json", &patch);
-    assert_eq!((code, &patched["status"]["hard"]["cpu"]), (200, &json!("2")));
-    assert_eq!(patched["spec"]["hard"]["cpu"], "1");
     let (code, read) = cluster.get(&status);
+    let limits = json!({"cpu": "1", "memory": "1Gi"});
     assert_eq!(
-        (code, &read["spec"]["hard"]),
-        (200, &json!({"cpu": "1", "memory": "1Gi"}))
+        (code, &read["spec"]["hard"], &read["status"]["hard"]),
+        (200, &limits, &limits)
     );
+    for cpu in ["2", "3"] {
+        let patch = json!({"status": {"hard": {"cpu": cpu, "memory": "2Gi"}}});
+        let (code, patched) = cluster.patch(&status, "strategic-merge-patch+json", &patch);
+        assert_eq!((code, &patched["status"]["hard"]["cpu"]), (200, &json!(cpu)));
+        assert_eq!(patched["spec"]["hard"], limits);
+    }
+    cluster.uses("test", &json!({"cpu": "0", "memory": "0"}));
 }
 
 #[test]

@@ -19,9 +19,8 @@ pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
     let interest = context.quota_interest.clone();
     let queue = interest.queue().clone();
     context.quotas.on_change(move |old, new| {
-        // Its status is written by this controller only; upstream does not look at it either.
         if let Some(quota) = new
-            && old.is_none_or(|old| old.value["spec"] != quota.value["spec"])
+            && (old.is_none_or(|old| old.value["spec"] != quota.value["spec"]) || is_foreign(&quota.value))
         {
             queue.add(quota.metadata.key());
         }
@@ -38,6 +37,12 @@ pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
             })
             .await;
     });
+}
+
+/// Whether somebody else has written the status: it is not of the limits that are set. (Upstream finds out every five minutes,
+/// when it calculates everything again.)
+fn is_foreign(quota: &Value) -> bool {
+    amounts(&quota["status"]["hard"]) != amounts(&quota["spec"]["hard"])
 }
 
 async fn calculate(api: &Api, counter: &Counter, interest: &Interest, key: Key) -> Result<Next, Error> {
