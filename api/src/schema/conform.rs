@@ -1,20 +1,18 @@
 //! Makes an object fit its type, as decoding into upstream's Go structs does: unknown fields go (and are reported),
 //! nulls go, quantities and times take their canonical form, and what has the wrong type is an error.
 
-use std::fmt::Write;
-
 use serde_json::{Map, Value};
 
 use super::mistyped::{TypeError, found};
 use super::{Definition, Node, Schema, Type};
 use crate::quantity::Quantity;
-use crate::status::json_type;
+use crate::status::{json_type, start_of};
 use crate::time;
 
 /// What was found besides.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Conformed {
-    /// Upstream's texts, e.g. `unknown field "spec.foo"`.
+    /// Upstream's texts, e.g. `unknown field "spec.foo"`, in the order of sorted keys.
     pub unknown: Vec<String>,
 }
 
@@ -70,6 +68,7 @@ impl<'a> Walk<'a> {
         for (name, value) in map.iter_mut() {
             let Some(field) = definition.field(name) else {
                 if !definition.preserve_unknown {
+                    self.unknown(name);
                     unknown.push(name.clone());
                 }
                 continue;
@@ -86,15 +85,8 @@ impl<'a> Walk<'a> {
             self.owner = owner;
             self.path.pop();
         }
-        for name in unknown {
-            if self.unknown.len() < MAX_UNKNOWN {
-                let text = format!("unknown field \"{}\"", self.path_to(&name));
-                self.unknown.push(text);
-            }
-            map.remove(&name);
-        }
-        for name in null {
-            map.remove(&name);
+        for name in unknown.iter().chain(&null) {
+            map.remove(name);
         }
         if definition.name == CONDITION {
             for name in ["message", "reason"] {
@@ -102,6 +94,13 @@ impl<'a> Walk<'a> {
             }
         }
         Ok(())
+    }
+
+    fn unknown(&mut self, name: &str) {
+        if self.unknown.len() < MAX_UNKNOWN {
+            let text = format!("unknown field \"{}\"", self.path_to(name));
+            self.unknown.push(text);
+        }
     }
 
     fn value(&mut self, node: &'a Node, value: &mut Value) -> Result<(), TypeError> {
@@ -244,19 +243,19 @@ impl<'a> Walk<'a> {
         TypeError::new(text, value, node)
     }
 
+    /// Of one that is very long, the start: a hundred fields may have a key of megabytes in common.
     fn path_to(&self, name: &str) -> String {
-        let mut out = String::new();
-        for step in &self.path {
-            match step {
-                Step::Field(name) | Step::Key(name) if out.is_empty() => out.push_str(name),
-                Step::Field(name) | Step::Key(name) => drop(write!(out, ".{name}")),
-                Step::Index(index) => drop(write!(out, "[{index}]")),
+        start_of(std::fmt::from_fn(|f| {
+            let mut dot = "";
+            for step in &self.path {
+                match step {
+                    Step::Field(name) | Step::Key(name) => write!(f, "{dot}{name}")?,
+                    Step::Index(index) => write!(f, "[{index}]")?,
+                }
+                dot = ".";
             }
-        }
-        if !out.is_empty() {
-            out.push('.');
-        }
-        out + name
+            write!(f, "{dot}{name}")
+        }))
     }
 
     fn go_type(&self, node: &Node) -> String {

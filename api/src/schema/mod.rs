@@ -7,11 +7,13 @@
 //! - `v1_33.lists`, by hand: merge keys and list types.
 //! - `v1_33.docs`, generated: descriptions, read only for OpenAPI documents and never kept in memory.
 //!
-//! `conform` walks an object along its schema; `parse` reads JSON and notices duplicate fields.
+//! `conform` walks an object along its schema; `parse` reads JSON and notices duplicate fields; `order` says in which order
+//! Go's decoder would have told what was found.
 
 mod conform;
 mod load;
 mod mistyped;
+mod order;
 mod parse;
 #[cfg(test)]
 mod tests;
@@ -24,6 +26,7 @@ use serde_json::Value;
 
 pub use conform::Conformed;
 pub use mistyped::TypeError;
+pub use order::in_document_order;
 pub use parse::{ParseError, Parsed, parse, parse_from};
 
 pub(crate) use load::{DOCS, LISTS, TYPES, list_line};

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use super::{LISTS, Node, Schema, list_line, parse};
+use super::{LISTS, Node, Schema, in_document_order, list_line, parse};
 
 fn conform(group: &str, kind: &str, value: &Value) -> Result<(Value, Vec<String>), String> {
     let mut value = value.clone();
@@ -50,9 +50,9 @@ fn unknown_fields_are_reported_and_pruned() {
     assert_eq!(
         unknown,
         [
-            "unknown field \"spec.containers[0].imag\"",
+            "unknown field \"foo\"",
             "unknown field \"spec.bar\"",
-            "unknown field \"foo\""
+            "unknown field \"spec.containers[0].imag\""
         ]
     );
     assert_eq!(
@@ -157,6 +157,52 @@ fn duplicates_are_noticed() {
     assert!(parse(b"{\"a\": NaN}").is_err());
     let deep = "[".repeat(100_000);
     assert!(parse(deep.as_bytes()).is_err());
+}
+
+#[test]
+fn mistakes_are_told_as_go_meets_them() {
+    let ordered = |document: &str| {
+        let mut parsed = parse(document.as_bytes()).unwrap();
+        let (_, unknown) = conform("apps", "Deployment", &parsed.value).unwrap();
+        let duplicates = std::mem::take(&mut parsed.duplicates);
+        in_document_order(document.as_bytes(), duplicates, unknown)
+    };
+    let strict = r#"{"spec": {"unknownField": 1, "replicas": 1, "replicas": 2}}"#;
+    assert_eq!(
+        ordered(strict),
+        [
+            r#"unknown field "spec.unknownField""#,
+            r#"duplicate field "spec.replicas""#
+        ]
+    );
+    let mixed = r#"{"metadata": {"name": "a", "name": "b", "unknownMeta": 1, "labels": {"x.y": "1", "x.y": "2"}},
+        "spec": {"unknown": 1, "twice": 1, "twice": 2, "paused": true, "template": {"spec": {"containers":
+        [{"name": "c"}, {"nested": 1, "image": "a", "image": "b"}]}}, "paused": false}, "apiVersion": "apps/v1", "a": 1}"#;
+    assert_eq!(
+        ordered(mixed),
+        [
+            r#"duplicate field "metadata.name""#,
+            r#"unknown field "metadata.unknownMeta""#,
+            r#"duplicate field "metadata.labels.x.y""#,
+            r#"unknown field "spec.unknown""#,
+            r#"unknown field "spec.twice""#,
+            r#"unknown field "spec.template.spec.containers[1].nested""#,
+            r#"duplicate field "spec.template.spec.containers[1].image""#,
+            r#"duplicate field "spec.paused""#,
+            r#"unknown field "a""#,
+        ]
+    );
+    assert_eq!(ordered("{}"), Vec::<String>::new());
+}
+
+#[test]
+fn long_paths_are_told_by_their_start() {
+    let fields: Vec<String> = (0..100).map(|n| format!("\"x{n}\": 1")).collect();
+    let schema = json!({(("k").repeat(1 << 20)): serde_json::from_str::<Value>(&format!("{{{}}}", fields.join(","))).unwrap()});
+    let definition = json!({"spec": {"versions": [{"schema": {"openAPIV3Schema": {"properties": schema}}}]}});
+    let (_, unknown) = conform("apiextensions.k8s.io", "CustomResourceDefinition", &definition).unwrap();
+    assert_eq!(unknown.len(), 100);
+    assert!(unknown.iter().all(|text| text.len() < 5000));
 }
 
 #[test]

@@ -129,8 +129,17 @@ pub fn of_kind(kind: &Kind, content_type: &str, bytes: &[u8]) -> Result<(Value, 
     let version = api_version(&kind.group, &kind.version);
     let mut parsed = parse(content_type, bytes, &version, &kind.kind)?;
     identify(&mut parsed.value, &kind.kind, &version)?;
-    let complaints = conform(&mut parsed, kind)?;
+    let complaints = if kind.custom.is_none() && is_json(content_type) {
+        let duplicates = std::mem::take(&mut parsed.duplicates);
+        schema::in_document_order(bytes, duplicates, conform(&mut parsed, kind)?)
+    } else {
+        conform(&mut parsed, kind)?
+    };
     Ok((parsed.value, complaints))
+}
+
+fn is_json(content_type: &str) -> bool {
+    matches!(content_type, "" | "application/json")
 }
 
 /// Reads the body as an object of another kind than the resource's, a subresource's, in the request's namespace; and
