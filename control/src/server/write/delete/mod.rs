@@ -52,6 +52,7 @@ pub async fn delete(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status>
     let options = Options::parse(call, bytes)?;
     let deleted = run(call, &call.path.name, call.namespace(), &options).await?;
     let kind = call.kind();
+    let warnings = options.warnings(kind);
     if deleted.removed && !(kind.group.is_empty() && RETURNED.contains(&kind.kind.as_ref())) {
         let status = Status::deleted(
             &kind.group,
@@ -59,14 +60,14 @@ pub async fn delete(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status>
             &deleted.object.name,
             &deleted.object.uid,
         );
-        return Ok(respond::status(call, &status, &[]));
+        return Ok(respond::status(call, &status, &warnings));
     }
     let code = if !deleted.removed && options.cascade_asked {
         StatusCode::ACCEPTED
     } else {
         StatusCode::OK
     };
-    Ok(respond::object(call, code, &deleted.object, &[]))
+    Ok(respond::object(call, code, &deleted.object, &warnings))
 }
 
 /// Deletes what a list with this query would have, one after the other, each with its own preconditions and finalizers. With
@@ -84,7 +85,9 @@ pub async fn collection(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Sta
             outcome => drop(outcome?),
         }
     }
-    list::answer(call, listed)
+    let mut response = list::answer(call, listed)?;
+    respond::warn(&mut response, &options.warnings(call.kind()));
+    Ok(response)
 }
 
 /// Deletes one object of the call's kind, trying again when it changes meanwhile.
@@ -107,7 +110,7 @@ pub async fn run(call: &Call, name: &str, namespace: &str, options: &Options) ->
             admitted = true;
         }
         let grace = kind.strategy.default_grace(&old);
-        let (change, removed) = match plan(&kind.kind, &old, options, grace, time::now()) {
+        let (change, removed) = match plan(kind, &old, options, grace, time::now()) {
             Outcome::Keep => {
                 return Ok(Deleted {
                     object: stored,

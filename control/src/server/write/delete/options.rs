@@ -3,6 +3,7 @@
 use keelson_api::status::{FieldError, Status};
 use serde_json::Value;
 
+use crate::kinds::Kind;
 use crate::server::accept::content_type;
 use crate::server::call::Call;
 use crate::server::options;
@@ -17,6 +18,16 @@ pub enum Propagation {
     Foreground,
     /// They stay.
     Orphan,
+}
+
+/// What becomes of the dependents of an object of this kind if nobody says (`DefaultGarbageCollectionPolicy`); `None` where
+/// dependents are not supported, whatever is said. The two that orphan are from before there was a garbage collector.
+pub fn default_propagation(kind: &Kind) -> Option<Propagation> {
+    match (kind.group.as_ref(), kind.kind.as_ref()) {
+        ("batch", "Job") | ("", "ReplicationController") => Some(Propagation::Orphan),
+        ("" | "events.k8s.io", "Event") => None,
+        _ => Some(Propagation::Background),
+    }
 }
 
 /// `metav1.DeleteOptions`.
@@ -37,6 +48,14 @@ pub struct Options {
 }
 
 impl Options {
+    /// Upstream warns of the default that surprises.
+    pub fn warnings(&self, kind: &Kind) -> Vec<String> {
+        let surprises = kind.group == "batch" && kind.kind == "Job" && self.propagation.is_none();
+        let text = "child pods are preserved by default when jobs are deleted; set propagationPolicy=Background to remove them \
+                    or set propagationPolicy=Orphan to suppress this warning";
+        surprises.then(|| text.to_owned()).into_iter().collect()
+    }
+
     /// From the body, or from the query where there is no body.
     pub fn parse(call: &Call, bytes: &[u8]) -> Result<Self, Status> {
         let query = &call.query;

@@ -3,7 +3,8 @@
 use keelson_api::time;
 use serde_json::{Value, json};
 
-use super::options::{Options, Propagation};
+use super::options::{Options, Propagation, default_propagation};
+use crate::kinds::Kind;
 use crate::server::definitions::CLEANUP;
 use crate::server::definitions::conditions::{self, Condition};
 use crate::server::write::metadata;
@@ -26,7 +27,7 @@ pub enum Outcome {
 
 /// Decides (`rest.BeforeDelete` and the generic registry's finalizer rules). `default_grace` is the kind's answer for
 /// this object, `now` Unix seconds.
-pub fn plan(kind: &str, old: &Value, options: &Options, default_grace: Option<i64>, now: i64) -> Outcome {
+pub fn plan(kind: &Kind, old: &Value, options: &Options, default_grace: Option<i64>, now: i64) -> Outcome {
     let meta = &old["metadata"];
     let pending = !meta["deletionTimestamp"].is_null();
     let left = meta["deletionGracePeriodSeconds"].as_i64().unwrap_or(0);
@@ -41,14 +42,16 @@ pub fn plan(kind: &str, old: &Value, options: &Options, default_grace: Option<i6
         _ => 0,
     };
     let before = metadata::finalizers(old);
-    let policy = options.propagation.unwrap_or_else(|| {
-        if before.contains(&ORPHAN) {
-            Propagation::Orphan
-        } else if before.contains(&FOREGROUND) {
-            Propagation::Foreground
-        } else {
-            Propagation::Background
-        }
+    let policy = default_propagation(kind).map_or(Propagation::Background, |default| {
+        options.propagation.unwrap_or_else(|| {
+            if before.contains(&ORPHAN) {
+                Propagation::Orphan
+            } else if before.contains(&FOREGROUND) {
+                Propagation::Foreground
+            } else {
+                default
+            }
+        })
     });
     let mut after: Vec<&str> = before
         .iter()
@@ -60,12 +63,13 @@ pub fn plan(kind: &str, old: &Value, options: &Options, default_grace: Option<i6
         Propagation::Foreground => after.push(FOREGROUND),
         Propagation::Orphan => after.push(ORPHAN),
     }
-    let definition = kind == "CustomResourceDefinition" && old["apiVersion"] == "apiextensions.k8s.io/v1";
+    let definition = kind.group == "apiextensions.k8s.io" && kind.kind == "CustomResourceDefinition";
+    let namespace = kind.group.is_empty() && kind.kind == "Namespace";
     if definition && !pending && !after.contains(&CLEANUP) {
         // Its objects go first.
         after.push(CLEANUP);
     }
-    let held = !after.is_empty() || (kind == "Namespace" && has_namespace_finalizers(old));
+    let held = !after.is_empty() || (namespace && has_namespace_finalizers(old));
     if grace == 0 && !held {
         return Outcome::Remove;
     }
@@ -98,7 +102,7 @@ pub fn plan(kind: &str, old: &Value, options: &Options, default_grace: Option<i6
             new["status"]["conditions"] = conditions;
         }
     }
-    if kind == "Namespace" {
+    if namespace {
         new["status"]["phase"] = "Terminating".into();
     }
     Outcome::Mark(Box::new(new))
@@ -122,6 +126,22 @@ pub fn is_finished(old: &Value, new: &Value) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::kinds;
+
+    fn plan(kind: &str, old: &Value, options: &Options, default_grace: Option<i64>, now: i64) -> Outcome {
+        let (group, plural) = match kind {
+            "ConfigMap" => ("", "configmaps"),
+            "Event" => ("", "events"),
+            "Job" => ("batch", "jobs"),
+            "Namespace" => ("", "namespaces"),
+            "Pod" => ("", "pods"),
+            "ReplicaSet" => ("apps", "replicasets"),
+            "ReplicationController" => ("", "replicationcontrollers"),
+            other => panic!("{other}"),
+        };
+        let kind = kinds::find(group, "v1", plural).unwrap();
+        super::plan(kind, old, options, default_grace, now)
+    }
 
     fn pod(meta: &Value) -> Value {
         json!({"kind": "Pod", "metadata": meta})
@@ -200,6 +220,38 @@ mod tests {
                 Outcome::Remove
             );
         }
+    }
+
+    #[test]
+    fn pods_of_jobs_and_controllers_stay_unless_somebody_says_otherwise() {
+        let default = Options::default();
+        for kind in ["Job", "ReplicationController"] {
+            let meta = marked(plan(kind, &pod(&json!({})), &default, None, 5));
+            assert_eq!(meta["finalizers"], json!([ORPHAN]), "{kind}");
+            let background = Options {
+                propagation: Some(Propagation::Background),
+                ..Options::default()
+            };
+            assert_eq!(
+                plan(kind, &pod(&json!({})), &background, None, 5),
+                Outcome::Remove
+            );
+            // Who waits for the dependents already goes on waiting.
+            let foreground = pod(&json!({"finalizers": [FOREGROUND]}));
+            assert_eq!(
+                marked(plan(kind, &foreground, &default, None, 5))["finalizers"],
+                json!([FOREGROUND])
+            );
+        }
+        let orphan = Options {
+            propagation: Some(Propagation::Orphan),
+            ..Options::default()
+        };
+        assert_eq!(
+            plan("Event", &pod(&json!({})), &orphan, None, 5),
+            Outcome::Remove,
+            "an Event has no dependents"
+        );
     }
 
     #[test]
