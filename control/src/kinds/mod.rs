@@ -29,6 +29,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 mod update;
+pub mod warnings;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -171,7 +172,7 @@ pub trait Strategy: Send + Sync + std::fmt::Debug {
     fn replicas_path(&self) -> Vec<&str> {
         vec!["spec", "replicas"]
     }
-    /// Warnings for who writes the object.
+    /// Warnings for who writes the object, besides those of [`warnings`].
     fn warnings(&self, object: &Value) -> Vec<String> {
         let _ = object;
         Vec::new()

@@ -102,7 +102,7 @@ fn finish(kind: &Kind, value: &Value, errors: &[FieldError]) -> Result<Value, St
         return Err(Status::invalid(&kind.group, &kind.kind, name, errors));
     }
     check_depth(value)?;
-    let _ = kind.strategy.warnings(value);
+    let _ = kinds::warnings::of(kind, None, value);
     let _ = kind.strategy.row(value, 1_800_000_000);
     let _ = kind.strategy.scale(value);
     let _ = kind.strategy.default_grace(value);

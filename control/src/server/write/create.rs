@@ -167,7 +167,7 @@ async fn validate_and_store(
     if !errors.is_empty() {
         return Err(Status::invalid(&kind.group, &kind.kind, name, &errors).into());
     }
-    warnings.extend(kind.strategy.warnings(value));
+    warnings.extend(kinds::warnings::of(kind, None, value));
     warnings.extend(kinds::finalizer_warnings(kind, None, value));
     let turn = turn::take(call, &request(call, name, dry_run, value)).await;
     let turn = turn.map_err(|error| call.store_error(name, &error))?;

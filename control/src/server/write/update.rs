@@ -202,7 +202,7 @@ async fn validate_and_store(
         return Err(Status::invalid(&kind.group, &kind.kind, &call.path.name, &errors).into());
     }
     if part.is_none() {
-        warnings.extend(kind.strategy.warnings(new));
+        warnings.extend(kinds::warnings::of(kind, Some(old), new));
         warnings.extend(kinds::finalizer_warnings(kind, Some(old), new));
     }
     let turn = turn::take(call, &request(call, edit, old, new)).await;
