@@ -32,7 +32,7 @@ fn cpu_target(metric: &Value) -> Option<&Value> {
     target.filter(|target| is_cpu(metric) && target.is_number())
 }
 
-fn cpu_metric(percent: Value) -> Value {
+fn cpu_metric(percent: &Value) -> Value {
     let target = json!({"type": "Utilization", "averageUtilization": percent});
     json!({"type": "Resource", "resource": {"name": "cpu", "target": target}})
 }
@@ -52,9 +52,10 @@ pub(super) fn to_v2(hpa: &mut Value) {
             .and_then(|metrics| fitting("Spec", "metrics", metrics))
             .map_or_else(Vec::new, as_list);
         // Upstream puts it last.
-        all.extend(spec.remove("targetCPUUtilizationPercentage").map(cpu_metric));
+        let percent = spec.remove("targetCPUUtilizationPercentage");
+        all.extend(percent.as_ref().map(cpu_metric));
         if all.is_empty() {
-            all.push(cpu_metric(DEFAULT_UTILIZATION.into()));
+            all.push(cpu_metric(&DEFAULT_UTILIZATION.into()));
         }
         spec.insert("metrics".to_owned(), Value::Array(all));
         let behavior = behavior.and_then(|behavior| behavior::read(&behavior));
@@ -110,18 +111,18 @@ pub(super) fn to_v1(hpa: &mut Value) {
         }
     }
     // All that was measured is kept, the percentage too, for its raw value.
-    keep(hpa, METRICS, alpha::write_metrics(rest));
+    keep(hpa, METRICS, &alpha::write_metrics(rest));
     keep(
         hpa,
         CURRENT_METRICS,
-        alpha::write_statuses(current.map_or_else(Vec::new, as_list)),
+        &alpha::write_statuses(current.map_or_else(Vec::new, as_list)),
     );
     keep(
         hpa,
         BEHAVIOR,
-        behavior.as_ref().map_or(Value::Null, behavior::write),
+        &behavior.as_ref().map_or(Value::Null, behavior::write),
     );
-    keep(hpa, CONDITIONS, conditions.unwrap_or_default());
+    keep(hpa, CONDITIONS, &conditions.unwrap_or_default());
 }
 
 /// Removes what this conversion keeps in annotations: only v1 has it, and only as it was written here.
@@ -154,7 +155,7 @@ fn as_list(value: Value) -> Vec<Value> {
     }
 }
 
-fn keep(hpa: &mut Value, annotation: &str, value: Value) {
+fn keep(hpa: &mut Value, annotation: &str, value: &Value) {
     if value.is_null() || value.as_array().is_some_and(Vec::is_empty) {
         return;
     }

@@ -114,7 +114,7 @@ pub(super) fn read_metrics(metrics: Value) -> Option<Value> {
         // v1 always has a value beside the average: one that is nothing was not asked for. Upstream refuses the object
         // that it has written itself.
         let value = target.get("value").map(Quantity::from_json);
-        if kind == "AverageValue" && value.is_some_and(|value| value.is_ok_and(|value| value.is_zero())) {
+        if kind == "AverageValue" && value.is_some_and(|value| value.is_ok_and(Quantity::is_zero)) {
             target.remove("value");
         }
         target.insert("type".to_owned(), kind.into());
