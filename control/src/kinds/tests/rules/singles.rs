@@ -268,7 +268,7 @@ fn classes_of_the_system_are_as_they_are() {
     });
     assert_eq!(errors, Vec::<String>::new());
     let errors = changed("scheduling.k8s.io", "priorityclasses", system, |class| {
-        class["value"] = 5.into()
+        class["value"] = 5.into();
     });
     assert_eq!(errors, ["value: Forbidden: may not be changed in an update."]);
 }
