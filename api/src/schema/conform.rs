@@ -20,6 +20,8 @@ pub struct Conformed {
 const MAX_UNKNOWN: usize = 100;
 /// What controllers say of an object. Go always writes these texts, even if empty, and clients with types insist on them.
 const CONDITION: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.Condition";
+/// Whose `data` is raw JSON (`RawExtension`): the published type is an object, but Go's takes any value.
+const REVISION: &str = "io.k8s.api.apps.v1.ControllerRevision";
 
 impl Type<'_> {
     /// Makes the object fit this type.
@@ -77,6 +79,9 @@ impl<'a> Walk<'a> {
                 if field.node != Node::Any {
                     null.push(name.clone());
                 }
+                continue;
+            }
+            if definition.name == REVISION && name == "data" {
                 continue;
             }
             self.path.push(Step::Field(name.clone()));

@@ -267,3 +267,20 @@ fn duplicates_far_below_are_cheap() {
     assert_eq!(parsed.duplicates.len(), 1);
     assert!(parsed.duplicates[0].len() < 5_000);
 }
+
+#[test]
+fn revisions_hold_any_json() {
+    for data in [
+        json!(5),
+        json!("text"),
+        json!([{"a": null}]),
+        json!({"a": null}),
+        json!(false),
+    ] {
+        let revision = json!({"metadata": {"name": "r"}, "revision": 1, "data": data});
+        let (kept, unknown) = conform("apps", "ControllerRevision", &revision).unwrap();
+        assert_eq!((&kept["data"], unknown.len()), (&data, 0));
+    }
+    let wrong = json!({"metadata": {"name": "r"}, "revision": "x", "data": 5});
+    assert!(conform("apps", "ControllerRevision", &wrong).is_err());
+}

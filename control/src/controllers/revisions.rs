@@ -6,6 +6,7 @@
 use std::cmp::Reverse;
 use std::sync::Arc;
 
+use keelson_api::schema::Schema;
 use serde_json::{Value, json};
 
 use super::api::{Api, Error, Patch, Resource, resources};
@@ -30,12 +31,24 @@ pub fn data(template: &Value) -> Value {
 
 /// The template in a revision.
 pub fn template(revision: &ControllerRevision) -> Value {
-    let mut template = revision.data.value()["spec"]["template"].take();
+    // Anybody may have written it, and data may be any JSON.
+    let mut data = revision.data.value();
+    let mut template = data
+        .pointer_mut("/spec/template")
+        .map_or(Value::Null, Value::take);
     if let Some(map) = template.as_object_mut() {
         map.remove("$patch");
     }
     drop_unset_times(&mut template);
     template
+}
+
+/// The template in a revision, if pods can be made of it.
+pub fn usable_template(revision: &ControllerRevision) -> Option<Value> {
+    let mut template = template(revision);
+    let kind = Schema::builtin().named("io.k8s.api.core.v1.PodTemplateSpec")?;
+    kind.conform(&mut template).ok()?;
+    Some(template)
 }
 
 fn drop_unset_times(template: &mut Value) {
@@ -78,7 +91,7 @@ pub enum Step {
 /// Finds the template among the revisions.
 pub fn find(template: &Value, revisions: &[Arc<ControllerRevision>], collisions: Option<i64>) -> Step {
     let newest = revisions.iter().max_by_key(|revision| revision.revision);
-    let next = newest.map_or(1, |revision| revision.revision + 1);
+    let next = newest.map_or(1, |revision| revision.revision.saturating_add(1));
     // Earlier versions stored zeros; that they have gone is no new revision.
     let plain = |mut template: Value| {
         drop_unset_times(&mut template);
@@ -198,5 +211,26 @@ mod tests {
         assert!(matches!(find(&plain, &revisions, None), Step::Current(_)));
         plain["spec"]["hostNetwork"] = true.into();
         assert!(matches!(find(&plain, &revisions, None), Step::Create(_, 2)));
+    }
+    #[test]
+    fn revisions_may_hold_anything() {
+        let wanted = json!({"metadata": {"labels": {"a": "b"}}});
+        for data in [
+            json!(5),
+            json!("x"),
+            json!([]),
+            json!({"spec": 5}),
+            json!({"spec": {"template": []}}),
+            json!({"spec": {"template": {"metadata": {"labels": 5}}}}),
+        ] {
+            let revision =
+                json!({"metadata": {"name": "d-1", "uid": "u"}, "revision": i64::MAX, "data": data});
+            let revisions = [Arc::new(serde_json::from_value(revision).unwrap())];
+            assert!(
+                matches!(find(&wanted, &revisions, None), Step::Create(_, i64::MAX)),
+                "{data}"
+            );
+            assert_eq!(usable_template(&revisions[0]), None, "{data}");
+        }
     }
 }

@@ -81,6 +81,9 @@ impl Strategy for Autoscaler {
         };
         set_default(spec, "minReplicas", 1);
         if self.old {
+            // Upstream never has v1 itself: what v2 does not know of it, such as annotations that cannot be read, is lost.
+            convert::to_v2(hpa);
+            convert::to_v1(hpa);
             return;
         }
         if is_unset(spec.get("metrics")) {
@@ -103,6 +106,7 @@ impl Strategy for Autoscaler {
                 }
             }
         }
+        convert::drop_annotations(hpa);
     }
 
     fn prepare_create(&self, new: &mut Value) {

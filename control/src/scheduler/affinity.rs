@@ -126,9 +126,6 @@ pub struct PodTerm {
     pub namespace_selector: Option<Selector>,
     /// Label of nodes whose values are the domains.
     pub topology_key: String,
-    /// Labels whose values the incoming pod adds to the selector.
-    #[serde(deserialize_with = "nullable")]
-    pub match_label_keys: Vec<String>,
 }
 
 /// `spec.topologySpreadConstraints[]`.
@@ -145,6 +142,12 @@ pub struct SpreadConstraint {
     pub label_selector: Option<Selector>,
     /// With fewer domains, the least is taken as 0.
     pub min_domains: Option<i64>,
+    /// `Honor`, unless it is `Ignore`: nodes that the pod's node selector and affinity leave out do not count.
+    #[serde(deserialize_with = "nullable")]
+    pub node_affinity_policy: String,
+    /// `Ignore`, unless it is `Honor`: nodes with taints that the pod does not tolerate do not count.
+    #[serde(deserialize_with = "nullable")]
+    pub node_taints_policy: String,
     /// Labels whose values the incoming pod adds to the selector.
     #[serde(deserialize_with = "nullable")]
     pub match_label_keys: Vec<String>,

@@ -59,7 +59,7 @@ fn tolerates_cordon(tolerations: &[Toleration]) -> bool {
 }
 
 /// The first taint that keeps the pod away.
-fn untolerated<'a>(taints: &'a [Taint], tolerations: &[Toleration]) -> Option<&'a Taint> {
+pub fn untolerated<'a>(taints: &'a [Taint], tolerations: &[Toleration]) -> Option<&'a Taint> {
     taints
         .iter()
         .filter(|taint| taint.effect == "NoSchedule" || taint.effect == "NoExecute")

@@ -15,6 +15,7 @@ mod resources;
 mod run;
 mod score;
 mod snapshot;
+mod spread;
 mod term;
 #[cfg(test)]
 mod tests;

@@ -25,6 +25,13 @@ impl<'a> OwnSelector<'a> {
         }
     }
 
+    /// Whether it asks for nothing.
+    pub fn is_empty(&self) -> bool {
+        self.own.is_empty()
+            && self.selector.match_labels.is_empty()
+            && self.selector.match_expressions.is_empty()
+    }
+
     /// Whether the labels satisfy it.
     pub fn matches(&self, labels: &BTreeMap<String, String>) -> bool {
         self.own
@@ -38,24 +45,18 @@ impl<'a> OwnSelector<'a> {
 #[derive(Debug)]
 pub struct Meaning<'a> {
     term: &'a PodTerm,
-    selector: Option<OwnSelector<'a>>,
     owner: &'a PodView,
 }
 
 impl<'a> Meaning<'a> {
-    /// What the owner means by the term.
+    /// What the owner means by the term. Its `matchLabelKeys` are in the selector since the pod was made.
     pub fn new(term: &'a PodTerm, owner: &'a PodView) -> Self {
-        let selector = term.label_selector.as_ref();
-        Self {
-            term,
-            selector: selector.map(|selector| OwnSelector::new(selector, &term.match_label_keys, owner)),
-            owner,
-        }
+        Self { term, owner }
     }
 
     /// Whether it is about the candidate.
     pub fn matches(&self, candidate: &PodView, snapshot: &Snapshot) -> bool {
-        let Some(selector) = &self.selector else {
+        let Some(selector) = &self.term.label_selector else {
             return false;
         };
         self.is_in(&candidate.meta.namespace, snapshot) && selector.matches(&candidate.meta.labels)

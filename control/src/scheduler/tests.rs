@@ -1,3 +1,4 @@
+mod spread;
 mod topology;
 
 use std::collections::HashMap;

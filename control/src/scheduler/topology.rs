@@ -1,17 +1,19 @@
-//! What looks at other pods: pod affinity and anti-affinity, required and preferred, and topology spread.
+//! What looks at other pods: pod affinity and anti-affinity, required and preferred, and topology spread
+//! ([`super::spread`]).
 //!
 //! What they need is counted once per pod over the whole snapshot; a node is then checked by looking up its domains. Terms
 //! that mean the same pods are one: counting costs what there is to tell apart, not terms times nodes times pods.
-//! Source: the InterPodAffinity and PodTopologySpread plug-ins of kube-scheduler.
+//! Source: the InterPodAffinity plug-in of kube-scheduler.
 
 use std::collections::{HashMap, HashSet};
 
-use super::affinity::{PodTerm, PreferredPod, SpreadConstraint};
-use super::filter::{Refusal, matches_node};
+use super::affinity::{PodTerm, PreferredPod};
+use super::filter::Refusal;
 use super::groups::{Chosen, Groups};
 use super::pod::PodView;
 use super::snapshot::{NodeView, Snapshot};
-use super::term::{Meaning, OwnSelector};
+use super::spread::{self, Spread};
+use super::term::Meaning;
 
 /// Domains of nodes, by topology key and value.
 type Domains<'a> = HashMap<&'a str, HashSet<&'a str>>;
@@ -19,9 +21,9 @@ type Domains<'a> = HashMap<&'a str, HashSet<&'a str>>;
 /// Counts for one pod.
 #[derive(Debug, Default)]
 pub struct Topology<'a> {
-    /// Per topology key of required affinity: how many terms have it, and how many of these have a matching pod in a domain.
-    affinity: HashMap<&'a str, (usize, HashMap<&'a str, usize>)>,
-    /// No pod matches any term, but the pod itself does: it may be the first of its group.
+    /// Per topology key of required affinity: the domains with a pod that all terms mean.
+    affinity: Domains<'a>,
+    /// There is no such pod, but the pod itself would be one: it may be the first of its group.
     first_of_group: bool,
     /// Domains to avoid.
     anti_affinity: Domains<'a>,
@@ -31,16 +33,6 @@ pub struct Topology<'a> {
     spread: Vec<Spread<'a>>,
     /// Weight of what preferred terms find in a domain, less what they would avoid there.
     preferred: HashMap<&'a str, HashMap<&'a str, i64>>,
-}
-
-#[derive(Debug)]
-struct Spread<'a> {
-    key: &'a str,
-    max_skew: i64,
-    counts: HashMap<&'a str, i64>,
-    least: i64,
-    /// The pod itself counts.
-    own: i64,
 }
 
 impl<'a> Topology<'a> {
@@ -80,24 +72,25 @@ impl<'a> Topology<'a> {
                 *domains.entry(domain).or_insert(0) += weight * count;
             }
         }
-        topology.spread = count_spread(pod, &hard, &groups);
+        topology.spread = spread::count(pod, &hard, &groups);
         topology
     }
 
+    /// Required affinity is to pods that every term means: each must have one of these in its domain.
     fn require(&mut self, pod: &'a PodView, groups: &Groups<'a>, snapshot: &Snapshot) {
         let required = &pod.affinity.pod_affinity.required;
-        let terms = required.iter().map(|term| (term, 1));
-        for (key, chosen) in meant(terms, pod, groups, snapshot).into_keys() {
-            let (terms, domains) = self.affinity.entry(key).or_default();
-            *terms += 1;
-            for domain in groups.count(&chosen, key).into_keys() {
-                *domains.entry(domain).or_insert(0) += 1;
-            }
+        if required.is_empty() {
+            return;
         }
-        self.first_of_group = self.affinity.values().all(|(_, domains)| domains.is_empty())
-            && required
-                .iter()
-                .all(|term| Meaning::new(term, pod).matches(pod, snapshot));
+        let terms: Vec<_> = required.iter().map(|term| Meaning::new(term, pod)).collect();
+        let all_mean = |other: &PodView| terms.iter().all(|term| term.matches(other, snapshot));
+        let chosen = groups.choose(all_mean);
+        for term in required {
+            let key = term.topology_key.as_str();
+            let domains = self.affinity.entry(key);
+            domains.or_insert_with(|| groups.count(&chosen, key).into_keys().collect());
+        }
+        self.first_of_group = self.affinity.values().all(HashSet::is_empty) && all_mean(pod);
     }
 
     /// What preferred terms find around the node.
@@ -114,20 +107,11 @@ impl<'a> Topology<'a> {
     pub fn filter(&self, node: &NodeView) -> Result<(), Refusal> {
         let labels = &node.meta.labels;
         for spread in &self.spread {
-            let Some(value) = labels.get(spread.key) else {
-                let reason = "node(s) didn't match pod topology spread constraints (missing required label)";
-                return Err(Refusal::new(reason, false));
-            };
-            let count = spread.counts.get(value.as_str()).copied().unwrap_or(0);
-            if count + spread.own - spread.least > spread.max_skew {
-                return Err(Refusal::new(
-                    "node(s) didn't match pod topology spread constraints",
-                    true,
-                ));
-            }
+            spread.allows(labels)?;
         }
-        let met = |(key, (terms, domains)): (&&str, &(usize, HashMap<&str, usize>))| {
-            labels.get(*key).and_then(|value| domains.get(value.as_str())) == Some(terms)
+        let met = |(key, domains): (&&str, &HashSet<&str>)| {
+            let value = labels.get(*key);
+            value.is_some_and(|value| domains.contains(value.as_str()))
         };
         let has_keys = || self.affinity.keys().all(|key| labels.contains_key(*key));
         if !(self.affinity.iter().all(met) || self.first_of_group && has_keys()) {
@@ -183,56 +167,4 @@ fn kept_away<'a>(pod: &PodView, snapshot: &'a Snapshot) -> Domains<'a> {
         }
     }
     found
-}
-
-fn count_spread<'a>(
-    pod: &PodView,
-    constraints: &[&'a SpreadConstraint],
-    groups: &Groups<'a>,
-) -> Vec<Spread<'a>> {
-    // nodeAffinityPolicy Honor is the default: other nodes are no alternative.
-    let suits: Vec<bool> = groups
-        .nodes
-        .iter()
-        .map(|node| !constraints.is_empty() && matches_node(pod, node))
-        .collect();
-    let spread = |constraint: &&'a SpreadConstraint| {
-        let keys = &constraint.match_label_keys;
-        let selector = constraint
-            .label_selector
-            .as_ref()
-            .map(|selector| OwnSelector::new(selector, keys, pod));
-        let counted = |other: &PodView| {
-            other.meta.namespace == pod.meta.namespace
-                && other.meta.deleted.is_none()
-                && selector
-                    .as_ref()
-                    .is_some_and(|selector| selector.matches(&other.meta.labels))
-        };
-        let domain = |node: usize| {
-            let value = suits[node].then(|| groups.nodes[node].meta.labels.get(&constraint.topology_key));
-            value.flatten().map(String::as_str)
-        };
-        let domains = (0..groups.nodes.len()).filter_map(domain);
-        let mut counts: HashMap<&str, i64> = domains.map(|value| (value, 0)).collect();
-        for group in groups.all.iter().filter(|group| counted(group.sample)) {
-            for (node, pods) in &group.places {
-                if let Some(value) = domain(*node) {
-                    *counts.entry(value).or_insert(0) += pods;
-                }
-            }
-        }
-        let too_few = constraint
-            .min_domains
-            .is_some_and(|wanted| (counts.len() as i64) < wanted);
-        let least = counts.values().copied().min().filter(|_| !too_few).unwrap_or(0);
-        Spread {
-            key: &constraint.topology_key,
-            max_skew: constraint.max_skew,
-            counts,
-            least,
-            own: i64::from(counted(pod)),
-        }
-    };
-    constraints.iter().map(spread).collect()
 }

@@ -78,10 +78,12 @@ impl Controller {
         let before = history
             .iter()
             .find(|revision| revision.metadata.name == set.status.current_revision);
-        let (current, current_template) = match before {
-            Some(revision) => (revision.metadata.name.clone(), revisions::template(revision)),
-            None => (update.clone(), template.clone()),
-        };
+        // A revision that somebody has spoiled is as good as none.
+        let before = before.and_then(|revision| {
+            let template = revisions::usable_template(revision)?;
+            Some((revision.metadata.name.clone(), template))
+        });
+        let (current, current_template) = before.unwrap_or_else(|| (update.clone(), template.clone()));
         let now = Time::now();
         let plan = plan(&set, &pods, &current, &update, now);
         let status = plan.status.clone();

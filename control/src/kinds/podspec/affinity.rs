@@ -6,11 +6,12 @@ use keelson_api::names;
 use keelson_api::status::FieldError;
 use serde_json::Value;
 
+use super::label_keys;
 use crate::kinds::apps::workload::label_selector;
-use crate::kinds::json::{int, is_unset, items, text};
+use crate::kinds::json::{int, items, text};
 
-const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
-const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
+pub(super) const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecution";
+pub(super) const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
 
 /// Complaints about `affinity` and `topologySpreadConstraints` of a pod spec at `path`.
 pub(super) fn check(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
@@ -146,6 +147,7 @@ fn pod_term(errors: &mut Vec<FieldError>, term: &Value, path: &str) {
             names::dns1123_label(name),
         ));
     }
+    label_keys::check_term(errors, term, path);
     topology_key(errors, term, path);
 }
 
@@ -208,9 +210,6 @@ fn spreading(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
         if let Some(selector) = constraint.get("labelSelector") {
             label_selector(errors, selector, &format!("{path}.labelSelector"));
         }
-        if !is_unset(constraint.get("matchLabelKeys")) && constraint.get("labelSelector").is_none() {
-            let detail = "must not be specified when labelSelector is not set";
-            errors.push(FieldError::forbidden(format!("{path}.matchLabelKeys"), detail));
-        }
+        label_keys::check_spread(errors, constraint, &path);
     }
 }

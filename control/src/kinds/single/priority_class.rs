@@ -32,6 +32,21 @@ const COLUMNS: &[ColumnDef] = &[
 
 /// User classes end where those of the system begin.
 const HIGHEST: i64 = 1_000_000_000;
+/// The classes of the system, none of which is the default of pods, and their values.
+const SYSTEM: [(&str, i64); 2] = [
+    ("system-node-critical", 2 * HIGHEST + 1000),
+    ("system-cluster-critical", 2 * HIGHEST),
+];
+
+/// Why a class with such a name is none of the system's (upstream: `IsKnownSystemPriorityClass`).
+fn not_of_system(name: &str, value: i64, is_default: bool) -> Option<String> {
+    match SYSTEM.iter().find(|(known, _)| *known == name) {
+        None => Some(format!("{name} is not a known system priority class")),
+        Some((_, known)) if *known != value => Some(format!("value of {name} PriorityClass must be {known}")),
+        Some(_) if is_default => Some(format!("globalDefault of {name} PriorityClass must be false")),
+        Some(_) => None,
+    }
+}
 
 pub(super) fn kind() -> Kind {
     describe::kind(
@@ -64,12 +79,14 @@ impl Strategy for PriorityClass {
         let mut errors = Vec::new();
         let name = text(object, "/metadata/name");
         let value = int(object, "/value").unwrap_or(0);
-        let system = matches!(name, "system-cluster-critical" | "system-node-critical");
-        if name.starts_with("system-") && !system {
-            let detail = "priority class names with 'system-' prefix are reserved for system use only. error: \
-                          priority class is not a known system class";
-            errors.push(FieldError::forbidden("metadata.name", detail));
-        } else if value > HIGHEST && !system {
+        if name.starts_with("system-") {
+            if let Some(why) = not_of_system(name, value, is_true(object, "/globalDefault")) {
+                let detail = format!(
+                    "priority class names with 'system-' prefix are reserved for system use only. error: {why}"
+                );
+                errors.push(FieldError::forbidden("metadata.name", &detail));
+            }
+        } else if value > HIGHEST {
             let detail = format!("maximum allowed value of a user defined priority is {HIGHEST}");
             errors.push(FieldError::forbidden("value", &detail));
         }

@@ -326,28 +326,6 @@ fn cron_schedules() {
 }
 
 #[test]
-fn autoscalers_convert_both_ways() {
-    let (v1, v2) = (
-        find("autoscaling", "v1", "horizontalpodautoscalers").unwrap(),
-        "autoscaling/v2",
-    );
-    let memory = json!({"type": "Resource", "resource": {"name": "memory", "target": {"type": "Utilization", "averageUtilization": 50}}});
-    let cpu = json!({"type": "Resource", "resource": {"name": "cpu", "target": {"type": "Utilization", "averageUtilization": 80}}});
-    let stored = json!({"apiVersion": v2, "metadata": {"name": "h"}, "spec": {"maxReplicas": 3, "metrics": [cpu, memory],
-        "behavior": {"scaleDown": {"selectPolicy": "Max"}}}});
-    let mut object = stored.clone();
-    v1.strategy.from_storage(&mut object);
-    assert_eq!(object["apiVersion"], "autoscaling/v1");
-    assert_eq!(
-        object["spec"],
-        json!({"maxReplicas": 3, "targetCPUUtilizationPercentage": 80})
-    );
-    v1.strategy.to_storage(&mut object);
-    object["metadata"].as_object_mut().unwrap().remove("annotations");
-    assert_eq!(object, stored);
-}
-
-#[test]
 fn services_are_checked_as_upstream() {
     let strategy = &find("", "v1", "services").unwrap().strategy;
     let check = |spec: Value| -> Vec<String> {

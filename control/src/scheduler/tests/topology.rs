@@ -21,6 +21,12 @@ fn zone(zone: &str) -> impl FnOnce(&mut Value) {
     }
 }
 
+/// Whether all terms of required affinity mean a pod.
+fn is_meant(owner: &PodView, other: &PodView, snapshot: &Snapshot) -> bool {
+    let mut terms = owner.affinity.pod_affinity.required.iter();
+    terms.all(|term| Meaning::new(term, owner).matches(other, snapshot))
+}
+
 /// Pods that the term means in the domain of the node.
 fn in_domain(term: &PodTerm, owner: &PodView, node: &NodeView, snapshot: &Snapshot) -> i64 {
     let domain = |node: &NodeView| node.meta.labels.get(&term.topology_key).cloned();
@@ -40,16 +46,19 @@ fn is_let(pod: &PodView, node: &NodeView, snapshot: &Snapshot) -> bool {
         &pod.affinity.pod_affinity.required,
         &pod.affinity.pod_anti_affinity.required,
     );
-    let anywhere = |term: &PodTerm| {
-        snapshot
-            .nodes()
-            .any(|(_, node)| in_domain(term, pod, node, snapshot) > 0)
+    // Pods that all terms mean, on nodes of the same domain or anywhere.
+    let found = |term: &PodTerm, here: Option<&NodeView>| {
+        let domain = |node: &NodeView| node.meta.labels.get(&term.topology_key).cloned();
+        snapshot.nodes().any(|(state, there)| {
+            domain(there).is_some()
+                && here.is_none_or(|here| domain(here) == domain(there))
+                && state.pods.values().any(|other| is_meant(pod, other, snapshot))
+        })
     };
-    let first = !towards.iter().any(anywhere)
-        && towards.iter().all(|term| {
-            Meaning::new(term, pod).matches(pod, snapshot)
-                && node.meta.labels.contains_key(&term.topology_key)
-        });
+    let has_key = |term: &PodTerm| node.meta.labels.contains_key(&term.topology_key);
+    let first = !towards.iter().any(|term| found(term, None))
+        && is_meant(pod, pod, snapshot)
+        && towards.iter().all(has_key);
     let kept_away = snapshot.nodes().any(|(state, there)| {
         state.pods.values().any(|other| {
             let mut terms = other.affinity.pod_anti_affinity.required.iter();
@@ -59,10 +68,7 @@ fn is_let(pod: &PodView, node: &NodeView, snapshot: &Snapshot) -> bool {
             })
         })
     });
-    (first
-        || towards
-            .iter()
-            .all(|term| in_domain(term, pod, node, snapshot) > 0))
+    (first || towards.iter().all(|term| found(term, Some(node))))
         && !away.iter().any(|term| in_domain(term, pod, node, snapshot) > 0)
         && !kept_away
 }
@@ -88,9 +94,8 @@ fn some_term() -> impl Strategy<Value = Value> {
     let value = prop::sample::select(vec!["web", "db", "x"]);
     let spaces = prop::sample::select(vec![json!(null), json!(["other"]), json!(["default", "other"])]);
     let everywhere = prop::sample::select(vec![json!(null), json!({})]);
-    let own = prop::sample::select(vec![json!([]), json!(["version", "missing"])]);
-    (key, operator, value, spaces, everywhere, own).prop_map(|(key, operator, value, spaces, everywhere, own)| {
-        json!({"topologyKey": key, "namespaces": spaces, "namespaceSelector": everywhere, "matchLabelKeys": own,
+    (key, operator, value, spaces, everywhere).prop_map(|(key, operator, value, spaces, everywhere)| {
+        json!({"topologyKey": key, "namespaces": spaces, "namespaceSelector": everywhere,
             "labelSelector": {"matchExpressions": [{"key": "app", "operator": operator, "values": [value]}]}})
     })
 }

@@ -106,6 +106,7 @@ impl Strategy for Pod {
 
     fn prepare_create(&self, pod: &mut Value) {
         update::start_generation(pod);
+        podspec::merge_label_keys(pod);
         let qos = podspec::qos_class(pod.get("spec").unwrap_or(&Value::Null));
         pod["status"] = json!({"phase": "Pending", "qosClass": qos});
         if !items(pod, "/spec/schedulingGates").is_empty() {

@@ -3,6 +3,7 @@
 mod beside;
 mod changes;
 mod jobs;
+mod label_keys;
 mod networks;
 mod pods;
 mod references;

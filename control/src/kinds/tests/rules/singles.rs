@@ -231,10 +231,46 @@ fn names_and_values_of_priorities_are_wrong_together() {
         class("system-x", 1_000_000_001),
         [
             "metadata.name: Forbidden: priority class names with 'system-' prefix are reserved for system use only. error: \
-             priority class is not a known system class",
+             system-x is not a known system priority class",
             policy
         ]
     );
+}
+
+#[test]
+fn classes_of_the_system_are_as_they_are() {
+    let class = |name: &str, value: i64, is_default: bool| {
+        let class = json!({"metadata": {"name": name}, "value": value, "globalDefault": is_default});
+        new("scheduling.k8s.io", "priorityclasses", class)
+    };
+    let refused = |why: &str| {
+        let said = "metadata.name: Forbidden: priority class names with 'system-' prefix are reserved for system use only. error: ";
+        [format!("{said}{why}")]
+    };
+    for (name, value) in [
+        ("system-node-critical", 2_000_001_000),
+        ("system-cluster-critical", 2_000_000_000),
+    ] {
+        assert_eq!(class(name, value, false), Vec::<String>::new());
+        assert_eq!(
+            class(name, 5, true),
+            refused(&format!("value of {name} PriorityClass must be {value}"))
+        );
+        assert_eq!(
+            class(name, value, true),
+            refused(&format!("globalDefault of {name} PriorityClass must be false"))
+        );
+    }
+    // A change is not asked whose class it is: name and value do not change.
+    let system = json!({"metadata": {"name": "system-node-critical"}, "value": 2_000_001_000});
+    let errors = changed("scheduling.k8s.io", "priorityclasses", system.clone(), |class| {
+        class["globalDefault"] = true.into();
+    });
+    assert_eq!(errors, Vec::<String>::new());
+    let errors = changed("scheduling.k8s.io", "priorityclasses", system, |class| {
+        class["value"] = 5.into();
+    });
+    assert_eq!(errors, ["value: Forbidden: may not be changed in an update."]);
 }
 
 #[test]
