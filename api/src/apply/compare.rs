@@ -10,7 +10,7 @@ use std::sync::LazyLock;
 use serde_json::{Map, Value};
 
 use super::element;
-use super::place::{List, Place, Shape, is_always, keeps_empty};
+use super::place::{List, Place, Shape, keeps_empty};
 use super::set::{Node, Set};
 use crate::schema::{Definition, Field, Node as Type};
 
@@ -121,18 +121,13 @@ pub(super) fn is_empty(value: Option<&Value>) -> bool {
     }
 }
 
-/// Whether the place, or what Go puts below it on its own, has nothing in it.
-fn has_values(definition: &Definition) -> bool {
-    definition.fields.iter().any(is_always)
-}
-
 fn walk(place: Place<'_>, old: Option<&Value>, new: Option<&Value>, diff: &mut Diff) {
     if old == new && old.is_some() {
         return;
     }
     let empty = is_empty(old) && is_empty(new);
     match place.shape_of(&[old, new]) {
-        Shape::Struct(definition) if !empty || has_values(definition) => {
+        Shape::Struct(definition) if !empty || definition.has_always => {
             fields(place, definition, old, new, &|_| false, diff);
         }
         Shape::Map(inner) if !empty => entries(inner, old, new, diff),
@@ -153,7 +148,7 @@ fn walk(place: Place<'_>, old: Option<&Value>, new: Option<&Value>, diff: &mut D
 /// A field as Go has it in a struct that is there.
 fn effective<'a>(field: &Field, owner: Option<&'a Value>, value: Option<&'a Value>) -> Option<&'a Value> {
     owner.filter(|owner| owner.is_object())?;
-    let always = is_always(field);
+    let always = field.is_always();
     let may_be_empty = always || keeps_empty(field);
     match (&field.node, value) {
         (Type::Struct(_), None) if always => Some(&*NONE),
@@ -176,21 +171,31 @@ fn fields<'a>(
     skip: &dyn Fn(&str) -> bool,
     diff: &mut Diff,
 ) {
-    let get = |value: Option<&Value>, name: &str| value.and_then(|value| value.get(name)).is_some();
-    for field in &definition.fields {
+    let [before, after] = [old, new].map(|value| value.and_then(Value::as_object));
+    let mut one = |field: &'a Field| {
         let name = field.name.as_ref();
-        // Most fields of a struct are on neither side.
-        if skip(name) || (!is_always(field) && !get(old, name) && !get(new, name)) {
-            continue;
+        if skip(name) {
+            return;
         }
-        let before = effective(field, old, old.and_then(|old| old.get(name)));
-        let after = effective(field, new, new.and_then(|new| new.get(name)));
+        let before = effective(field, old, before.and_then(|before| before.get(name)));
+        let after = effective(field, new, after.and_then(|after| after.get(name)));
         if before.is_none() && after.is_none() {
-            continue;
+            return;
         }
         let mut inner = Diff::default();
         walk(place.field(field), before, after, &mut inner);
         diff.put(|| element::field(name), inner);
+    };
+    if definition.has_always {
+        definition.fields.iter().for_each(one);
+    } else {
+        // Most fields of a struct are on neither side, and a definition may have thousands of them.
+        let before_names = before.into_iter().flat_map(Map::keys);
+        let new_names = (after.into_iter().flat_map(Map::keys))
+            .filter(|name| !before.is_some_and(|before| before.contains_key(*name)));
+        for name in before_names.chain(new_names) {
+            definition.field(name).into_iter().for_each(&mut one);
+        }
     }
     if definition.preserve_unknown {
         let unknown = |name: &str| definition.field(name).is_none() && !skip(name);

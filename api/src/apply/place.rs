@@ -52,11 +52,6 @@ pub(super) enum List<'a> {
     },
 }
 
-/// Whether Go's struct always has the field: it holds the value itself, or writes it even if it is empty.
-pub(super) fn is_always(field: &Field) -> bool {
-    field.required || field.merge.as_ref().is_some_and(|merge| merge.value)
-}
-
 /// Whether an empty list or map is something else than none.
 pub(super) fn keeps_empty(field: &Field) -> bool {
     field.merge.as_ref().is_some_and(|merge| merge.keeps_empty)
@@ -191,7 +186,7 @@ impl<'a> Place<'a> {
             return false;
         };
         definition.field(name).is_some_and(|field| {
-            !is_always(field) && !keeps_empty(field) && matches!(field.node, Node::List(_) | Node::Map(_))
+            !field.is_always() && !keeps_empty(field) && matches!(field.node, Node::List(_) | Node::Map(_))
         })
     }
 

@@ -47,6 +47,7 @@ pub(super) fn builtin() -> Schema {
             alias: None,
             atomic: false,
             preserve_unknown: false,
+            has_always: false,
         };
         while let Some(word) = words.next() {
             if let Some(kind) = word.strip_prefix('@') {
@@ -72,6 +73,9 @@ pub(super) fn builtin() -> Schema {
                 field.merge = Some(Box::new(merge));
             }
         }
+    }
+    for definition in &mut definitions {
+        definition.has_always = definition.fields.iter().any(Field::is_always);
     }
     Schema { definitions, kinds }
 }

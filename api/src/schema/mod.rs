@@ -121,6 +121,15 @@ pub struct Definition {
     pub atomic: bool,
     /// Keep fields that are not in the schema (`x-kubernetes-preserve-unknown-fields`).
     pub preserve_unknown: bool,
+    /// Whether it has a field that [`Field::is_always`]; definitions of clients, which may have very many fields, have none.
+    pub has_always: bool,
+}
+
+impl Field {
+    /// Whether Go's struct always has it: it holds the value itself, or writes it even if it is empty.
+    pub fn is_always(&self) -> bool {
+        self.required || self.merge.as_ref().is_some_and(|merge| merge.value)
+    }
 }
 
 impl Definition {

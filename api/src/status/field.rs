@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::{go_quote, start, start_of};
 
 /// Kind of a field error (`field.ErrorType`).
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum FieldErrorKind {
     /// `FieldValueRequired`, "Required value".
     Required,
@@ -66,7 +66,7 @@ impl FieldErrorKind {
 }
 
 /// One validation error of one field.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct FieldError {
     /// Kind.
     pub kind: FieldErrorKind,
@@ -74,6 +74,9 @@ pub struct FieldError {
     pub field: String,
     /// The full message without the path, in upstream's words, e.g. `Required value: must be set`.
     pub message: String,
+    /// Whether validation ended here before it had looked at everything, so that more may be wrong than is told. It is not
+    /// shown.
+    pub unfinished: bool,
 }
 
 impl FieldError {
@@ -93,7 +96,18 @@ impl FieldError {
             message.push_str(&start(detail));
         }
         let field = start(&field.into()).into_owned();
-        Self { kind, field, message }
+        Self {
+            kind,
+            field,
+            message,
+            unfinished: false,
+        }
+    }
+
+    /// As the last error that was looked for.
+    pub fn unfinished(self) -> Self {
+        let unfinished = true;
+        Self { unfinished, ..self }
     }
 
     /// A value is missing. `detail` may be empty.

@@ -49,6 +49,7 @@ impl Types {
             alias: None,
             atomic: schema.atomic,
             preserve_unknown: schema.preserve,
+            has_always: false,
         });
         let mut fields: Vec<Field> = Vec::new();
         for (field, property) in &schema.properties {

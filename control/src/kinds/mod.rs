@@ -20,6 +20,7 @@ mod networking;
 pub mod openapi;
 mod plain;
 mod podspec;
+mod ratchet;
 mod rbac;
 mod resource_names;
 mod reviews;
@@ -179,8 +180,9 @@ pub trait Strategy: Send + Sync + std::fmt::Debug {
     }
 }
 
-pub use metadata::{finalizer_warnings, validate_metadata, validate_metadata_update};
+pub use metadata::{finalizer_warnings, validate_metadata};
 pub use podspec::drop_zeros;
+pub use ratchet::validate_update;
 pub use table::{builtin, find};
 
 pub use self::go::is_printable;

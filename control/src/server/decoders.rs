@@ -58,9 +58,7 @@ pub fn update(kind: &Kind, content_type: &str, old: &Value, body: &[u8]) -> Resu
     metadata::keep(kind, metadata::text(old, "name"), old, &mut new)?;
     kind.strategy.default(&mut new);
     kind.strategy.prepare_update(None, old, &mut new);
-    let mut errors = kinds::validate_metadata_update(old, &new);
-    errors.extend(kinds::validate_metadata(kind, &new));
-    errors.extend(kind.strategy.validate_update(None, old, &new));
+    let errors = kinds::validate_update(kind, None, old, &new);
     finish(kind, &new, &errors)
 }
 

@@ -3,7 +3,10 @@
 use serde_json::json;
 
 use super::*;
+use crate::apply::compare::compare;
+use crate::apply::place::Place;
 use crate::apply::{Set, decode};
+use crate::structural::Structural;
 
 #[track_caller]
 fn refused(kind: &Kind, config: &Value, expected: &str) {
@@ -135,6 +138,28 @@ fn many_items_take_no_quadratic_time() {
         .apply("m", &applied.object, &again, &applied.managers, false)
         .unwrap();
     assert!(began.elapsed().as_secs() < 60, "{:?}", began.elapsed());
+}
+
+/// Ten thousand items are not each looked at for ten thousand fields that they could have.
+#[test]
+fn wide_types_and_many_items_do_not_multiply() {
+    let known: serde_json::Map<String, Value> = (0..10_000)
+        .map(|at| (format!("p{at}"), json!({"type": "string"})))
+        .collect();
+    let schema = json!({"type": "object", "properties": {"list": {
+        "type": "array", "x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["p0"],
+        "items": {"type": "object", "required": ["p0"], "properties": known},
+    }}});
+    let types = Structural::read(&schema).types("Wide");
+    let object = |name: &str| {
+        let items = (0..10_000).map(|at| json!({"p0": at.to_string(), name: "x"}));
+        json!({"list": items.collect::<Vec<_>>()})
+    };
+    let found = compare(Place::root(types.first().unwrap()), &object("p7"), &object("p8"));
+    let (changed, removed) = (found.changed.paths(20_000), found.removed.paths(20_000));
+    assert_eq!((changed.len(), removed.len()), (10_000, 10_000));
+    assert_eq!(changed[0], r#".list[p0="0"].p8"#);
+    assert_eq!(removed[0], r#".list[p0="0"].p7"#);
 }
 
 /// Of a hundred thousand fields below a name of a megabyte, a few are told.

@@ -73,7 +73,11 @@ pub fn check(path: &str, schema: &Value) -> Vec<FieldError> {
             &mut errors,
         );
     }
-    errors.truncate(MOST);
+    if errors.len() > MOST {
+        errors.truncate(MOST);
+        let last = errors.pop().map(FieldError::unfinished);
+        errors.extend(last);
+    }
     errors
 }
 

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::{ENOUGH, parts};
 use crate::status::FieldError;
 use crate::structural::child;
-use crate::structural::pattern::compile;
+use crate::structural::pattern::{LARGEST, TOO_LARGE, compile};
 use crate::structural::read::text;
 
 /// Most bytes of all compiled expressions of a schema, where the same expression counts once: they stay in memory.
@@ -50,7 +50,12 @@ impl<'a> Patterns<'a> {
         let bytes = &mut self.bytes;
         let known = self.known.entry(pattern).or_insert_with(|| {
             let compiled = compile(pattern);
-            *bytes += compiled.as_ref().map_or(0, |compiled| compiled.size);
+            *bytes += match &compiled {
+                Ok(compiled) => compiled.size,
+                // It took as long to compile.
+                Err(error) if error == TOO_LARGE => LARGEST,
+                Err(_) => 0,
+            };
             compiled.err()
         });
         known.as_deref()

@@ -42,6 +42,11 @@ fn expressions_are_not_too_much_together() {
         "{}",
         found[0]
     );
+    // Each counts as what it takes.
+    assert_eq!(
+        strings(40, &|n| format!("(?:[ab]{{1000}}){{4}}{n}")),
+        Vec::<String>::new()
+    );
     // Definitions repeat few of them very often.
     assert_eq!(
         strings(20_000, &|_| "(?:a{999}){20}".to_owned()),

@@ -33,9 +33,16 @@ impl Report {
     }
 
     /// What was found, and the steps that are left. If they did not suffice nothing else is known, and that is the error.
-    pub(super) fn end(self) -> (Vec<FieldError>, usize) {
-        let errors = self.over.map_or(self.errors, |over| vec![over]);
-        (errors, self.steps)
+    pub(super) fn end(mut self) -> (Vec<FieldError>, usize) {
+        let is_full = self.is_full();
+        if let Some(over) = self.over {
+            self.errors = vec![over];
+        }
+        if is_full {
+            let last = self.errors.pop().map(FieldError::unfinished);
+            self.errors.extend(last);
+        }
+        (self.errors, self.steps)
     }
 
     /// Whether nothing that could be found is of interest any more.

@@ -91,6 +91,44 @@ fn expressions_cost_what_they_are_searched_in() {
     assert!(found.len() == 1 && found[0].contains(TOO_LARGE), "{found:?}");
 }
 
+/// Expressions as cert-manager, the Gateway API, prometheus-operator and Kubernetes' own types have them, each on a megabyte of
+/// values.
+#[test]
+fn usual_expressions_are_searched_in_large_objects() {
+    let dns = r"^(\*\.)?[a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*$";
+    let duration =
+        r"^(0|(([0-9]+)y)?(([0-9]+)w)?(([0-9]+)d)?(([0-9]+)h)?(([0-9]+)m)?(([0-9]+)s)?(([0-9]+)ms)?)$";
+    let quantity = r"^(\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))(([KMGTPE]i)|[numkMGTPE]|([eE](\+|-)?(([0-9]+(\.[0-9]*)?)|(\.[0-9]+))))?$";
+    let condition = r"^([a-z0-9]([-a-z0-9]*[a-z0-9])?(\.[a-z0-9]([-a-z0-9]*[a-z0-9])?)*/)?(([A-Za-z0-9][-A-Za-z0-9_.]*)?[A-Za-z0-9])$";
+    for (pattern, text) in [
+        (dns, "*.a-rather-long-label.of-a-host.example.com"),
+        (duration, "1d12h30m"),
+        (r"^([0-9]{1,5}(h|m|s|ms)){1,4}$", "100h30m20s5ms"),
+        (quantity, "12.5e3"),
+        (r"(^0|([0-9]*[.])?[0-9]+((K|M|G|T|E|P)i?)?B)$", "10.5GiB"),
+        (condition, "gateway.networking.k8s.io/ResolvedRefs"),
+        (r"^[A-Za-z]([A-Za-z0-9_,:]*[A-Za-z0-9_])?$", "NoMatchingParent"),
+        (r"^[A-Za-z0-9!#$%&'*+\-.^_\x60|~]+$", "X-Forwarded-For"),
+        (
+            r"^(?:[-A-Za-z0-9/._~!$&'()*+,;=:]|[%][0-9a-fA-F]{2})+$",
+            "/a/path/with%20escapes/in/it",
+        ),
+        (r"^(http|https)://.+$", "https://example.com/a/path?query=1"),
+        (r"^[^/]+(/[^/]+)*$", "a/b\u{e4}/c"),
+        (
+            r"^(([A-Za-z0-9][-A-Za-z0-9_.]{0,61})?[A-Za-z0-9])?$",
+            "a-label.of_a_node",
+        ),
+    ] {
+        let list = vec![text; 1_000_000 / (text.len() + 3)];
+        let schema = json!({"type": "array", "items": {"type": "string", "pattern": pattern}});
+        assert_eq!(errors(schema, list.into()), Vec::<String>::new(), "{pattern}");
+    }
+    // One that is large is not priced as the largest.
+    let large = json!({"type": "string", "pattern": "^(?:[ab]{1000}){4}"});
+    assert_eq!(errors(large, "ab".repeat(25_000).into()), Vec::<String>::new());
+}
+
 #[test]
 fn large_objects_are_validated() {
     let either =

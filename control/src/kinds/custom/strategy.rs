@@ -134,14 +134,8 @@ impl Strategy for Rules {
         errors
     }
 
-    fn validate_update(&self, _: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {
-        let mut errors = self.validate_create(new);
-        if !errors.is_empty() {
-            // What was wrong before and has not changed may stay (KEP-4008, ratcheting).
-            let known = self.validate_create(old);
-            errors.retain(|error| !known.contains(error));
-        }
-        errors
+    fn validate_update(&self, _: Option<&str>, _: &Value, new: &Value) -> Vec<FieldError> {
+        self.validate_create(new)
     }
 
     fn selectable_fields(&self, object: &Value) -> BTreeMap<String, String> {

@@ -5,7 +5,8 @@ mod rules;
 
 use serde_json::{Value, json};
 
-use super::{builtin, find, validate_metadata, validate_metadata_update};
+use super::metadata::validate_metadata_update;
+use super::{builtin, find, validate_metadata};
 
 #[test]
 fn no_strategy_panics_on_odd_objects() {

@@ -190,14 +190,7 @@ async fn validate_and_store(
     // A change of the scale is a change of the main resource's spec.
     let part = edit.subresource.filter(|part| *part != "scale");
     kind.strategy.prepare_update(part, old, new);
-    let mut errors = kinds::validate_metadata_update(old, new);
-    errors.extend(kinds::validate_metadata(kind, new));
-    errors.extend(kind.strategy.validate_update(part, old, new));
-    if !errors.is_empty() {
-        // What is there was let in by a version whose rules were others: it may be scaled, labelled and deleted.
-        let before = kind.strategy.validate_create(old);
-        errors.retain(|error| !before.contains(error));
-    }
+    let errors = kinds::validate_update(kind, part, old, new);
     if !errors.is_empty() {
         return Err(Status::invalid(&kind.group, &kind.kind, &call.path.name, &errors).into());
     }

@@ -4,6 +4,7 @@ mod conformance;
 mod kubectl;
 mod objects;
 mod published;
+mod ratcheting;
 mod versions;
 
 use std::time::{Duration, Instant};
