@@ -91,6 +91,7 @@ pub struct Api {
     kubelets: connect::Kubelets,
     protobuf: protobuf::Recent,
     definitions: definitions::Definitions,
+    budgets: subresource::Budgets,
 }
 
 impl Api {
@@ -174,6 +175,7 @@ impl Server {
                 kubelets: connect::Kubelets::new(config),
                 protobuf: protobuf::Recent::default(),
                 definitions: definitions::Definitions::default(),
+                budgets: subresource::Budgets::default(),
             }),
         };
         // What was established before a restart is served from the first request on.
