@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use http::header::{ACCEPT, CACHE_CONTROL, HeaderValue};
 use http::{Method, Request, Response};
 use keelson_api::status::Status;
@@ -138,9 +139,9 @@ async fn admit(
         let places = if exempt { &api.apart_exempt } else { &api.apart };
         (places, apart::room(&incoming.parts.headers, size))
     });
-    let work = dispatch::dispatch(Arc::clone(api), incoming, body);
+    let work = Box::pin(dispatch::dispatch(Arc::clone(api), incoming, body));
     if long {
-        return Box::pin(work).await;
+        return work.await;
     }
     let slot = if exempt {
         None
@@ -153,7 +154,7 @@ async fn admit(
 /// Does the work, in this thread or apart. There it goes on when nobody waits for it any more, and holds what it has
 /// `taken` for as long.
 async fn work_on(
-    work: impl Future<Output = Result<Response<Body>, Status>> + Send + 'static,
+    work: BoxFuture<'static, Result<Response<Body>, Status>>,
     taken: impl Send + 'static,
     apart: Option<(&Apart, Room)>,
 ) -> Result<Response<Body>, Status> {
@@ -340,7 +341,7 @@ mod tests {
             drop(finished.await);
             Ok(Response::new(body::full("done")))
         };
-        let mut waiting = Box::pin(work_on(work, taken, Some((&places, Room::Usual))));
+        let mut waiting = Box::pin(work_on(work.boxed(), taken, Some((&places, Room::Usual))));
         assert!(poll_immediate(&mut waiting).await.is_none());
         // The client has gone away, or the time is over.
         drop(waiting);

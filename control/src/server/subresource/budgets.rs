@@ -23,7 +23,7 @@ struct Known {
     bytes: usize,
 }
 
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Read {
     version: u64,
     bytes: usize,
@@ -41,7 +41,7 @@ impl Budgets {
     fn selector(&self, budget: &Object) -> Option<Arc<Selector>> {
         let version = budget.resource_version;
         if let Some(read) = self.known(|known| known.of(&budget.uid, version)) {
-            return read;
+            return read.selector;
         }
         let selector = Selector::from_label_selector(&budget.value()["spec"]["selector"]);
         let selector = selector.ok().map(Arc::new);
@@ -61,9 +61,8 @@ impl Budgets {
 }
 
 impl Known {
-    fn of(&self, uid: &str, version: u64) -> Option<Option<Arc<Selector>>> {
-        let read = self.read.get(uid).filter(|read| read.version == version)?;
-        Some(read.selector.clone())
+    fn of(&self, uid: &str, version: u64) -> Option<Read> {
+        self.read.get(uid).filter(|read| read.version == version).cloned()
     }
 
     fn put(&mut self, uid: &str, read: Read) {
