@@ -1,22 +1,27 @@
 //! Requests whose work is long, in threads of their own: the event loop has one, and answers the others meanwhile.
+//!
+//! A place is held while the work waits for the store, too: what has been made of its body is in memory for as long.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
 use std::thread;
 
 use futures::future::BoxFuture;
-use http::Response;
+use http::{HeaderMap, Response};
 use keelson_api::status::Status;
 use tokio::runtime::Handle;
 use tokio::sync::{Semaphore, oneshot};
 
+use super::accept::content_type;
 use super::body::Body;
 
 /// Bodies from this size on, and queries: each of thousands of conditions is asked of each object.
 const LARGE_BODY: usize = 32 << 10;
 const LONG_QUERY: usize = 4 << 10;
 /// Most threads: so many large requests are worked on at a time, the others wait.
-const MOST: usize = 2;
+const MOST: u32 = 2;
+/// YAML takes 80 times its size while it is read: from this size on, 40 MB.
+const LARGE_YAML: usize = 512 << 10;
 /// As the main thread's: objects may be deep.
 const STACK: usize = 8 << 20;
 
@@ -26,7 +31,25 @@ pub struct Apart(Arc<Semaphore>);
 
 impl Default for Apart {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(MOST)))
+        Self(Arc::new(Semaphore::new(MOST as usize)))
+    }
+}
+
+/// How many of the places a request takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Room {
+    /// One.
+    Usual,
+    /// All of them, because of the memory that it needs.
+    Whole,
+}
+
+/// The room for a request with these headers and a body of this size.
+pub fn room(headers: &HeaderMap, body: usize) -> Room {
+    if body >= LARGE_YAML && content_type(headers).ends_with("yaml") {
+        Room::Whole
+    } else {
+        Room::Usual
     }
 }
 
@@ -40,8 +63,13 @@ impl Apart {
     pub async fn run(
         &self,
         work: BoxFuture<'static, Result<Response<Body>, Status>>,
+        room: Room,
     ) -> Result<Response<Body>, Status> {
-        let place = Arc::clone(&self.0).acquire_owned().await;
+        let places = match room {
+            Room::Usual => 1,
+            Room::Whole => MOST,
+        };
+        let place = Arc::clone(&self.0).acquire_many_owned(places).await;
         let place = place.map_err(|_| Status::internal("the server is closed"))?;
         let (done, outcome) = oneshot::channel();
         let runtime = Handle::current();
@@ -60,5 +88,58 @@ impl Apart {
             Ok(Err(panic)) => resume_unwind(panic),
             Err(_) => Err(Status::internal("a large request was given up")),
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use futures::FutureExt;
+    use futures::future::poll_immediate;
+    use http::header::CONTENT_TYPE;
+
+    use super::super::body::full;
+    use super::*;
+
+    #[test]
+    fn much_yaml_needs_all_room() {
+        let of = |media: &str, size: usize| {
+            let headers = HeaderMap::from_iter([(CONTENT_TYPE, media.parse().unwrap())]);
+            room(&headers, size)
+        };
+        for media in [
+            "application/yaml",
+            "application/apply-patch+yaml",
+            "application/yaml; charset=utf-8",
+        ] {
+            assert_eq!(of(media, LARGE_YAML), Room::Whole, "{media}");
+            assert_eq!(of(media, LARGE_YAML - 1), Room::Usual, "{media}");
+        }
+        assert_eq!(of("application/json", LARGE_YAML), Room::Usual);
+    }
+
+    #[tokio::test]
+    async fn who_needs_all_room_waits_for_the_others() {
+        let apart = Apart::default();
+        let (finish, finished) = oneshot::channel();
+        let ended = Arc::new(AtomicBool::new(false));
+        let (first, second) = (Arc::clone(&ended), Arc::clone(&ended));
+        let usual = async move {
+            drop(finished.await);
+            first.store(true, Ordering::SeqCst);
+            Ok(Response::new(full("")))
+        };
+        let whole = async move {
+            assert!(second.load(Ordering::SeqCst), "beside another");
+            Ok(Response::new(full("")))
+        };
+        let mut usual = Box::pin(apart.run(usual.boxed(), Room::Usual));
+        let mut whole = Box::pin(apart.run(whole.boxed(), Room::Whole));
+        assert!(poll_immediate(&mut usual).await.is_none());
+        assert!(poll_immediate(&mut whole).await.is_none());
+        finish.send(()).unwrap();
+        let (usual, whole) = futures::join!(usual, whole);
+        assert!(usual.is_ok() && whole.is_ok());
     }
 }

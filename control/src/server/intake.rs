@@ -2,7 +2,7 @@
 //! streams that each hold almost a whole body would otherwise fill the memory, and need no more than a right to create.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::{Bytes, BytesMut};
 use http_body_util::BodyExt;
@@ -22,7 +22,7 @@ const MOST_READ: usize = 4 * MOST_BYTES;
 
 /// The bodies under way.
 #[derive(Debug, Default)]
-pub struct Intake(Mutex<Held>);
+pub struct Intake(Arc<Mutex<Held>>);
 
 #[derive(Debug, Default)]
 struct Held {
@@ -30,23 +30,23 @@ struct Held {
     of: HashMap<String, usize>,
 }
 
-/// A body under way; given back on drop.
+/// A body under way; given back on drop. It may outlive its request, with the work that goes on.
 #[derive(Debug)]
-pub struct Share<'a> {
-    intake: &'a Intake,
+pub struct Share {
+    held: Arc<Mutex<Held>>,
     user: String,
     bytes: usize,
 }
 
 impl Intake {
     /// Reads a body. Users without a name are not bounded: nodes, administrators, this process.
-    pub async fn read<'a>(&'a self, user: &str, mut body: Body) -> Result<(Bytes, Share<'a>), Status> {
+    pub async fn read(&self, user: &str, mut body: Body) -> Result<(Bytes, Share), Status> {
         let too_large = || Status::too_large(&format!("limit is {MOST_BYTES}"));
         if body.size_hint().lower() > MOST_READ as u64 {
             return Err(too_large());
         }
         let mut share = Share {
-            intake: self,
+            held: Arc::clone(&self.0),
             user: user.to_owned(),
             bytes: 0,
         };
@@ -85,13 +85,13 @@ impl Intake {
     }
 }
 
-impl Share<'_> {
+impl Share {
     fn grow(&mut self, bytes: usize) -> Result<(), Status> {
         self.bytes += bytes;
         if self.user.is_empty() {
             return Ok(());
         }
-        let mut held = self.intake.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.all += bytes;
         let own = held.of.entry(self.user.clone()).or_default();
         *own += bytes;
@@ -103,15 +103,13 @@ impl Share<'_> {
         }
         Ok(())
     }
-}
 
-impl Share<'_> {
     fn release(&mut self) {
         let bytes = std::mem::take(&mut self.bytes);
         if self.user.is_empty() || bytes == 0 {
             return;
         }
-        let mut held = self.intake.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
         held.all -= bytes;
         if let Some(own) = held.of.get_mut(&self.user) {
             *own -= bytes;
@@ -122,7 +120,7 @@ impl Share<'_> {
     }
 }
 
-impl Drop for Share<'_> {
+impl Drop for Share {
     fn drop(&mut self) {
         self.release();
     }
@@ -137,7 +135,7 @@ mod tests {
     async fn bodies_are_bounded_one_by_one_and_together() {
         let intake = Intake::default();
         let code =
-            |outcome: Result<(Bytes, Share<'_>), Status>| outcome.map(|_| ()).map_err(|status| status.code);
+            |outcome: Result<(Bytes, Share), Status>| outcome.map(|_| ()).map_err(|status| status.code);
         assert_eq!(
             code(intake.read("a", full(vec![0; MOST_BYTES + 1])).await),
             Err(413)

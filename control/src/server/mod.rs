@@ -78,11 +78,11 @@ pub struct Api {
     shared: bool,
     health: Health,
     metrics: Metrics,
-    reads: Semaphore,
+    reads: Arc<Semaphore>,
     /// Large requests of clients, and those of this process, nodes and administrators, who do not wait for clients.
     apart: apart::Apart,
     apart_exempt: apart::Apart,
-    writes: Semaphore,
+    writes: Arc<Semaphore>,
     intake: intake::Intake,
     /// One snapshot at a time.
     snapshots: Arc<Semaphore>,
@@ -91,6 +91,7 @@ pub struct Api {
     kubelets: connect::Kubelets,
     protobuf: protobuf::Recent,
     definitions: definitions::Definitions,
+    budgets: subresource::Budgets,
 }
 
 impl Api {
@@ -163,10 +164,10 @@ impl Server {
                 shared: config.etcd.is_some(),
                 health: Health::default(),
                 metrics: Metrics::default(),
-                reads: Semaphore::new(MOST_READS),
+                reads: Arc::new(Semaphore::new(MOST_READS)),
                 apart: apart::Apart::default(),
                 apart_exempt: apart::Apart::default(),
-                writes: Semaphore::new(MOST_WRITES),
+                writes: Arc::new(Semaphore::new(MOST_WRITES)),
                 intake: intake::Intake::default(),
                 snapshots: Arc::new(Semaphore::new(1)),
                 random: SystemRandom::new(),
@@ -174,6 +175,7 @@ impl Server {
                 kubelets: connect::Kubelets::new(config),
                 protobuf: protobuf::Recent::default(),
                 definitions: definitions::Definitions::default(),
+                budgets: subresource::Budgets::default(),
             }),
         };
         // What was established before a restart is served from the first request on.

@@ -6,16 +6,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
+use futures::future::BoxFuture;
 use http::header::{ACCEPT, CACHE_CONTROL, HeaderValue};
 use http::{Method, Request, Response};
 use keelson_api::status::Status;
+use tokio::sync::OwnedSemaphorePermit;
 
 use super::accept::Accept;
+use super::apart::{self, Apart, Room};
 use super::body::{self, Body};
 use super::connections::Known;
 use super::path::{self, ResourcePath};
 use super::query::Query;
-use super::{Api, apart, dispatch, pretty};
+use super::{Api, dispatch, pretty};
 use crate::auth::{self, Attributes, Decision, Presented, UserInfo};
 
 /// Longest time for a request that is not a watch or stream (upstream: 60 s).
@@ -124,7 +127,7 @@ async fn admit(
     let exempt = local || is_exempt(&incoming.user);
     // A body is read before a place is taken, so that slow senders hold none; streams read theirs themselves.
     let bounded = if exempt { "" } else { incoming.user.name.as_str() };
-    let (body, size, _share) = if long || matches!(verb, "get" | "list") {
+    let (body, size, share) = if long || matches!(verb, "get" | "list") {
         (body, 0, None)
     } else {
         let (bytes, share) = within(api.intake.read(bounded, body)).await?;
@@ -132,21 +135,41 @@ async fn admit(
         (body::full(bytes), size, Some(share))
     };
     let query = incoming.parts.uri.query().map_or(0, str::len);
+    let apart = apart::is_large(size, query).then(|| {
+        let places = if exempt { &api.apart_exempt } else { &api.apart };
+        (places, apart::room(&incoming.parts.headers, size))
+    });
     let work = Box::pin(dispatch::dispatch(Arc::clone(api), incoming, body));
     if long {
         return work.await;
     }
-    let work = async {
-        if apart::is_large(size, query) {
-            let places = if exempt { &api.apart_exempt } else { &api.apart };
-            places.run(work).await
-        } else {
-            work.await
-        }
+    let slot = if exempt {
+        None
+    } else {
+        Some(slot(api, verb, size)?)
     };
-    if exempt {
-        return within(work).await;
+    within(work_on(work, (share, slot), apart)).await
+}
+
+/// Does the work, in this thread or apart. There it goes on when nobody waits for it any more, and holds what it has
+/// `taken` for as long.
+async fn work_on(
+    work: BoxFuture<'static, Result<Response<Body>, Status>>,
+    taken: impl Send + 'static,
+    apart: Option<(&Apart, Room)>,
+) -> Result<Response<Body>, Status> {
+    let work = Box::pin(async move {
+        let _taken = taken;
+        work.await
+    });
+    match apart {
+        Some((places, room)) => places.run(work, room).await,
+        None => work.await,
     }
+}
+
+/// A place among the requests in flight.
+fn slot(api: &Api, verb: &str, size: usize) -> Result<OwnedSemaphorePermit, Status> {
     let slots = if matches!(verb, "get" | "list") {
         &api.reads
     } else {
@@ -154,13 +177,9 @@ async fn admit(
     };
     // What is made of a body takes many times its size, so the largest take many places.
     let places = 1 + size / BYTES_OF_A_PLACE;
-    let Ok(_slot) = slots.try_acquire_many(places as u32) else {
-        return Err(Status::too_many_requests(
-            "Too many requests, please try again later.",
-            1,
-        ));
-    };
-    within(work).await
+    Arc::clone(slots)
+        .try_acquire_many_owned(places as u32)
+        .map_err(|_| Status::too_many_requests("Too many requests, please try again later.", 1))
 }
 
 /// Who asks, if they may.
@@ -303,5 +322,31 @@ fn authorize(
     match api.authorizer.authorize(&attributes) {
         Decision::Allow(_) => Ok(()),
         Decision::Deny(reason) | Decision::NoOpinion(reason) => Err(auth::forbidden(&attributes, &reason)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::future::poll_immediate;
+    use tokio::sync::oneshot;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_taken_is_given_back_when_the_work_has_ended() {
+        let (finish, finished) = oneshot::channel();
+        let (taken, mut given_back) = oneshot::channel::<()>();
+        let places = Apart::default();
+        let work = async move {
+            drop(finished.await);
+            Ok(Response::new(body::full("done")))
+        };
+        let mut waiting = Box::pin(work_on(work.boxed(), taken, Some((&places, Room::Usual))));
+        assert!(poll_immediate(&mut waiting).await.is_none());
+        // The client has gone away, or the time is over.
+        drop(waiting);
+        assert_eq!(given_back.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+        finish.send(()).unwrap();
+        given_back.await.unwrap_err();
     }
 }

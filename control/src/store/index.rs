@@ -2,13 +2,14 @@
 //!
 //! Plain data without locks or I/O. A state of the past is the current one with the younger changes undone.
 
+mod range;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
-use std::ops::Bound;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::{Changes, Event, Page, Range, StoreError, key_of};
+use super::{Changes, Event, StoreError};
 use crate::object::{GroupResource, Object};
 
 /// How much history a resource keeps.
@@ -315,85 +316,9 @@ impl Index {
         };
         Ok(Changes { events, upto })
     }
-
-    /// A snapshot of a resource. A range's filter is for [`crate::store::Store::range`], after the lock is let go.
-    pub fn range(&self, resource: &GroupResource, range: &Range<'_>) -> Result<Page, StoreError> {
-        let revision = range.at.unwrap_or(self.revision);
-        if revision > self.revision {
-            return Err(StoreError::Future(self.revision));
-        }
-        self.check_compacted(revision)?;
-        let Some(table) = self.tables.get(resource) else {
-            return Ok(Page {
-                objects: Vec::new(),
-                revision,
-                remaining: 0,
-            });
-        };
-        let undo = table.undo(revision)?;
-        let prefix = range.namespace.map(|namespace| key_of(namespace, ""));
-        let inside = |key: &str| prefix.as_deref().is_none_or(|prefix| key.starts_with(prefix));
-        let start = match (range.after, prefix.as_deref()) {
-            (Some(after), Some(prefix)) if after < prefix => Bound::Included(prefix),
-            (Some(after), _) => Bound::Excluded(after),
-            (None, Some(prefix)) => Bound::Included(prefix),
-            (None, None) => Bound::Unbounded,
-        };
-        let current = table
-            .objects
-            .range::<str, _>((start, Bound::Unbounded))
-            .take_while(|(key, _)| inside(key))
-            .filter(|(key, _)| undo.is_empty() || !undo.contains_key(key.as_str()))
-            .map(|(key, entry)| (key.as_str(), &entry.object));
-        let undone = undo
-            .range::<str, _>((start, Bound::Unbounded))
-            .take_while(|(key, _)| inside(key))
-            .filter_map(|(key, object)| Some((key.as_str(), object.as_ref()?)));
-        let mut page = Page {
-            objects: Vec::new(),
-            revision,
-            remaining: 0,
-        };
-        for (_, object) in merge(current, undone) {
-            if range.limit > 0 && page.objects.len() == range.limit {
-                page.remaining += 1;
-            } else {
-                page.objects.push(Arc::clone(object));
-            }
-        }
-        Ok(page)
-    }
-}
-
-impl Table {
-    /// What differs between the state at a revision and the current one.
-    fn undo(&self, revision: u64) -> Result<BTreeMap<String, Option<Arc<Object>>>, StoreError> {
-        if revision < self.floor {
-            return Err(StoreError::Compacted(self.floor));
-        }
-        let mut undo = BTreeMap::new();
-        for event in self.history.range(self.first_after(revision)..) {
-            undo.entry(key_of(&event.object.namespace, &event.object.name))
-                .or_insert_with(|| event.previous.clone());
-        }
-        Ok(undo)
-    }
 }
 
 /// About the memory that a past state of an object takes.
 fn weight(object: &Object) -> usize {
     object.bytes.len() + object.labels.size() + object.fields.size() + 400
-}
-
-/// Merges two sequences that are sorted by key and share no key.
-fn merge<'a>(
-    left: impl Iterator<Item = (&'a str, &'a Arc<Object>)>,
-    right: impl Iterator<Item = (&'a str, &'a Arc<Object>)>,
-) -> impl Iterator<Item = (&'a str, &'a Arc<Object>)> {
-    let (mut left, mut right) = (left.peekable(), right.peekable());
-    std::iter::from_fn(move || match (left.peek(), right.peek()) {
-        (Some(one), Some(two)) if two.0 < one.0 => right.next(),
-        (Some(_), _) => left.next(),
-        (None, _) => right.next(),
-    })
 }

@@ -6,6 +6,7 @@
 //! [`StoreError::Compacted`] and lists again.
 //!
 //! - [`index`]: the multi-version index in memory, plain data. [`cache`]: how it is shared; [`Store`] reads from there.
+//! - [`sieve`]: ranges of which only some objects are wanted.
 //! - [`disk`]: the redb file.
 //! - [`writer`]: the thread that commits whatever has queued up, one commit at a time.
 //! - [`sealed`]: which objects are stored in another encryption than they would be now, or cannot be decrypted.
@@ -19,6 +20,7 @@ mod etcd;
 mod index;
 mod revision;
 mod sealed;
+mod sieve;
 pub mod snapshot;
 mod witness;
 mod writer;
@@ -147,24 +149,9 @@ pub struct Page {
     pub objects: Vec<Arc<Object>>,
     /// Revision of the state that was read.
     pub revision: u64,
-    /// Number of objects that the limit cut off (without the filter applied), 0 at the end.
+    /// Number of objects that the limit cut off, 0 at the end. With a filter, only whether there are such is told: they are
+    /// not looked at.
     pub remaining: usize,
-}
-
-impl Page {
-    /// Of a whole page, the first objects that are kept; `remaining` are those that were not looked at.
-    fn filtered(mut self, keep: impl Fn(&Object) -> bool, limit: usize) -> Self {
-        let (mut kept, all) = (Vec::new(), std::mem::take(&mut self.objects));
-        for object in all {
-            if limit > 0 && kept.len() == limit {
-                self.remaining += 1;
-            } else if keep(&object) {
-                kept.push(object);
-            }
-        }
-        self.objects = kept;
-        self
-    }
 }
 
 /// Events after a revision.
@@ -309,23 +296,17 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     }
     /// Objects of a resource, as one consistent snapshot.
     fn range(&self, resource: &GroupResource, range: &Range<'_>) -> Result<Page, StoreError> {
-        let cache = self.cache();
-        // A filter may have thousands of conditions, and writers wait for the lock: it is for what has been read.
-        let unfiltered = Range {
-            filter: None,
-            limit: if range.filter.is_some() { 0 } else { range.limit },
-            ..*range
-        };
-        let page = {
+        let Some(keep) = range.filter else {
             // Whoever feeds the index says what cannot be read before it lets go of the lock: so the two belong together.
-            let index = cache.read();
-            cache.sealed().check(resource, range.namespace)?;
-            index.range(resource, &unfiltered)?
+            let index = self.cache().read();
+            self.cache().sealed().check(resource, range.namespace)?;
+            return index.range(resource, range);
         };
-        Ok(match range.filter {
-            Some(keep) => page.filtered(keep, range.limit),
-            None => page,
-        })
+        match sieve::range(self.cache(), resource, range, keep, sieve::PIECE) {
+            // The history may have moved on between two pieces.
+            Err(StoreError::Compacted(_)) => sieve::range(self.cache(), resource, range, keep, usize::MAX),
+            page => page,
+        }
     }
     /// Why there is an object of that key that cannot be read.
     fn unreadable(&self, resource: &GroupResource, key: &str) -> Option<StoreError> {

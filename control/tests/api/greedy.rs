@@ -1,14 +1,16 @@
 //! Clients that want too much at once, or never come to an end: memory stays bounded, and the others are served.
 
+mod objects;
+mod watches;
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use http::Method;
 use keelson_control::pki;
 use rustls::{ClientConfig, ClientConnection, StreamOwned};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::cluster::{Cluster, MAPS, config_map};
 use crate::streams::roots;
@@ -163,110 +165,6 @@ fn slow_bodies_hold_no_place() {
 }
 
 #[test]
-fn objects_of_a_million_parts() {
-    let cluster = Cluster::start();
-    let before = resident();
-    let keys = |form: fn(usize) -> String, most: usize| {
-        let mut text = String::new();
-        let mut n = 0;
-        while text.len() < most {
-            text.push_str(&form(n));
-            n += 1;
-        }
-        text.pop();
-        text
-    };
-    let map = |inside: &str| {
-        format!("{{\"apiVersion\":\"v1\",\"kind\":\"ConfigMap\",\"metadata\":{{\"name\":\"m\"{inside}")
-    };
-    let most = 3_100_000;
-    let bodies = [
-        (
-            "data",
-            map(&format!(
-                "}},\"data\":{{{}}}}}",
-                keys(|n| format!("\"k{n}\":\"\","), most)
-            )),
-        ),
-        (
-            "keys",
-            map(&format!("}},{}}}", keys(|n| format!("\"k{n}\":1,"), most))),
-        ),
-        (
-            "labels",
-            map(&format!(
-                ",\"labels\":{{{}}}}}}}",
-                keys(|n| format!("\"-{n}\":\"\","), most)
-            )),
-        ),
-        (
-            "annotations",
-            map(&format!(
-                ",\"annotations\":{{{}}}}}}}",
-                keys(|n| format!("\"a{n}\":\"\","), most)
-            )),
-        ),
-        (
-            "finalizers",
-            map(&format!(
-                ",\"finalizers\":[{}]}}}}",
-                keys(|n| format!("\"x/{n}\","), most)
-            )),
-        ),
-        (
-            "owners",
-            map(&format!(
-                ",\"ownerReferences\":[{}]}}}}",
-                "{},".repeat(most / 3).trim_end_matches(',')
-            )),
-        ),
-        (
-            "lists",
-            map(&format!(
-                "}},\"data\":[{}]}}",
-                "[],".repeat(most / 3).trim_end_matches(',')
-            )),
-        ),
-        (
-            "duplicates",
-            map(&format!(
-                "}},\"data\":{{{}}}}}",
-                "\"k\":\"\",".repeat(most / 7).trim_end_matches(',')
-            )),
-        ),
-    ];
-    for (what, body) in &bodies {
-        let began = Instant::now();
-        let json = [("content-type", "application/json")];
-        let (code, answer) = cluster.request(Method::POST, MAPS, &json, body.as_bytes());
-        let took = began.elapsed();
-        let size = answer.to_string().len();
-        println!(
-            "{what}: {code} after {took:?}, {size} bytes, {} KiB resident",
-            resident()
-        );
-        // Duplicate keys are one key; the rest is too much in one way or another.
-        assert!(
-            (400..500).contains(&code) || *what == "duplicates" || *what == "keys",
-            "{what}: {code}"
-        );
-        assert!(took < Duration::from_secs(20), "{what} took {took:?}");
-        assert!(size < 2 << 20, "{what}: an answer of {size} bytes");
-    }
-    let containers = format!(
-        "{{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{{\"name\":\"p\"}},\"spec\":{{\"containers\":[{}]}}}}",
-        "{},".repeat(1_000_000).trim_end_matches(',')
-    );
-    let json = [("content-type", "application/json")];
-    let path = "/api/v1/namespaces/default/pods";
-    let (code, _) = cluster.request(Method::POST, path, &json, containers.as_bytes());
-    assert!(matches!(code, 400 | 413), "{code}");
-    let grown = resident().saturating_sub(before);
-    assert!(grown < 500 << 10, "{grown} KiB");
-    others_are_served(&cluster);
-}
-
-#[test]
 fn silent_connections_keep_nobody_out() {
     let cluster = Cluster::start();
     let most = nix::sys::resource::getrlimit(nix::sys::resource::Resource::RLIMIT_NOFILE)
@@ -303,136 +201,4 @@ fn silent_connections_keep_nobody_out() {
     others_are_served(&cluster);
     known.write_all(ask).unwrap();
     assert_eq!(code(&mut known), 200);
-}
-
-#[test]
-fn watches_that_do_not_read() {
-    let cluster = Cluster::start();
-    let mut idle: Vec<Stream> = (0..200).map(|_| connect(&cluster, true)).collect();
-    for stream in &mut idle {
-        let head = format!("GET {MAPS}?watch=1 HTTP/1.1\r\nHost: x\r\n\r\n");
-        stream.write_all(head.as_bytes()).unwrap();
-    }
-    others_are_served(&cluster);
-    let before = resident();
-    let large = "x".repeat(100_000);
-    let map = config_map("large", "0");
-    assert_eq!(cluster.post(MAPS, &map).0, 201);
-    // 30 MB for each of them, which none takes.
-    for n in 0..300 {
-        let patch = json!({"data": {"large": large, "n": n.to_string()}});
-        assert_eq!(
-            cluster
-                .patch(&format!("{MAPS}/large"), "merge-patch+json", &patch)
-                .0,
-            200
-        );
-    }
-    let grown = resident().saturating_sub(before);
-    // The store keeps the last versions, which is the same for any number of watches.
-    assert!(grown < 200 << 10, "{grown} KiB");
-    others_are_served(&cluster);
-    // One that begins to read after all gets what happened, or is told to list again.
-    let mut late = idle.swap_remove(0);
-    assert_eq!(code(&mut late), 200);
-}
-
-/// Opens many watches on one HTTP/2 connection, reads none of them, and keeps them until `done` is dropped.
-async fn watches(
-    cluster_pki: &std::path::Path,
-    listen: std::net::SocketAddr,
-    ready: std::sync::mpsc::Sender<u16>,
-    done: tokio::sync::oneshot::Receiver<()>,
-) {
-    let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots(cluster_pki))
-        .with_client_auth_cert(
-            pki::certificates(&cluster_pki.join("admin.crt")).unwrap(),
-            pki::private_key(&cluster_pki.join("admin.key")).unwrap(),
-        )
-        .unwrap();
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    let socket = tokio::net::TcpStream::connect(listen).await.unwrap();
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-    let stream = connector
-        .connect("127.0.0.1".try_into().unwrap(), socket)
-        .await
-        .unwrap();
-    let (mut sender, connection) =
-        hyper::client::conn::http2::Builder::new(hyper_util::rt::TokioExecutor::new())
-            .initial_stream_window_size(1 << 10)
-            .initial_connection_window_size(1 << 16)
-            .handshake(hyper_util::rt::TokioIo::new(stream))
-            .await
-            .unwrap();
-    tokio::spawn(connection);
-    let mut unread = Vec::new();
-    for _ in 0..200 {
-        let request = http::Request::get(format!("https://{listen}{MAPS}?watch=1"))
-            .body(http_body_util::Empty::<bytes::Bytes>::new())
-            .unwrap();
-        let response = sender.send_request(request).await.unwrap();
-        ready.send(response.status().as_u16()).unwrap();
-        unread.push(response);
-    }
-    let _ = done.await;
-}
-
-#[test]
-fn watches_of_one_connection_that_do_not_read() {
-    let cluster = Cluster::start();
-    let (ready, opened) = std::sync::mpsc::channel();
-    let (done, wait) = tokio::sync::oneshot::channel();
-    let (pki_dir, listen) = (cluster.config.pki_dir.clone(), cluster.config.listen);
-    let client = std::thread::spawn(move || {
-        crate::cluster::runtime().block_on(watches(&pki_dir, listen, ready, wait));
-    });
-    assert!(opened.iter().take(200).all(|code| code == 200));
-    let before = resident();
-    assert_eq!(cluster.post(MAPS, &config_map("large", "0")).0, 201);
-    for n in 0..300 {
-        let patch = json!({"data": {"large": "x".repeat(100_000), "n": n.to_string()}});
-        assert_eq!(
-            cluster
-                .patch(&format!("{MAPS}/large"), "merge-patch+json", &patch)
-                .0,
-            200
-        );
-    }
-    let grown = resident().saturating_sub(before);
-    assert!(grown < 200 << 10, "{grown} KiB");
-    others_are_served(&cluster);
-    drop(done);
-    client.join().unwrap();
-}
-
-/// What is long is worked on beside the others, not before them.
-#[test]
-fn a_long_request_is_no_wait_for_others() {
-    let cluster = Cluster::start();
-    let containers = "{\"name\":\"c\",\"volumeMounts\":[{},{}]},".repeat(15_000);
-    let body = format!(
-        "{{\"apiVersion\":\"v1\",\"kind\":\"Pod\",\"metadata\":{{\"name\":\"p\"}},\"spec\":{{\"containers\":[{}]}}}}",
-        containers.trim_end_matches(',')
-    );
-    let mut others = 0;
-    std::thread::scope(|scope| {
-        let long = scope.spawn(|| {
-            for _ in 0..3 {
-                let json = [("content-type", "application/json")];
-                let path = "/api/v1/namespaces/default/pods";
-                let (code, answer) = cluster.request(Method::POST, path, &json, body.as_bytes());
-                assert_eq!(code, 422, "{answer}");
-            }
-        });
-        while !long.is_finished() {
-            assert_eq!(cluster.get("/livez").0, 200);
-            others += 1;
-        }
-    });
-    println!("{others} others were answered");
-    // In one thread, each of the three stops all others but for the moments between them.
-    assert!(others > 30, "{others}");
 }

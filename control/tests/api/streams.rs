@@ -1,24 +1,19 @@
 //! log, exec and the proxies, against a kubelet and a pod of the test's own.
 
+mod kubelet;
+mod websocket;
+
 use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
-use http::{Request, Response, StatusCode};
-use http_body_util::Full;
-use hyper::body::Incoming;
-use hyper_util::rt::TokioIo;
 use keelson_control::pki;
-use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, StreamOwned};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, StreamOwned};
 use serde_json::json;
-use tokio_tungstenite::tungstenite::client::IntoClientRequest;
-use tokio_tungstenite::tungstenite::{self, Message, WebSocket};
 
-use crate::cluster::{Cluster, runtime};
+use self::kubelet::{cluster, serve};
+use crate::cluster::Cluster;
 
 pub fn roots(pki_dir: &Path) -> Arc<RootCertStore> {
     let mut roots = RootCertStore::empty();
@@ -26,124 +21,6 @@ pub fn roots(pki_dir: &Path) -> Arc<RootCertStore> {
         roots.add(certificate).unwrap();
     }
     Arc::new(roots)
-}
-
-/// Answers like a kubelet: logs are the request's own address, upgraded streams come back as they went.
-async fn kubelet(mut request: Request<Incoming>) -> Result<Response<Full<Bytes>>, std::convert::Infallible> {
-    let uri = request.uri().to_string();
-    let mut response = Response::new(Full::default());
-    assert!(
-        request.headers().get("authorization").is_none(),
-        "credentials stay at the API server"
-    );
-    if uri.starts_with("/containerLogs/default/p/missing") {
-        *response.status_mut() = StatusCode::BAD_REQUEST;
-        *response.body_mut() =
-            "container \"missing\" in pod \"p\" is waiting to start: ContainerCreating".into();
-    } else if request.headers().contains_key("upgrade") {
-        let upgrade = hyper::upgrade::on(&mut request);
-        tokio::spawn(async move {
-            let mut stream = TokioIo::new(upgrade.await.unwrap());
-            let (mut read, mut write) = tokio::io::split(&mut stream);
-            let _ = tokio::io::copy(&mut read, &mut write).await;
-        });
-        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-        let headers = response.headers_mut();
-        headers.insert("connection", "Upgrade".parse().unwrap());
-        headers.insert("upgrade", request.headers()["upgrade"].clone());
-        headers.insert("x-uri", uri.parse().unwrap());
-    } else if uri == "/page" {
-        response
-            .headers_mut()
-            .insert("content-type", "text/html".parse().unwrap());
-        *response.body_mut() = "<a href=\"/page\">a</a>".into();
-    } else if uri == "/away" {
-        *response.status_mut() = StatusCode::FOUND;
-        response
-            .headers_mut()
-            .insert("location", "/page".parse().unwrap());
-    } else {
-        *response.body_mut() = uri.into();
-    }
-    Ok(response)
-}
-
-/// Starts the kubelet; with TLS it demands our certificate.
-fn serve(pki_dir: Option<&Path>) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    listener.set_nonblocking(true).unwrap();
-    let address = listener.local_addr().unwrap();
-    let tls = pki_dir.map(|dir| {
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let verifier = WebPkiClientVerifier::builder_with_provider(roots(dir), Arc::clone(&provider))
-            .build()
-            .unwrap();
-        let config = ServerConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
-            .unwrap()
-            .with_client_cert_verifier(verifier)
-            .with_single_cert(
-                pki::certificates(&dir.join("kubelet-node-server.crt")).unwrap(),
-                pki::private_key(&dir.join("kubelet-node-server.key")).unwrap(),
-            )
-            .unwrap();
-        tokio_rustls::TlsAcceptor::from(Arc::new(config))
-    });
-    std::thread::spawn(move || {
-        runtime().block_on(async {
-            let listener = tokio::net::TcpListener::from_std(listener).unwrap();
-            while let Ok((stream, _)) = listener.accept().await {
-                let tls = tls.clone();
-                tokio::spawn(async move {
-                    let http = hyper::server::conn::http1::Builder::new();
-                    let service = hyper::service::service_fn(kubelet);
-                    let _ = match tls {
-                        Some(tls) => match tls.accept(stream).await {
-                            Ok(stream) => {
-                                http.serve_connection(TokioIo::new(stream), service)
-                                    .with_upgrades()
-                                    .await
-                            }
-                            Err(_) => return,
-                        },
-                        None => {
-                            http.serve_connection(TokioIo::new(stream), service)
-                                .with_upgrades()
-                                .await
-                        }
-                    };
-                });
-            }
-        });
-    });
-    address
-}
-
-/// A cluster with a node whose kubelet is ours, and the pods `p` on it and `free` on none.
-fn cluster() -> Cluster {
-    let cluster = Cluster::start();
-    let kubelet = serve(Some(&cluster.config.pki_dir));
-    let node = json!({"apiVersion": "v1", "kind": "Node", "metadata": {"name": "node"}, "spec": {"unschedulable": true}});
-    assert_eq!(cluster.post("/api/v1/nodes", &node).0, 201);
-    let status = json!({"status": {
-        "addresses": [{"type": "InternalIP", "address": "127.0.0.1"}],
-        "daemonEndpoints": {"kubeletEndpoint": {"Port": kubelet.port()}},
-    }});
-    assert_eq!(
-        cluster
-            .patch("/api/v1/nodes/node/status", "merge-patch+json", &status)
-            .0,
-        200
-    );
-    for (name, node) in [("p", json!("node")), ("free", json!(null))] {
-        let pod = json!({"apiVersion": "v1", "kind": "Pod", "metadata": {"name": name}, "spec": {
-            "nodeName": node, "containers": [{"name": "c", "image": "i"}],
-            "initContainers": [{"name": "missing", "image": "i"}],
-        }});
-        let (code, answer) = cluster.post("/api/v1/namespaces/default/pods", &pod);
-        assert_eq!(code, 201, "{answer}");
-    }
-    cluster
 }
 
 /// A connection to the API server, as the administrator.
@@ -366,78 +243,4 @@ fn a_node_does_not_turn_the_api_server_on_itself() {
         (code, answer["message"].as_str()),
         (400, Some("address not allowed"))
     );
-}
-
-/// Opens a WebSocket with one of these protocols; an error has the answer's status.
-fn websocket(
-    cluster: &Cluster,
-    path: &str,
-    protocols: &str,
-) -> Result<WebSocket<StreamOwned<ClientConnection, std::net::TcpStream>>, u16> {
-    let mut request = format!("wss://127.0.0.1{path}").into_client_request().unwrap();
-    if !protocols.is_empty() {
-        request
-            .headers_mut()
-            .insert("sec-websocket-protocol", protocols.parse().unwrap());
-    }
-    match tungstenite::client(request, connect(cluster)) {
-        Ok((socket, _)) => Ok(socket),
-        Err(tungstenite::HandshakeError::Failure(tungstenite::Error::Http(answer))) => {
-            Err(answer.status().as_u16())
-        }
-        Err(error) => panic!("{error}"),
-    }
-}
-
-#[test]
-fn logs_and_watches_over_websocket() {
-    let cluster = cluster();
-    let log = "/api/v1/namespaces/default/pods/p/log?tailLines=1";
-    for (protocol, expected) in [
-        ("", Message::binary("/containerLogs/default/p/c?tailLines=1")),
-        (
-            "x.example, binary.k8s.io",
-            Message::binary("/containerLogs/default/p/c?tailLines=1"),
-        ),
-        (
-            "base64.binary.k8s.io",
-            Message::text("L2NvbnRhaW5lckxvZ3MvZGVmYXVsdC9wL2M/dGFpbExpbmVzPTE="),
-        ),
-    ] {
-        let mut socket = websocket(&cluster, log, protocol).unwrap();
-        assert_eq!(socket.read().unwrap(), expected);
-        assert!(matches!(socket.read().unwrap(), Message::Close(_)));
-    }
-    assert_eq!(websocket(&cluster, log, "x.example").unwrap_err(), 400);
-    assert_eq!(
-        websocket(&cluster, "/api/v1/namespaces/default/pods/none/log", "").unwrap_err(),
-        404
-    );
-
-    let maps = "/api/v1/namespaces/default/configmaps";
-    let mut socket = websocket(
-        &cluster,
-        &format!("{maps}?watch=true&fieldSelector=metadata.name%3Dw"),
-        "",
-    )
-    .unwrap();
-    for step in ["1", "2"] {
-        let map = json!({"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "w"}, "data": {"step": step}});
-        let (code, _) = match step {
-            "1" => cluster.post(maps, &map),
-            _ => cluster.patch(&format!("{maps}/w"), "merge-patch+json", &map),
-        };
-        assert!(code < 300);
-    }
-    for (kind, step) in [("ADDED", "1"), ("MODIFIED", "2")] {
-        let Message::Text(text) = socket.read().unwrap() else {
-            panic!("not text");
-        };
-        let event: serde_json::Value = serde_json::from_str(&text).unwrap();
-        assert_eq!(
-            (&event["type"], &event["object"]["data"]["step"]),
-            (&json!(kind), &json!(step))
-        );
-    }
-    socket.close(None).unwrap();
 }

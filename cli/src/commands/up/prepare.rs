@@ -43,6 +43,7 @@ pub fn cluster(args: &Up, dir: &Path) -> Result<Cluster> {
         .node_ip
         .or(existing.as_ref().map(|c| c.node_ip))
         .unwrap_or_else(|| node_ip(listen, ranges));
+    check_node_ip(node_ip, ranges)?;
     let cluster = Cluster {
         dir: dir.to_owned(),
         node_name,
@@ -134,6 +135,32 @@ fn node_ip(listen: SocketAddr, ranges: Ranges) -> IpAddr {
         .map_or_else(|_| ranges.first_gateway(), |address| address.ip())
 }
 
+/// Refuses what upstream's kubelet refuses (`validateNodeIP`). What only this machine can reach would mean every machine to
+/// itself in a node's status, and so the API server dials no such address: there would be neither logs nor exec.
+fn check_node_ip(ip: IpAddr, ranges: Ranges) -> Result<()> {
+    let address = ip.to_canonical();
+    let link_local = match address {
+        IpAddr::V4(v4) => v4.is_link_local(),
+        IpAddr::V6(v6) => v6.is_unicast_link_local(),
+    };
+    let what = if address.is_loopback() {
+        "a loopback address"
+    } else if link_local {
+        "a link-local address"
+    } else if address.is_multicast() {
+        "a multicast address"
+    } else if address.is_unspecified() {
+        "no address of one machine"
+    } else {
+        return Ok(());
+    };
+    bail!(
+        "the node cannot have the IP {ip}, which is {what}; give another one with --node-ip: {}, on the pod bridge, is one \
+         that only this machine reaches",
+        ranges.first_gateway()
+    )
+}
+
 fn host_name() -> Result<String> {
     let name = nix::unistd::gethostname().context("reading the host name")?;
     Ok(name.to_string_lossy().to_ascii_lowercase())
@@ -145,4 +172,36 @@ fn create(dir: &Path, mode: u32) -> Result<()> {
         .mode(mode)
         .create(dir)
         .with_context(|| format!("creating {}", dir.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_nodes_address_is_one_that_can_be_dialled() {
+        let ranges = Ranges { network: 42 };
+        for (ip, what) in [
+            ("127.0.0.1", "loopback"),
+            ("::1", "loopback"),
+            ("::ffff:127.0.0.1", "loopback"),
+            ("169.254.3.4", "link-local"),
+            ("fe80::1", "link-local"),
+            ("224.0.0.1", "multicast"),
+            ("0.0.0.0", "no address"),
+            ("::", "no address"),
+        ] {
+            let message = check_node_ip(ip.parse().unwrap(), ranges)
+                .unwrap_err()
+                .to_string();
+            assert!(
+                message.contains(what) && message.contains("--node-ip"),
+                "{message}"
+            );
+        }
+        for ip in ["10.42.0.1", "192.168.1.1", "fd00::1", "2001:db8::1"] {
+            check_node_ip(ip.parse().unwrap(), ranges).unwrap();
+        }
+        check_node_ip(node_ip("127.0.0.1:6443".parse().unwrap(), ranges), ranges).unwrap();
+    }
 }

@@ -19,11 +19,11 @@ pub struct Target {
 /// Whether the proxies may dial the address (`proxyutil.IsProxyableIP`): not the API server's own machine, nor what only
 /// that machine can reach, such as a cloud's metadata on 169.254.169.254.
 pub fn is_proxyable(address: IpAddr) -> bool {
-    let local = match address.to_canonical() {
+    let address = address.to_canonical();
+    let local = match address {
         IpAddr::V4(v4) => v4.is_link_local() || v4.is_broadcast(),
         IpAddr::V6(v6) => v6.is_unicast_link_local(),
     };
-    let address = address.to_canonical();
     !(local || address.is_loopback() || address.is_multicast() || address.is_unspecified())
 }
 

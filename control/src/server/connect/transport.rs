@@ -91,6 +91,17 @@ impl Kubelets {
             .map_err(|error| failed(&error))
     }
 
+    /// Of the addresses that a name has, those that may be dialled; a machine's own name often has loopback among them.
+    fn allowed(&self, addresses: impl Iterator<Item = SocketAddr>) -> Result<Vec<SocketAddr>, Status> {
+        let allowed: Vec<SocketAddr> = addresses
+            .filter(|address| self.dials_loopback || is_proxyable(address.ip()))
+            .collect();
+        if allowed.is_empty() {
+            return Err(not_allowed());
+        }
+        Ok(allowed)
+    }
+
     async fn connect(&self, target: &Target, trust: Trust) -> Result<Box<dyn Io>, Status> {
         let place = format!("{}:{}", target.host, target.port);
         let failed = |why: &dyn std::fmt::Display| {
@@ -102,15 +113,11 @@ impl Kubelets {
         };
         // What a name means is looked up once: the addresses that are checked are those that are dialled.
         let connected = async {
-            let addresses: Vec<SocketAddr> = tokio::net::lookup_host((target.host.as_str(), target.port))
+            let addresses = tokio::net::lookup_host((target.host.as_str(), target.port))
                 .await
-                .map_err(|error| failed(&error))?
-                .collect();
-            let allowed = |address: &SocketAddr| self.dials_loopback || is_proxyable(address.ip());
-            if !addresses.iter().all(allowed) {
-                return Err(not_allowed());
-            }
-            TcpStream::connect(addresses.as_slice())
+                .map_err(|error| failed(&error))?;
+            let allowed = self.allowed(addresses)?;
+            TcpStream::connect(allowed.as_slice())
                 .await
                 .map_err(|error| failed(&error))
         };
@@ -346,5 +353,34 @@ impl ServerCertVerifier for AcceptAny {
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
         self.0.signature_verification_algorithms.supported_schemes()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_the_addresses_of_a_name_the_allowed_are_dialled() {
+        let allowed = |dials_loopback: bool, addresses: &[&str]| {
+            let kubelets = Kubelets {
+                pki_dir: PathBuf::new(),
+                dials_loopback,
+            };
+            let addresses = addresses.iter().map(|address| address.parse().unwrap());
+            let allowed = kubelets.allowed(addresses).map_err(|status| status.code)?;
+            Ok(allowed.iter().map(SocketAddr::to_string).collect::<Vec<_>>())
+        };
+        let named = ["127.0.1.1:1", "10.0.0.1:1", "[fe80::1]:1", "[fd00::1]:1"];
+        assert_eq!(
+            allowed(false, &named),
+            Ok(vec!["10.0.0.1:1".to_owned(), "[fd00::1]:1".to_owned()])
+        );
+        assert_eq!(allowed(false, &["127.0.1.1:1", "169.254.169.254:1"]), Err(400));
+        assert_eq!(allowed(false, &[]), Err(400));
+        assert_eq!(
+            allowed(true, &["127.0.1.1:1"]),
+            Ok(vec!["127.0.1.1:1".to_owned()])
+        );
     }
 }

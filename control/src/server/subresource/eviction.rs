@@ -1,7 +1,6 @@
 //! `pods/eviction`: a delete that asks the disruption budgets first (`pkg/registry/core/pod/storage.EvictionREST`).
 
 use http::{Response, StatusCode};
-use keelson_api::selector::Selector;
 use keelson_api::status::{Cause, Status};
 use keelson_api::time;
 use serde_json::{Value, json};
@@ -140,10 +139,7 @@ fn selecting(
     Ok(page
         .objects
         .into_iter()
-        .filter(|budget| {
-            Selector::from_label_selector(&budget.value()["spec"]["selector"])
-                .is_ok_and(|selector| selector.matches_with(|label| pod.labels.get(label)))
-        })
+        .filter(|budget| call.api.budgets.selects(budget, pod))
         .collect())
 }
 

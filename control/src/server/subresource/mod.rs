@@ -1,6 +1,7 @@
 //! What hangs on an object (`status`, `scale`, `binding`, ...) and kinds that exist only in their answer (reviews).
 
 mod binding;
+mod budgets;
 mod eviction;
 mod scale;
 
@@ -15,6 +16,8 @@ use super::write::{decode, patch, update};
 use super::{read, respond};
 use crate::auth::reviews;
 use crate::kinds::Kind;
+
+pub use budgets::Budgets;
 
 /// Serves a subresource that is not a stream.
 pub async fn serve(call: &Call, verb: &str, bytes: &[u8]) -> Result<Response<Body>, Status> {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
 use super::failure::Failure;
 use super::proto::{Op, PutRequest, RangeRequest, TxnRequest};
@@ -82,8 +82,11 @@ pub async fn await_revision(core: &Core, revision: u64) -> bool {
     }
     let came = Instant::now();
     let has_come = || *core.seen.borrow() >= revision;
-    let Ok(mut last_failure) = timeout(PATIENCE, core.touching.lock()).await else {
-        return has_come();
+    // Who touches the key may be held up for long, and what is waited for comes all the same.
+    let mut last_failure = tokio::select! {
+        biased;
+        seen = core.wait(revision, PATIENCE) => return seen,
+        last_failure = core.touching.lock() => last_failure,
     };
     // Who has waited for another's touch has what it brought, or fails as it did: etcd without a majority would let each
     // wait as long, one after the other.

@@ -116,6 +116,22 @@ fn waiting_for_what_does_not_come_is_shared() {
     }
 }
 
+/// Who waits for its turn to touch the key is not held up by the one who does.
+#[test]
+fn what_has_come_is_not_waited_for() {
+    let fake = Fake::start(|_, _| None);
+    let core = Core::new(options_for(&[&fake])).unwrap();
+    wait(async {
+        let _touching = core.touching.lock().await;
+        let mut waiting = std::pin::pin!(barrier::await_revision(&core, 5));
+        // Longer than an event of ours takes: from then on it waits for the other.
+        let early = tokio::time::timeout(4 * lag::USUAL, waiting.as_mut()).await;
+        assert!(early.is_err());
+        core.seen.send_replace(5);
+        assert_eq!(waiting.now_or_never(), Some(true));
+    });
+}
+
 /// Fifty objects, of which so many at once are too many for an answer, or take too long.
 #[test]
 fn pages_that_do_not_come_are_asked_for_in_pieces() {

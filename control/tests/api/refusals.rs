@@ -1,0 +1,145 @@
+//! Requests that are refused, and in which words.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::cluster::{Cluster, MAPS, config_map};
+
+#[test]
+fn options_that_are_none_are_invalid() {
+    let cluster = Cluster::start();
+    cluster.post(MAPS, &config_map("a", "1"));
+    let a = format!("{MAPS}/a");
+    let refused = |(code, status): (u16, Value)| {
+        assert_eq!(
+            (code, status["reason"].as_str()),
+            (422, Some("Invalid")),
+            "{status}"
+        );
+        assert_eq!(status["details"]["group"], "meta.k8s.io");
+        status["message"].as_str().unwrap().to_owned()
+    };
+    let dry = "is invalid: dryRun: Unsupported value: []string{\"Some\"}: supported values: \"All\"";
+    assert_eq!(
+        refused(cluster.post(&format!("{MAPS}?dryRun=Some"), &config_map("b", "1"))),
+        format!("CreateOptions.meta.k8s.io \"\" {dry}")
+    );
+    assert_eq!(
+        refused(cluster.put(&format!("{a}?dryRun=Some"), &config_map("a", "1"))),
+        format!("UpdateOptions.meta.k8s.io \"\" {dry}")
+    );
+    assert_eq!(
+        refused(cluster.patch(&format!("{a}?dryRun=Some"), "merge-patch+json", &json!({}))),
+        format!("PatchOptions.meta.k8s.io \"\" {dry}")
+    );
+    assert_eq!(
+        refused(cluster.delete(&a, &json!({"dryRun": ["Some"]}))),
+        format!("DeleteOptions.meta.k8s.io \"\" {dry}")
+    );
+    assert_eq!(
+        refused(cluster.get(&format!("{MAPS}?resourceVersionMatch=Exact"))),
+        "ListOptions.meta.k8s.io \"\" is invalid: resourceVersionMatch: Forbidden: resourceVersionMatch is forbidden unless \
+         resourceVersion is provided"
+    );
+    let watch = format!("{MAPS}?watch=1&sendInitialEvents=true");
+    assert!(
+        refused(cluster.get(&watch))
+            .contains("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan")
+    );
+    let collection = format!("{MAPS}?resourceVersionMatch=x&resourceVersion=1");
+    assert!(refused(cluster.delete(&collection, &Value::Null)).contains("Unsupported value: \"x\""));
+    for (path, body) in [
+        (
+            "bindings",
+            json!({"metadata": {"name": "p"}, "target": {"name": "n"}}),
+        ),
+        ("serviceaccounts/default/token", json!({"spec": {}})),
+    ] {
+        let path = format!("/api/v1/namespaces/default/{path}?dryRun=Some");
+        assert!(
+            refused(cluster.post(&path, &body)).starts_with("CreateOptions"),
+            "{path}"
+        );
+    }
+    assert_eq!(
+        cluster.get(&a).1["data"]["k"],
+        "1",
+        "nothing of this has happened"
+    );
+}
+
+#[test]
+fn no_request_empties_all_namespaces() {
+    let cluster = Cluster::start();
+    cluster.post(MAPS, &config_map("a", "1"));
+    let expected = "the server does not allow this method on the requested resource";
+    for (method, path) in [
+        (Method::DELETE, "/api/v1/configmaps"),
+        (Method::POST, "/api/v1/configmaps"),
+        (Method::PUT, MAPS),
+        (Method::DELETE, "/api/v1/namespaces"),
+        (Method::GET, "/api/v1/namespaces/default/pods/x/binding"),
+    ] {
+        let (code, refused) = cluster.request(method.clone(), path, &[], b"{}");
+        assert_eq!(
+            (code, refused["message"].as_str()),
+            (405, Some(expected)),
+            "{method} {path}"
+        );
+        assert_eq!(refused["details"], json!({}));
+    }
+    assert_eq!(cluster.get(&format!("{MAPS}/a")).0, 200);
+}
+
+#[test]
+fn bodies_that_are_nothing_are_shown() {
+    let cluster = Cluster::start();
+    let refused = |body: &[u8]| {
+        let headers = [("content-type", "application/json")];
+        let (code, status) = cluster.request(Method::POST, MAPS, &headers, body);
+        assert_eq!(code, 400);
+        status["message"].as_str().unwrap().to_owned()
+    };
+    assert_eq!(
+        refused(b""),
+        "the object provided is unrecognized (must be of type ConfigMap): couldn't get version/kind; json parse error: \
+         unexpected end of JSON input (<empty>)"
+    );
+    assert!(
+        refused(b"{\"kind\": \"ConfigMap\", \"apiVersion\":")
+            .ends_with(" ({\"kind\": \"ConfigMap\", \"apiVers ...)")
+    );
+    assert!(refused(b"[").ends_with(" (5b)"));
+}
+
+#[test]
+fn kinds_and_versions_are_texts() {
+    let cluster = Cluster::start();
+    for (field, value, found) in [
+        ("kind", json!(5), "number"),
+        ("apiVersion", json!(["v1"]), "array"),
+    ] {
+        let mut map = config_map("a", "1");
+        map[field] = value;
+        let (code, status) = cluster.post(MAPS, &map);
+        let why = format!(
+            "json parse error: json: cannot unmarshal {found} into Go struct field .{field} of type string ("
+        );
+        assert_eq!(code, 400);
+        assert!(status["message"].as_str().unwrap().contains(&why), "{status}");
+    }
+}
+
+#[test]
+fn updates_say_whom_they_mean() {
+    let cluster = Cluster::start();
+    cluster.post(MAPS, &config_map("a", "1"));
+    let (code, refused) = cluster.put(&format!("{MAPS}/a"), &json!({"data": {}}));
+    assert_eq!(
+        (code, refused["message"].as_str()),
+        (
+            400,
+            Some("the name of the object (a based on URL) was undeterminable: name must be provided")
+        )
+    );
+}
