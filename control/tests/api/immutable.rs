@@ -35,7 +35,7 @@ fn what_is_marked_immutable_keeps_its_data() {
             ),
             ("immutable", &|object| object["immutable"] = false.into()),
             ("immutable", &|object| {
-                drop(object.as_object_mut().unwrap().remove("immutable"))
+                drop(object.as_object_mut().unwrap().remove("immutable"));
             }),
         ] {
             let refused = format!("{kind} \"i\" is invalid: {field}: Forbidden: {WHY}");
