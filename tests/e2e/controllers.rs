@@ -39,7 +39,7 @@ fn jobs(c: &Context) -> Result<()> {
     c.apply(
         "apiVersion: batch/v1\nkind: Job\nmetadata: {name: indexed}\nspec:\n  completions: 3\n  parallelism: 3\n  \
          completionMode: Indexed\n  template:\n    spec:\n      restartPolicy: Never\n      containers:\n      \
-         - {name: c, image: 'busybox:1.36', command: [sh, -c, 'echo index $JOB_COMPLETION_INDEX']}\n",
+         - {name: c, image: 'busybox:1.36', command: [sh, -c, 'echo index $JOB_COMPLETION_INDEX of $(hostname)']}\n",
     )?;
     c.kubectl
         .ok(&["wait", "--for=condition=Complete", "--timeout=60s", "job/indexed"])?;
@@ -47,7 +47,14 @@ fn jobs(c: &Context) -> Result<()> {
     let logs = c
         .kubectl
         .ok(&["logs", "-l", "job-name=indexed", "--prefix=false"])?;
-    contains(&logs, &["index 0", "index 1", "index 2"])?;
+    contains(
+        &logs,
+        &[
+            "index 0 of indexed-0",
+            "index 1 of indexed-1",
+            "index 2 of indexed-2",
+        ],
+    )?;
     c.apply(
         "apiVersion: batch/v1\nkind: Job\nmetadata: {name: bad}\nspec:\n  backoffLimit: 0\n  template:\n    spec:\n      \
          restartPolicy: Never\n      containers: [{name: c, image: 'busybox:1.36', command: ['false']}]\n",

@@ -6,6 +6,8 @@ mod applies;
 mod controllers;
 mod discovery;
 mod failure;
+mod guestbook;
+mod identity;
 mod network;
 mod nodes;
 mod objects;
@@ -49,6 +51,8 @@ fn trials(suite: &Arc<Suite>) -> Vec<Trial> {
         applies::TESTS,
         workloads::TESTS,
         controllers::TESTS,
+        guestbook::TESTS,
+        identity::TESTS,
         network::TESTS,
         streams::TESTS,
         spdy::TESTS,

@@ -40,14 +40,16 @@ fn logs(c: &Context) -> Result<()> {
         .next()
         .and_then(|line| line.split_once(' '))
         .unwrap_or_default();
-    ensure!(
-        word == "one" && stamp.len() >= 20 && stamp.ends_with('Z'),
-        "{stamped}"
-    );
+    ensure!(word == "one" && is_rfc3339(stamp), "{stamped}");
+    let both = c.kubectl.ok(&["logs", "talker", "--tail=1", "--timestamps"])?;
+    ensure!(both.lines().count() == 1 && both.ends_with("Z three\n"), "{both}");
     ensure!(
         c.kubectl.ok(&["logs", "talker", "--since=1h"])?.lines().count() == 3,
         "since"
     );
+    // At least two seconds lie between the first two lines and the last one: at most that one is of the last second.
+    let last = c.kubectl.ok(&["logs", "talker", "--since=1s"])?;
+    ensure!(last.is_empty() || last == "three\n", "since=1s: {last}");
     ensure!(
         c.kubectl.ok(&["logs", "talker", "--limit-bytes=3"])? == "one",
         "limit"
@@ -60,6 +62,23 @@ fn logs(c: &Context) -> Result<()> {
         &c.kubectl.fails(&["logs", "talker", "-c", "nobody"])?,
         &["container nobody is not valid for pod talker"],
     )
+}
+
+/// Whether it is a time as `2006-01-02T15:04:05.999999999Z`, of which the fraction may be missing.
+fn is_rfc3339(stamp: &str) -> bool {
+    let Some(stamp) = stamp.strip_suffix('Z') else {
+        return false;
+    };
+    let (time, fraction) = stamp.split_once('.').unwrap_or((stamp, "0"));
+    let fits = |(found, wanted): (u8, u8)| match wanted {
+        b'0' => found.is_ascii_digit(),
+        _ => found == wanted,
+    };
+    let form = b"0000-00-00T00:00:00";
+    time.len() == form.len()
+        && time.bytes().zip(*form).all(fits)
+        && !fraction.is_empty()
+        && fraction.bytes().all(|digit| digit.is_ascii_digit())
 }
 
 fn previous(c: &Context) -> Result<()> {

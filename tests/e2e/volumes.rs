@@ -112,7 +112,32 @@ fn token(c: &Context) -> Result<()> {
     let mut command = c.kubectl.command(&["auth", "whoami"]);
     let output = command.env("KUBECONFIG", &kubeconfig).output()?;
     std::fs::remove_file(&kubeconfig)?;
-    contains(&String::from_utf8_lossy(&output.stdout), &[&account])
+    contains(&String::from_utf8_lossy(&output.stdout), &[&account])?;
+    own_tokens(c)
+}
+
+/// A pod that wants no token has none; and one that wants it elsewhere and for somebody has it there, for that one.
+fn own_tokens(c: &Context) -> Result<()> {
+    c.apply(&format!(
+        "apiVersion: v1\nkind: Pod\nmetadata: {{name: without}}\nspec:\n  terminationGracePeriodSeconds: 1\n  automountServiceAccountToken: false\n  \
+         volumes: [{{name: t, projected: {{sources: [{{serviceAccountToken: {{path: own-token, audience: somebody, expirationSeconds: 3600}}}}]}}}}]\n  \
+         containers: [{{name: c, {SLEEPER}, volumeMounts: [{{name: t, mountPath: /t}}]}}]\n",
+    ))?;
+    c.ready("without")?;
+    let none = c
+        .kubectl
+        .run(&["exec", "without", "--", "ls", "/var/run/secrets/kubernetes.io"])?;
+    ensure!(none.code != 0, "{none:?}");
+    // The second part of a JWT is base64url without padding; busybox wants the plain alphabet and the padding.
+    let payload = c.kubectl.ok(&[
+        "exec",
+        "without",
+        "--",
+        "sh",
+        "-c",
+        "echo \"$(cut -d. -f2 /t/own-token | tr _- /+)====\" | base64 -d 2>/dev/null || true",
+    ])?;
+    contains(&payload, &["\"somebody\"", "system:serviceaccount:"])
 }
 
 fn host_path(c: &Context) -> Result<()> {

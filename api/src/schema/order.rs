@@ -60,7 +60,7 @@ struct Beneath<'a> {
     fields: &'a Cell<usize>,
 }
 
-impl<'a> Beneath<'a> {
+impl Beneath<'_> {
     /// Those whose paths go on with this step.
     fn step(self, step: &str) -> Self {
         let (at, step) = (self.at, step.as_bytes());

@@ -105,6 +105,7 @@ impl FieldError {
     }
 
     /// As the last error that was looked for.
+    #[must_use]
     pub fn unfinished(self) -> Self {
         let unfinished = true;
         Self { unfinished, ..self }

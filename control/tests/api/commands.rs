@@ -19,6 +19,12 @@ fn versions_and_what_serves() {
     for field in ["major", "minor", "gitVersion", "goVersion", "platform"] {
         let value = full["serverVersion"][field].as_str().unwrap_or_default();
         assert!(!value.is_empty(), "{field}: {full}");
+        let value = full["clientVersion"][field].as_str().unwrap_or_default();
+        assert!(!value.is_empty(), "the client's {field}: {full}");
+    }
+    for field in ["major", "minor"] {
+        let value = full["serverVersion"][field].as_str().unwrap();
+        assert!(value.parse::<u32>().is_ok(), "{field}: {value}");
     }
     let info = cluster.kubectl(&["cluster-info"]).ok();
     assert!(

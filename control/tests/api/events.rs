@@ -51,6 +51,7 @@ fn lives(cluster: &Cluster, path: &str, all: &str, event: &Value, note: &str) {
         (200, &json!(100)),
         "{updated}"
     );
+    assert_eq!(cluster.get(&one).1, updated, "and so it is read again");
     assert_eq!(cluster.delete(&one, &Value::Null).0, 200);
     assert!(names(&cluster.get(&selected).1).is_empty());
 }
@@ -64,6 +65,17 @@ fn an_event_lives_in_the_core_group() {
     let patch = json!({"message": "a patch"});
     let (code, patched) = cluster.patch(&format!("{CORE}/m"), "strategic-merge-patch+json", &patch);
     assert_eq!((code, patched["message"].as_str()), (200, Some("a patch")));
+    assert_eq!(cluster.get(&format!("{CORE}/m")).1, patched);
+    // Who says it is selectable: the component of `source`, or who reports by the newer field.
+    let mut of = core("of");
+    of["source"] = json!({"component": "a-test"});
+    assert_eq!(cluster.post(CORE, &of).0, 201);
+    let mut by = core("by");
+    by["reportingComponent"] = "a-test".into();
+    assert_eq!(cluster.post(CORE, &by).0, 201);
+    let source = |name: &str| cluster.get(&format!("{CORE}?fieldSelector=source%3D{name}")).1;
+    assert_eq!(names(&source("a-test")), ["by", "of"]);
+    assert!(names(&source("another")).is_empty());
 }
 
 #[test]
@@ -86,6 +98,11 @@ fn an_event_lives_in_its_own_group() {
     ] {
         let (code, list) = cluster.get(&format!("{path}?fieldSelector={field}%3Dp,reason%3DTest"));
         assert_eq!((code, names(&list)), (200, vec!["n"]), "{field}");
+    }
+    for (controller, found) in [("test-controller", vec!["n"]), ("another", vec![])] {
+        let path = format!("{NEW}?fieldSelector=reportingController%3D{controller}");
+        let (code, list) = cluster.get(&path);
+        assert_eq!((code, names(&list)), (200, found), "{controller}");
     }
     assert_eq!(
         cluster.get(&format!("{CORE}?fieldSelector=regarding.name%3Dp")).0,

@@ -65,6 +65,7 @@ fn the_status_is_read_patched_and_updated() {
         (200, &json!("StatusPatch")),
         "{patched}"
     );
+    assert_eq!(patched["metadata"]["annotations"]["patched"], "true");
     let mut updated = patched;
     updated["status"]["conditions"]
         .as_array_mut()
@@ -77,6 +78,9 @@ fn the_status_is_read_patched_and_updated() {
         "{updated}"
     );
     assert_eq!(updated["status"]["phase"], "Active");
+    let (_, read) = cluster.get(&format!("{NAMESPACES}/one"));
+    assert_eq!(read["metadata"]["annotations"]["patched"], "true");
+    assert_eq!(read["status"], updated["status"]);
 }
 
 /// Should apply a finalizer to a Namespace.
@@ -95,7 +99,16 @@ fn a_finalizer_is_set_found_and_removed() {
     );
     let (_, mut found) = cluster.get(&format!("{NAMESPACES}/one"));
     assert_eq!(finalizers(&found), finalizers(&set));
-    // It keeps the namespace.
+    // It is removed, and is not there.
+    found["spec"]["finalizers"] = json!(["kubernetes"]);
+    let (code, answer) = cluster.put(&format!("{NAMESPACES}/one/finalize"), &found);
+    assert_eq!(code, 200, "{answer}");
+    (_, found) = cluster.get(&format!("{NAMESPACES}/one"));
+    assert_eq!(finalizers(&found), json!(["kubernetes"]));
+    // Set again, it keeps the namespace.
+    found["spec"]["finalizers"] = finalizers(&set);
+    let (code, answer) = cluster.put(&format!("{NAMESPACES}/one/finalize"), &found);
+    assert_eq!(code, 200, "{answer}");
     assert_eq!(cluster.delete(&format!("{NAMESPACES}/one"), &Value::Null).0, 200);
     cluster.eventually("emptied", |cluster| {
         finalizers(&cluster.get(&format!("{NAMESPACES}/one")).1) == json!(["e2e.example.com/fakeFinalizer"])
@@ -136,6 +149,32 @@ fn a_deleted_namespace_takes_pods_and_services_along() {
             "{plural}"
         );
     }
+}
+
+/// EndpointSlice should have Endpoints and EndpointSlices pointing to API Server.
+#[test]
+fn the_servers_own_service_points_at_it() {
+    let cluster = Cluster::start();
+    let service = "/api/v1/namespaces/default/services/kubernetes";
+    cluster.eventually("its Service", |cluster| cluster.get(service).0 == 200);
+    let endpoints = "/api/v1/namespaces/default/endpoints/kubernetes";
+    let slices = "/apis/discovery.k8s.io/v1/namespaces/default/endpointslices?labelSelector=kubernetes.io%2F\
+                  service-name%3Dkubernetes";
+    let (address, port) = (
+        cluster.config.advertise.ip().to_string(),
+        cluster.config.advertise.port(),
+    );
+    cluster.eventually("its Endpoints", |cluster| {
+        let subset = &cluster.get(endpoints).1["subsets"][0];
+        subset["addresses"][0]["ip"] == address && subset["ports"][0]["port"] == port
+    });
+    cluster.eventually("its EndpointSlice", |cluster| {
+        let items = cluster.get(slices).1["items"].clone();
+        items.as_array().is_some_and(|items| items.len() == 1)
+            && items[0]["endpoints"][0]["addresses"] == json!([address])
+            && items[0]["endpoints"][0]["conditions"]["ready"] != false
+            && items[0]["ports"][0]["port"] == port
+    });
 }
 
 /// Servers with support for Table transformation should return a 406 for a backend which does not implement metadata.

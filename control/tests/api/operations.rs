@@ -292,11 +292,12 @@ fn workloads_have_all_their_verbs() {
         Case::new("v1", "replicationcontrollers", json!({"spec": {"replicas": 0, "selector": {"app": "x"}, "template": template("Always")}}))
             .status(conditions()),
         Case::new("v1", "podtemplates", json!({"template": template("Always")})),
-        Case::new("batch/v1", "jobs", json!({ "spec": job })),
+        Case::new("batch/v1", "jobs", json!({ "spec": job })).status(conditions()),
         Case::new("batch/v1", "cronjobs", json!({"spec": {"schedule": "* */1 * * ?", "suspend": true, "jobTemplate": {"spec": {"template": template("Never")}}}}))
             .status(json!({"lastScheduleTime": "2024-01-01T00:00:00Z"})),
         Case::new("policy/v1", "poddisruptionbudgets", json!({"spec": {"minAvailable": 1, "selector": selector}}))
-            .change("/spec/minAvailable", json!(2)),
+            .change("/spec/minAvailable", json!(2))
+            .status(conditions()),
         Case::new("autoscaling/v2", "horizontalpodautoscalers", json!({"spec": {"maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment", "name": "d"}}}))
             .status(json!({"desiredReplicas": 2})),
     ] {
@@ -324,7 +325,8 @@ fn networks_have_all_their_verbs() {
         Case::new("v1", "serviceaccounts", json!({"automountServiceAccountToken": false})).change("/automountServiceAccountToken", json!(true)),
         Case::new("v1", "limitranges", json!({"spec": {"limits": []}})),
         Case::new("v1", "pods", json!({"spec": {"schedulerName": "none", "containers": [{"name": "c", "image": "i"}]}}))
-            .change("/spec/containers/0/image", json!("j")),
+            .change("/spec/containers/0/image", json!("j"))
+            .status(json!({"message": "Patched by a test", "reason": "E2E"})),
         Case::new("coordination.k8s.io/v1", "leases", json!({"spec": {"holderIdentity": "a"}})).change("/spec/holderIdentity", json!("b")),
         Case::new("rbac.authorization.k8s.io/v1", "roles", json!({"rules": []})),
     ] {

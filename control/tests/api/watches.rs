@@ -110,6 +110,51 @@ fn objects_enter_and_leave_a_selection() {
 }
 
 #[test]
+fn watches_at_once_see_what_each_selects() {
+    let cluster = Cluster::start();
+    let from = revision(&json!({ "object": cluster.get(MAPS).1 }));
+    let watch = |selector: &str, count: usize| {
+        let query = format!("resourceVersion={from}&labelSelector={selector}");
+        short(&events(&cluster, &query, count, || {}))
+    };
+    let (a, b, both) = std::thread::scope(|scope| {
+        let a = scope.spawn(|| watch("app%3Da", 4));
+        let b = scope.spawn(|| watch("app%3Db", 3));
+        let both = scope.spawn(|| watch("app%20in%20%28a%2Cb%29", 7));
+        // Nobody sees the one of "c". Every other event is somebody's, so one too many would take the place of another.
+        for name in ["c", "a", "b"] {
+            let mut map = config_map(name, "1");
+            map["metadata"]["labels"]["app"] = name.into();
+            cluster.post(MAPS, &map);
+        }
+        for (name, data) in [("c", "2"), ("a", "2"), ("b", "2"), ("a", "3")] {
+            let patch = json!({"data": {"k": data}});
+            cluster.patch(&format!("{MAPS}/{name}"), "merge-patch+json", &patch);
+        }
+        for name in ["c", "b", "a"] {
+            cluster.delete(&format!("{MAPS}/{name}"), &Value::Null);
+        }
+        (a.join().unwrap(), b.join().unwrap(), both.join().unwrap())
+    });
+    let all = [
+        ("ADDED", "a"),
+        ("ADDED", "b"),
+        ("MODIFIED", "a"),
+        ("MODIFIED", "b"),
+        ("MODIFIED", "a"),
+        ("DELETED", "b"),
+        ("DELETED", "a"),
+    ];
+    let of = |name: &str| {
+        pairs(&all)
+            .into_iter()
+            .filter(|(_, of)| of == name)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!((a, b, both), (of("a"), of("b"), pairs(&all)));
+}
+
+#[test]
 fn initial_events_end_with_a_bookmark() {
     let cluster = Cluster::start();
     cluster.post(MAPS, &config_map("a", "1"));
@@ -216,4 +261,16 @@ fn concurrent_watches_see_one_order() {
         assert_eq!(one.len(), count);
         assert_eq!(*one, seen[0]);
     }
+    // So do watches that begin at an event of the first one.
+    std::thread::scope(|scope| {
+        for at in (0..count - 1).step_by(10) {
+            let (cluster, first) = (&cluster, &seen[0]);
+            scope.spawn(move || {
+                let query = format!("labelSelector=app&resourceVersion={}", first[at]);
+                let rest = events(cluster, &query, count - at - 1, || {});
+                let rest: Vec<_> = rest.iter().map(revision).collect();
+                assert_eq!(rest, first[at + 1..], "from event {at} on");
+            });
+        }
+    });
 }

@@ -3,7 +3,9 @@
 
 mod batch;
 mod collector;
+mod cron_policies;
 mod hollow;
 mod network;
 mod nodes;
+mod runtime_classes;
 mod workloads;

@@ -35,6 +35,39 @@ async fn a_node_gets_addresses_and_loses_its_first_taint() {
         .await;
 }
 
+/// Conformance Tests should have at least two untainted nodes: that take pods.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_untainted_nodes_take_pods() {
+    let cluster = Cluster::start(2).await;
+    let takes = |node: &Value| {
+        let ready = node["status"]["conditions"].as_array().is_some_and(|all| {
+            all.iter()
+                .any(|one| one["type"] == "Ready" && one["status"] == "True")
+        });
+        let untainted = node["spec"]["taints"].as_array().is_none_or(Vec::is_empty);
+        ready && untainted && node["spec"]["unschedulable"] != true
+    };
+    for name in ["n0", "n1"] {
+        cluster.wait_for(resources::nodes(), "", name, takes).await;
+    }
+    assert_eq!(cluster.list(resources::nodes(), "", "").await.len(), 2);
+    cluster
+        .api
+        .create(resources::deployments(), "default", deployment("web", 4, "a:1"))
+        .await
+        .unwrap();
+    for node in ["n0", "n1"] {
+        let query = format!("?fieldSelector=spec.nodeName%3D{node}");
+        let query = query.as_str();
+        cluster
+            .wait("pods on each", || async {
+                let pods = cluster.list(resources::pods(), "default", query).await;
+                (!pods.is_empty()).then_some(())
+            })
+            .await;
+    }
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_execute_taints_move_pods() {
     let cluster = Cluster::start(2).await;

@@ -1,5 +1,6 @@
 //! Each plug-in over an in-memory Reader.
 
+mod automount;
 mod nodes;
 mod objects;
 mod pods;

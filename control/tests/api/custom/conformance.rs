@@ -17,6 +17,10 @@ fn definitions_are_found_in_discovery() {
         items.filter(|one| one["name"] == name).count()
     };
     assert_eq!(named(&groups["groups"], "apiextensions.k8s.io"), 1);
+    let listed = groups["groups"].as_array().unwrap().iter();
+    let mut listed = listed.filter(|group| group["name"] == "apiextensions.k8s.io");
+    let version = json!({"groupVersion": "apiextensions.k8s.io/v1", "version": "v1"});
+    assert_eq!(listed.next().unwrap()["versions"], json!([version]));
     let (_, group) = cluster.get("/apis/apiextensions.k8s.io");
     assert_eq!(group["versions"][0]["groupVersion"], "apiextensions.k8s.io/v1");
     let (_, list) = cluster.get("/apis/apiextensions.k8s.io/v1");
@@ -214,7 +218,31 @@ fn field_validation_with_a_schema() {
         message.contains(".spec.extra: field not declared in schema"),
         "{message}"
     );
+    let extra = format!(
+        "metadata: {{name: b}}\nunknownField: u\nspec: {{cronSpec: '* * * * */5', ports: {ports}}}\n"
+    );
+    let (code, message) = apply(&cluster, "b", &extra);
+    assert_eq!(code, 500, "{message}");
+    assert!(
+        message.contains(".unknownField: field not declared in schema"),
+        "{message}"
+    );
     // Unknown metadata, at the root and of an embedded object.
+    let embedded = "{apiVersion: v1, kind: Pod, metadata: {name: x, unknownSubMeta: u}}";
+    for (metadata, template, field) in [
+        (
+            "unknownMeta: u",
+            "{apiVersion: v1, kind: Pod}",
+            ".metadata.unknownMeta",
+        ),
+        ("labels: {}", embedded, ".spec.template.metadata.unknownSubMeta"),
+    ] {
+        let body = format!("metadata: {{name: b, {metadata}}}\nspec: {{template: {template}}}\n");
+        let (code, message) = apply(&cluster, "b", &body);
+        assert_eq!(code, 500, "{message}");
+        let complaint = format!("{field}: field not declared in schema");
+        assert!(message.contains(&complaint), "{message}");
+    }
     let object = json!({"apiVersion": "example.com/v1", "kind": "Widget",
         "metadata": {"name": "c", "unknownMeta": "u"},
         "spec": {"template": {"apiVersion": "v1", "kind": "Pod", "metadata": {"name": "x", "unknownSubMeta": "u"}}}});

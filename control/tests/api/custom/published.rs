@@ -164,11 +164,11 @@ fn kubectl_validates_and_explains() {
 fn unknown_fields_are_kept_where_the_schema_says_so() {
     let cluster = Cluster::start();
     let anywhere = json!({"type": "object", "x-kubernetes-preserve-unknown-fields": true});
-    let nested = json!({"description": "Nested", "type": "object", "properties": {
+    let nested = json!({"description": "preserve-unknown-properties in nested field for Testing", "type": "object", "properties": {
         "spec": {"description": "Wanted", "type": "object", "x-kubernetes-preserve-unknown-fields": true,
             "x-kubernetes-embedded-resource": true},
         "status": {"description": "Is", "type": "object", "properties": {"on": {"type": "boolean"}}}}});
-    let root = json!({"description": "Root", "type": "object", "x-kubernetes-preserve-unknown-fields": true,
+    let root = json!({"description": "preserve-unknown-properties at root for Testing", "type": "object", "x-kubernetes-preserve-unknown-fields": true,
         "properties": {"spec": {"type": "object", "description": "Wanted"}}});
     for (kind, schema) in [("Any", &anywhere), ("Nested", &nested), ("Root", &root)] {
         define(&cluster, &definition("open.example.com", kind, &["v1"], schema));
@@ -213,7 +213,17 @@ fn unknown_fields_are_kept_where_the_schema_says_so() {
         );
         let explained = cluster.kubectl(&["explain", &plural]).ok();
         assert!(explained.contains(&format!("KIND:       {kind}")), "{explained}");
-        assert!(explained.contains("DESCRIPTION:"), "{explained}");
+        let description = explained.split("DESCRIPTION:").nth(1).unwrap_or_default();
+        let wanted = match kind {
+            "Any" => "<empty>",
+            "Nested" => "preserve-unknown-properties in nested field for Testing",
+            _ => "",
+        };
+        assert!(description.contains(wanted), "{explained}");
+    }
+    let explained = cluster.kubectl(&["explain", "nesteds.spec"]).ok();
+    for part in ["FIELD: spec <Object>", "DESCRIPTION:", "Wanted"] {
+        assert!(explained.contains(part), "{part}: {explained}");
     }
 }
 
