@@ -26,6 +26,7 @@ use self::taken::{
 use super::fields::{items, map, text};
 use super::{Operation, Request};
 use crate::Config;
+use crate::kinds::changed_addresses;
 use crate::object::Reader;
 
 /// Gives out addresses and ports.
@@ -92,8 +93,9 @@ impl ServiceAllocator {
         if map(service, "spec").is_none() {
             return Ok(());
         }
-        if let Some(old) = old {
-            kept::carry_over(old, service);
+        match old {
+            Some(old) => kept::carry_over(old, service),
+            None => kept::normalize(&Value::Null, service),
         }
         let now = Instant::now();
         // The guarded tables are consistent after every step, so a panic in between leaves nothing half done.
@@ -127,9 +129,14 @@ impl ServiceAllocator {
 
 impl Allocation<'_> {
     fn run(&mut self, old: &Value, service: &mut Value, name: &str) -> Result<(), Status> {
-        let invalid = |error: FieldError| Status::invalid("", "Service", name, &[error]);
+        let invalid = |errors: Vec<FieldError>| Status::invalid("", "Service", name, &errors);
         if has_address(service) {
             family::complete(&self.allocator.ranges, old, service).map_err(invalid)?;
+            // Validation would refuse it as well, but a refused Service must not have reserved what is not given out.
+            let wrong = changed_addresses(old, service);
+            if !wrong.is_empty() && !old.is_null() {
+                return Err(invalid(wrong));
+            }
             self.cluster_addresses(old, service, name)?;
         }
         if has_node_ports(service) || text(service, "/spec/type") == "LoadBalancer" {
@@ -156,7 +163,11 @@ impl Allocation<'_> {
     }
 
     fn cluster_addresses(&mut self, old: &Value, service: &mut Value, name: &str) -> Result<(), Status> {
-        if text(service, "/spec/clusterIP") == "None" {
+        let mut given: Vec<String> = items(service, "/spec/clusterIPs")
+            .iter()
+            .filter_map(|address| address.as_str().map(str::to_owned))
+            .collect();
+        if given.first().is_some_and(|first| first == "None") {
             return Ok(());
         }
         let own = if has_address(old) {
@@ -164,37 +175,29 @@ impl Allocation<'_> {
         } else {
             Vec::new()
         };
-        let asked = addresses(service);
-        if asked.is_empty() && !items(service, "/spec/clusterIPs").is_empty() {
-            // Not an address: validation says so in the right words.
-            return Ok(());
+        for address in given.iter().filter_map(|address| address.parse().ok()) {
+            if !own.contains(&address) {
+                self.requested(address, service, name)?;
+            }
         }
         let families: Vec<bool> = items(service, "/spec/ipFamilies")
             .iter()
             .map(|family| family == "IPv6")
             .collect();
-        let mut given = Vec::new();
-        for address in asked {
-            if !own.contains(&address) {
-                self.requested(address, service, name)?;
-            }
-            given.push(address);
-        }
         for is_ipv6 in families.into_iter().skip(given.len()) {
-            given.push(self.any(is_ipv6)?);
+            given.push(self.any(is_ipv6)?.to_string());
         }
         let Some(spec) = map(service, "spec") else {
             return Ok(());
         };
         if let Some(first) = given.first() {
             let slot = spec.entry("clusterIP").or_insert(Value::Null);
-            // One that differs from the list is for validation to refuse.
+            // One that is stored and differs from the list stays.
             if slot.as_str().is_none_or(str::is_empty) {
-                *slot = first.to_string().into();
+                *slot = first.as_str().into();
             }
         }
-        let texts: Vec<String> = given.iter().map(IpAddr::to_string).collect();
-        spec.insert("clusterIPs".to_owned(), json!(texts));
+        spec.insert("clusterIPs".to_owned(), json!(given));
         Ok(())
     }
 
