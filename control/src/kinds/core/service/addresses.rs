@@ -187,10 +187,7 @@ fn only_single_stack(errors: &mut Vec<FieldError>, new: &Value, what: &str) {
 }
 
 fn changed_addresses(errors: &mut Vec<FieldError>, old: &Value, new: &Value) {
-    let (was, is) = (
-        items(old, "/spec/clusterIPs"),
-        items(new, "/spec/clusterIPs"),
-    );
+    let (was, is) = (items(old, "/spec/clusterIPs"), items(new, "/spec/clusterIPs"));
     let mut wrong = |index: usize, detail: &str| {
         let path = format!("{IPS}[{index}]");
         errors.push(FieldError::invalid(path, list(new, "clusterIPs"), detail));
@@ -214,10 +211,7 @@ fn changed_addresses(errors: &mut Vec<FieldError>, old: &Value, new: &Value) {
 }
 
 fn changed_families(errors: &mut Vec<FieldError>, old: &Value, new: &Value) {
-    let (was, is) = (
-        items(old, "/spec/ipFamilies"),
-        items(new, "/spec/ipFamilies"),
-    );
+    let (was, is) = (items(old, "/spec/ipFamilies"), items(new, "/spec/ipFamilies"));
     let mut wrong = |shown: &str, detail: &str| {
         let path = "spec.ipFamilies[0]";
         errors.push(FieldError::invalid(path, list(new, shown), detail));

@@ -168,7 +168,10 @@ pub(super) fn change(errors: &mut Vec<FieldError>, old: &Value, new: &Value) {
 /// An address of a load balancer is one of its own unless something else is said (KEP-1860).
 pub(super) fn default_status(service: &mut Map<String, Value>) {
     let balancer = object_or_new(service, "status").and_then(|status| object_or_new(status, "loadBalancer"));
-    for point in balancer.into_iter().flat_map(|balancer| list(balancer, "ingress")) {
+    for point in balancer
+        .into_iter()
+        .flat_map(|balancer| list(balancer, "ingress"))
+    {
         if !is_unset(point.get("ip")) {
             set_default(point, "ipMode", "VIP");
         }
@@ -180,7 +183,10 @@ fn ip_mode(errors: &mut Vec<FieldError>, path: &str, point: &Value) {
     match point.get("ipMode").filter(|mode| !mode.is_null()) {
         None if has_ip => errors.push(FieldError::required(path, "must be specified when `ip` is set")),
         Some(_) if !has_ip => {
-            errors.push(FieldError::forbidden(path, "may not be specified when `ip` is not set"));
+            errors.push(FieldError::forbidden(
+                path,
+                "may not be specified when `ip` is not set",
+            ));
         }
         Some(mode) if *mode != "VIP" && *mode != "Proxy" => {
             errors.push(FieldError::not_supported(path, mode.clone(), &["Proxy", "VIP"]));
