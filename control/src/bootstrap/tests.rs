@@ -199,6 +199,14 @@ fn services_have_the_agreed_addresses() {
     assert_eq!(service("kubernetes")["spec"]["clusterIP"], "10.43.0.1");
     assert_eq!(service("kubernetes")["spec"]["ports"][0]["targetPort"], 6443);
     assert_eq!(service("kube-dns")["spec"]["clusterIPs"][0], "10.43.0.10");
+    let cidr = objects
+        .iter()
+        .find(|object| object["kind"] == "ServiceCIDR")
+        .unwrap();
+    assert_eq!(
+        (&cidr["metadata"]["name"], &cidr["spec"]["cidrs"]),
+        (&json!("kubernetes"), &json!(["10.43.0.0/16"]))
+    );
 }
 
 /// The bound is far above what it takes (4 microseconds without optimization), for slow machines; what it excludes

@@ -27,6 +27,7 @@ mod protobuf;
 mod quotas;
 mod replication;
 mod restarts;
+mod service_cidrs;
 mod storage;
 mod streams;
 mod surface;

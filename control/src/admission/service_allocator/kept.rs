@@ -61,7 +61,10 @@ fn keep_addresses(old: &Value, new: &mut Value) {
 /// Brings `clusterIPs` after `clusterIP`, for clients that know only the latter; `old` is null for a new Service. What
 /// a client has set of both stays, for validation to compare (upstream's `normalizeClusterIPs`).
 pub fn normalize(old: &Value, new: &mut Value) {
-    let (was, is) = (text(old, "/spec/clusterIP"), text(new, "/spec/clusterIP").to_owned());
+    let (was, is) = (
+        text(old, "/spec/clusterIP"),
+        text(new, "/spec/clusterIP").to_owned(),
+    );
     let (were, are) = (items(old, "/spec/clusterIPs"), items(new, "/spec/clusterIPs"));
     let same = were == are;
     if old.is_null() {
