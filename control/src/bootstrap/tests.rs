@@ -134,6 +134,7 @@ fn default_roles_decide_as_upstream() {
     assert!(!allowed(&scheduler, "get", "", "secrets", "default"));
     let proxy = user("system:kube-proxy", &["system:authenticated"]);
     assert!(allowed(&proxy, "watch", "discovery.k8s.io", "endpointslices", ""));
+    assert!(allowed(&proxy, "list", "networking.k8s.io", "servicecidrs", ""));
     assert!(!allowed(&proxy, "get", "", "secrets", "kube-system"));
     let deployments = user("system:serviceaccount:kube-system:deployment-controller", &[]);
     assert!(allowed(&deployments, "create", "apps", "replicasets", "x"));
