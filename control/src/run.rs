@@ -44,7 +44,12 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let stopped = || until(stop.subscribe());
     let clients: controllers::Clients = {
         let server = server.clone();
-        Arc::new(move |name: &str| server.client(controller(name)))
+        Arc::new(move |name: &str| {
+            server.client(match name {
+                controllers::APISERVER => apiserver(),
+                name => controller(name),
+            })
+        })
     };
     let serve = async {
         match for_pods {
@@ -209,7 +214,7 @@ fn component(name: &str) -> UserInfo {
 /// The API server itself.
 fn apiserver() -> UserInfo {
     UserInfo {
-        name: "system:apiserver".to_owned(),
+        name: controllers::APISERVER.to_owned(),
         groups: vec!["system:masters".to_owned(), "system:authenticated".to_owned()],
         ..UserInfo::default()
     }

@@ -51,7 +51,9 @@ use self::configuration::Plugins;
 use self::decoded::Decoded;
 use self::resource_quota::Quotas;
 use self::service_allocator::ServiceAllocator;
-pub use self::service_allocator::claims as service_claims;
+pub use self::service_allocator::{
+    ADDRESS_FAMILY, ADDRESS_MANAGED_BY, ADDRESS_MANAGER, DEFAULT_SERVICE_CIDR, claims as service_claims,
+};
 use self::token_secrets::TokenSecrets;
 
 /// What plug-ins look things up in.

@@ -17,6 +17,8 @@ resources! {
     PODS = "", "pods";
     SECRETS = "", "secrets";
     SERVICES = "", "services";
+    SERVICE_CIDRS = "networking.k8s.io", "servicecidrs";
+    IP_ADDRESSES = "networking.k8s.io", "ipaddresses";
     SERVICE_ACCOUNTS = "", "serviceaccounts";
     PERSISTENT_VOLUMES = "", "persistentvolumes";
     PERSISTENT_VOLUME_CLAIMS = "", "persistentvolumeclaims";

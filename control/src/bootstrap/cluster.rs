@@ -1,4 +1,4 @@
-//! Namespaces, priority classes and the two Services of the system.
+//! Namespaces, priority classes, the two Services of the system and the ServiceCIDR that they are of.
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -6,6 +6,7 @@ use std::path::Path;
 use serde_json::{Value, json};
 
 use crate::Config;
+use crate::admission::DEFAULT_SERVICE_CIDR;
 use crate::auth::front_proxy;
 
 /// The namespaces that are made at the start and, but for the last, cannot be deleted.
@@ -28,6 +29,14 @@ pub fn objects(config: &Config) -> Vec<Value> {
         objects.extend(kubernetes(address, config.advertise));
     }
     objects.push(dns(config.dns_ip));
+    if !config.service_cidrs.is_empty() {
+        objects.push(json!({
+            "apiVersion": "networking.k8s.io/v1",
+            "kind": "ServiceCIDR",
+            "metadata": {"name": DEFAULT_SERVICE_CIDR},
+            "spec": {"cidrs": config.service_cidrs},
+        }));
+    }
     objects.push(authentication(&config.pki_dir));
     objects
 }

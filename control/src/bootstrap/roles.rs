@@ -140,7 +140,8 @@ pub const ROLES: &[Role] = &[
         list,watch core endpoints,services
         read core nodes
         @events
-        list,watch discovery.k8s.io endpointslices"),
+        list,watch discovery.k8s.io endpointslices
+        list,watch networking.k8s.io servicecidrs"),
     ("system:persistent-volume-provisioner", "", "
         create,delete,read core persistentvolumes
         read,update core persistentvolumeclaims

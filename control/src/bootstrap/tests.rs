@@ -134,6 +134,7 @@ fn default_roles_decide_as_upstream() {
     assert!(!allowed(&scheduler, "get", "", "secrets", "default"));
     let proxy = user("system:kube-proxy", &["system:authenticated"]);
     assert!(allowed(&proxy, "watch", "discovery.k8s.io", "endpointslices", ""));
+    assert!(allowed(&proxy, "list", "networking.k8s.io", "servicecidrs", ""));
     assert!(!allowed(&proxy, "get", "", "secrets", "kube-system"));
     let deployments = user("system:serviceaccount:kube-system:deployment-controller", &[]);
     assert!(allowed(&deployments, "create", "apps", "replicasets", "x"));
@@ -199,6 +200,14 @@ fn services_have_the_agreed_addresses() {
     assert_eq!(service("kubernetes")["spec"]["clusterIP"], "10.43.0.1");
     assert_eq!(service("kubernetes")["spec"]["ports"][0]["targetPort"], 6443);
     assert_eq!(service("kube-dns")["spec"]["clusterIPs"][0], "10.43.0.10");
+    let cidr = objects
+        .iter()
+        .find(|object| object["kind"] == "ServiceCIDR")
+        .unwrap();
+    assert_eq!(
+        (&cidr["metadata"]["name"], &cidr["spec"]["cidrs"]),
+        (&json!("kubernetes"), &json!(["10.43.0.0/16"]))
+    );
 }
 
 /// The bound is far above what it takes (4 microseconds without optimization), for slow machines; what it excludes

@@ -29,6 +29,7 @@ mod resource_quota;
 mod revisions;
 mod root_ca;
 mod service_account;
+mod service_cidrs;
 mod statefulset;
 
 use std::sync::Arc;
@@ -41,11 +42,15 @@ use api::{Api, Recorder, resources};
 use informer::{Informer, Object};
 use model::{
     CertificateRequest, ConfigMap, ControllerRevision, CronJob, DaemonSet, Deployment, EndpointSlice,
-    Endpoints, Job, Lease, Meta, Namespace, Node, Pod, Quota, ReplicaSet, Service, StatefulSet, TokenSecret,
-    Volume,
+    Endpoints, IpAddress, Job, Lease, Meta, Namespace, Node, Pod, Quota, ReplicaSet, Service, ServiceCidr,
+    StatefulSet, TokenSecret, Volume,
 };
 
-/// Makes the client of a controller: the argument is the name of its service account in `kube-system`.
+/// What the API server does upstream and a controller does here is done as this user, not as a service account.
+pub const APISERVER: &str = "system:apiserver";
+
+/// Makes the client of a controller: the argument is the name of its service account in `kube-system`, or
+/// [`APISERVER`].
 pub type Clients = Arc<dyn Fn(&str) -> Client + Send + Sync>;
 
 /// What every controller starts from: clients, and the informers they share.
@@ -57,6 +62,8 @@ struct Context {
     leases: Arc<Informer<Lease>>,
     namespaces: Arc<Informer<Namespace>>,
     services: Arc<Informer<Service>>,
+    service_cidrs: Arc<Informer<ServiceCidr>>,
+    ip_addresses: Arc<Informer<IpAddress>>,
     endpoints: Arc<Informer<Endpoints>>,
     endpoint_slices: Arc<Informer<EndpointSlice>>,
     replica_sets: Arc<Informer<ReplicaSet>>,
@@ -104,6 +111,8 @@ pub async fn run(clients: Clients, config: &crate::Config, shutdown: impl Future
         leases: Informer::new(resources::leases()),
         namespaces: Informer::new(resources::namespaces()),
         services: Informer::new(resources::services()),
+        service_cidrs: Informer::new(resources::service_cidrs()),
+        ip_addresses: Informer::new(resources::ip_addresses()),
         endpoints: Informer::new(resources::endpoints()),
         endpoint_slices: Informer::new(resources::endpoint_slices()),
         replica_sets: Informer::new(resources::replica_sets()),
@@ -147,6 +156,7 @@ pub async fn run(clients: Clients, config: &crate::Config, shutdown: impl Future
     replicaset::start(&context, &mut tasks);
     node::start(&context, &mut tasks);
     endpoints::start(&context, &mut tasks);
+    service_cidrs::start(&context, &mut tasks);
     service_account::start(&context, &mut tasks);
     root_ca::start(&context, &mut tasks);
     bootstrap::start(&context, &mut tasks);
@@ -169,6 +179,8 @@ pub async fn run(clients: Clients, config: &crate::Config, shutdown: impl Future
     follow(&context.leases, &api, &mut tasks);
     follow(&context.namespaces, &api, &mut tasks);
     follow(&context.services, &api, &mut tasks);
+    follow(&context.service_cidrs, &api, &mut tasks);
+    follow(&context.ip_addresses, &api, &mut tasks);
     follow(&context.endpoints, &api, &mut tasks);
     follow(&context.endpoint_slices, &api, &mut tasks);
     follow(&context.replica_sets, &api, &mut tasks);

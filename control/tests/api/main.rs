@@ -32,6 +32,7 @@ mod refusals;
 mod replication;
 mod restarts;
 mod scales;
+mod service_cidrs;
 mod storage;
 mod streams;
 mod surface;

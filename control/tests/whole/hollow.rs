@@ -66,6 +66,9 @@ impl Cluster {
         let api = Api::new(server.client(user("admin", &["system:masters"])));
         let clients = server.clone();
         let clients: controllers::Clients = Arc::new(move |name: &str| {
+            if name == controllers::APISERVER {
+                return clients.client(user(name, &["system:masters"]));
+            }
             let groups = ["system:serviceaccounts", "system:serviceaccounts:kube-system"];
             clients.client(user(
                 &format!("system:serviceaccount:kube-system:{name}"),

@@ -5,17 +5,20 @@
 
 use std::collections::{HashMap, HashSet};
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
 use super::taken::{Protocol, has_address, has_health_check_port, has_node_ports, number};
 use crate::admission::fields::{items, map, text};
 
 /// Carries the given values of `old` over to `new`, and drops those that the new type has no use for.
 pub fn carry_over(old: &Value, new: &mut Value) {
-    match (has_address(old), has_address(new)) {
-        (true, true) => keep_addresses(old, new),
-        (true, false) => drop_addresses(old, new),
-        _ => {}
+    let have = (has_address(old), has_address(new));
+    if have == (true, true) {
+        keep_addresses(old, new);
+    }
+    normalize(old, new);
+    if have == (true, false) {
+        drop_addresses(old, new);
     }
     match (has_node_ports(old), has_node_ports(new)) {
         (true, true) => keep_node_ports(old, new),
@@ -47,34 +50,51 @@ fn remove(service: &mut Value, fields: &[&str]) {
 }
 
 fn keep_addresses(old: &Value, new: &mut Value) {
-    let unset = text(new, "/spec/clusterIP").is_empty() && items(new, "/spec/clusterIPs").is_empty();
-    if unset {
+    if text(new, "/spec/clusterIP").is_empty() {
         set(new, "clusterIP", &old["spec"]["clusterIP"]);
     }
-    if items(new, "/spec/clusterIPs").is_empty() && new["spec"]["clusterIP"] == old["spec"]["clusterIP"] {
+    if items(new, "/spec/clusterIPs").is_empty() {
         set(new, "clusterIPs", &old["spec"]["clusterIPs"]);
     }
-    for field in ["ipFamilyPolicy", "ipFamilies"] {
-        let value = &new["spec"][field];
-        let is_policy_change =
-            field == "ipFamilies" && new["spec"]["ipFamilyPolicy"] != old["spec"]["ipFamilyPolicy"];
-        let unset = value.is_null() || value.as_array().is_some_and(Vec::is_empty);
-        if unset && !is_policy_change {
-            set(new, field, &old["spec"][field]);
+}
+
+/// Brings `clusterIPs` after `clusterIP`, for clients that know only the latter; `old` is null for a new Service. What
+/// a client has set of both stays, for validation to compare (upstream's `normalizeClusterIPs`).
+pub fn normalize(old: &Value, new: &mut Value) {
+    let (was, is) = (
+        text(old, "/spec/clusterIP"),
+        text(new, "/spec/clusterIP").to_owned(),
+    );
+    let (were, are) = (items(old, "/spec/clusterIPs"), items(new, "/spec/clusterIPs"));
+    let same = were == are;
+    if old.is_null() {
+        if !is.is_empty() && are.is_empty() {
+            set(new, "clusterIPs", &json!([is]));
         }
+    } else if was == is {
+        if are.is_empty() {
+            set(new, "clusterIPs", &old["spec"]["clusterIPs"]);
+        }
+    } else if is.is_empty() && same {
+        remove(new, &["clusterIPs"]);
+    } else if same {
+        set(new, "clusterIPs", &json!([is]));
     }
 }
 
 /// To ExternalName: what the client did not touch goes; what it set anew stays for validation to refuse.
 fn drop_addresses(old: &Value, new: &mut Value) {
-    if new["spec"]["clusterIP"] == old["spec"]["clusterIP"] {
-        remove(new, &["clusterIP", "clusterIPs"]);
+    let same = |field: &str| new["spec"][field] == old["spec"][field];
+    let mut gone = Vec::new();
+    if same("clusterIP") && same("clusterIPs") {
+        gone.extend(["clusterIP", "clusterIPs"]);
     }
-    for field in ["ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"] {
-        if new["spec"][field] == old["spec"][field] {
-            remove(new, &[field]);
-        }
-    }
+    gone.extend(
+        ["ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"]
+            .into_iter()
+            .filter(|field| same(field)),
+    );
+    remove(new, &gone);
 }
 
 fn ports(service: &mut Value) -> impl Iterator<Item = &mut Map<String, Value>> {
@@ -144,8 +164,6 @@ fn drop_node_ports(old: &Value, new: &mut Value) {
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]

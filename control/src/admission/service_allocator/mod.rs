@@ -1,9 +1,11 @@
 //! Cluster addresses and node ports of Services: given out, asked for, kept and given back.
 //!
-//! The stored Services are the record of what is in use ([`taken`]); nothing else has to be kept in step with them.
+//! The stored Services are the record of what is in use ([`taken`]); nothing else has to be kept in step with them. Their
+//! IPAddresses follow them (`controllers::service_cidrs`); an address that has one of somebody else is in use, too.
 //! Between the decision and the write an item is reserved in memory, so that two creates at once never get the same
 //! one; [`ServiceAllocator::settle`] ends that. Texts of errors are those of `pkg/registry/core/service` upstream.
 
+mod cidrs;
 mod family;
 mod kept;
 mod range;
@@ -19,6 +21,12 @@ use std::time::Instant;
 use keelson_api::status::{FieldError, Status};
 use serde_json::{Value, json};
 
+pub use self::cidrs::{
+    DEFAULT as DEFAULT_SERVICE_CIDR, FAMILY as ADDRESS_FAMILY, MANAGED_BY as ADDRESS_MANAGED_BY,
+    MANAGER as ADDRESS_MANAGER,
+};
+
+use self::cidrs::Ranges;
 use self::range::{AddressRange, PortRange};
 use self::taken::{
     Item, Protocol, Taken, addresses, has_address, has_health_check_port, has_node_ports, held, number,
@@ -26,12 +34,16 @@ use self::taken::{
 use super::fields::{items, map, text};
 use super::{Operation, Request};
 use crate::Config;
+use crate::kinds::changed_addresses;
 use crate::object::Reader;
 
 /// Gives out addresses and ports.
 #[derive(Debug)]
 pub struct ServiceAllocator {
+    /// Those of the configuration, which say what families there are.
     ranges: Vec<AddressRange>,
+    /// Those that addresses are given from.
+    current: Mutex<Ranges>,
     ports: PortRange,
     reader: Arc<dyn Reader>,
     taken: Mutex<Taken>,
@@ -40,6 +52,7 @@ pub struct ServiceAllocator {
 /// One request's way through the allocation: what it has reserved so far.
 struct Allocation<'a> {
     allocator: &'a ServiceAllocator,
+    ranges: Arc<[AddressRange]>,
     taken: &'a mut Taken,
     now: Instant,
     reserved: Vec<Item>,
@@ -72,6 +85,7 @@ impl ServiceAllocator {
         let (first, last) = config.node_ports;
         Self {
             ranges,
+            current: Mutex::default(),
             ports: PortRange { first, last },
             reader,
             taken: Mutex::default(),
@@ -92,15 +106,19 @@ impl ServiceAllocator {
         if map(service, "spec").is_none() {
             return Ok(());
         }
-        if let Some(old) = old {
-            kept::carry_over(old, service);
+        match old {
+            Some(old) => kept::carry_over(old, service),
+            None => kept::normalize(&Value::Null, service),
         }
         let now = Instant::now();
         // The guarded tables are consistent after every step, so a panic in between leaves nothing half done.
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         taken.refresh(self.reader.as_ref(), now);
+        let mut current = self.current.lock().unwrap_or_else(PoisonError::into_inner);
+        let ranges = current.current(&self.ranges, self.reader.as_ref());
         let mut allocation = Allocation {
             allocator: self,
+            ranges,
             taken: &mut taken,
             now,
             reserved: Vec::new(),
@@ -127,9 +145,14 @@ impl ServiceAllocator {
 
 impl Allocation<'_> {
     fn run(&mut self, old: &Value, service: &mut Value, name: &str) -> Result<(), Status> {
-        let invalid = |error: FieldError| Status::invalid("", "Service", name, &[error]);
+        let invalid = |errors: Vec<FieldError>| Status::invalid("", "Service", name, &errors);
         if has_address(service) {
             family::complete(&self.allocator.ranges, old, service).map_err(invalid)?;
+            // Validation would refuse it as well, but a refused Service must not have reserved what is not given out.
+            let wrong = changed_addresses(old, service);
+            if !wrong.is_empty() && !old.is_null() {
+                return Err(invalid(wrong));
+            }
             self.cluster_addresses(old, service, name)?;
         }
         if has_node_ports(service) || text(service, "/spec/type") == "LoadBalancer" {
@@ -156,7 +179,11 @@ impl Allocation<'_> {
     }
 
     fn cluster_addresses(&mut self, old: &Value, service: &mut Value, name: &str) -> Result<(), Status> {
-        if text(service, "/spec/clusterIP") == "None" {
+        let mut given: Vec<String> = items(service, "/spec/clusterIPs")
+            .iter()
+            .filter_map(|address| address.as_str().map(str::to_owned))
+            .collect();
+        if given.first().is_some_and(|first| first == "None") {
             return Ok(());
         }
         let own = if has_address(old) {
@@ -164,57 +191,52 @@ impl Allocation<'_> {
         } else {
             Vec::new()
         };
-        let asked = addresses(service);
-        if asked.is_empty() && !items(service, "/spec/clusterIPs").is_empty() {
-            // Not an address: validation says so in the right words.
-            return Ok(());
+        for address in given.iter().filter_map(|address| address.parse().ok()) {
+            if !own.contains(&address) {
+                self.requested(address, service, name)?;
+            }
         }
         let families: Vec<bool> = items(service, "/spec/ipFamilies")
             .iter()
             .map(|family| family == "IPv6")
             .collect();
-        let mut given = Vec::new();
-        for address in asked {
-            if !own.contains(&address) {
-                self.requested(address, service, name)?;
-            }
-            given.push(address);
-        }
         for is_ipv6 in families.into_iter().skip(given.len()) {
-            given.push(self.any(is_ipv6)?);
+            given.push(self.any(is_ipv6)?.to_string());
         }
         let Some(spec) = map(service, "spec") else {
             return Ok(());
         };
         if let Some(first) = given.first() {
             let slot = spec.entry("clusterIP").or_insert(Value::Null);
-            // One that differs from the list is for validation to refuse.
+            // One that is stored and differs from the list stays.
             if slot.as_str().is_none_or(str::is_empty) {
-                *slot = first.to_string().into();
+                *slot = first.as_str().into();
             }
         }
-        let texts: Vec<String> = given.iter().map(IpAddr::to_string).collect();
-        spec.insert("clusterIPs".to_owned(), json!(texts));
+        spec.insert("clusterIPs".to_owned(), json!(given));
         Ok(())
     }
 
     /// An address that the client wants.
     fn requested(&mut self, address: IpAddr, service: &Value, name: &str) -> Result<(), Status> {
-        let range = self
-            .allocator
+        let mut ranges = self
             .ranges
             .iter()
-            .find(|range| range.is_ipv6 == address.is_ipv6());
-        let why = match range {
-            // Which families there are is checked elsewhere.
-            None => format!("no service range for {address}"),
-            Some(range) if !range.contains(address) => {
-                format!(
-                    "the provided IP ({address}) is not in the valid range. The range of valid IPs is {range}"
-                )
-            }
-            Some(_) if !self.reserve(Item::Address(address)) => "provided IP is already allocated".to_owned(),
-            Some(_) => return Ok(()),
+            .filter(|range| range.is_ipv6 == address.is_ipv6())
+            .peekable();
+        // Which families there are is checked elsewhere.
+        let why = if ranges.peek().is_none() {
+            format!("no service range for {address}")
+        } else if !ranges.clone().any(|range| range.contains(address)) {
+            let ranges: Vec<String> = ranges.map(ToString::to_string).collect();
+            let ranges = ranges.join(", ");
+            format!(
+                "the provided IP ({address}) is not in the valid range. The range of valid IPs is {ranges}"
+            )
+        } else if self.reserve(Item::Address(address)) {
+            return Ok(());
+        } else {
+            "provided IP is already allocated".to_owned()
         };
         let list = match &service["spec"]["clusterIPs"] {
             Value::Null => json!([address.to_string()]),
@@ -229,13 +251,9 @@ impl Allocation<'_> {
     }
 
     fn any(&mut self, is_ipv6: bool) -> Result<IpAddr, Status> {
-        let range = self
-            .allocator
-            .ranges
-            .iter()
-            .find(|range| range.is_ipv6 == is_ipv6);
-        let chosen =
-            range.and_then(|range| range.choose(|address| self.taken.is_used(Item::Address(address))));
+        let mut ranges = self.ranges.iter().filter(|range| range.is_ipv6 == is_ipv6);
+        let is_used = |address| self.taken.is_used(Item::Address(address));
+        let chosen = ranges.find_map(|range| range.choose(is_used));
         let Some(address) = chosen else {
             return Err(Status::internal("failed to allocate a serviceIP: range is full"));
         };

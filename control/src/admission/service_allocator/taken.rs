@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use super::cidrs::{MANAGED_BY, MANAGER};
 use crate::admission::fields::{items, text};
-use crate::auth::resources::SERVICES;
+use crate::auth::resources::{IP_ADDRESSES, SERVICES};
 use crate::object::Reader;
 
 /// How long a request may hold what it has reserved. It gives it back itself; this is for the ones whose client went
@@ -122,6 +123,9 @@ pub struct Taken {
     known: HashMap<String, (u64, Arc<HashSet<Item>>)>,
     used: HashSet<Item>,
     version: Option<u64>,
+    /// Addresses that have an IPAddress of somebody else than the Services.
+    foreign: HashSet<IpAddr>,
+    addresses: Option<u64>,
     reserved: HashMap<Item, Instant>,
 }
 
@@ -130,6 +134,7 @@ impl Taken {
     pub fn refresh(&mut self, reader: &dyn Reader, now: Instant) {
         self.reserved
             .retain(|_, since| now.saturating_duration_since(*since) < HOLD);
+        self.refresh_foreign(reader);
         // The version first: a change in between is seen again next time.
         let version = reader.version(&SERVICES);
         if self.version == Some(version) {
@@ -150,8 +155,27 @@ impl Taken {
         self.version = Some(version);
     }
 
+    fn refresh_foreign(&mut self, reader: &dyn Reader) {
+        let version = reader.version(&IP_ADDRESSES);
+        if self.addresses == Some(version) {
+            return;
+        }
+        self.foreign = reader
+            .list(&IP_ADDRESSES, None)
+            .iter()
+            .filter(|address| address.labels.get(MANAGED_BY) != Some(MANAGER))
+            .filter_map(|address| address.name.parse().ok())
+            .collect();
+        self.addresses = Some(version);
+    }
+
     /// Whether somebody has it.
     pub fn is_used(&self, item: Item) -> bool {
+        if let Item::Address(address) = item
+            && self.foreign.contains(&address)
+        {
+            return true;
+        }
         self.used.contains(&item) || self.reserved.contains_key(&item)
     }
 

@@ -116,6 +116,8 @@ table! {
     endpoint_slices: "discovery.k8s.io" "v1" "endpointslices" "EndpointSlice" true;
     leases: "coordination.k8s.io" "v1" "leases" "Lease" true;
     signing_requests: "certificates.k8s.io" "v1" "certificatesigningrequests" "CertificateSigningRequest" false;
+    service_cidrs: "networking.k8s.io" "v1" "servicecidrs" "ServiceCIDR" false;
+    ip_addresses: "networking.k8s.io" "v1" "ipaddresses" "IPAddress" false;
     pod_disruption_budgets: "policy" "v1" "poddisruptionbudgets" "PodDisruptionBudget" true;
     cluster_roles: "rbac.authorization.k8s.io" "v1" "clusterroles" "ClusterRole" false;
 }

@@ -1,6 +1,7 @@
 //! Services, and the endpoint objects made for them.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -30,6 +31,9 @@ pub struct ServiceSpec {
     /// Cluster address, `None` for headless.
     #[serde(rename = "clusterIP")]
     pub cluster_ip: String,
+    /// All cluster addresses.
+    #[serde(rename = "clusterIPs", deserialize_with = "nullable")]
+    pub cluster_ips: Vec<String>,
     /// IPv4, IPv6.
     #[serde(deserialize_with = "nullable")]
     pub ip_families: Vec<String>,
@@ -58,9 +62,24 @@ pub struct ServicePort {
     pub app_protocol: Option<String>,
 }
 
+impl Service {
+    /// The cluster addresses that it holds.
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        if self.spec.kind == "ExternalName" {
+            return Vec::new();
+        }
+        let listed = self.spec.cluster_ips.iter();
+        listed.filter_map(|address| address.parse().ok()).collect()
+    }
+}
+
 impl Object for Service {
     fn meta(&self) -> &Meta {
         &self.metadata
+    }
+
+    fn index(&self) -> Vec<String> {
+        self.addresses().iter().map(IpAddr::to_string).collect()
     }
 }
 

@@ -1,13 +1,19 @@
 //! IPAddresses and ServiceCIDRs: the ranges of Services as objects.
 
+use std::net::IpAddr;
+
 use keelson_api::names;
-use keelson_api::status::FieldError;
+use keelson_api::status::{FieldError, go_quote};
 use serde_json::Value;
 
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
 use crate::kinds::json::{items, object_or_new, text};
 use crate::kinds::plain::Plain;
 use crate::kinds::{Kind, cells};
+
+const PARENT: &str = "spec.parentRef";
+const CIDRS: &str = "spec.cidrs";
+const IMMUTABLE: &str = "field is immutable";
 
 const ADDRESS: &[ColumnDef] = &[
     NAME,
@@ -34,22 +40,40 @@ pub(super) fn ip_address() -> Kind {
     let strategy = Plain {
         validate: |object| {
             let name = text(object, "/metadata/name");
-            let complaints = names::ip(name);
+            let mut complaints = names::ip(name);
+            if let Ok(address) = name.parse::<IpAddr>()
+                && address.to_string() != name
+            {
+                complaints.push(format!("must be in canonical form (\"{address}\")"));
+            }
             let mut errors: Vec<FieldError> =
                 FieldError::complaints("metadata.name", name, complaints).collect();
-            if object.pointer("/spec/parentRef").is_none() {
-                errors.push(FieldError::required("spec.parentRef", ""));
-            }
+            parent(&mut errors, object);
             errors
         },
+        change: |old, new| {
+            if parts(old) == parts(new) {
+                return Vec::new();
+            }
+            let [group, resource, namespace, name] = parts(new).map(go_quote);
+            let shown = format!(
+                "networking.ParentReference{{Group:{group}, Resource:{resource}, Namespace:{namespace}, Name:{name}}}"
+            );
+            vec![FieldError::invalid_shown(PARENT, &shown, IMMUTABLE)]
+        },
         ..Plain::new(|object, now| {
-            let parent = object.pointer("/spec/parentRef").unwrap_or(&Value::Null);
-            let parts = ["/group", "/resource", "/namespace", "/name"].map(|field| text(parent, field));
-            let shown: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-            let dot = shown
-                .join("/")
-                .replacen('/', if parts[0].is_empty() { "/" } else { "." }, 1);
-            vec![cells::name(object), Value::from(dot), cells::age(object, now)]
+            let [group, resource, namespace, name] = parts(object);
+            let dot = if group.is_empty() { "" } else { "." };
+            let mut shown = format!("{resource}{dot}{group}").to_lowercase();
+            for part in [namespace, name] {
+                if !part.is_empty() {
+                    shown = format!("{shown}/{part}");
+                }
+            }
+            if object.pointer("/spec/parentRef").is_none_or(Value::is_null) {
+                "<none>".clone_into(&mut shown);
+            }
+            vec![cells::name(object), Value::from(shown), cells::age(object, now)]
         })
     };
     describe::kind(
@@ -72,21 +96,11 @@ pub(super) fn service_cidr() -> Kind {
             }
         },
         validate: |object| {
-            let cidrs = items(object, "/spec/cidrs");
             let mut errors = Vec::new();
-            if cidrs.is_empty() {
-                errors.push(FieldError::required("spec.cidrs", "at least one CIDR required"));
-            }
-            for (index, cidr) in cidrs.iter().enumerate() {
-                let cidr = cidr.as_str().unwrap_or_default();
-                errors.extend(FieldError::complaints(
-                    format_args!("spec.cidrs[{index}]"),
-                    cidr,
-                    names::cidr(cidr),
-                ));
-            }
+            ranges(&mut errors, object);
             errors
         },
+        change: changed_ranges,
         generation: false,
         ..Plain::with_status(|object, now| {
             let cidrs: Vec<&str> = items(object, "/spec/cidrs")
@@ -110,4 +124,88 @@ pub(super) fn service_cidr() -> Kind {
     .cluster()
     .status()
     .done()
+}
+
+/// Group, resource, namespace and name of what has the address.
+fn parts(address: &Value) -> [&str; 4] {
+    let parent = address.pointer("/spec/parentRef").unwrap_or(&Value::Null);
+    ["/group", "/resource", "/namespace", "/name"].map(|field| text(parent, field))
+}
+
+fn parent(errors: &mut Vec<FieldError>, address: &Value) {
+    if address.pointer("/spec/parentRef").is_none_or(Value::is_null) {
+        errors.push(FieldError::required(PARENT, ""));
+        return;
+    }
+    let [group, resource, namespace, name] = parts(address);
+    if !group.is_empty() {
+        let path = format!("{PARENT}.group");
+        errors.extend(FieldError::complaints(
+            path,
+            group,
+            names::dns1123_subdomain(group),
+        ));
+    }
+    // The core group has no name, and not everything is in a namespace.
+    for (field, value, required) in [
+        ("resource", resource, true),
+        ("name", name, true),
+        ("namespace", namespace, false),
+    ] {
+        let path = format!("{PARENT}.{field}");
+        if !value.is_empty() {
+            errors.extend(FieldError::complaints(path, value, names::path_segment(value)));
+        } else if required {
+            errors.push(FieldError::required(path, ""));
+        }
+    }
+}
+
+fn ranges(errors: &mut Vec<FieldError>, object: &Value) {
+    let cidrs: Vec<&str> = texts(object);
+    let wrong = |detail: &str| {
+        let quoted: Vec<String> = cidrs.iter().map(|cidr| go_quote(cidr)).collect();
+        let shown = format!(
+            "networking.ServiceCIDRSpec{{CIDRs:[]string{{{}}}}}",
+            quoted.join(", ")
+        );
+        FieldError::invalid_shown(CIDRS, &shown, detail)
+    };
+    let family = |cidr: &str| -> Option<bool> {
+        let (address, _) = cidr.split_once('/').filter(|_| names::cidr(cidr).is_empty())?;
+        address.parse().ok().map(|address: IpAddr| address.is_ipv6())
+    };
+    match cidrs[..] {
+        [] => errors.push(FieldError::required(CIDRS, "at least one CIDR required")),
+        [_, _, _, ..] => errors.push(wrong("may only hold up to 2 values")),
+        [one, other] if !matches!((family(one), family(other)), (Some(one), Some(other)) if one != other) => {
+            errors.push(wrong(
+                "may specify no more than one IP for each IP family, i.e 192.168.0.0/24 and 2001:db8::/64",
+            ));
+        }
+        _ => {
+            for (index, cidr) in cidrs.iter().enumerate() {
+                let path = format!("{CIDRS}[{index}]");
+                errors.extend(FieldError::complaints(path, *cidr, names::cidr(cidr)));
+            }
+        }
+    }
+}
+
+fn texts(object: &Value) -> Vec<&str> {
+    let cidrs = items(object, "/spec/cidrs").iter();
+    cidrs.map(|cidr| cidr.as_str().unwrap_or_default()).collect()
+}
+
+/// Ranges stay; a second family may come.
+fn changed_ranges(old: &Value, new: &Value) -> Vec<FieldError> {
+    let (was, is) = (texts(old), texts(new));
+    if was.len() != is.len() && (was.len(), is.len()) != (1, 2) {
+        return vec![FieldError::invalid(CIDRS, Value::from(is), IMMUTABLE)];
+    }
+    let pairs = was.iter().zip(&is).enumerate();
+    pairs
+        .filter(|(_, (was, is))| was != is)
+        .map(|(index, (_, is))| FieldError::invalid(format!("{CIDRS}[{index}]"), *is, IMMUTABLE))
+        .collect()
 }

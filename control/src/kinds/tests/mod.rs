@@ -339,7 +339,7 @@ fn services_are_checked_as_upstream() {
             .collect()
     };
     assert!(check(json!({"ports": [{"port": 80}]})).is_empty());
-    assert!(check(json!({"clusterIP": "None"})).is_empty());
+    assert!(check(json!({"clusterIP": "None", "clusterIPs": ["None"]})).is_empty());
     assert!(check(json!({"type": "ExternalName", "externalName": "a.example."})).is_empty());
     assert_eq!(check(json!({})), ["spec.ports: Required value"]);
     assert_eq!(

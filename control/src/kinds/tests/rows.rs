@@ -53,6 +53,19 @@ fn rows_of_workloads() {
 }
 
 #[test]
+fn addresses_show_whose_they_are() {
+    let of = |parent: Value| {
+        let object = json!({"metadata": {"name": "10.0.0.1"}, "spec": {"parentRef": parent}});
+        row("networking.k8s.io", "ipaddresses", object)[1].clone()
+    };
+    let service = json!({"resource": "services", "namespace": "a", "name": "w"});
+    assert_eq!(of(service), "services/a/w");
+    let gateway = json!({"group": "Example.com", "resource": "gateways", "name": "g"});
+    assert_eq!(of(gateway), "gateways.example.com/g");
+    assert_eq!(of(Value::Null), "<none>");
+}
+
+#[test]
 fn rows_of_the_core_group() {
     let service = json!({"metadata": {"name": "s"}, "spec": {"type": "NodePort", "clusterIP": "10.43.0.9",
         "ports": [{"port": 80, "nodePort": 30080}, {"port": 53, "protocol": "UDP"}], "selector": {"a": "b"}}});

@@ -1,5 +1,7 @@
 //! Given out once, kept while held, given back.
 
+mod cidrs;
+mod families;
 mod property;
 
 use std::sync::Arc;

@@ -2,9 +2,9 @@
 
 use keelson_api::names;
 use keelson_api::status::FieldError;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
 
-use crate::kinds::json::{int, is_unset, items, object, text};
+use crate::kinds::json::{int, is_unset, items, list, object, object_or_new, set_default, text};
 
 const ONLY_BALANCED: &str = "may only be used when `type` is 'LoadBalancer'";
 /// Longest time that a client stays with its endpoint, in seconds.
@@ -165,6 +165,36 @@ pub(super) fn change(errors: &mut Vec<FieldError>, old: &Value, new: &Value) {
     }
 }
 
+/// An address of a load balancer is one of its own unless something else is said (KEP-1860).
+pub(super) fn default_status(service: &mut Map<String, Value>) {
+    let balancer = object_or_new(service, "status").and_then(|status| object_or_new(status, "loadBalancer"));
+    for point in balancer
+        .into_iter()
+        .flat_map(|balancer| list(balancer, "ingress"))
+    {
+        if !is_unset(point.get("ip")) {
+            set_default(point, "ipMode", "VIP");
+        }
+    }
+}
+
+fn ip_mode(errors: &mut Vec<FieldError>, path: &str, point: &Value) {
+    let has_ip = !text(point, "/ip").is_empty();
+    match point.get("ipMode").filter(|mode| !mode.is_null()) {
+        None if has_ip => errors.push(FieldError::required(path, "must be specified when `ip` is set")),
+        Some(_) if !has_ip => {
+            errors.push(FieldError::forbidden(
+                path,
+                "may not be specified when `ip` is not set",
+            ));
+        }
+        Some(mode) if *mode != "VIP" && *mode != "Proxy" => {
+            errors.push(FieldError::not_supported(path, mode.clone(), &["Proxy", "VIP"]));
+        }
+        _ => {}
+    }
+}
+
 /// Complaints about the status.
 pub(super) fn status(new: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
@@ -176,6 +206,7 @@ pub(super) fn status(new: &Value) -> Vec<FieldError> {
     }
     for (index, point) in points.iter().enumerate() {
         let (ip, name) = (text(point, "/ip"), text(point, "/hostname"));
+        ip_mode(&mut errors, &format!("{path}[{index}].ipMode"), point);
         if !ip.is_empty() {
             errors.extend(FieldError::complaints(
                 format_args!("{path}[{index}].ip"),

@@ -1,11 +1,13 @@
 //! Services. Cluster addresses and node ports are given out by admission; here is everything else.
 
+mod addresses;
 mod external;
 mod row;
 mod validate;
 
 use std::collections::BTreeMap;
 
+pub(crate) use addresses::{changed as changed_addresses, related as related_addresses};
 use keelson_api::status::FieldError;
 use serde_json::{Value, json};
 
@@ -96,6 +98,7 @@ impl Strategy for Service {
         }
         if kind == "LoadBalancer" {
             set_default(spec, "allocateLoadBalancerNodePorts", true);
+            external::default_status(map);
         }
     }
 
@@ -119,7 +122,7 @@ impl Strategy for Service {
         if subresource == Some("status") {
             return external::status(new);
         }
-        let mut errors = validate::immutable(old, new);
+        let mut errors = addresses::changed(old, new);
         external::change(&mut errors, old, new);
         errors.extend(validate::service(new));
         errors

@@ -6,7 +6,7 @@ use keelson_api::names;
 use keelson_api::status::FieldError;
 use serde_json::Value;
 
-use super::external;
+use super::{addresses, external};
 use crate::kinds::go;
 use crate::kinds::json::{int, is_unset, items, text};
 
@@ -16,7 +16,7 @@ const TYPES: &[&str] = &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"
 pub(super) fn service(service: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let kind = text(service, "/spec/type");
-    let headless = text(service, "/spec/clusterIP") == "None";
+    let headless = addresses::is_headless(service);
     let ports = items(service, "/spec/ports");
     if ports.is_empty() && !headless && kind != "ExternalName" {
         errors.push(FieldError::required("spec.ports", ""));
@@ -27,12 +27,7 @@ pub(super) fn service(service: &Value) -> Vec<FieldError> {
             errors.push(FieldError::invalid("spec.clusterIPs[0]", "None", &detail));
         }
         "ExternalName" => {
-            if !is_unset(service.pointer("/spec/clusterIP")) {
-                errors.push(FieldError::forbidden(
-                    "spec.clusterIPs",
-                    "may not be set for ExternalName services",
-                ));
-            }
+            errors.extend(addresses::of_external_name(service));
             let name = text(service, "/spec/externalName");
             let name = name.strip_suffix('.').unwrap_or(name);
             if name.is_empty() {
@@ -67,20 +62,14 @@ pub(super) fn service(service: &Value) -> Vec<FieldError> {
             &["ClientIP", "None"],
         ));
     }
-    addresses(&mut errors, service);
+    errors.extend(addresses::related(service));
+    reached(&mut errors, service);
     external::check(&mut errors, service);
     errors
 }
 
-fn addresses(errors: &mut Vec<FieldError>, service: &Value) {
-    let cluster_ip = text(service, "/spec/clusterIP");
-    if !cluster_ip.is_empty() && cluster_ip != "None" {
-        errors.extend(FieldError::complaints(
-            "spec.clusterIPs[0]",
-            cluster_ip,
-            names::ip(cluster_ip),
-        ));
-    }
+/// How it is reached from outside, and by which endpoints.
+fn reached(errors: &mut Vec<FieldError>, service: &Value) {
     for (index, ip) in items(service, "/spec/externalIPs").iter().enumerate() {
         let ip = ip.as_str().unwrap_or_default();
         errors.extend(FieldError::complaints(
@@ -174,28 +163,4 @@ fn node_ports(errors: &mut Vec<FieldError>, ports: &[Value], kind: &str) {
             errors.push(FieldError::duplicate(path, number));
         }
     }
-}
-
-/// Complaints about a change: the cluster address stays while the type needs one.
-pub(super) fn immutable(old: &Value, new: &Value) -> Vec<FieldError> {
-    let allocates = |service: &Value| {
-        matches!(
-            text(service, "/spec/type"),
-            "ClusterIP" | "NodePort" | "LoadBalancer"
-        )
-    };
-    let (was, is) = (text(old, "/spec/clusterIP"), text(new, "/spec/clusterIP"));
-    if allocates(old) && allocates(new) && !was.is_empty() && was != is {
-        let shown = serde_json::json!([is]);
-        let mut errors = vec![FieldError::invalid(
-            "spec.clusterIPs[0]",
-            shown,
-            "may not change once set",
-        )];
-        if is.is_empty() {
-            errors = vec![FieldError::invalid("spec.clusterIP", "", "field is immutable")];
-        }
-        return errors;
-    }
-    Vec::new()
 }

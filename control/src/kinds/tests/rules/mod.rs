@@ -1,5 +1,6 @@
 //! Complaints kind by kind, in upstream's words.
 
+mod addresses;
 mod beside;
 mod changes;
 mod jobs;
