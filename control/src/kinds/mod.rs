@@ -12,6 +12,7 @@ mod core;
 pub mod custom;
 mod describe;
 mod extension;
+mod gates;
 mod go;
 
 mod json;
@@ -178,6 +179,7 @@ pub trait Strategy: Send + Sync + std::fmt::Debug {
     }
 }
 
+pub use gates::drop_disabled;
 pub use metadata::{finalizer_warnings, validate_metadata, validate_metadata_update};
 pub use podspec::drop_zeros;
 pub use table::{builtin, find};

@@ -189,6 +189,7 @@ async fn validate_and_store(
     let kind = call.kind();
     // A change of the scale is a change of the main resource's spec.
     let part = edit.subresource.filter(|part| *part != "scale");
+    kinds::drop_disabled(kind, Some(old), new);
     kind.strategy.prepare_update(part, old, new);
     let mut errors = kinds::validate_metadata_update(old, new);
     errors.extend(kinds::validate_metadata(kind, new));
