@@ -4,6 +4,7 @@ mod beside;
 mod changes;
 mod jobs;
 mod networks;
+mod newer;
 mod pods;
 mod references;
 mod shown;
