@@ -11,6 +11,7 @@ mod config;
 pub mod controllers;
 pub mod election;
 pub mod encryption;
+mod go_duration;
 pub mod kinds;
 pub mod object;
 pub mod pairs;

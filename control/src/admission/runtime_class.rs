@@ -1,5 +1,6 @@
 //! RuntimeClass: the overhead and the placement that a pod's runtimeClassName brings along.
 
+use keelson_api::quantity::Quantity;
 use keelson_api::status::{Status, go_quote};
 use serde_json::Value;
 
@@ -30,7 +31,7 @@ pub fn admit(context: &Context, request: &mut Request<'_>) -> Result<(), Status>
     };
     let class = context.decoded.of(&class);
     let overhead = &class["overhead"]["podFixed"];
-    if !given.is_null() && given != overhead {
+    if !given.is_null() && !same_amounts(given, overhead) {
         return Err(
             request.forbidden("pod rejected: Pod's Overhead doesn't match RuntimeClass's defined Overhead")
         );
@@ -77,4 +78,18 @@ pub fn admit(context: &Context, request: &mut Request<'_>) -> Result<(), Status>
         }
     }
     Ok(())
+}
+
+/// Whether both name the same resources with the same amounts, however these are written: `1` and `1000m`.
+fn same_amounts(one: &Value, other: &Value) -> bool {
+    let (Some(one), Some(other)) = (one.as_object(), other.as_object()) else {
+        return one == other;
+    };
+    let amount = |value: &Value| Quantity::from_json(value).ok();
+    one.len() == other.len()
+        && one.iter().all(|(resource, value)| {
+            other
+                .get(resource)
+                .is_some_and(|other| amount(value) == amount(other))
+        })
 }

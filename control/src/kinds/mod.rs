@@ -12,6 +12,7 @@ mod core;
 pub mod custom;
 mod describe;
 mod extension;
+mod gates;
 mod go;
 
 mod json;
@@ -182,6 +183,7 @@ pub trait Strategy: Send + Sync + std::fmt::Debug {
     }
 }
 
+pub use gates::drop_disabled;
 pub use metadata::{finalizer_warnings, validate_metadata};
 pub use podspec::drop_zeros;
 pub use ratchet::validate_update;

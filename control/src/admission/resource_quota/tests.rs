@@ -143,6 +143,12 @@ fn objects_are_counted() {
     assert_eq!(create("persistentvolumeclaims", claim("", "10Gi")), Ok(()));
     assert!(create("persistentvolumeclaims", claim("", "11Gi")).is_err());
     assert!(create("persistentvolumeclaims", claim("gold", "2Gi")).is_err());
+    let mut shrunk = claim("", "1Gi");
+    shrunk["status"] = json!({"allocatedResources": {"storage": "11Gi"}});
+    assert!(
+        create("persistentvolumeclaims", shrunk).is_err(),
+        "what has been allocated counts"
+    );
     let mut older = claim("gold", "2Gi");
     older["spec"].as_object_mut().unwrap().remove("storageClassName");
     older["metadata"]["annotations"] = json!({"volume.beta.kubernetes.io/storage-class": "gold"});

@@ -172,9 +172,10 @@ fn service(service: &Value, amounts: &mut Amounts) {
 }
 
 fn claim(claim: &Value, counted: &mut Amounts) {
-    let storage = amounts(&claim["spec"]["resources"]["requests"])
-        .get("storage")
-        .copied();
+    let storage = |of: &Value| amounts(of).get("storage").copied();
+    // Who asks for less again, after an expansion that failed, still has what has been allocated for it.
+    let storage =
+        storage(&claim["spec"]["resources"]["requests"]).max(storage(&claim["status"]["allocatedResources"]));
     let class = class(claim);
     let mut keys = vec![String::new()];
     if !class.is_empty() {

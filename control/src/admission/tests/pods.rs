@@ -280,6 +280,18 @@ fn runtime_classes() {
             .unwrap()
             .contains(&json!({"key": "sandbox"}))
     );
+    // An overhead of its own is the class's, however it is written.
+    asked["spec"]["overhead"] = json!({"memory": "65536Ki"});
+    admitted(&fixture, asked.clone());
+    for other in [
+        json!({"memory": "1Gi"}),
+        json!({"cpu": "64Mi"}),
+        json!({"memory": "64Mi", "cpu": "1"}),
+    ] {
+        asked["spec"]["overhead"] = other;
+        assert!(refused(&fixture, asked.clone()).ends_with("doesn't match RuntimeClass's defined Overhead"));
+    }
+    asked["spec"]["overhead"] = json!(null);
     asked["spec"]["nodeSelector"] = json!({"sandbox": "no"});
     assert!(refused(&fixture, asked).contains("conflict"));
     let mut asked = pod();

@@ -7,6 +7,7 @@ use jiff::tz::TimeZone;
 use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, Weekday};
 
 use crate::controllers::model::Time;
+use crate::go_duration;
 
 /// Bits of allowed values.
 type Bits = u64;
@@ -112,7 +113,9 @@ impl Times {
             _ => text,
         };
         if let Some(interval) = fields.strip_prefix("@every ") {
-            return Ok(Self::Every(interval_seconds(interval)?));
+            let seconds = go_duration::seconds(interval).map_err(ScheduleError)?;
+            // Upstream's library does so, too.
+            return Ok(Self::Every(seconds.max(1)));
         }
         let parts: Vec<_> = fields.split_whitespace().collect();
         let [minute, hour, day, month, weekday] = parts[..] else {
@@ -204,32 +207,4 @@ fn range(text: &str, low: u32, high: u32, names: &[&str]) -> Result<Bits, Schedu
     Ok((from..=to)
         .step_by(step.unwrap_or(1) as usize)
         .fold(0, |bits, number| bits | 1 << number))
-}
-
-fn interval_seconds(text: &str) -> Result<i64, ScheduleError> {
-    let wrong = || ScheduleError(format!("failed to parse duration {text:?}"));
-    let (mut seconds, mut digits) = (0i64, String::new());
-    for character in text.trim().chars() {
-        if character.is_ascii_digit() {
-            digits.push(character);
-            continue;
-        }
-        let unit = match character {
-            'h' => 3600,
-            'm' => 60,
-            's' => 1,
-            _ => return Err(wrong()),
-        };
-        let number: i64 = digits.parse().map_err(|_| wrong())?;
-        seconds = number
-            .checked_mul(unit)
-            .and_then(|part| seconds.checked_add(part))
-            .ok_or_else(wrong)?;
-        digits.clear();
-    }
-    if digits.is_empty() && seconds > 0 {
-        Ok(seconds)
-    } else {
-        Err(wrong())
-    }
 }

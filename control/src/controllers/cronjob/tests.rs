@@ -33,6 +33,8 @@ fn next_starts() {
         ),
         ("@hourly", "2024-12-31T23:59:59Z", "2025-01-01T00:00:00Z"),
         ("@every 1m30s", "2024-01-01T00:00:00Z", "2024-01-01T00:01:30Z"),
+        ("@every 1.5h", "2024-01-01T00:00:00Z", "2024-01-01T01:30:00Z"),
+        ("@every -1s", "2024-01-01T00:00:00Z", "2024-01-01T00:00:01Z"),
     ];
     for (schedule, after, expected) in cases {
         assert_eq!(next(schedule, after), expected, "{schedule}");
@@ -54,7 +56,7 @@ fn wrong_schedules() {
         "x * * * *",
         "0 0 0 * *",
         "@every 5",
-        "@every -1s",
+        "@every nonsense",
         "* * * * 7",
         "1-99999999999 * * * *",
     ] {

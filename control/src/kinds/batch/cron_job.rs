@@ -9,7 +9,7 @@ use crate::kinds::apps::workload::non_negative;
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
 use crate::kinds::json::{is_true, items, object_or_new, set_default, set_zero, text};
 use crate::kinds::{Kind, Strategy, cells, go, podspec, update};
-use crate::time_zone;
+use crate::{go_duration, time_zone};
 
 const COLUMNS: &[ColumnDef] = &[
     NAME,
@@ -231,7 +231,14 @@ fn schedule(errors: &mut Vec<FieldError>, schedule: &str) {
         "@midnight",
         "@hourly",
     ];
-    if known.contains(&schedule) || schedule.starts_with("@every ") {
+    if known.contains(&schedule) {
+        return;
+    }
+    if let Some(interval) = schedule.strip_prefix("@every ") {
+        if let Err(error) = go_duration::seconds(interval) {
+            let detail = format!("failed to parse duration {schedule}: {error}");
+            errors.push(FieldError::invalid("spec.schedule", schedule, &detail));
+        }
         return;
     }
     if schedule.starts_with('@') {

@@ -6,7 +6,7 @@ use keelson_api::quantity::Quantity;
 use keelson_api::status::FieldError;
 use serde_json::{Value, json};
 
-use super::volume::{access_modes, phase, short_modes, storage_fields};
+use super::volume::{check_modes, phase, short_modes, storage_fields};
 use crate::kinds::apps::workload::label_selector;
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
 use crate::kinds::json::{items, object_or_new, set_default, set_zero, text};
@@ -94,27 +94,7 @@ impl Strategy for Claim {
 
     fn validate_create(&self, object: &Value) -> Vec<FieldError> {
         let mut errors = Vec::new();
-        access_modes(&mut errors, object, "at least 1 access mode is required");
-        storage_fields(&mut errors, object);
-        if let Some(selector) = object.pointer("/spec/selector") {
-            label_selector(&mut errors, selector, "spec.selector");
-        }
-        source::check(&mut errors, object);
-        match object
-            .pointer("/spec/resources/requests/storage")
-            .map(Quantity::from_json)
-        {
-            None => errors.push(FieldError::required("spec.resources[storage]", "")),
-            Some(Ok(amount)) if amount.is_zero() || amount.is_negative() => {
-                let path = "spec.resources[storage]";
-                errors.push(FieldError::invalid(
-                    path,
-                    amount.to_string(),
-                    "must be greater than zero",
-                ));
-            }
-            Some(_) => {}
-        }
+        spec(&mut errors, object.get("spec").unwrap_or(&Value::Null), "spec");
         errors
     }
 
@@ -161,13 +141,16 @@ impl Strategy for Claim {
                           for bound claims\n";
             errors.push(FieldError::forbidden("spec", detail));
         }
-        let amount = |object: &Value| {
-            let request = object.pointer("/spec/resources/requests/storage");
-            request
+        let amount = |object: &Value, pointer: &str| {
+            let amount = object.pointer(pointer);
+            amount
                 .and_then(|amount| Quantity::from_json(amount).ok())
                 .unwrap_or_default()
         };
-        if amount(new) < amount(old) {
+        let asked = "/spec/resources/requests/storage";
+        // Who asked for more than there is may ask for less again, but for more than there was: volumes do not shrink.
+        let smaller = amount(new, asked) < amount(old, asked);
+        if smaller && amount(new, asked) <= amount(old, "/status/capacity/storage") {
             let detail = "field can not be less than status.capacity";
             errors.push(FieldError::forbidden("spec.resources.requests.storage", detail));
         }
@@ -195,6 +178,27 @@ impl Strategy for Claim {
             cells::age(object, now),
             cells::text_or(object, "/spec/volumeMode", "<unset>"),
         ]
+    }
+}
+
+/// Complaints about the spec of a claim at `path` (`ValidatePersistentVolumeClaimSpec`).
+pub(in crate::kinds) fn spec(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
+    let modes = format!("{path}.accessModes");
+    check_modes(errors, spec, &modes, "at least 1 access mode is required");
+    storage_fields(errors, spec, path);
+    if let Some(selector) = spec.get("selector") {
+        label_selector(errors, selector, &format!("{path}.selector"));
+    }
+    source::check(errors, spec, path);
+    let path = format!("{path}.resources[storage]");
+    let storage = spec.pointer("/resources/requests/storage");
+    match storage.map(Quantity::from_json) {
+        None => errors.push(FieldError::required(path, "")),
+        Some(Ok(amount)) if amount.is_zero() || amount.is_negative() => {
+            let detail = "must be greater than zero";
+            errors.push(FieldError::invalid(path, amount.to_string(), detail));
+        }
+        Some(_) => {}
     }
 }
 

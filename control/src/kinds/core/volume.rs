@@ -5,10 +5,13 @@ mod inline;
 use keelson_api::names;
 use keelson_api::quantity::Quantity;
 use keelson_api::status::FieldError;
+use keelson_api::time;
 use serde_json::{Value, json};
 
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
-use crate::kinds::json::{alike, entries, items, object_or_new, set_default, set_zero, text};
+use crate::kinds::json::{
+    alike, entries, items, object as object_in, object_or_new, set_default, set_zero, text,
+};
 use crate::kinds::{Kind, Strategy, cells, podspec, update};
 
 pub(in crate::kinds) use inline::check as inline;
@@ -108,6 +111,9 @@ const SOURCES: [&str; 22] = [
     "vsphereVolume",
 ];
 
+/// When the phase has last changed. Whoever changes it may tell; else it is now.
+const TRANSITION: &str = "lastPhaseTransitionTime";
+
 #[derive(Debug)]
 struct Volume;
 
@@ -125,16 +131,27 @@ impl Strategy for Volume {
     }
 
     fn prepare_create(&self, new: &mut Value) {
-        new["status"] = json!({"phase": "Pending"});
+        new["status"] = json!({"phase": "Pending", TRANSITION: time::now_rfc3339()});
     }
 
     fn prepare_update(&self, subresource: Option<&str>, old: &Value, new: &mut Value) {
         update::without_generation(subresource, old, new);
+        let at =
+            |volume: &Value, field: &str| volume["status"].get(field).filter(|it| !it.is_null()).cloned();
+        let told = at(new, TRANSITION);
+        let untold = told.is_none() || told == at(old, TRANSITION);
+        if at(old, "phase") != at(new, "phase")
+            && untold
+            && let Some(status) = object_in(new, "status")
+        {
+            status.insert(TRANSITION.to_owned(), time::now_rfc3339().into());
+        }
     }
 
     fn validate_create(&self, object: &Value) -> Vec<FieldError> {
         let mut errors = Vec::new();
-        access_modes(&mut errors, object, "");
+        let spec = object.get("spec").unwrap_or(&Value::Null);
+        check_modes(&mut errors, spec, "spec.accessModes", "");
         let capacity = object.pointer("/spec/capacity").and_then(Value::as_object);
         if capacity.is_none_or(serde_json::Map::is_empty) {
             errors.push(FieldError::required("spec.capacity", ""));
@@ -158,7 +175,7 @@ impl Strategy for Volume {
                 errors.push(FieldError::invalid(path, amount.to_string(), detail));
             }
         }
-        storage_fields(&mut errors, object);
+        storage_fields(&mut errors, spec, "spec");
         let affinity = object
             .pointer("/spec/nodeAffinity")
             .filter(|affinity| affinity.is_object());
@@ -173,7 +190,6 @@ impl Strategy for Volume {
             None => {}
         }
         let has = |field: &str| object.pointer("/spec").and_then(|spec| spec.get(field)).is_some();
-        let spec = object.get("spec").unwrap_or(&Value::Null);
         sources(&mut errors, spec, "spec", text(object, "/metadata/name"));
         let policy = text(object, "/spec/persistentVolumeReclaimPolicy");
         let allowed = ["Delete", "Recycle", "Retain"];
@@ -271,20 +287,20 @@ fn sources(errors: &mut Vec<FieldError>, spec: &Value, path: &str, name: &str) {
     }
 }
 
-/// Checks what volumes and claims share: the name of the class, and the mode.
-pub(super) fn storage_fields(errors: &mut Vec<FieldError>, object: &Value) {
-    let class = text(object, "/spec/storageClassName");
+/// Checks what the specs of volumes and claims share: the name of the class, and the mode.
+pub(super) fn storage_fields(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
+    let class = text(spec, "/storageClassName");
     if !class.is_empty() {
         errors.extend(FieldError::complaints(
-            "spec.storageClassName",
+            format_args!("{path}.storageClassName"),
             class,
             names::dns1123_subdomain(class),
         ));
     }
-    let mode = object.pointer("/spec/volumeMode").and_then(Value::as_str);
+    let mode = spec.get("volumeMode").and_then(Value::as_str);
     if let Some(mode) = mode.filter(|mode| !matches!(*mode, "Block" | "Filesystem")) {
         errors.push(FieldError::not_supported(
-            "spec.volumeMode",
+            format!("{path}.volumeMode"),
             mode,
             &["Block", "Filesystem"],
         ));
@@ -318,13 +334,8 @@ pub(super) fn short_modes(modes: &[Value]) -> String {
     short.join(",")
 }
 
-/// Checks `spec.accessModes`; `missing` is what is said if there are none.
-pub(super) fn access_modes(errors: &mut Vec<FieldError>, object: &Value, missing: &str) {
-    let spec = object.get("spec").unwrap_or(&Value::Null);
-    check_modes(errors, spec, "spec.accessModes", missing);
-}
-
-fn check_modes(errors: &mut Vec<FieldError>, spec: &Value, path: &str, missing: &str) {
+/// Checks the `accessModes` of a spec, which are at `path`; `missing` is what is said if there are none.
+pub(super) fn check_modes(errors: &mut Vec<FieldError>, spec: &Value, path: &str, missing: &str) {
     let modes = items(spec, "/accessModes");
     if modes.is_empty() {
         errors.push(FieldError::required(path, missing));

@@ -2,7 +2,10 @@
 
 mod devices;
 pub(super) mod env;
+mod groups;
 mod handlers;
+mod mounts;
+mod resize;
 mod resources;
 
 use std::collections::{HashMap, HashSet};
@@ -11,7 +14,7 @@ use keelson_api::names;
 use keelson_api::status::FieldError;
 use serde_json::Value;
 
-use crate::kinds::json::{int, is_true, is_unset, items, text};
+use crate::kinds::json::{int, is_true, items, text};
 
 /// The three lists of containers.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -51,21 +54,19 @@ pub(super) fn containers(
         .flat_map(|other| items(spec, &format!("/{}", other.field())))
         .map(|container| text(container, "/name"))
         .collect();
-    let main: HashSet<&str> = items(spec, "/containers")
-        .iter()
-        .map(|container| text(container, "/name"))
-        .collect();
+    let targets = taken.clone();
     let mut host_ports = HashSet::new();
     for (index, container) in list.iter().enumerate() {
         let path = format!("{path}[{index}]");
         name(errors, container, &path, &mut taken);
-        common(errors, container, &path, volumes);
+        common(errors, container, &path, volumes, spec);
         devices::check(errors, volumes, container, &path);
         ports(errors, container, &path, &mut host_ports);
         resources::check(errors, container, &path);
-        by_group(errors, container, &path, group);
+        resize::check(errors, container, &path, text(spec, "/restartPolicy"));
+        groups::check(errors, container, &path, group, spec);
         let target = text(container, "/targetContainerName");
-        if group == Group::Ephemeral && !target.is_empty() && !main.contains(target) {
+        if group == Group::Ephemeral && !target.is_empty() && !targets.contains(target) {
             errors.push(FieldError::not_found(
                 format!("{path}.targetContainerName"),
                 target,
@@ -87,7 +88,13 @@ fn name<'a>(errors: &mut Vec<FieldError>, container: &'a Value, path: &str, take
     }
 }
 
-fn common(errors: &mut Vec<FieldError>, container: &Value, path: &str, volumes: &HashMap<&str, &Value>) {
+fn common(
+    errors: &mut Vec<FieldError>,
+    container: &Value,
+    path: &str,
+    volumes: &HashMap<&str, &Value>,
+    spec: &Value,
+) {
     let image = text(container, "/image");
     if image.is_empty() {
         errors.push(FieldError::required(format!("{path}.image"), ""));
@@ -110,60 +117,13 @@ fn common(errors: &mut Vec<FieldError>, container: &Value, path: &str, volumes: 
         }
     }
     env::check(errors, container, path);
-    mounts(errors, container, path, volumes);
-    security(errors, container, path);
+    mounts::check(errors, container, path, volumes);
+    let own_users = spec.get("hostUsers") == Some(&Value::Bool(false));
+    security(errors, container, path, own_users);
 }
 
-fn mounts(errors: &mut Vec<FieldError>, container: &Value, path: &str, volumes: &HashMap<&str, &Value>) {
-    let mut places = HashSet::new();
-    // Upstream leaves the index out of some paths.
-    let all = format!("{path}.volumeMounts");
-    for (index, mount) in items(container, "/volumeMounts").iter().enumerate() {
-        let path = format!("{all}[{index}]");
-        let (name, place) = (text(mount, "/name"), text(mount, "/mountPath"));
-        if name.is_empty() {
-            errors.push(FieldError::required(format!("{path}.name"), ""));
-        }
-        if !volumes.contains_key(name) {
-            errors.push(FieldError::not_found(format!("{path}.name"), name));
-        }
-        if place.is_empty() {
-            errors.push(FieldError::required(format!("{path}.mountPath"), ""));
-        }
-        if !places.insert(place) {
-            errors.push(FieldError::invalid(
-                format!("{path}.mountPath"),
-                place,
-                "must be unique",
-            ));
-        }
-        let (plain, expanded) = (text(mount, "/subPath"), text(mount, "/subPathExpr"));
-        if !plain.is_empty() && !expanded.is_empty() {
-            let detail = "subPathExpr and subPath are mutually exclusive";
-            errors.push(FieldError::invalid(
-                format!("{path}.subPathExpr"),
-                expanded,
-                detail,
-            ));
-        }
-        super::volume_checks::relative_path(errors, plain, &format!("{all}.subPath"));
-        super::volume_checks::relative_path(errors, expanded, &format!("{all}.subPathExpr"));
-        let Some(propagation) = mount.get("mountPropagation").and_then(Value::as_str) else {
-            continue;
-        };
-        let path = format!("{all}.mountPropagation");
-        let allowed = ["Bidirectional", "HostToContainer", "None"];
-        if !allowed.contains(&propagation) {
-            errors.push(FieldError::not_supported(path.as_str(), propagation, &allowed));
-        }
-        if propagation == "Bidirectional" && !is_true(container, "/securityContext/privileged") {
-            let detail = "Bidirectional mount propagation is available only to privileged containers";
-            errors.push(FieldError::forbidden(path, detail));
-        }
-    }
-}
-
-fn security(errors: &mut Vec<FieldError>, container: &Value, path: &str) {
+/// `own_users`: whether the pod has a user namespace of its own.
+fn security(errors: &mut Vec<FieldError>, container: &Value, path: &str, own_users: bool) {
     let Some(context) = container
         .get("securityContext")
         .filter(|context| context.is_object())
@@ -183,8 +143,13 @@ fn security(errors: &mut Vec<FieldError>, container: &Value, path: &str) {
     if !matches!(mount, "" | "Default" | "Unmasked") {
         let path = format!("{path}.procMount");
         errors.push(FieldError::not_supported(path, mount, &["Default", "Unmasked"]));
+    } else if mount == "Unmasked" && !own_users {
+        // Files of /proc are masked from root, which a user namespace of its own keeps away as well.
+        let detail = "`hostUsers` must be false to use `Unmasked`";
+        errors.push(FieldError::invalid(format!("{path}.procMount"), mount, detail));
     }
     super::system::profiles(errors, context, &path);
+    super::windows::options(errors, context, &path);
     if context.get("allowPrivilegeEscalation") == Some(&Value::Bool(false)) {
         if is_true(context, "/privileged") {
             let detail = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true";
@@ -250,53 +215,6 @@ fn ports(errors: &mut Vec<FieldError>, container: &Value, path: &str, host_ports
                 protocol,
                 &allowed,
             ));
-        }
-    }
-}
-
-/// Fields that make sense only for containers that keep running.
-const LIVING: [&str; 4] = ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"];
-
-/// Probes and hooks belong to containers that stay; restart policies to init containers.
-fn by_group(errors: &mut Vec<FieldError>, container: &Value, path: &str, group: Group) {
-    let policy = text(container, "/restartPolicy");
-    let sidecar = group == Group::Init && policy == "Always";
-    if !policy.is_empty() {
-        let path = format!("{path}.restartPolicy");
-        match group {
-            Group::Init if !sidecar => errors.push(FieldError::not_supported(path, policy, &["Always"])),
-            Group::Init => {}
-            Group::Main => errors.push(FieldError::forbidden(
-                path,
-                "may not be set for non-init containers",
-            )),
-            Group::Ephemeral => {
-                errors.push(FieldError::forbidden(
-                    path,
-                    "cannot be set for an Ephemeral Container",
-                ));
-            }
-        }
-    }
-    match group {
-        Group::Main => handlers::check(errors, container, path),
-        Group::Init if sidecar => handlers::check(errors, container, path),
-        Group::Init => {
-            for field in LIVING
-                .into_iter()
-                .filter(|field| !is_unset(container.get(*field)))
-            {
-                let detail = "may not be set for init containers without restartPolicy=Always";
-                errors.push(FieldError::forbidden(format!("{path}.{field}"), detail));
-            }
-        }
-        Group::Ephemeral => {
-            for field in LIVING.into_iter().chain(["ports"]) {
-                if !is_unset(container.get(field)) {
-                    let detail = "cannot be set for an Ephemeral Container";
-                    errors.push(FieldError::forbidden(format!("{path}.{field}"), detail));
-                }
-            }
         }
     }
 }

@@ -6,7 +6,8 @@ use super::volume_defaults::default_volume;
 use super::zeros;
 use crate::kinds::json::{list, object_or_new, set_default, set_zero};
 
-/// Defaults of the spec of a real pod. Beyond those of templates: service links, and requests taken from limits.
+/// Defaults of the spec of a real pod. Beyond those of templates: service links, requests taken from limits, and ports
+/// of the host.
 pub(in crate::kinds) fn default_pod_spec(spec: &mut Map<String, Value>) {
     set_default(spec, "enableServiceLinks", true);
     for key in ["containers", "initContainers"] {
@@ -16,6 +17,21 @@ pub(in crate::kinds) fn default_pod_spec(spec: &mut Map<String, Value>) {
     }
     zeros::drop(spec);
     default_spec(spec);
+    if spec.get("hostNetwork") == Some(&Value::Bool(true)) {
+        host_ports(spec);
+    }
+}
+
+/// On the network of the host, a container's port is the host's. Templates keep what was written, so that they stay alike.
+fn host_ports(spec: &mut Map<String, Value>) {
+    for key in ["containers", "initContainers"] {
+        for container in list(spec, key) {
+            for port in list(container, "ports") {
+                let number = port.get("containerPort").cloned().unwrap_or_default();
+                set_zero(port, "hostPort", number);
+            }
+        }
+    }
 }
 
 /// Defaults of the template in `spec`, where upstream's type always has one.
@@ -45,16 +61,9 @@ fn default_spec(spec: &mut Map<String, Value>) {
     set_default(spec, "terminationGracePeriodSeconds", 30);
     object_or_new(spec, "securityContext");
     service_account(spec);
-    let host_network = spec.get("hostNetwork") == Some(&Value::Bool(true));
     for key in ["containers", "initContainers", "ephemeralContainers"] {
         for container in list(spec, key) {
             default_container(container);
-            if host_network {
-                for port in list(container, "ports") {
-                    let number = port.get("containerPort").cloned().unwrap_or_default();
-                    set_zero(port, "hostPort", number);
-                }
-            }
         }
     }
     for volume in list(spec, "volumes") {

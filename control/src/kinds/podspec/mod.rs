@@ -3,6 +3,7 @@
 mod affinity;
 mod container_checks;
 mod defaults;
+mod ephemeral;
 mod label_keys;
 mod pod_checks;
 mod qos;
@@ -12,10 +13,12 @@ mod system;
 mod tests;
 mod volume_checks;
 mod volume_defaults;
+mod windows;
 mod zeros;
 
 pub(super) use affinity::node_selector;
 pub(super) use defaults::{default_pod_spec, default_template, default_template_in};
+pub(super) use ephemeral::claim_names;
 pub(super) use label_keys::merge as merge_label_keys;
 pub(super) use pod_checks::{tolerations, validate_pod_spec, validate_template, validate_template_metadata};
 pub(super) use qos::qos_class;

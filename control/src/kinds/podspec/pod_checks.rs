@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::container_checks::{Group, containers};
 use super::volume_checks::volumes;
-use super::{affinity, system};
+use super::{affinity, system, windows};
 use crate::kinds::go;
 use crate::kinds::json::{entries, int, is_true, is_unset, items, text};
 use crate::kinds::metadata::{check_annotations, check_labels};
@@ -83,7 +83,10 @@ pub(in crate::kinds) fn validate_pod_spec(spec: &Value, path: &str, is_pod: bool
     system::sysctls(&mut errors, spec, path);
     if let Some(context) = spec.get("securityContext") {
         system::profiles(&mut errors, context, &format!("{path}.securityContext"));
+        windows::options(&mut errors, context, &format!("{path}.securityContext"));
     }
+    windows::host_process(&mut errors, spec, path);
+    users(&mut errors, spec, path);
     classes(&mut errors, spec, path);
     if let Some(seconds) = int(spec, "/activeDeadlineSeconds")
         && !(1..=i64::from(i32::MAX)).contains(&seconds)
@@ -182,27 +185,42 @@ fn security(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
     }
 }
 
+/// Users of the pod's own do not go with namespaces of the host (`validateHostUsers`).
+fn users(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
+    if spec.get("hostUsers") != Some(&Value::Bool(false)) {
+        return;
+    }
+    for field in ["hostNetwork", "hostPID", "hostIPC"] {
+        if is_true(spec, &format!("/{field}")) {
+            let detail = "when `hostUsers` is false";
+            errors.push(FieldError::forbidden(format!("{path}.{field}"), detail));
+        }
+    }
+}
+
 /// Fields with a few possible values.
 fn classes(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
     if let Some(system) = spec.get("os").filter(|system| system.is_object()) {
-        let name = text(system, "/name");
-        if name.is_empty() {
-            errors.push(FieldError::required(format!("{path}.os.name"), "cannot be empty"));
-        } else if !matches!(name, "linux" | "windows") {
-            errors.push(FieldError::not_supported(
+        match text(system, "/name") {
+            "" => errors.push(FieldError::required(format!("{path}.os.name"), "cannot be empty")),
+            "linux" => windows::none_for_linux(errors, spec, path),
+            "windows" => windows::only_for_windows(errors, spec, path),
+            other => errors.push(FieldError::not_supported(
                 format!("{path}.os"),
-                name,
+                other,
                 &["linux", "windows"],
-            ));
+            )),
         }
     }
-    let choices: [(&str, &[&str]); 3] = [
+    let choices: [(&str, &[&str]); 4] = [
         ("preemptionPolicy", &["Never", "PreemptLowerPriority"]),
         (
             "securityContext/fsGroupChangePolicy",
             &["Always", "OnRootMismatch"],
         ),
         ("securityContext/supplementalGroupsPolicy", &["Merge", "Strict"]),
+        // MountOption comes with the gate SELinuxMount, which is off in 1.33.
+        ("securityContext/seLinuxChangePolicy", &["Recursive"]),
     ];
     for (field, allowed) in choices {
         // An empty text is a value, and none of those allowed.

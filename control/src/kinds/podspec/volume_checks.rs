@@ -7,7 +7,7 @@ use keelson_api::status::FieldError;
 use serde_json::Value;
 
 use super::container_checks::env;
-use super::sources;
+use super::{ephemeral, sources};
 use crate::kinds::json::{items, text};
 
 /// What of a pod a file of a volume may say.
@@ -79,6 +79,7 @@ fn one_source(errors: &mut Vec<FieldError>, source: &Value, kind: &str, path: &s
         "secret" => sources::need(errors, source, "secretName", path),
         "persistentVolumeClaim" => sources::need(errors, source, "claimName", path),
         "csi" => sources::inline_csi(errors, source, path),
+        "ephemeral" => ephemeral::check(errors, source, path),
         "downwardAPI" => downward(errors, source, path),
         "projected" => projected(errors, source, path),
         "emptyDir" => {

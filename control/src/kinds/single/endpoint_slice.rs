@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::kinds::core::endpoints::address_rule;
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
-use crate::kinds::json::{int, items, list, set_default, set_zero, text};
+use crate::kinds::json::{alike, int, items, list, set_default, set_zero, text};
 use crate::kinds::{Kind, Strategy, cells, update};
 
 const COLUMNS: &[ColumnDef] = &[
@@ -71,6 +71,9 @@ impl Strategy for EndpointSlice {
         let changed = ["endpoints", "ports"]
             .iter()
             .any(|field| old.get(*field) != new.get(*field));
+        // Labels say whose the slice is, and who does without it.
+        let labels = |slice: &Value| slice["metadata"].get("labels").cloned();
+        let changed = changed || !alike(labels(old).as_ref(), labels(new).as_ref());
         let generation = int(old, "/metadata/generation").unwrap_or(0) + i64::from(changed);
         if let Some(metadata) = new.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.insert("generation".to_owned(), Value::from(generation));
@@ -177,9 +180,10 @@ fn validate(object: &Value) -> Vec<FieldError> {
     errors
 }
 
-/// Most ports of a slice, most addresses of an endpoint.
+/// Most ports of a slice, most addresses and most zones of an endpoint.
 const MOST_PORTS: usize = 20000;
 const MOST_ADDRESSES: usize = 100;
+const MOST_ZONES: usize = 8;
 
 fn check_endpoint(
     errors: &mut Vec<FieldError>,
@@ -235,12 +239,22 @@ fn check_endpoint(
             names::dns1123_subdomain(node),
         ));
     }
-    for (index, zone) in items(endpoint, "/hints/forZones").iter().enumerate() {
-        let name = text(zone, "/name");
-        errors.extend(FieldError::complaints(
-            format_args!("{path}.hints.forZones[{index}].name"),
-            name,
-            names::label_value(name),
-        ));
+    zones(errors, endpoint, &format!("{path}.hints.forZones"));
+}
+
+/// The zones that an endpoint is meant for.
+fn zones(errors: &mut Vec<FieldError>, endpoint: &Value, path: &str) {
+    let zones = items(endpoint, "/hints/forZones");
+    if zones.len() > MOST_ZONES {
+        errors.push(FieldError::too_many(path, zones.len(), MOST_ZONES));
+        return;
+    }
+    let mut seen = HashSet::new();
+    for (index, zone) in zones.iter().enumerate() {
+        let (name, path) = (text(zone, "/name"), format!("{path}[{index}].name"));
+        if !seen.insert(name) {
+            errors.push(FieldError::duplicate(path.as_str(), name));
+        }
+        errors.extend(FieldError::complaints(&path, name, names::label_value(name)));
     }
 }

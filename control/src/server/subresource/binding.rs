@@ -76,26 +76,8 @@ async fn assign(call: &Call, binding: &Value, warnings: &[String]) -> Result<Res
         managers: Managers::Keep,
     };
     apply(call, &edit, |old| {
-        let conflict = |why: String| Status::conflict_because("", "pods/binding", name, &why);
-        let uid = metadata::text(binding, "uid");
-        let found = metadata::text(old, "uid");
-        if !uid.is_empty() && uid != found {
-            return Err(conflict(format!(
-                "Precondition failed: UID in precondition: {uid}, UID in object meta: {found}"
-            )));
-        }
-        if !old["metadata"]["deletionTimestamp"].is_null() {
-            return Err(conflict(format!(
-                "pod {name} is being deleted, cannot be assigned to a host"
-            )));
-        }
-        match old["spec"]["nodeName"].as_str() {
-            None | Some("") => {}
-            Some(node) => {
-                return Err(conflict(format!(
-                    "pod {name} is already assigned to node {node:?}"
-                )));
-            }
+        if let Some(why) = refusal(old, binding, name) {
+            return Err(Status::conflict_because("", "pods/binding", name, &why));
         }
         Ok(assigned(old, binding, target))
     })
@@ -106,6 +88,29 @@ async fn assign(call: &Call, binding: &Value, warnings: &[String]) -> Result<Res
         &json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201}),
         warnings,
     ))
+}
+
+/// Why the pod of this name cannot get a node by this binding.
+fn refusal(pod: &Value, binding: &Value, name: &str) -> Option<String> {
+    let uid = metadata::text(binding, "uid");
+    let found = metadata::text(pod, "uid");
+    if !uid.is_empty() && uid != found {
+        return Some(format!(
+            "Precondition failed: UID in precondition: {uid}, UID in object meta: {found}"
+        ));
+    }
+    if !pod["metadata"]["deletionTimestamp"].is_null() {
+        return Some(format!(
+            "pod {name} is being deleted, cannot be assigned to a host"
+        ));
+    }
+    if let Some(node) = pod["spec"]["nodeName"].as_str().filter(|node| !node.is_empty()) {
+        return Some(format!("pod {name} is already assigned to node {node:?}"));
+    }
+    let gates = pod["spec"]["schedulingGates"].as_array();
+    gates
+        .is_some_and(|gates| !gates.is_empty())
+        .then(|| format!("pod {name} has non-empty .spec.schedulingGates"))
 }
 
 /// The pod on its node, with the binding's annotations and the condition that says so. Its labels stay the pod's own:
@@ -142,6 +147,28 @@ fn assigned(pod: &Value, binding: &Value, node: &str) -> Value {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn pods_that_cannot_be_bound() {
+        let free = json!({"metadata": {"uid": "a"}, "spec": {"schedulingGates": []}});
+        let binding = json!({"metadata": {"uid": "a"}});
+        assert_eq!(refusal(&free, &binding, "p"), None);
+        let mut gated = free.clone();
+        gated["spec"]["schedulingGates"] = json!([{"name": "g"}]);
+        let mut bound = free.clone();
+        bound["spec"]["nodeName"] = "n".into();
+        let mut gone = bound.clone();
+        gone["metadata"]["deletionTimestamp"] = "2000-01-01T00:00:00Z".into();
+        for (pod, why) in [
+            (&gated, "pod p has non-empty .spec.schedulingGates"),
+            (&bound, "pod p is already assigned to node \"n\""),
+            (&gone, "pod p is being deleted, cannot be assigned to a host"),
+        ] {
+            assert_eq!(refusal(pod, &binding, "p").as_deref(), Some(why));
+        }
+        let other = json!({"metadata": {"uid": "b"}});
+        assert!(refusal(&free, &other, "p").is_some_and(|why| why.starts_with("Precondition failed")));
+    }
 
     #[test]
     fn a_binding_adds_annotations_and_no_labels() {

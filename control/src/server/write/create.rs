@@ -161,6 +161,7 @@ async fn validate_and_store(
     let (api, kind) = (&call.api, call.kind());
     // The UID comes first: a Job selects its pods by it.
     metadata::fill(api, value);
+    kinds::drop_disabled(kind, None, value);
     kind.strategy.prepare_create(value);
     let mut errors = kinds::validate_metadata(kind, value);
     errors.extend(kind.strategy.validate_create(value));

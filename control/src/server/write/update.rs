@@ -189,6 +189,7 @@ async fn validate_and_store(
     let kind = call.kind();
     // A change of the scale is a change of the main resource's spec.
     let part = edit.subresource.filter(|part| *part != "scale");
+    kinds::drop_disabled(kind, Some(old), new);
     kind.strategy.prepare_update(part, old, new);
     let errors = kinds::validate_update(kind, part, old, new);
     if !errors.is_empty() {

@@ -1,5 +1,7 @@
 //! What the spec of a job must be (`validateJobSpec`, `ValidateJobSpecUpdate`).
 
+mod success;
+
 use std::collections::HashSet;
 
 use keelson_api::names::IMMUTABLE;
@@ -97,6 +99,7 @@ fn completion(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
                 &detail,
             ));
         }
+        success::check(errors, spec, path);
     } else {
         let detail = "requires indexed completion mode";
         for field in ["backoffLimitPerIndex", "maxFailedIndexes"] {

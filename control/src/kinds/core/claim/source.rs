@@ -10,16 +10,24 @@ use crate::kinds::json::{object, text};
 const FIELDS: [&str; 2] = ["dataSource", "dataSourceRef"];
 
 fn source<'a>(claim: &'a Value, field: &str) -> Option<&'a Value> {
-    let source = claim.pointer("/spec")?.get(field)?;
-    source.is_object().then_some(source)
+    of_spec(claim.get("spec")?, field)
 }
 
-/// Before a claim is checked: drops a `dataSource` that is neither a claim nor a snapshot, unless something was there before,
-/// and says in both fields what is said in one.
+fn of_spec<'a>(spec: &'a Value, field: &str) -> Option<&'a Value> {
+    spec.get(field).filter(|source| source.is_object())
+}
+
+/// Before a claim is checked: drops a `dataSource` that is neither a claim nor a snapshot and a `dataSourceRef` that leads to
+/// another namespace, unless something was there before, and says in both fields what is said in one.
 pub(super) fn settle(old: Option<&Value>, new: &mut Value) {
     let used = |claim: &Value| FIELDS.iter().any(|field| source(claim, field).is_some());
     if !old.is_some_and(used) && source(new, FIELDS[0]).is_some_and(|source| !is_volume(source)) {
         remove(new, FIELDS[0]);
+    }
+    // A source in another namespace comes with the gate CrossNamespaceVolumeDataSource, which is off in 1.33.
+    let elsewhere = source(new, FIELDS[1]).is_some_and(|source| !text(source, "/namespace").is_empty());
+    if elsewhere && !old.is_some_and(|old| source(old, FIELDS[1]).is_some()) {
+        remove(new, FIELDS[1]);
     }
     say_twice(new);
 }
@@ -57,13 +65,14 @@ fn plain(source: &Value) -> Value {
     Value::Object(given.collect::<Map<String, Value>>())
 }
 
-/// Complaints about both (`validateDataSource`, `validateDataSourceRef`).
-pub(super) fn check(errors: &mut Vec<FieldError>, claim: &Value) {
+/// Complaints about both of a spec at `path` (`validateDataSource`, `validateDataSourceRef`).
+pub(super) fn check(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
+    let whole = path;
     for field in FIELDS {
-        let Some(source) = source(claim, field) else {
+        let Some(source) = of_spec(spec, field) else {
             continue;
         };
-        let path = format!("spec.{field}");
+        let path = format!("{whole}.{field}");
         for part in ["name", "kind"] {
             if text(source, &format!("/{part}")).is_empty() {
                 errors.push(FieldError::required(format!("{path}.{part}"), ""));
@@ -82,7 +91,7 @@ pub(super) fn check(errors: &mut Vec<FieldError>, claim: &Value) {
             ));
         }
     }
-    let (Some(old), Some(new)) = (source(claim, FIELDS[0]), source(claim, FIELDS[1])) else {
+    let (Some(old), Some(new)) = (of_spec(spec, FIELDS[0]), of_spec(spec, FIELDS[1])) else {
         return;
     };
     let detail = if !text(new, "/namespace").is_empty() {
@@ -92,5 +101,5 @@ pub(super) fn check(errors: &mut Vec<FieldError>, claim: &Value) {
     } else {
         return;
     };
-    errors.push(FieldError::invalid("spec", "spec.dataSource", detail));
+    errors.push(FieldError::invalid(whole, format!("{whole}.dataSource"), detail));
 }

@@ -145,7 +145,10 @@ impl Strategy for Pod {
     }
 
     fn validate_create(&self, pod: &Value) -> Vec<FieldError> {
-        podspec::validate_pod_spec(pod.get("spec").unwrap_or(&Value::Null), "spec", true)
+        let mut errors = podspec::validate_pod_spec(pod.get("spec").unwrap_or(&Value::Null), "spec", true);
+        errors.extend(podspec::claim_names(pod));
+        errors.extend(validate::create(pod));
+        errors
     }
 
     fn validate_update(&self, subresource: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {

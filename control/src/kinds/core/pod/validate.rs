@@ -17,6 +17,20 @@ const FIXED: &str = "pod updates may not change fields other than `spec.containe
                      to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it \
                      was previously negative)\n";
 
+/// Complaints about what comes to a pod later, through the endpoints that are there for it.
+pub(super) fn create(pod: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    if !items(pod, "/spec/ephemeralContainers").is_empty() {
+        let detail = "cannot be set on create";
+        errors.push(FieldError::forbidden("spec.ephemeralContainers", detail));
+    }
+    if !text(pod, "/spec/nodeName").is_empty() && !items(pod, "/spec/schedulingGates").is_empty() {
+        let detail = "cannot be set until all schedulingGates have been cleared";
+        errors.push(FieldError::forbidden("spec.nodeName", detail));
+    }
+    errors
+}
+
 /// Complaints about an update of the pod, or through one of its subresources.
 pub(super) fn update(subresource: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {
     let mut errors = annotations(old, new);

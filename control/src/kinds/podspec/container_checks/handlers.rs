@@ -7,8 +7,8 @@ use serde_json::Value;
 use crate::kinds::json::{int, is_unset, items, text};
 use crate::kinds::metadata::check_port_or_name;
 
-/// Complaints about a container's probes and hooks.
-pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str) {
+/// Complaints about a container's probes and hooks. `grace` is how many seconds the pod has to end.
+pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str, grace: Option<i64>) {
     for hook in ["postStart", "preStop"] {
         if let Some(handler) = container
             .pointer(&format!("/lifecycle/{hook}"))
@@ -19,6 +19,7 @@ pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str)
                 handler,
                 &format!("{path}.lifecycle.{hook}"),
                 &["exec", "httpGet", "tcpSocket", "sleep"],
+                grace,
             );
         }
     }
@@ -27,7 +28,8 @@ pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str)
             continue;
         };
         let path = format!("{path}.{probe}");
-        handler_of(errors, value, &path, &["exec", "httpGet", "tcpSocket", "grpc"]);
+        let kinds = ["exec", "httpGet", "tcpSocket", "grpc"];
+        handler_of(errors, value, &path, &kinds, grace);
         for field in [
             "initialDelaySeconds",
             "timeoutSeconds",
@@ -75,7 +77,7 @@ pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str)
     }
 }
 
-fn handler_of(errors: &mut Vec<FieldError>, handler: &Value, path: &str, kinds: &[&str]) {
+fn handler_of(errors: &mut Vec<FieldError>, handler: &Value, path: &str, kinds: &[&str], grace: Option<i64>) {
     let mut found = 0;
     for kind in kinds {
         let Some(action) = handler.get(*kind).filter(|action| action.is_object()) else {
@@ -104,11 +106,23 @@ fn handler_of(errors: &mut Vec<FieldError>, handler: &Value, path: &str, kinds: 
                     names::port_number(port),
                 ));
             }
+            "sleep" => sleep(errors, action, &path, grace),
             _ => {}
         }
     }
     if found == 0 {
         errors.push(FieldError::required(path, "must specify a handler type"));
+    }
+}
+
+/// A hook that only waits must be over before the pod has to be.
+fn sleep(errors: &mut Vec<FieldError>, action: &Value, path: &str, grace: Option<i64>) {
+    let (seconds, Some(grace)) = (int(action, "/seconds").unwrap_or(0), grace) else {
+        return;
+    };
+    if seconds < 0 || seconds > grace {
+        let detail = format!("must be non-negative and less than terminationGracePeriodSeconds ({grace})");
+        errors.push(FieldError::invalid(path, seconds, &detail));
     }
 }
 

@@ -6,6 +6,7 @@ mod changes;
 mod jobs;
 mod label_keys;
 mod networks;
+mod newer;
 mod pods;
 mod references;
 mod shown;

@@ -86,7 +86,10 @@ fn pods_ask_for_what_there_is() {
     );
     assert_eq!(
         pod(&json!({"ephemeralContainers": [{"name": "e", "image": "i", "targetContainerName": "x"}]})),
-        ["spec.ephemeralContainers[0].targetContainerName: Not found: \"x\""]
+        [
+            "spec.ephemeralContainers[0].targetContainerName: Not found: \"x\"",
+            "spec.ephemeralContainers: Forbidden: cannot be set on create",
+        ]
     );
 }
 

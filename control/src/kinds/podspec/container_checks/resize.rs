@@ -1,0 +1,60 @@
+//! What a change of a container's resources does to it (`validateResizePolicy`). Upstream leaves the index out of most paths.
+
+use std::collections::HashSet;
+
+use keelson_api::status::{FieldError, go_quote};
+use serde_json::Value;
+
+use crate::kinds::json::{items, text};
+
+/// Complaints about the `resizePolicy` of a container in a pod with this restart policy.
+pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str, restart: &str) {
+    let path = format!("{path}.resizePolicy");
+    let mut seen = HashSet::new();
+    for (index, rule) in items(container, "/resizePolicy").iter().enumerate() {
+        let resource = text(rule, "/resourceName");
+        if !seen.insert(resource) {
+            errors.push(FieldError::duplicate(format!("{path}[{index}]"), resource));
+        }
+        let policy = text(rule, "/restartPolicy");
+        let choices = [
+            (resource, ["cpu", "memory"]),
+            (policy, ["NotRequired", "RestartContainer"]),
+        ];
+        for (value, allowed) in choices {
+            if value.is_empty() {
+                errors.push(FieldError::required(path.as_str(), ""));
+            } else if !allowed.contains(&value) {
+                errors.push(FieldError::not_supported(path.as_str(), value, &allowed));
+            }
+        }
+        if restart == "Never" && policy != "NotRequired" {
+            let detail = "must be 'NotRequired' when `restartPolicy` is 'Never'";
+            errors.push(FieldError::invalid(path.as_str(), policy, detail));
+        }
+    }
+}
+
+/// An init container that ends has no policy: by the time of a change it is gone.
+pub(super) fn none(errors: &mut Vec<FieldError>, container: &Value, path: &str) {
+    let rules = items(container, "/resizePolicy");
+    if rules.is_empty() {
+        return;
+    }
+    let shown: Vec<String> = rules
+        .iter()
+        .map(|rule| {
+            let part = |field: &str| go_quote(text(rule, field));
+            format!(
+                "core.ContainerResizePolicy{{ResourceName:{}, RestartPolicy:{}}}",
+                part("/resourceName"),
+                part("/restartPolicy")
+            )
+        })
+        .collect();
+    errors.push(FieldError::invalid_shown(
+        format!("{path}.resizePolicy"),
+        &format!("[]core.ContainerResizePolicy{{{}}}", shown.join(", ")),
+        "must not be set for init containers",
+    ));
+}

@@ -1,0 +1,74 @@
+//! Generic ephemeral volumes: claims that live as long as their pod (`validateEphemeralVolumeSource`).
+
+use std::collections::HashSet;
+
+use keelson_api::names;
+use keelson_api::status::{FieldError, go_quote};
+use serde_json::Value;
+
+use crate::kinds::core::claim_spec;
+use crate::kinds::json::{entries, is_unset, items, text};
+use crate::kinds::metadata::{check_annotations, check_labels};
+
+/// Complaints about an `ephemeral` source at `path`.
+pub(super) fn check(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
+    let path = format!("{path}.volumeClaimTemplate");
+    let Some(template) = source
+        .get("volumeClaimTemplate")
+        .filter(|template| template.is_object())
+    else {
+        errors.push(FieldError::required(path, ""));
+        return;
+    };
+    let at = format!("{path}.metadata");
+    let metadata = template.get("metadata").unwrap_or(&Value::Null);
+    let (labels, annotations) = (metadata.get("labels"), metadata.get("annotations"));
+    check_annotations(errors, annotations, &format!("{at}.annotations"));
+    check_labels(errors, labels, &format!("{at}.labels"));
+    // Name and owner are given by the controller.
+    for (field, _) in entries(metadata, "").filter(|(field, value)| {
+        !matches!(field.as_str(), "labels" | "annotations") && !is_unset(Some(value))
+    }) {
+        let detail = "cannot be set for an ephemeral volume";
+        errors.push(FieldError::forbidden(format!("{at}.{field}"), detail));
+    }
+    let spec = template.get("spec").unwrap_or(&Value::Null);
+    claim_spec(errors, spec, &format!("{path}.spec"));
+}
+
+/// Complaints about the names of claims that are made for a pod. Without the pod's own name, of which something else
+/// complains, they are not known.
+pub(in crate::kinds) fn claim_names(pod: &Value) -> Vec<FieldError> {
+    let pod_name = text(pod, "/metadata/name");
+    let volumes = items(pod, "/spec/volumes");
+    if pod_name.is_empty() {
+        return Vec::new();
+    }
+    let mut errors = Vec::new();
+    let mut made = HashSet::new();
+    for (index, volume) in volumes.iter().enumerate() {
+        let name = text(volume, "/name");
+        if name.is_empty() || !volume.get("ephemeral").is_some_and(Value::is_object) {
+            continue;
+        }
+        let claim = format!("{pod_name}-{name}");
+        for complaint in names::dns1123_subdomain(&claim) {
+            let detail = format!("PVC name {}: {complaint}", go_quote(&claim));
+            errors.push(FieldError::invalid(
+                format!("spec.volumes[{index}].name"),
+                name,
+                &detail,
+            ));
+        }
+        made.insert(claim);
+    }
+    for (index, volume) in volumes.iter().enumerate() {
+        let claim = text(volume, "/persistentVolumeClaim/claimName");
+        if made.contains(claim) {
+            let path = format!("spec.volumes[{index}].persistentVolumeClaim.claimName");
+            let detail = "must not reference a PVC that gets created for an ephemeral volume";
+            errors.push(FieldError::invalid(path, claim, detail));
+        }
+    }
+    errors
+}
