@@ -2,6 +2,7 @@
 
 mod beside;
 mod changes;
+mod flows;
 mod jobs;
 mod label_keys;
 mod networks;
