@@ -16,6 +16,7 @@ mod greedy;
 mod hardening;
 mod identity;
 mod kubectl;
+mod legacy_tokens;
 mod limits;
 mod lists;
 mod namespaces;
