@@ -121,6 +121,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
             keep,
             reload,
             server.follow_definitions(),
+            server.track_legacy_tokens(),
             end
         );
     };

@@ -16,7 +16,7 @@ const LEASE_NAMESPACE: &str = "kube-node-lease";
 
 /// Labels in the `kubernetes.io` and `k8s.io` families that a kubelet sets on its own Node. Every other one there is
 /// for administrators, who place workloads by them.
-const OWN_LABELS: [&str; 15] = [
+const OWN_LABELS: [&str; 11] = [
     "kubernetes.io/hostname",
     "kubernetes.io/arch",
     "kubernetes.io/os",
@@ -26,12 +26,8 @@ const OWN_LABELS: [&str; 15] = [
     "node.kubernetes.io/instance-type",
     "failure-domain.beta.kubernetes.io/region",
     "failure-domain.beta.kubernetes.io/zone",
-    "failure-domain.kubernetes.io/region",
-    "failure-domain.kubernetes.io/zone",
     "topology.kubernetes.io/region",
     "topology.kubernetes.io/zone",
-    "node.kubernetes.io/windows-build",
-    "kubernetes.io/instance-type",
 ];
 /// Families of labels that it may set as well.
 const OWN_FAMILIES: [&str; 2] = ["kubelet.kubernetes.io", "node.kubernetes.io"];
@@ -191,7 +187,7 @@ fn mirror_pod(request: &Request<'_>, node: &str) -> Result<(), Status> {
         Some((Target::ConfigMap, _)) => refused("configmaps"),
         Some((Target::Claim | Target::Volume, _)) => refused("persistentvolumeclaims"),
         Some((Target::ServiceAccount, _)) => refused("a service account"),
-        Some((Target::Secret | Target::Pod, _)) => refused("secrets"),
+        Some((Target::Secret | Target::Pod | Target::Attachment, _)) => refused("secrets"),
     }
 }
 

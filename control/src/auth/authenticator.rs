@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::bootstrap_token::{self, BootstrapError};
 use super::certificate::Presented;
 use super::front_proxy::{self, FrontProxy};
+use super::service_account::USER_PREFIX;
 use super::tokens::{TokenError, Tokens};
 use super::{ANONYMOUS, AUTHENTICATED, UNAUTHENTICATED, UserInfo};
 use crate::object::Reader;
@@ -119,6 +120,15 @@ impl Authenticator {
             return Ok(complete(user));
         }
         self.tokens.user(token, audiences, now()).map(complete)
+    }
+
+    /// What the caller behind these headers is to be told about the token in them, if it is what the caller came with.
+    pub fn token_warning(&self, user: &UserInfo, headers: &HeaderMap) -> Option<&'static str> {
+        // Bound tokens name themselves, so only those in secrets are looked at again.
+        if !user.name.starts_with(USER_PREFIX) || !user.extra.is_empty() {
+            return None;
+        }
+        self.tokens.warning(&bearer(headers)?)
     }
 
     /// The audiences of a valid token.

@@ -22,6 +22,7 @@ resources! {
     SERVICE_ACCOUNTS = "", "serviceaccounts";
     PERSISTENT_VOLUMES = "", "persistentvolumes";
     PERSISTENT_VOLUME_CLAIMS = "", "persistentvolumeclaims";
+    VOLUME_ATTACHMENTS = "storage.k8s.io", "volumeattachments";
     CSI_DRIVERS = "storage.k8s.io", "csidrivers";
     LIMIT_RANGES = "", "limitranges";
     RESOURCE_QUOTAS = "", "resourcequotas";

@@ -2,12 +2,15 @@
 //!
 //! Each function takes the posted object and gives it back with its status.
 
+mod selectors;
+
 use std::collections::BTreeMap;
 
 use keelson_api::status::{FieldError, Status};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use self::selectors::{Selector, Understood};
 use super::rbac::Rule;
 use super::{Attributes, Authenticator, Authorizer, Decision, UserInfo, node_name};
 
@@ -36,41 +39,7 @@ struct ResourceAttributes {
     subresource: String,
     name: String,
     field_selector: Option<Selector>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default, rename_all = "camelCase")]
-struct Selector {
-    raw_selector: String,
-    requirements: Option<Vec<Requirement>>,
-}
-
-#[derive(Debug, Default, Deserialize)]
-#[serde(default)]
-struct Requirement {
-    key: String,
-    operator: String,
-    values: Option<Vec<String>>,
-}
-
-impl Selector {
-    /// As query text. Requirements that a query cannot express are left out, which asks for more, never for less.
-    fn text(&self) -> String {
-        let Some(requirements) = &self.requirements else {
-            return self.raw_selector.clone();
-        };
-        let terms: Vec<String> = requirements
-            .iter()
-            .filter_map(
-                |requirement| match (requirement.operator.as_str(), requirement.values.as_deref()) {
-                    ("In", Some([value])) => Some(format!("{}={value}", requirement.key)),
-                    ("NotIn", Some([value])) => Some(format!("{}!={value}", requirement.key)),
-                    _ => None,
-                },
-            )
-            .collect();
-        terms.join(",")
-    }
+    label_selector: Option<Selector>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -162,9 +131,18 @@ pub fn self_subject_rules_review(
         .map(|rule| json!({"verbs": rule.verbs, "nonResourceURLs": rule.non_resource_urls}))
         .collect();
     let mut status = json!({"resourceRules": resources, "nonResourceRules": paths, "incomplete": false});
+    let mut told = authorizer.rbac().missing(user, namespace);
     if node_name(user).is_some() {
         status["incomplete"] = true.into();
-        status["evaluationError"] = "node authorizer does not support user rule resolution".into();
+        told.insert(
+            0,
+            "node authorizer does not support user rule resolution".to_owned(),
+        );
+    }
+    match told.as_slice() {
+        [] => {}
+        [one] => status["evaluationError"] = one.as_str().into(),
+        many => status["evaluationError"] = format!("[{}]", many.join(", ")).into(),
     }
     Ok(answer(review, AUTHORIZATION, "SelfSubjectRulesReview", status))
 }
@@ -220,17 +198,50 @@ pub fn token_review(authenticator: &Authenticator, review: &Value) -> Result<Val
 
 impl AccessSpec {
     fn errors(&self) -> Vec<FieldError> {
-        let detail = match (&self.resource_attributes, &self.non_resource_attributes) {
-            (Some(_), Some(_)) => "cannot be specified in combination with resourceAttributes",
-            (None, None) => "exactly one of nonResourceAttributes or resourceAttributes must be specified",
-            _ => return Vec::new(),
-        };
-        let field = if self.resource_attributes.is_some() {
-            "spec.nonResourceAttributes"
-        } else {
-            "spec.resourceAttributes"
-        };
-        vec![FieldError::invalid(field, Value::Null, detail)]
+        let mut errors = Vec::new();
+        match (&self.resource_attributes, &self.non_resource_attributes) {
+            (Some(_), Some(_)) => errors.push(FieldError::invalid(
+                "spec.nonResourceAttributes",
+                Value::Null,
+                "cannot be specified in combination with resourceAttributes",
+            )),
+            (None, None) => errors.push(FieldError::invalid(
+                "spec.resourceAttributes",
+                Value::Null,
+                "exactly one of nonResourceAttributes or resourceAttributes must be specified",
+            )),
+            _ => {}
+        }
+        if let Some(asked) = &self.resource_attributes {
+            if let Some(selector) = &asked.field_selector {
+                errors.extend(selector.field_errors("spec.resourceAttributes.fieldSelector"));
+            }
+            if let Some(selector) = &asked.label_selector {
+                errors.extend(selector.label_errors("spec.resourceAttributes.labelSelector"));
+            }
+        }
+        errors
+    }
+
+    /// What of the selectors was not understood.
+    fn evaluation_error(&self) -> Option<String> {
+        let asked = self.resource_attributes.as_ref()?;
+        let fields = asked.field_selector.as_ref().map(|selector| selector.fields().1);
+        let labels = asked.label_selector.as_ref().map(Selector::labels);
+        let told: Vec<String> = [("fieldSelector", fields), ("labelSelector", labels)]
+            .into_iter()
+            .filter_map(|(name, understood)| {
+                let ignored = match understood? {
+                    Understood::All => return None,
+                    Understood::Partly => "partially ignored",
+                    Understood::Nothing => "ignored",
+                };
+                Some(format!(
+                    "spec.resourceAttributes.{name} {ignored} due to parse error"
+                ))
+            })
+            .collect();
+        (!told.is_empty()).then(|| told.join("; "))
     }
 
     fn subject(&self) -> UserInfo {
@@ -252,7 +263,7 @@ impl AccessSpec {
             let selector = asked
                 .field_selector
                 .as_ref()
-                .map(Selector::text)
+                .map(|selector| selector.fields().0)
                 .unwrap_or_default();
             return authorizer.authorize(&Attributes {
                 user,
@@ -305,6 +316,9 @@ fn answer_access(authorizer: &Authorizer, user: &UserInfo, spec: &AccessSpec, re
     }
     if !decision.reason().is_empty() {
         status["reason"] = decision.reason().into();
+    }
+    if let Some(error) = spec.evaluation_error() {
+        status["evaluationError"] = error.into();
     }
     let kind = review["kind"].as_str().unwrap_or("SubjectAccessReview");
     answer(review, AUTHORIZATION, kind, status)

@@ -77,6 +77,9 @@ pub struct Bound {
     pub secret: Option<Reference>,
     /// The account.
     pub serviceaccount: Reference,
+    /// When a token that lives longer than was asked for should have been replaced, Unix seconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub warnafter: Option<i64>,
 }
 
 /// An object by name and UID.
@@ -104,6 +107,18 @@ pub enum Refusal {
     /// Something that it is bound to is gone.
     #[error("service account token has been invalidated: {0} is gone")]
     Gone(&'static str),
+    /// It is in a secret that has been marked.
+    #[error(
+        "the token in secret {secret} for service account {account} has been marked invalid. Use tokens from the \
+         TokenRequest API or manually created secret-based tokens, or remove the \
+         'kubernetes.io/legacy-token-invalid-since' label from the secret to temporarily allow use of this token"
+    )]
+    Invalidated {
+        /// Namespace and name of the secret.
+        secret: String,
+        /// Namespace and name of the account.
+        account: String,
+    },
 }
 
 #[derive(Deserialize, Default)]
@@ -173,6 +188,7 @@ pub fn user(
         pod,
         secret,
         serviceaccount,
+        warnafter: _,
     } = &claims.kubernetes;
     if claims.sub != user_name(namespace, &serviceaccount.name) {
         return Err(Refusal::Subject);

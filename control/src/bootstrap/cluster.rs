@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::Config;
 use crate::admission::DEFAULT_SERVICE_CIDR;
 use crate::auth::front_proxy;
+use crate::auth::tokens::day;
 
 /// The namespaces that are made at the start and, but for the last, cannot be deleted.
 const NAMESPACES: [&str; 4] = ["default", "kube-system", "kube-public", "kube-node-lease"];
@@ -38,7 +39,27 @@ pub fn objects(config: &Config) -> Vec<Value> {
         }));
     }
     objects.push(authentication(&config.pki_dir));
+    objects.push(tracking());
     objects
+}
+
+/// Name of the ConfigMap that says since when the use of tokens in secrets is written down.
+pub const TRACKING: &str = "kube-apiserver-legacy-service-account-token-tracking";
+
+/// That ConfigMap, from today on.
+pub fn tracking() -> Value {
+    json!({
+        "apiVersion": "v1",
+        "kind": "ConfigMap",
+        "metadata": {"name": TRACKING, "namespace": "kube-system"},
+        "data": {"since": day(keelson_api::time::now())},
+    })
+}
+
+/// Whether such a ConfigMap says since when.
+pub fn is_tracking(map: &Value) -> bool {
+    let since = map["data"]["since"].as_str().unwrap_or_default();
+    since.len() == "2006-01-02".len() && keelson_api::time::parse(&format!("{since}T00:00:00Z")).is_some()
 }
 
 /// What extension API servers, and upstream's own components, verify clients and front proxies with: the

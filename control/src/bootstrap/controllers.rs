@@ -165,6 +165,12 @@ pub const ROLES: &[Role] = &[
         list,watch core nodes
         patch core nodes/status
         @events"),
+    ("selinux-warning-controller", "", "
+        @events
+        read core persistentvolumes
+        read core persistentvolumeclaims
+        read core pods
+        read storage.k8s.io csidrivers"),
     ("service-account-controller", "", "
         create core serviceaccounts
         @events"),

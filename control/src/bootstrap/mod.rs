@@ -13,6 +13,7 @@ mod tests;
 
 use serde_json::{Value, json};
 
+pub use self::cluster::{TRACKING, is_tracking, tracking};
 use crate::Config;
 use crate::auth::rbac::Rule;
 

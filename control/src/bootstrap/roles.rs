@@ -104,7 +104,8 @@ pub const ROLES: &[Role] = &[
     ("system:kubelet-api-admin", "", "
         read core nodes
         proxy core nodes
-        * core nodes/log,nodes/metrics,nodes/proxy,nodes/stats"),
+        * core nodes/log,nodes/metrics,nodes/proxy,nodes/stats
+        * core nodes/configz,nodes/healthz,nodes/pods"),
     ("system:monitoring", "", "
         get /healthz,/healthz/*,/livez,/livez/*,/metrics,/metrics/slis,/readyz,/readyz/*"),
     ("system:node", "", "
@@ -151,7 +152,7 @@ pub const ROLES: &[Role] = &[
     ("system:public-info-viewer", "", "
         get /healthz,/livez,/readyz,/version,/version/"),
     ("system:service-account-issuer-discovery", "", "
-        get /.well-known/openid-configuration,/openid/v1/jwks"),
+        get /.well-known/openid-configuration,/.well-known/openid-configuration/,/openid/v1/jwks,/openid/v1/jwks/"),
     ("system:volume-scheduler", "", "
         patch,read,update core persistentvolumes
         read storage.k8s.io storageclasses

@@ -148,6 +148,21 @@ fn default_roles_decide_as_upstream() {
         "y",
         ""
     ));
+    let mounts = user(
+        "system:serviceaccount:kube-system:selinux-warning-controller",
+        &[],
+    );
+    assert!(allowed(&mounts, "watch", "storage.k8s.io", "csidrivers", ""));
+    assert!(
+        allowed(&mounts, "list", "", "persistentvolumes", "") && !allowed(&mounts, "update", "", "pods", "x")
+    );
+    let server = user("kube-apiserver-kubelet-client", &[]);
+    for part in ["configz", "healthz", "pods", "log", "metrics", "proxy", "stats"] {
+        assert!(
+            allowed(&server, "get", "", &format!("nodes/{part}"), ""),
+            "{part}"
+        );
+    }
     let anonymous = UserInfo::anonymous();
     assert!(!allowed(&anonymous, "list", "", "pods", "default"));
     let path = |user: &UserInfo, path: &str| {
@@ -160,6 +175,10 @@ fn default_roles_decide_as_upstream() {
     let anybody = user("x", &["system:authenticated"]);
     assert!(path(&anybody, "/api") && path(&anybody, "/apis/apps/v1") && path(&anybody, "/openapi/v3"));
     assert!(!path(&anybody, "/metrics") && !path(&anybody, "/apisx"));
+    let account = user("x", &["system:serviceaccounts"]);
+    for document in ["/.well-known/openid-configuration", "/openid/v1/jwks"] {
+        assert!(path(&account, document) && path(&account, &format!("{document}/")));
+    }
     assert!(allowed(
         &anybody,
         "create",

@@ -3,7 +3,7 @@
 //! They are stored and shown; what acts on them lives elsewhere (see docs/CONFORMANCE.md for what does).
 
 mod admission;
-mod definition;
+pub(super) mod definition;
 mod flow;
 
 use super::Kind;

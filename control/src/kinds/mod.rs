@@ -41,6 +41,7 @@ use keelson_api::status::FieldError;
 use serde_json::Value;
 
 pub(crate) use self::core::{changed_addresses, related_addresses};
+pub(crate) use self::extension::definition::approval;
 
 /// Text that is static for built-in kinds and owned for custom ones.
 pub type Text = Cow<'static, str>;

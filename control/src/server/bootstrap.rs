@@ -13,6 +13,7 @@ use super::{Server, body};
 use crate::Error;
 use crate::auth::UserInfo;
 use crate::auth::rbac::reconciled;
+use crate::bootstrap::{TRACKING, is_tracking};
 use crate::object::GroupResource;
 use crate::store::key_of;
 
@@ -85,6 +86,8 @@ impl Server {
         let one = format!("{collection}/{name}");
         let (method, path, object) = match stored {
             None => (Method::POST, collection, object.clone()),
+            // It says since when, which is not since this start.
+            Some(stored) if name == TRACKING && is_tracking(&stored.value()) => return Ok(()),
             // An empty one is for somebody else to fill.
             Some(_) if kind == "ConfigMap" && object["data"].is_null() => return Ok(()),
             Some(_) if FOLLOWING.contains(&kind.as_str()) && (!self.api.shared || kind == "ConfigMap") => {

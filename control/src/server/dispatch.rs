@@ -134,12 +134,18 @@ async fn resource(api: Arc<Api>, incoming: Incoming, body: Body) -> Result<Respo
         query,
         local,
     };
-    let told = deprecation(&kind).filter(|_| !local).map(str::to_owned);
+    let mut told: Vec<String> = Vec::new();
+    if !local {
+        let token = call.api.authenticator.token_warning(&call.user, &call.headers);
+        told.extend(token.into_iter().chain(deprecation(&kind)).map(str::to_owned));
+    }
     let encoding = call.accept.encoding;
     let answer = answer(call, verb, parts, body).await;
-    let Some(told) = told else { return answer };
+    if told.is_empty() {
+        return answer;
+    }
     let mut response = answer.unwrap_or_else(|status| body::status(encoding, &status));
-    respond::warn(&mut response, &[told]);
+    respond::warn(&mut response, &told);
     Ok(response)
 }
 

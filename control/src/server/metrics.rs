@@ -89,6 +89,11 @@ pub fn serve(api: &Api) -> Response<Body> {
             ));
         }
     }
+    for (name, help, value) in api.authenticator.tokens().counters().all() {
+        line(format_args!(
+            "# HELP serviceaccount_{name} {help}\n# TYPE serviceaccount_{name} counter\nserviceaccount_{name} {value}\n"
+        ));
+    }
     line(format_args!(
         "# HELP keelson_store_revision Revision of the newest durable change.\n# TYPE keelson_store_revision counter\n\
          keelson_store_revision {}\n",

@@ -22,6 +22,7 @@ mod dispatch;
 mod encode;
 mod health;
 mod intake;
+mod legacy_tokens;
 mod listen;
 mod local;
 mod metrics;

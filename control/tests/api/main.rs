@@ -19,6 +19,7 @@ mod hardening;
 mod identity;
 mod immutable;
 mod kubectl;
+mod legacy_tokens;
 mod limits;
 mod lists;
 mod namespaces;

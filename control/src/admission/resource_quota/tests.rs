@@ -72,6 +72,42 @@ impl Fixture {
 }
 
 #[test]
+fn a_pod_whose_node_is_lost_holds_nothing() {
+    let fixture = fixture(&json!({"hard": {"requests.cpu": "1", "pods": "1", "count/pods": "2"}}));
+    let ending = |deleted: String, grace: Value| {
+        let mut pod = pod("lost", "600m");
+        pod["metadata"]["deletionTimestamp"] = deleted.into();
+        pod["metadata"]["deletionGracePeriodSeconds"] = grace;
+        pod
+    };
+    let now = keelson_api::time::now();
+    let at = |time: i64| keelson_api::time::format(time);
+    let new = pod("x", "600m");
+    for pod in [
+        ending(at(now + 30), json!(30)),
+        // The node may be a little late.
+        ending(at(now - 30), json!(300)),
+        ending(at(now - 30), Value::Null),
+    ] {
+        fixture.memory.put(&PODS, &pod);
+        assert!(fixture.pod(new.clone()).is_err(), "{pod}");
+    }
+    fixture.memory.put(&PODS, &ending(at(now - 61), json!(30)));
+    assert_eq!(fixture.pod(pod("x", "600m")), Ok(()));
+    // It is an object all the same.
+    let mut second = ending(at(now - 61), json!(30));
+    second["metadata"]["name"] = "second".into();
+    second["metadata"]["uid"] = "second".into();
+    fixture.memory.put(&PODS, &second);
+    assert!(
+        fixture
+            .pod(pod("x", "600m"))
+            .unwrap_err()
+            .contains("used: count/pods=2")
+    );
+}
+
+#[test]
 fn compute_adds_up() {
     let fixture = fixture(&json!({"hard": {"requests.cpu": "1", "pods": "3"}}));
     assert_eq!(fixture.pod(pod("x", "600m")), Ok(()));

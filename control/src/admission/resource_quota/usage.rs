@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use keelson_api::quantity::Quantity;
 use serde_json::Value;
 
 use super::number;
@@ -27,6 +28,9 @@ const NAMED: [&str; 7] = [
 pub struct Counted {
     amounts: Amounts,
     pod: Option<Traits>,
+    /// Until when (Unix seconds) a pod that is being deleted holds more than its place among the objects. One whose node
+    /// is lost stays, and must not keep its namespace from replacing it.
+    until: Option<i64>,
 }
 
 /// Compute resources of pods are limited as `cpu` or `requests.cpu`, and as `limits.cpu`.
@@ -135,6 +139,7 @@ fn pod(pod: &Value, counted: &mut Counted) {
     if matches!(text(pod, "/status/phase"), "Succeeded" | "Failed") {
         return;
     }
+    counted.until = ends(pod);
     counted.amounts.insert("pods".to_owned(), number(1));
     add(&mut requests, &amounts(&pod["spec"]["overhead"]));
     for (name, amount) in requests {
@@ -147,6 +152,13 @@ fn pod(pod: &Value, counted: &mut Counted) {
     for (name, amount) in limits {
         counted.amounts.insert(format!("limits.{name}"), amount);
     }
+}
+
+/// When a pod that is being deleted should have ended long ago: the time for which it was given is over once more.
+fn ends(pod: &Value) -> Option<i64> {
+    let deleted = keelson_api::time::parse(text(pod, "/metadata/deletionTimestamp"))?;
+    let grace = pod["metadata"]["deletionGracePeriodSeconds"].as_i64()?;
+    Some(deleted.saturating_add(grace))
 }
 
 fn service(service: &Value, amounts: &mut Amounts) {
@@ -213,8 +225,15 @@ impl Counted {
         if !self.in_scopes(scopes) {
             return Amounts::new();
         }
-        let own = self.amounts.iter().filter(|(key, _)| hard.contains_key(*key));
+        let own = self.charged().filter(|(key, _)| hard.contains_key(*key));
         own.map(|(key, amount)| (key.clone(), *amount)).collect()
+    }
+
+    /// What it counts for now.
+    fn charged(&self) -> impl Iterator<Item = (&String, &Quantity)> {
+        let is_over = self.until.is_some_and(|until| keelson_api::time::now() > until);
+        let all = self.amounts.iter();
+        all.filter(move |(key, _)| !is_over || key.starts_with("count/"))
     }
 }
 
@@ -224,7 +243,7 @@ impl Counted {
         if !self.in_scopes(scopes) {
             return;
         }
-        for (key, amount) in self.amounts.iter().filter(|(key, _)| hard.contains_key(*key)) {
+        for (key, amount) in self.charged().filter(|(key, _)| hard.contains_key(*key)) {
             match sum.get_mut(key) {
                 Some(sum) => *sum = sum.plus(*amount),
                 None => drop(sum.insert(key.clone(), *amount)),

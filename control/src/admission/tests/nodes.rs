@@ -66,6 +66,9 @@ fn nodes_change_only_themselves() {
         "node-role.kubernetes.io/control-plane",
         "anything.k8s.io/x",
         "kubernetes.io/other",
+        "kubernetes.io/instance-type",
+        "failure-domain.kubernetes.io/zone",
+        "failure-domain.kubernetes.io/region",
     ] {
         assert!(
             create(node("n1", json!({label: ""})))

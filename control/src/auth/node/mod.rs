@@ -6,6 +6,7 @@
 mod references;
 #[cfg(test)]
 mod tests;
+mod volumes;
 
 use std::sync::Arc;
 
@@ -54,6 +55,8 @@ pub enum Target {
     ServiceAccount,
     /// The pod itself.
     Pod,
+    /// A VolumeAttachment, which names the node itself.
+    Attachment,
 }
 
 impl NodeRules {
@@ -105,9 +108,9 @@ impl NodeRules {
                 same_name(node, attributes, "a CSINode", "CSINode")
             }
             ("storage.k8s.io", "csinodes") => Err("cannot authorize CSINode subresources".to_owned()),
-            // Nothing here attaches volumes or hands out devices, so no such object belongs to a node yet.
-            ("storage.k8s.io", "volumeattachments")
-            | ("resource.k8s.io", "resourceclaims" | "resourceslices") => Err(no_relation(node)),
+            ("storage.k8s.io", "volumeattachments") => self.get(node, Target::Attachment, attributes),
+            // Nothing here hands out devices, so no such object belongs to a node yet.
+            ("resource.k8s.io", "resourceclaims" | "resourceslices") => Err(no_relation(node)),
             _ if self.rules.iter().any(|rule| rule.allows(attributes)) => Ok(()),
             _ => Err(String::new()),
         }

@@ -6,7 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use serde_json::Value;
 
 use super::Target;
-use crate::auth::resources::{PERSISTENT_VOLUMES, PODS};
+use super::volumes::VolumeSecrets;
+use crate::auth::resources::{PERSISTENT_VOLUMES, PODS, VOLUME_ATTACHMENTS};
 use crate::object::{Object, Reader};
 
 /// Reference sets kept at most; past that they are worked out anew. About 300 bytes each.
@@ -27,6 +28,7 @@ pub struct References {
 pub struct Graph {
     reader: Arc<dyn Reader>,
     known: Mutex<HashMap<String, (u64, Arc<References>)>>,
+    volumes: VolumeSecrets,
 }
 
 impl Graph {
@@ -35,10 +37,11 @@ impl Graph {
         Self {
             reader,
             known: Mutex::default(),
+            volumes: VolumeSecrets::default(),
         }
     }
 
-    /// Whether a pod that is bound to `node` needs the object.
+    /// Whether a pod that is bound to `node` needs the object, or whether it is the node's own.
     pub fn leads_to(&self, node: &str, target: Target, namespace: &str, name: &str) -> bool {
         match target {
             Target::Pod => self
@@ -55,15 +58,59 @@ impl Graph {
                     _ => false,
                 }
             }
-            _ => self.reader.list(&PODS, Some(namespace)).iter().any(|pod| {
-                // The index says at once that most pods are elsewhere.
-                if pod.fields.get("spec.nodeName").is_some_and(|bound| bound != node) {
-                    return false;
-                }
-                let references = self.references(pod);
-                references.node == node && references.targets.contains(&(target, name.to_owned()))
-            }),
+            Target::Attachment => self
+                .reader
+                .get(&VOLUME_ATTACHMENTS, "", name)
+                .is_some_and(|attachment| attachment.value()["spec"]["nodeName"] == node),
+            Target::Secret => {
+                self.named_by_pod(node, target, namespace, name)
+                    || self.named_by_volume(node, namespace, name)
+            }
+            _ => self.named_by_pod(node, target, namespace, name),
         }
+    }
+
+    fn named_by_pod(&self, node: &str, target: Target, namespace: &str, name: &str) -> bool {
+        let wanted = (target, name.to_owned());
+        self.any_pod(node, Some(namespace), |_, references| {
+            references.targets.contains(&wanted)
+        })
+    }
+
+    /// Whether a pod of the node mounts a volume that has this secret.
+    fn named_by_volume(&self, node: &str, namespace: &str, name: &str) -> bool {
+        let Some(claims) = self.volumes.claims(self.reader.as_ref(), namespace, name) else {
+            return false;
+        };
+        // The secret of a storage class has claims in many namespaces. Pods of other nodes are passed over unread.
+        let only = match claims.first_key_value() {
+            Some((namespace, _)) if claims.len() == 1 => Some(namespace.as_str()),
+            _ => None,
+        };
+        self.any_pod(node, only, |namespace, references| {
+            let Some(claims) = claims.get(namespace) else {
+                return false;
+            };
+            let mut own = references.targets.iter();
+            own.any(|(target, name)| *target == Target::Claim && claims.contains(name))
+        })
+    }
+
+    /// Whether a pod of the node is so, of those in one namespace or in all.
+    fn any_pod(
+        &self,
+        node: &str,
+        namespace: Option<&str>,
+        is_so: impl Fn(&str, &References) -> bool,
+    ) -> bool {
+        self.reader.list(&PODS, namespace).iter().any(|pod| {
+            // The index says at once that most pods are elsewhere.
+            if pod.fields.get("spec.nodeName").is_some_and(|bound| bound != node) {
+                return false;
+            }
+            let references = self.references(pod);
+            references.node == node && is_so(&pod.namespace, &references)
+        })
     }
 
     fn references(&self, pod: &Object) -> Arc<References> {
@@ -139,7 +186,15 @@ pub fn targets(pod: &Value) -> BTreeSet<(Target, String)> {
             add(Target::ConfigMap, &source["configMap"]["name"]);
         }
         // The remaining kinds of volumes name the secret in one of these places.
-        for kind in ["iscsi", "rbd", "cephfs", "flexVolume", "scaleIO", "storageos"] {
+        for kind in [
+            "cephfs",
+            "cinder",
+            "flexVolume",
+            "iscsi",
+            "rbd",
+            "scaleIO",
+            "storageos",
+        ] {
             add(Target::Secret, &volume[kind]["secretRef"]["name"]);
         }
         add(Target::Secret, &volume["csi"]["nodePublishSecretRef"]["name"]);

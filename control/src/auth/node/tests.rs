@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::*;
 use crate::auth::memory::Memory;
-use crate::auth::resources::{PERSISTENT_VOLUMES, PODS};
+use crate::auth::resources::{PERSISTENT_VOLUMES, PODS, VOLUME_ATTACHMENTS};
 
 #[allow(clippy::needless_pass_by_value)] // reads better at the call: `json!` without a borrow
 fn pod(name: &str, node: &str, spec: Value) -> Value {
@@ -234,6 +234,100 @@ fn rights_end_with_the_pod() {
     assert!(!ask(&rules, "get", "secrets", "a", "volume"));
     memory.remove(&PODS, "a", "mine");
     assert!(!ask(&rules, "get", "pods", "a", "mine"));
+}
+
+#[test]
+fn secrets_of_mounted_volumes_are_readable() {
+    let (memory, rules) = rules();
+    let volume = |name: &str, claim: &str, source: Value| {
+        let mut spec = source;
+        spec["claimRef"] = json!({"namespace": "a", "name": claim});
+        json!({"metadata": {"name": name, "uid": name}, "spec": spec})
+    };
+    let secret = |name: &str| json!({"namespace": "vault", "name": name});
+    let csi = json!({"csi": {
+        "nodeStageSecretRef": secret("stage"),
+        "nodePublishSecretRef": secret("publish"),
+        "nodeExpandSecretRef": secret("expand"),
+        "controllerPublishSecretRef": secret("attach"),
+        "controllerExpandSecretRef": secret("grow"),
+    }});
+    memory.put(&PERSISTENT_VOLUMES, &volume("csi", "claim", csi.clone()));
+    for name in ["stage", "publish", "expand"] {
+        assert!(ask(&rules, "get", "secrets", "vault", name), "{name}");
+        assert!(!ask(&rules, "get", "secrets", "a", name), "{name}");
+        assert!(!ask(&rules, "get", "configmaps", "vault", name), "{name}");
+    }
+    for name in ["attach", "grow"] {
+        assert!(!ask(&rules, "get", "secrets", "vault", name), "{name}");
+    }
+    // The generic volume of the pod has a claim as well; that of a claim that no pod here uses opens nothing.
+    memory.put(&PERSISTENT_VOLUMES, &volume("csi", "unused", csi.clone()));
+    assert!(!ask(&rules, "get", "secrets", "vault", "stage"));
+    memory.put(&PERSISTENT_VOLUMES, &volume("csi", "mine-e", csi.clone()));
+    assert!(ask(&rules, "get", "secrets", "vault", "stage"));
+    // One secret for many volumes, in other namespaces too.
+    let mut other = volume("other", "claim", csi);
+    other["spec"]["claimRef"]["namespace"] = "b".into();
+    memory.put(&PERSISTENT_VOLUMES, &other);
+    assert!(ask(&rules, "get", "secrets", "vault", "stage"));
+    memory.remove(&PERSISTENT_VOLUMES, "", "csi");
+    assert!(!ask(&rules, "get", "secrets", "vault", "stage"));
+    for (kind, source, namespace) in [
+        ("azureFile", json!({"secretName": "s"}), "a"),
+        (
+            "azureFile",
+            json!({"secretName": "s", "secretNamespace": "vault"}),
+            "vault",
+        ),
+        ("cephfs", json!({"secretRef": {"name": "s"}}), "a"),
+        ("cephfs", json!({"secretRef": secret("s")}), "vault"),
+        ("cinder", json!({"secretRef": secret("s")}), "vault"),
+        ("flexVolume", json!({"secretRef": secret("s")}), "vault"),
+        ("iscsi", json!({"secretRef": {"name": "s"}}), "a"),
+        ("rbd", json!({"secretRef": secret("s")}), "vault"),
+        ("scaleIO", json!({"secretRef": secret("s")}), "vault"),
+        ("storageos", json!({"secretRef": secret("s")}), "vault"),
+    ] {
+        assert!(!ask(&rules, "get", "secrets", namespace, "s"), "before {kind}");
+        memory.put(
+            &PERSISTENT_VOLUMES,
+            &volume("old", "claim", json!({kind: source})),
+        );
+        assert!(ask(&rules, "get", "secrets", namespace, "s"), "{kind}");
+        memory.remove(&PERSISTENT_VOLUMES, "", "old");
+    }
+}
+
+#[test]
+fn attachments_of_the_node_are_readable() {
+    let (memory, rules) = rules();
+    let attachments = "storage.k8s.io:volumeattachments";
+    for (name, node) in [("here", "n1"), ("there", "n2")] {
+        memory.put(
+            &VOLUME_ATTACHMENTS,
+            &json!({"metadata": {"name": name}, "spec": {"nodeName": node}}),
+        );
+    }
+    assert!(ask(&rules, "get", attachments, "", "here"));
+    for (verb, name) in [
+        ("get", "there"),
+        ("get", "unknown"),
+        ("get", ""),
+        ("list", ""),
+        ("watch", "here"),
+        ("update", "here"),
+        ("delete", "here"),
+    ] {
+        assert!(!ask(&rules, verb, attachments, "", name), "{verb} {name}");
+    }
+    assert!(!ask(
+        &rules,
+        "get",
+        "storage.k8s.io:volumeattachments/status",
+        "",
+        "here"
+    ));
 }
 
 #[test]

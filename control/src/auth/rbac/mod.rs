@@ -19,8 +19,8 @@ use keelson_api::status::go_quote;
 pub use escalation::check_escalation;
 pub use reconcile::reconciled;
 pub use rule::{Rule, compact, not_covered};
-use table::Table;
 pub use table::{Binding, RoleRef};
+use table::{Grant, Table};
 
 use super::{Attributes, Decision, UserInfo};
 use crate::object::Reader;
@@ -59,13 +59,7 @@ impl Rbac {
         let mut missing: Vec<String> = Vec::new();
         for grant in table.grants(attributes.user, attributes.namespace) {
             let Some(rules) = &grant.rules else {
-                let kind = if grant.role_kind == "Role" {
-                    "role"
-                } else {
-                    "clusterrole"
-                };
-                let role = go_quote(&grant.role);
-                missing.push(format!("{kind}.rbac.authorization.k8s.io {role} not found"));
+                missing.push(not_found(grant));
                 continue;
             };
             if rules.iter().any(|rule| rule.allows(attributes)) {
@@ -101,8 +95,34 @@ impl Rbac {
         rules.filter(|rule| seen.insert(*rule)).cloned().collect()
     }
 
+    /// The roles that bindings grant to `user` and that are not there, as upstream tells them.
+    pub fn missing(&self, user: &UserInfo, namespace: &str) -> Vec<String> {
+        let table = self.table();
+        let granted = table.grants(user, namespace);
+        let mut missing: Vec<String> = granted
+            .filter(|grant| grant.rules.is_none())
+            .map(not_found)
+            .collect();
+        missing.sort();
+        missing.dedup();
+        missing
+    }
+
     /// The rules of a role as a binding in `namespace` refers to it.
     pub fn role(&self, role: &RoleRef, namespace: &str) -> Option<Arc<[Rule]>> {
         self.table().role(role, namespace)
     }
+}
+
+/// What is told of a binding to a role that is not there.
+fn not_found(grant: &Grant) -> String {
+    let kind = if grant.role_kind == "Role" {
+        "role"
+    } else {
+        "clusterrole"
+    };
+    format!(
+        "{kind}.rbac.authorization.k8s.io {} not found",
+        go_quote(&grant.role)
+    )
 }

@@ -85,6 +85,110 @@ fn access_reviews() {
 }
 
 #[test]
+fn selectors_are_checked_and_told_where_they_are_not_understood() {
+    let spec = |field: &str, selector: Value| {
+        let mut attributes = json!({"verb": "list", "resource": "pods", "version": "v1"});
+        attributes[field] = selector;
+        json!({"spec": {"resourceAttributes": attributes}})
+    };
+    let ask = |field: &str, selector: Value| {
+        reviews::self_subject_access_review(&authorizer(), &jane(), &spec(field, selector))
+    };
+    let requirement = |key: &str, operator: &str, values: Value| json!({"requirements": [{"key": key, "operator": operator, "values": values}]});
+    for (field, selector, told) in [
+        (
+            "fieldSelector",
+            json!({}),
+            "fieldSelector.requirements: Required value: when spec.resourceAttributes.fieldSelector is specified",
+        ),
+        (
+            "labelSelector",
+            json!({"rawSelector": "a=b", "requirements": [{"key": "a", "operator": "Exists"}]}),
+            "labelSelector.rawSelector: Invalid value: \"a=b\": may not specified at the same time as requirements",
+        ),
+        (
+            "fieldSelector",
+            requirement("", "In", json!(["x"])),
+            "fieldSelector.requirements[0].key: Required value: must be specified",
+        ),
+        (
+            "fieldSelector",
+            requirement("a", "In", json!([])),
+            "fieldSelector.requirements[0].values: Required value: must be specified when `operator` is 'In'",
+        ),
+        (
+            "labelSelector",
+            requirement("a", "Exists", json!(["x"])),
+            "labelSelector.requirements[0].values: Forbidden: may not be specified when `operator` is 'Exists'",
+        ),
+        (
+            "labelSelector",
+            requirement("-", "In", json!(["x"])),
+            "labelSelector.requirements[0].key: Invalid value: \"-\": name part must consist of",
+        ),
+        (
+            "labelSelector",
+            requirement("a", "In", json!(["-"])),
+            "labelSelector.requirements[0].values[0]: Invalid value: \"-\": a valid label must be",
+        ),
+    ] {
+        let error = ask(field, selector).unwrap_err();
+        assert_eq!(error.code, 422);
+        assert!(error.message.contains(told), "{}", error.message);
+    }
+    let told =
+        |field: &str, selector: Value| ask(field, selector).unwrap()["status"]["evaluationError"].clone();
+    for (field, selector) in [
+        ("fieldSelector", json!({"rawSelector": "spec.nodeName=n1"})),
+        ("fieldSelector", requirement("a", "NotIn", json!(["x"]))),
+        ("labelSelector", json!({"rawSelector": "a in (b, c),!d"})),
+        ("labelSelector", requirement("a", "DoesNotExist", Value::Null)),
+    ] {
+        assert_eq!(told(field, selector.clone()), Value::Null, "{selector}");
+    }
+    for (field, selector) in [
+        ("fieldSelector", json!({"rawSelector": "nonsense"})),
+        ("fieldSelector", requirement("a", "In", json!(["x", "y"]))),
+        ("fieldSelector", requirement("a", "Exists", Value::Null)),
+        ("labelSelector", json!({"rawSelector": "a in"})),
+        ("labelSelector", requirement("a", "Near", json!(["x"]))),
+    ] {
+        let expected = format!("spec.resourceAttributes.{field} ignored due to parse error");
+        assert_eq!(told(field, selector.clone()), json!(expected), "{selector}");
+    }
+    let partly = json!({"requirements": [
+        {"key": "a", "operator": "In", "values": ["x"]}, {"key": "b", "operator": "Near"},
+    ]});
+    assert_eq!(
+        told("fieldSelector", partly),
+        "spec.resourceAttributes.fieldSelector partially ignored due to parse error"
+    );
+}
+
+#[test]
+fn roles_that_are_not_there_are_told() {
+    let memory = Memory::default();
+    for name in ["b", "c"] {
+        memory.put(
+            &CLUSTER_ROLE_BINDINGS,
+            &json!({
+                "metadata": {"name": name},
+                "roleRef": {"kind": "ClusterRole", "name": "gone"},
+                "subjects": [{"kind": "User", "name": "jane"}],
+            }),
+        );
+    }
+    let authorizer = Authorizer::new(Arc::new(memory));
+    let review = json!({"spec": {"namespace": "a"}});
+    let answer = reviews::self_subject_rules_review(&authorizer, &jane(), &review).unwrap();
+    assert_eq!(
+        answer["status"]["evaluationError"],
+        "clusterrole.rbac.authorization.k8s.io \"gone\" not found"
+    );
+    assert_eq!(answer["status"]["incomplete"], false);
+}
+
+#[test]
 fn rules_reviews() {
     let ask =
         |spec: Value| reviews::self_subject_rules_review(&authorizer(), &jane(), &json!({"spec": spec}));

@@ -42,9 +42,12 @@ fn a_bound_token_has_upstreams_claims() {
     assert_eq!(header["alg"], "ES256");
     assert_eq!(claims["iss"], "https://kubernetes.default.svc.cluster.local");
     assert_eq!(claims["sub"], "system:serviceaccount:a:robot");
+    // The life that kubelets ask for is extended for clients that read the token once; what is answered is what was asked.
+    let issued = claims["iat"].as_i64().unwrap();
+    assert_eq!(claims["exp"].as_i64().unwrap() - issued, 365 * 24 * 3600);
     assert_eq!(
-        claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap(),
-        3607
+        answer["status"]["expirationTimestamp"],
+        keelson_api::time::format(issued + 3607)
     );
     assert_eq!(
         claims["kubernetes.io"],
@@ -53,6 +56,7 @@ fn a_bound_token_has_upstreams_claims() {
             "node": {"name": "n1", "uid": "node-uid"},
             "pod": {"name": "pod", "uid": "pod-uid"},
             "serviceaccount": {"name": "robot", "uid": "sa-uid"},
+            "warnafter": issued + 3607,
         })
     );
     let user = fixture
@@ -70,6 +74,47 @@ fn a_bound_token_has_upstreams_claims() {
     assert_eq!(user.extra["authentication.kubernetes.io/pod-name"], ["pod"]);
     assert_eq!(user.extra["authentication.kubernetes.io/node-uid"], ["node-uid"]);
     assert!(user.extra["authentication.kubernetes.io/credential-id"][0].starts_with("JTI="));
+}
+
+#[test]
+fn only_tokens_of_pods_for_this_server_are_extended() {
+    let fixture = fixture();
+    let pod = json!({"apiVersion": "v1", "kind": "Pod", "name": "pod"});
+    for spec in [
+        json!({"expirationSeconds": 3607}),
+        json!({"expirationSeconds": 3607, "boundObjectRef": {"apiVersion": "v1", "kind": "Secret", "name": "secret"}}),
+        json!({"expirationSeconds": 3607, "boundObjectRef": pod, "audiences": ["vault"]}),
+        json!({
+            "expirationSeconds": 3607, "boundObjectRef": pod,
+            "audiences": ["https://kubernetes.default.svc.cluster.local", "vault"],
+        }),
+        json!({"expirationSeconds": 3608, "boundObjectRef": pod}),
+    ] {
+        let (_, claims, _) = parts(&fixture.token(spec.clone()));
+        let life = claims["exp"].as_i64().unwrap() - claims["iat"].as_i64().unwrap();
+        assert!(life <= 3608, "{spec}");
+        assert!(claims["kubernetes.io"]["warnafter"].is_null(), "{spec}");
+    }
+}
+
+#[test]
+fn stale_tokens_are_good_and_counted() {
+    let fixture = fixture();
+    let tokens = fixture.authenticator.tokens();
+    let token = fixture.token(json!({
+        "expirationSeconds": 3607, "boundObjectRef": {"apiVersion": "v1", "kind": "Pod", "name": "pod"},
+    }));
+    let own = [tokens.issuer().to_owned()];
+    let now = keelson_api::time::now();
+    let count = |name: &str| {
+        let all = tokens.counters().all();
+        all.iter().find(|(own, ..)| *own == name).unwrap().2
+    };
+    assert!(tokens.user(&token, &own, now).is_ok());
+    assert_eq!((count("valid_tokens_total"), count("stale_tokens_total")), (1, 0));
+    assert!(tokens.user(&token, &own, now + 4000).is_ok());
+    assert_eq!((count("valid_tokens_total"), count("stale_tokens_total")), (1, 1));
+    assert!(tokens.user(&token, &own, now + 366 * 24 * 3600).is_err());
 }
 
 #[test]
@@ -318,6 +363,72 @@ fn legacy_tokens_live_in_their_secret() {
     fixture.memory.put(&SECRETS, &secret(&token));
     fixture.memory.remove(&SERVICE_ACCOUNTS, "a", "robot");
     refused(&fixture, &token);
+}
+
+#[tokio::test]
+async fn the_use_of_legacy_tokens_is_told() {
+    let fixture = fixture();
+    let tokens = fixture.authenticator.tokens();
+    let token = tokens.issue_legacy("a", "secret", "robot", "sa-uid").unwrap();
+    let secret = |labels: Value| {
+        json!({
+            "metadata": {"namespace": "a", "name": "secret", "uid": "secret-uid", "labels": labels},
+            "data": {"token": STANDARD.encode(&token)},
+        })
+    };
+    let own = [tokens.issuer().to_owned()];
+    let now = keelson_api::time::parse("2026-11-29T23:59:59Z").unwrap();
+    let used = || tokens.user(&token, &own, now);
+    fixture.memory.put(&SECRETS, &secret(json!({})));
+    // However often it is used: one secret, one day.
+    assert!(used().is_ok() && used().is_ok());
+    let noted = tokens.uses().next().await;
+    assert_eq!(noted.len(), 1);
+    assert_eq!(
+        (
+            noted[0].name.as_str(),
+            noted[0].uid.as_str(),
+            noted[0].day.as_str()
+        ),
+        ("secret", "secret-uid", "2026-11-29")
+    );
+    for day in ["2026-11-29", "2026-11-30"] {
+        fixture.memory.put(
+            &SECRETS,
+            &secret(json!({"kubernetes.io/legacy-token-last-used": day})),
+        );
+        assert!(used().is_ok());
+    }
+    // That of another day, and of one that is refused.
+    let labels = json!({
+        "kubernetes.io/legacy-token-last-used": "2026-11-28", "kubernetes.io/legacy-token-invalid-since": "2026-11-29",
+    });
+    fixture.memory.put(&SECRETS, &secret(labels));
+    let error = used().unwrap_err().to_string();
+    assert!(
+        error.starts_with(
+            "the token in secret a/secret for service account a/robot has been marked invalid. Use tokens from the \
+             TokenRequest API"
+        ),
+        "{error}"
+    );
+    assert_eq!(tokens.uses().next().await, noted);
+}
+
+#[test]
+fn tokens_that_were_made_for_the_account_are_advised_against() {
+    let fixture = fixture();
+    let tokens = fixture.authenticator.tokens();
+    let token = tokens.issue_legacy("a", "secret", "robot", "sa-uid").unwrap();
+    assert_eq!(tokens.warning(&token), None);
+    fixture.memory.put(
+        &SERVICE_ACCOUNTS,
+        &json!({
+            "metadata": {"namespace": "a", "name": "robot", "uid": "sa-uid"}, "secrets": [{"name": "secret"}],
+        }),
+    );
+    assert!(tokens.warning(&token).is_some());
+    assert_eq!(tokens.warning(&fixture.token(json!({}))), None);
 }
 
 #[test]

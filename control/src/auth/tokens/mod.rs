@@ -1,22 +1,25 @@
 //! Service-account tokens: issuing them (the `serviceaccounts/token` subresource, and legacy token secrets) and
 //! finding the caller behind one.
 
+mod legacy;
 mod request;
+mod uses;
 
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use keelson_api::status::{Status, go_quote};
 use keelson_api::time::format as timestamp;
 use rustls_pki_types::PrivateKeyDer;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
+use self::legacy::LegacyClaims;
+pub use self::legacy::{LAST_USED, day};
 use self::request::{BoundRef, Spec};
+pub use self::uses::{Counters, Use, Uses};
 use super::UserInfo;
 use super::bootstrap_token::BootstrapError;
 use super::jws::{JwsError, Key};
@@ -24,8 +27,11 @@ use super::resources::{NODES, PODS, SECRETS, SERVICE_ACCOUNTS};
 use super::service_account::{self, Audiences, Bound, Claims, Reference, Refusal, user_name};
 use crate::object::{Object, Reader};
 
-/// Issuer of tokens in secrets, which never expire.
-const LEGACY_ISSUER: &str = "kubernetes/serviceaccount";
+/// The life that kubelets ask for on behalf of pods ([`crate::admission`] writes it into them); seconds.
+const PROJECTED_LIFE: i64 = 3607;
+/// The life that such a token for the API server gets, because there are clients that read it once and never again. The
+/// one that was asked for is in the claim `warnafter`.
+const EXTENDED_LIFE: i64 = 365 * 24 * 60 * 60;
 
 /// Signatures that were verified lately, by the token's digest. A pod asks with one token thousands of times; what
 /// the token is bound to is looked up each time all the same. At 32 bytes and about 500 of claims each this stays
@@ -59,26 +65,14 @@ pub struct Tokens {
     issuer: String,
     reader: Arc<dyn Reader>,
     verified: Mutex<HashMap<[u8; 32], Arc<Verified>>>,
+    uses: Uses,
+    counters: Counters,
 }
 
 #[derive(Debug)]
 enum Verified {
     Bound(Claims),
     Legacy(LegacyClaims),
-}
-
-#[derive(Debug, Serialize, Deserialize)]
-struct LegacyClaims {
-    iss: String,
-    #[serde(rename = "kubernetes.io/serviceaccount/namespace")]
-    namespace: String,
-    #[serde(rename = "kubernetes.io/serviceaccount/secret.name")]
-    secret: String,
-    #[serde(rename = "kubernetes.io/serviceaccount/service-account.name")]
-    account: String,
-    #[serde(rename = "kubernetes.io/serviceaccount/service-account.uid")]
-    uid: String,
-    sub: String,
 }
 
 #[derive(Deserialize)]
@@ -101,7 +95,19 @@ impl Tokens {
             issuer,
             reader,
             verified: Mutex::default(),
+            uses: Uses::default(),
+            counters: Counters::default(),
         })
+    }
+
+    /// Secrets whose tokens were used, for who writes that down.
+    pub fn uses(&self) -> &Uses {
+        &self.uses
+    }
+
+    /// How often tokens were used.
+    pub fn counters(&self) -> &Counters {
+        &self.counters
     }
 
     /// The issuer, which is also the API server's own audience.
@@ -117,13 +123,16 @@ impl Tokens {
     /// The caller behind `token`, which must be meant for one of `audiences`. Without `system:authenticated`.
     pub fn user(&self, token: &str, audiences: &[String], now: i64) -> Result<UserInfo, TokenError> {
         match &*self.verify(token)? {
-            Verified::Bound(claims) => Ok(service_account::user(
-                claims,
-                audiences,
-                self.reader.as_ref(),
-                now,
-            )?),
-            Verified::Legacy(claims) => self.legacy_user(token, claims, audiences),
+            Verified::Bound(claims) => {
+                let user = service_account::user(claims, audiences, self.reader.as_ref(), now)?;
+                match claims.kubernetes.warnafter {
+                    Some(at) if now > at => self.counters.stale.add(),
+                    Some(_) => self.counters.valid.add(),
+                    None => {}
+                }
+                Ok(user)
+            }
+            Verified::Legacy(claims) => self.legacy_user(token, claims, audiences, now),
         }
     }
 
@@ -150,7 +159,7 @@ impl Tokens {
         let Issuer { iss } = serde_json::from_slice(&payload).map_err(|_| TokenError::Claims)?;
         let claims = if iss == self.issuer {
             serde_json::from_slice(&payload).map(Verified::Bound)
-        } else if iss == LEGACY_ISSUER {
+        } else if iss == legacy::ISSUER {
             serde_json::from_slice(&payload).map(Verified::Legacy)
         } else {
             return Err(TokenError::Issuer);
@@ -162,62 +171,6 @@ impl Tokens {
         }
         verified.insert(digest, claims.clone());
         Ok(claims)
-    }
-
-    /// A token in a secret is valid as long as the secret holds exactly it, and the account lives.
-    fn legacy_user(
-        &self,
-        token: &str,
-        claims: &LegacyClaims,
-        audiences: &[String],
-    ) -> Result<UserInfo, TokenError> {
-        if !audiences.contains(&self.issuer) {
-            return Err(Refusal::Audience(vec![self.issuer.clone()]).into());
-        }
-        if claims.sub != user_name(&claims.namespace, &claims.account) {
-            return Err(Refusal::Subject.into());
-        }
-        let alive = |object: &Object| object.value()["metadata"]["deletionTimestamp"].is_null();
-        let held = self
-            .reader
-            .get(&SECRETS, &claims.namespace, &claims.secret)
-            .filter(|secret| alive(secret))
-            .and_then(|secret| {
-                STANDARD
-                    .decode(secret.value()["data"]["token"].as_str().unwrap_or_default())
-                    .ok()
-            });
-        if held.as_deref() != Some(token.as_bytes()) {
-            return Err(Refusal::Gone("the secret").into());
-        }
-        self.reader
-            .get(&SERVICE_ACCOUNTS, &claims.namespace, &claims.account)
-            .filter(|account| account.uid == claims.uid && alive(account))
-            .ok_or(Refusal::Gone("the service account"))?;
-        Ok(service_account::account(
-            &claims.namespace,
-            &claims.account,
-            &claims.uid,
-        ))
-    }
-
-    /// A token for a secret of type `kubernetes.io/service-account-token`.
-    pub fn issue_legacy(
-        &self,
-        namespace: &str,
-        secret: &str,
-        account: &str,
-        uid: &str,
-    ) -> Result<String, JwsError> {
-        let claims = LegacyClaims {
-            iss: LEGACY_ISSUER.to_owned(),
-            namespace: namespace.to_owned(),
-            secret: secret.to_owned(),
-            account: account.to_owned(),
-            uid: uid.to_owned(),
-            sub: user_name(namespace, account),
-        };
-        self.key.sign(&serde_json::to_vec(&claims).unwrap_or_default())
     }
 
     /// Answers a `TokenRequest` for the service account `namespace/name`. Errors in upstream's words: 404 without the
@@ -263,9 +216,18 @@ impl Tokens {
                 }
             }
         }
+        let expires = now.saturating_add(spec.life);
+        let extended = pod.is_some()
+            && spec.life == PROJECTED_LIFE
+            && spec.audiences.iter().all(|audience| *audience == self.issuer);
+        let (exp, warnafter) = if extended {
+            (now.saturating_add(EXTENDED_LIFE), Some(expires))
+        } else {
+            (expires, None)
+        };
         let claims = Claims {
             aud: Audiences::Many(spec.audiences.clone()),
-            exp: now.saturating_add(spec.life),
+            exp,
             iat: now,
             iss: self.issuer.clone(),
             jti: uuid()?,
@@ -275,6 +237,7 @@ impl Tokens {
                 pod,
                 secret,
                 serviceaccount: reference(&account),
+                warnafter,
             },
             nbf: now,
             sub: user_name(namespace, name),
@@ -289,7 +252,7 @@ impl Tokens {
             "kind": "TokenRequest",
             "metadata": {"name": name, "namespace": namespace, "creationTimestamp": timestamp(now)},
             "spec": {"audiences": spec.audiences, "expirationSeconds": spec.life, "boundObjectRef": null},
-            "status": {"token": token, "expirationTimestamp": timestamp(claims.exp)},
+            "status": {"token": token, "expirationTimestamp": timestamp(expires)},
         });
         if let Some(bound) = request["spec"].get("boundObjectRef") {
             answer["spec"]["boundObjectRef"] = bound.clone();

@@ -9,6 +9,7 @@ use keelson_api::time;
 use serde_json::{Value, json};
 
 use crate::kinds;
+use crate::kinds::approval::{self, Approval};
 
 /// A condition, but for its time.
 #[derive(Debug, Clone, Copy)]
@@ -140,7 +141,15 @@ pub fn decide(definition: &Value, all: &[Arc<Value>]) -> Option<Value> {
         },
     };
     let before = &status["conditions"];
-    let mut conditions = with(before, &names).unwrap_or_else(|| before.clone());
+    let mut conditions = before.clone();
+    if let Some((approval, message)) = approval::of(definition)
+        && let Some(all) = with(&conditions, &conformant(approval, &message))
+    {
+        conditions = all;
+    }
+    if let Some(all) = with(&conditions, &names) {
+        conditions = all;
+    }
     // Once established, it stays: a later conflict only keeps new names from being accepted.
     if !is_true(&conditions, "Established") {
         let established = if conflict.is_none() {
@@ -164,6 +173,22 @@ pub fn decide(definition: &Value, all: &[Arc<Value>]) -> Option<Value> {
     }
     let same = accepted == status["acceptedNames"] && conditions == *before;
     (!same).then(|| json!({"acceptedNames": accepted, "conditions": conditions}))
+}
+
+/// Whether a definition in a group of the Kubernetes community was approved.
+fn conformant(approval: Approval, message: &str) -> Condition<'_> {
+    let (status, reason) = match approval {
+        Approval::Invalid => ("False", "InvalidAnnotation"),
+        Approval::Missing => ("False", "MissingAnnotation"),
+        Approval::Bypassed => ("False", "UnapprovedAnnotation"),
+        Approval::Approved => ("True", "ApprovedAnnotation"),
+    };
+    Condition {
+        kind: "KubernetesAPIApprovalPolicyConformant",
+        status,
+        reason,
+        message,
+    }
 }
 
 fn copy(accepted: &mut Value, wanted: &Value, field: &str) {
@@ -205,6 +230,28 @@ mod tests {
             )
         })
         .collect()
+    }
+
+    #[test]
+    fn approval_is_told_in_the_communitys_groups() {
+        let mut one = definition("foos", "Foo", "f");
+        one["spec"]["group"] = "example.k8s.io".into();
+        for (annotation, told) in [
+            (
+                "https://a.b/c",
+                "KubernetesAPIApprovalPolicyConformant=True ApprovedAnnotation: approved in https://a.b/c",
+            ),
+            (
+                "unapproved, a test",
+                "KubernetesAPIApprovalPolicyConformant=False UnapprovedAnnotation: not approved: \"unapproved, a test\"",
+            ),
+        ] {
+            one["metadata"]["annotations"] = json!({approval::ANNOTATION: annotation});
+            one["status"] = decided(&one, &[&one]).unwrap();
+            assert_eq!(said(&one["status"])[0], told);
+            assert_eq!(said(&one["status"]).len(), 3);
+            assert_eq!(decided(&one, &[&one]), None, "settled");
+        }
     }
 
     #[test]

@@ -25,7 +25,7 @@ use super::write::managed::Managers;
 use super::write::update::{Edit, apply};
 use super::{Api, Server};
 use crate::auth::UserInfo;
-use crate::kinds::custom;
+use crate::kinds::{approval, custom};
 use crate::object::{GroupResource, Object};
 use crate::store::Range;
 
@@ -87,7 +87,9 @@ fn slim(api: &Api) -> Vec<Arc<Value>> {
             }
             if let Some(metadata) = value["metadata"].as_object_mut() {
                 metadata.remove("managedFields");
-                metadata.remove("annotations");
+                if let Some(annotations) = metadata.get_mut("annotations").and_then(Value::as_object_mut) {
+                    annotations.retain(|name, _| name == approval::ANNOTATION);
+                }
             }
             (object.resource_version, Arc::new(value))
         });

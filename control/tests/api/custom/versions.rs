@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use http::Method;
 use serde_json::{Value, json};
 
-use super::{DEFINITIONS, WIDGETS, anything, define, widget, widgets, within};
+use super::{DEFINITIONS, WIDGETS, anything, condition, define, widget, widgets, within};
 use crate::cluster::Cluster;
 
 const DEFINITION: &str = "/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.example.com";
@@ -234,11 +234,46 @@ fn status_and_scale() {
 }
 
 #[test]
+fn the_communitys_groups_say_who_approved_them() {
+    let cluster = Cluster::start();
+    let mut definition = widgets(&anything());
+    definition["metadata"]["name"] = "widgets.example.k8s.io".into();
+    definition["spec"]["group"] = "example.k8s.io".into();
+    for wrong in [Value::Null, "yes".into()] {
+        definition["metadata"]["annotations"] = json!({"api-approved.kubernetes.io": wrong});
+        let (code, refused) = cluster.post(DEFINITIONS, &definition);
+        assert_eq!(code, 422, "{refused}");
+    }
+    definition["metadata"]["annotations"] =
+        json!({"api-approved.kubernetes.io": "unapproved, a test", "other": "x"});
+    define(&cluster, &definition);
+    let one = format!("{DEFINITIONS}/widgets.example.k8s.io");
+    let told = |cluster: &Cluster| condition(&cluster.get(&one).1, "KubernetesAPIApprovalPolicyConformant");
+    assert_eq!(told(&cluster)["reason"], "UnapprovedAnnotation");
+    let approved =
+        json!({"metadata": {"annotations": {"api-approved.kubernetes.io": "https://example.com/1"}}});
+    assert_eq!(cluster.patch(&one, "merge-patch+json", &approved).0, 200);
+    within(Duration::from_secs(5), "approved", || {
+        told(&cluster)["status"] == "True"
+    });
+    let nothing = json!({"metadata": {"annotations": {"api-approved.kubernetes.io": null}}});
+    assert_eq!(cluster.patch(&one, "merge-patch+json", &nothing).0, 422);
+}
+
+#[test]
 fn changes_of_the_schema_and_restarts_reach_stored_objects() {
     let mut cluster = Cluster::start();
     let mut definition = widgets(&json!({"type": "object", "properties": {
         "old": {"type": "string"}, "color": {"type": "string"}}}));
-    definition["spec"]["versions"][0]["selectableFields"] = json!([{"jsonPath": ".spec.color"}]);
+    let color = json!({"jsonPath": ".spec.color"});
+    definition["spec"]["versions"][0]["selectableFields"] = json!([color, color]);
+    let (code, refused) = cluster.post(DEFINITIONS, &definition);
+    let told = "spec.versions[0].selectableFields[1].jsonPath: Duplicate value: \".spec.color\"";
+    assert!(
+        code == 422 && refused["message"].as_str().unwrap().contains(told),
+        "{refused}"
+    );
+    definition["spec"]["versions"][0]["selectableFields"] = json!([color]);
     define(&cluster, &definition);
     assert_eq!(
         cluster

@@ -1,5 +1,6 @@
 //! CustomResourceDefinitions and APIServices.
 
+pub mod approval;
 mod change;
 mod naming;
 mod service;
@@ -104,20 +105,21 @@ impl Strategy for Definition {
     }
 
     fn validate_create(&self, object: &Value) -> Vec<FieldError> {
-        validate::definition(object)
+        let mut errors = validate::definition(object);
+        errors.extend(approval::check(None, object));
+        errors
     }
 
     fn validate_update(&self, subresource: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {
-        let mut errors = if subresource == Some("status") {
+        let mut errors = if subresource == Some("status") || old["spec"] == new["spec"] {
+            // What was accepted once is not looked at again as long as it stays.
             Vec::new()
         } else {
-            // What was accepted once is not looked at again as long as it stays.
-            if old["spec"] == new["spec"] {
-                Vec::new()
-            } else {
-                validate::definition(new)
-            }
+            validate::definition(new)
         };
+        if subresource.is_none() {
+            errors.extend(approval::check(Some(old), new));
+        }
         errors.extend(change::check(old, new));
         errors
     }

@@ -6,9 +6,6 @@ use serde_json::Value;
 
 use crate::kinds::json::{items, text};
 
-/// Allows a definition in a group of the Kubernetes community.
-const APPROVAL: &str = "api-approved.kubernetes.io";
-
 /// Complaints about `metadata.name`, `spec.group` and `spec.names`.
 pub(super) fn validate(definition: &Value, errors: &mut Vec<FieldError>) {
     let (group, plural) = (
@@ -33,20 +30,6 @@ pub(super) fn validate(definition: &Value, errors: &mut Vec<FieldError>) {
             "spec.group",
             group,
             names::dns1123_subdomain(group),
-        ));
-    }
-    let community = ["k8s.io", "kubernetes.io"]
-        .iter()
-        .any(|domain| group == *domain || group.strip_suffix(domain).is_some_and(|rest| rest.ends_with('.')));
-    let approval = &definition["metadata"]["annotations"][APPROVAL];
-    if community && approval.as_str().is_none_or(str::is_empty) {
-        let why = format!(
-            "protected groups must have approval annotation \"{APPROVAL}\", see \
-             https://github.com/kubernetes/enhancements/pull/1111"
-        );
-        errors.push(FieldError::required(
-            format!("metadata.annotations[{APPROVAL}]"),
-            &why,
         ));
     }
     for field in ["plural", "singular", "kind", "listKind"] {

@@ -62,7 +62,12 @@ pub(super) fn validate(path: &str, version: &Value, errors: &mut Vec<FieldError>
     }
     for (index, field) in fields.iter().enumerate() {
         let at = format!("{path}.selectableFields[{index}].jsonPath");
-        selectable(&at, text(field, "/jsonPath"), version, errors);
+        let found = text(field, "/jsonPath");
+        selectable(&at, found, version, errors);
+        let before = &fields[..index];
+        if !found.is_empty() && before.iter().any(|other| text(other, "/jsonPath") == found) {
+            errors.push(FieldError::duplicate(at, found));
+        }
     }
     scale(path, &version["subresources"]["scale"], errors);
 }

@@ -3,6 +3,7 @@
 mod addresses;
 mod beside;
 mod changes;
+mod flows;
 mod jobs;
 mod label_keys;
 mod networks;

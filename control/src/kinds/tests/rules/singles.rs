@@ -76,6 +76,7 @@ fn single_kinds() {
         new("flowcontrol.apiserver.k8s.io", "flowschemas", flow),
         [
             "spec.matchingPrecedence: Invalid value: 10001: must not be greater than 10000",
+            "spec.rules[0].subjects[0].user: Required value: user is required when subject kind is 'User'",
             "spec.rules[0]: Required value: at least one of resourceRules and nonResourceRules has to be non-empty",
         ]
     );
