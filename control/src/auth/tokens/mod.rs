@@ -71,7 +71,7 @@ pub struct Tokens {
 
 #[derive(Debug)]
 enum Verified {
-    Bound(Claims),
+    Bound(Box<Claims>),
     Legacy(LegacyClaims),
 }
 
@@ -158,7 +158,9 @@ impl Tokens {
         let payload = self.key.verify(token)?;
         let Issuer { iss } = serde_json::from_slice(&payload).map_err(|_| TokenError::Claims)?;
         let claims = if iss == self.issuer {
-            serde_json::from_slice(&payload).map(Verified::Bound)
+            serde_json::from_slice(&payload)
+                .map(Box::new)
+                .map(Verified::Bound)
         } else if iss == legacy::ISSUER {
             serde_json::from_slice(&payload).map(Verified::Legacy)
         } else {

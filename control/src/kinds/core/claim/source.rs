@@ -26,7 +26,7 @@ pub(super) fn settle(old: Option<&Value>, new: &mut Value) {
     }
     // A source in another namespace comes with the gate CrossNamespaceVolumeDataSource, which is off in 1.33.
     let elsewhere = source(new, FIELDS[1]).is_some_and(|source| !text(source, "/namespace").is_empty());
-    if elsewhere && !old.is_some_and(|old| source(old, FIELDS[1]).is_some()) {
+    if elsewhere && old.is_none_or(|old| source(old, FIELDS[1]).is_none()) {
         remove(new, FIELDS[1]);
     }
     say_twice(new);

@@ -148,40 +148,45 @@ fn subject(path: &str, subject: &Value, errors: &mut Vec<FieldError>) {
         return;
     };
     let (part, at) = (&subject[*own], format!("{path}.{own}"));
-    if !part.is_object() {
+    if part.is_object() {
+        named(&at, kind, part, errors);
+    } else {
         let detail = format!("{own} is required when subject kind is '{kind}'");
         errors.push(FieldError::required(at, &detail));
-    } else {
-        let name = text(part, "/name");
-        if name.is_empty() {
-            errors.push(FieldError::required(format!("{at}.name"), ""));
-        } else if kind == "ServiceAccount" && name != "*" {
-            errors.extend(FieldError::complaints(
-                format_args!("{at}.name"),
-                name,
-                names::dns1123_subdomain(name),
-            ));
-        }
-        if kind == "ServiceAccount" {
-            let (namespace, at) = (text(part, "/namespace"), format!("{at}.namespace"));
-            if namespace.is_empty() {
-                errors.push(FieldError::required(
-                    at,
-                    "must specify namespace for service account",
-                ));
-            } else {
-                errors.extend(FieldError::complaints(
-                    at,
-                    namespace,
-                    names::dns1123_label(namespace),
-                ));
-            }
-        }
     }
     for (other, part) in PARTS.iter().filter(|(_, part)| part != own) {
         if subject[*part].is_object() {
             let detail = format!("{part} is forbidden when subject kind is not '{other}'");
             errors.push(FieldError::forbidden(format!("{path}.{part}"), &detail));
+        }
+    }
+}
+
+/// The part of a subject: whom it names.
+fn named(path: &str, kind: &str, part: &Value, errors: &mut Vec<FieldError>) {
+    let name = text(part, "/name");
+    if name.is_empty() {
+        errors.push(FieldError::required(format!("{path}.name"), ""));
+    } else if kind == "ServiceAccount" && name != "*" {
+        errors.extend(FieldError::complaints(
+            format_args!("{path}.name"),
+            name,
+            names::dns1123_subdomain(name),
+        ));
+    }
+    if kind == "ServiceAccount" {
+        let (namespace, at) = (text(part, "/namespace"), format!("{path}.namespace"));
+        if namespace.is_empty() {
+            errors.push(FieldError::required(
+                at,
+                "must specify namespace for service account",
+            ));
+        } else {
+            errors.extend(FieldError::complaints(
+                at,
+                namespace,
+                names::dns1123_label(namespace),
+            ));
         }
     }
 }

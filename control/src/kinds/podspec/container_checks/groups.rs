@@ -18,12 +18,12 @@ pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str,
         let path = format!("{path}.restartPolicy");
         match group {
             Group::Init if !sidecar => errors.push(FieldError::not_supported(path, policy, &["Always"])),
-            Group::Init => {}
+            // The list of what ephemeral containers may have speaks for them.
+            Group::Init | Group::Ephemeral => {}
             Group::Main => errors.push(FieldError::forbidden(
                 path,
                 "may not be set for non-init containers",
             )),
-            Group::Ephemeral => {}
         }
     }
     match group {

@@ -1,4 +1,5 @@
 //! Complaints about FlowSchemas and PriorityLevelConfigurations.
+#![allow(clippy::needless_pass_by_value)] // reads better at the call: `json!` without a borrow
 
 use serde_json::{Value, json};
 
@@ -7,7 +8,6 @@ use super::new;
 const GROUP: &str = "flowcontrol.apiserver.k8s.io";
 
 /// Complaints about a schema with one rule, without the path of the rule.
-#[allow(clippy::needless_pass_by_value)] // reads better at the call: `json!` without a borrow
 fn rule(change: Value) -> Vec<String> {
     let mut rule = json!({
         "subjects": [{"kind": "User", "user": {"name": "jane"}}],
