@@ -18,6 +18,7 @@ mod identity;
 mod kubectl;
 mod limits;
 mod lists;
+mod monitoring;
 mod namespaces;
 mod operations;
 #[path = "../peers/etcd.rs"]

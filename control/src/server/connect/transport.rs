@@ -28,6 +28,7 @@ use super::target::{Target, is_proxyable, not_allowed};
 use crate::server::Api;
 use crate::server::body::Body;
 use crate::server::connections::Place;
+use crate::server::metrics::Running;
 use crate::{Config, pki};
 
 /// Time to connect, and to shake hands.
@@ -216,6 +217,7 @@ pub fn wants_upgrade(headers: &HeaderMap) -> bool {
 pub struct Client {
     upgrade: OnUpgrade,
     place: Option<Place>,
+    running: Option<Running>,
 }
 
 impl Client {
@@ -224,6 +226,7 @@ impl Client {
         Some(Self {
             upgrade: extensions.remove()?,
             place: extensions.remove(),
+            running: extensions.remove(),
         })
     }
 }
@@ -255,7 +258,7 @@ pub fn pass(api: &Arc<Api>, client: Option<Client>, mut response: Response<Incom
 }
 
 async fn join(api: Arc<Api>, client: Client, server: OnUpgrade, frames: bool) {
-    let _place = client.place;
+    let _held = (client.place, client.running);
     let (client, server) = match tokio::try_join!(client.upgrade, server) {
         Ok(both) => both,
         Err(error) => return tracing::debug!(%error, "upgrade"),
