@@ -1,5 +1,6 @@
 //! The control plane over HTTPS, driven by the real kubectl and by raw requests. One private cluster per test.
 
+mod answers;
 mod applies;
 mod bootstrap_tokens;
 mod changes;
