@@ -163,6 +163,11 @@ pub trait Strategy: Send + Sync + std::fmt::Debug {
     }
     /// Cells of the Table row, one per column. `now` is Unix seconds, for ages.
     fn row(&self, object: &Value, now: i64) -> Vec<Value>;
+    /// Conditions of the Table row (`metav1.TableRowCondition`), if it has any.
+    fn row_conditions(&self, object: &Value) -> Option<Value> {
+        let _ = object;
+        None
+    }
     /// Grace period of a delete that names none, in seconds; `None`: deleted at once.
     fn default_grace(&self, object: &Value) -> Option<i64> {
         let _ = object;

@@ -44,6 +44,15 @@ pub fn stream(pieces: impl Stream<Item = Bytes> + Send + 'static) -> Body {
     StreamBody::new(pieces.map(|piece| Ok(Frame::data(piece)))).boxed_unsync()
 }
 
+/// The body, and something that is to be there as long as it is.
+pub fn holding(body: Body, held: impl Send + 'static) -> Body {
+    body.map_frame(move |frame| {
+        let _ = &held;
+        frame
+    })
+    .boxed_unsync()
+}
+
 /// Reads a request's body.
 pub async fn read(body: Body) -> Result<Bytes, Status> {
     // Boxed, because the compiler cannot see through `Limited`'s error conversion in the callers' futures.

@@ -34,7 +34,7 @@ pub async fn dispatch(api: Arc<Api>, incoming: Incoming, body: Body) -> Result<R
 }
 
 /// What is told with every answer about a kind that is deprecated, errors too.
-fn deprecation(kind: &Kind) -> Option<&str> {
+pub fn deprecation(kind: &Kind) -> Option<&str> {
     match (&*kind.group, &*kind.plural) {
         ("", "componentstatuses") => Some("v1 ComponentStatus is deprecated in v1.19+"),
         ("", "endpoints") => {
@@ -63,7 +63,8 @@ fn path(api: &Api, incoming: &Incoming) -> Result<Response<Body>, Status> {
     }
     match path {
         "/version" | "/version/" => Ok(version::serve()),
-        "/metrics" => Ok(metrics::serve(api)),
+        "/metrics" => Ok(metrics::serve(api, &incoming.parts.headers)),
+        "/metrics/slis" => Ok(metrics::slis(api, &incoming.parts.headers)),
         _ => Err(Status::no_such_resource()),
     }
 }

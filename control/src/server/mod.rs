@@ -15,6 +15,7 @@ mod components;
 mod connect;
 mod connections;
 mod convert;
+mod deadline;
 pub mod decoders;
 mod definitions;
 mod discovery;

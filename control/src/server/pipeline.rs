@@ -3,12 +3,13 @@
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use http::header::{ACCEPT, CACHE_CONTROL, HeaderValue};
-use http::{Method, Request, Response};
+use http::{HeaderMap, HeaderName, Method, Request, Response};
+use hyper::body::Body as _;
 use keelson_api::status::Status;
 use tokio::sync::OwnedSemaphorePermit;
 
@@ -16,13 +17,14 @@ use super::accept::Accept;
 use super::apart::{self, Apart, Room};
 use super::body::{self, Body};
 use super::connections::Known;
+use super::metrics::Labels;
 use super::path::{self, ResourcePath};
 use super::query::Query;
-use super::{Api, dispatch, pretty};
+use super::{Api, deadline, dispatch, pretty};
 use crate::auth::{self, Attributes, Decision, Presented, UserInfo};
 
-/// Longest time for a request that is not a watch or stream (upstream: 60 s).
-const LONGEST: Duration = Duration::from_mins(1);
+/// By which a request is found again in the logs of whoever has handled it.
+const AUDIT_ID: HeaderName = HeaderName::from_static("audit-id");
 /// A body takes one more place among the requests in flight for each of these bytes: four of the largest fill them.
 const BYTES_OF_A_PLACE: usize = 64 << 10;
 
@@ -57,11 +59,24 @@ pub struct Incoming {
 /// Answers a request. Never fails: every error is an answer.
 pub async fn handle(api: Arc<Api>, request: Request<Body>, peer: Peer) -> Response<Body> {
     let began = Instant::now();
-    let (parts, body) = request.into_parts();
+    let (mut parts, body) = request.into_parts();
     let path = path::parse(parts.uri.path());
     let query = Query::parse(parts.uri.query().unwrap_or_default());
     let verb = verb(&parts.method, path.as_ref(), &query);
-    let label = metrics_label(&api, verb, path.as_ref());
+    let labels = Labels::of(
+        &api.registry(),
+        (&parts.method, &parts.headers),
+        (verb, parts.uri.path()),
+        path.as_ref(),
+        &query,
+    );
+    let long = is_long_running(verb, path.as_ref());
+    let running = long.then(|| api.metrics.run(&labels));
+    if let Some(running) = &running {
+        // Of streams that outlive this function because their connection is upgraded.
+        parts.extensions.insert(running.clone());
+    }
+    let audit_id = (!matches!(peer, Peer::Local(_))).then(|| audit_id(&api, &parts.headers));
     let (method, uri) = (parts.method.clone(), parts.uri.clone());
     let accept: Vec<HeaderValue> = parts.headers.get_all(ACCEPT).iter().cloned().collect();
     let error = |status: &Status| {
@@ -69,9 +84,8 @@ pub async fn handle(api: Arc<Api>, request: Request<Body>, peer: Peer) -> Respon
         body::status(Accept::for_errors(&headers), status)
     };
     // Watches are one line for an event, and documents of OpenAPI for programs only.
-    let pretty = !is_long_running(verb, path.as_ref())
-        && !parts.uri.path().starts_with("/openapi")
-        && pretty::is_wanted(&query, &parts.headers);
+    let pretty =
+        !long && !parts.uri.path().starts_with("/openapi") && pretty::is_wanted(&query, &parts.headers);
     let work = AssertUnwindSafe(admit(&api, parts, path, query, verb, body, peer)).catch_unwind();
     let mut response = match work.await {
         Ok(Ok(response)) => response,
@@ -89,12 +103,28 @@ pub async fn handle(api: Arc<Api>, request: Request<Body>, peer: Peer) -> Respon
         .headers_mut()
         .entry(CACHE_CONTROL)
         .or_insert(HeaderValue::from_static("no-cache, private"));
+    if let Some(audit_id) = audit_id {
+        response.headers_mut().insert(AUDIT_ID, audit_id);
+    }
+    let size = response.body().size_hint().exact();
+    if let (Some(running), None) = (running, size) {
+        response = response.map(|body| body::holding(body, running));
+    }
     let took = began.elapsed();
     let code = response.status().as_u16();
     // Tokens travel in headers, never in addresses, so this line holds no secrets.
     tracing::debug!(target: "request", %method, path = uri.path(), query = uri.query(), verb, code, ?took);
-    api.metrics.record(label, code, took);
+    api.metrics.record(labels, code, took, size);
     response
+}
+
+/// The one that the request brings, or a new one (`apiserver/pkg/endpoints/filters/audit_init.go`).
+fn audit_id(api: &Api, headers: &HeaderMap) -> HeaderValue {
+    let brought = headers.get(AUDIT_ID).filter(|id| !id.is_empty());
+    brought.cloned().unwrap_or_else(|| {
+        // Hexadecimal digits and dashes.
+        HeaderValue::from_str(&api.uid()).unwrap_or(HeaderValue::from_static(""))
+    })
 }
 
 async fn admit(
@@ -107,14 +137,21 @@ async fn admit(
     peer: Peer,
 ) -> Result<Response<Body>, Status> {
     let local = matches!(peer, Peer::Local(_));
-    let user = match identify(api, &mut parts, path.as_ref(), &query, verb, peer) {
-        Ok(user) => user,
+    let long = is_long_running(verb, path.as_ref());
+    let _flying = (!long).then(|| api.metrics.fly(matches!(verb, "get" | "list")));
+    // The `timeout` of a proxied request is for whom it goes to.
+    let until = deadline::of(if long { "" } else { query.get("timeout") });
+    let admitted = until.and_then(|until| {
+        let user = identify(api, &mut parts, path.as_ref(), &query, verb, peer)?;
+        Ok((user, until))
+    });
+    let (user, until) = match admitted {
+        Ok(admitted) => admitted,
         Err(status) => {
             body::drain(&parts.headers, body).await;
             return Err(status);
         }
     };
-    let long = is_long_running(verb, path.as_ref());
     let incoming = Incoming {
         user,
         parts,
@@ -130,7 +167,7 @@ async fn admit(
     let (body, size, share) = if long || matches!(verb, "get" | "list") {
         (body, 0, None)
     } else {
-        let (bytes, share) = within(api.intake.read(bounded, body)).await?;
+        let (bytes, share) = within(until, api.intake.read(bounded, body)).await?;
         let size = bytes.len();
         (body::full(bytes), size, Some(share))
     };
@@ -148,7 +185,7 @@ async fn admit(
     } else {
         Some(slot(api, verb, size)?)
     };
-    within(work_on(work, (share, slot), apart)).await
+    within(until, work_on(work, (share, slot), apart)).await
 }
 
 /// Does the work, in this thread or apart. There it goes on when nobody waits for it any more, and holds what it has
@@ -214,9 +251,12 @@ fn identify(
 }
 
 /// The timer ends requests whose client sends its body too slowly, or whose write the disk does not finish.
-async fn within<T>(work: impl Future<Output = Result<T, Status>>) -> Result<T, Status> {
+async fn within<T>(
+    until: tokio::time::Instant,
+    work: impl Future<Output = Result<T, Status>>,
+) -> Result<T, Status> {
     let late = || Status::timeout("request did not complete within the allotted timeout", 0);
-    tokio::time::timeout(LONGEST, work)
+    tokio::time::timeout_at(until, work)
         .await
         .unwrap_or_else(|_| Err(late()))
 }
@@ -263,28 +303,6 @@ fn is_long_running(verb: &str, path: Option<&ResourcePath>) -> bool {
             path.subresource.as_str(),
             "exec" | "attach" | "portforward" | "proxy" | "log"
         )
-}
-
-/// A label for the counters; paths that nobody serves share one, so that clients cannot grow the table.
-fn metrics_label(api: &Api, verb: &'static str, path: Option<&ResourcePath>) -> (&'static str, String) {
-    let resource = path.and_then(|path| {
-        let registry = api.registry();
-        let served = registry.find(&path.group, &path.version, &path.resource)?;
-        let known = served
-            .kind
-            .subresources
-            .iter()
-            .any(|subresource| subresource.name == path.subresource);
-        let subresource = if known { path.subresource.as_str() } else { "" };
-        Some(format!(
-            "group=\"{}\",version=\"{}\",resource=\"{}\",subresource=\"{subresource}\"",
-            served.kind.group, served.kind.version, served.kind.plural
-        ))
-    });
-    (
-        verb,
-        resource.unwrap_or_else(|| "group=\"\",version=\"\",resource=\"\",subresource=\"\"".to_owned()),
-    )
 }
 
 fn authorize(

@@ -25,6 +25,7 @@ use super::Api;
 use super::body::{self, Body};
 use super::connect::wants_upgrade;
 use super::connections::Place;
+use super::metrics::Running;
 
 /// Clients have nothing to say but that they are alive or leave.
 const MOST_FROM_CLIENT: usize = 4 << 10;
@@ -77,9 +78,9 @@ pub fn answer(
         .remove::<OnUpgrade>()
         .ok_or_else(|| Status::bad_request("this connection cannot be upgraded"))?;
     let (api, content) = (Arc::clone(api), response.into_body());
-    let place = extensions.remove::<Place>();
+    let held = (extensions.remove::<Place>(), extensions.remove::<Running>());
     tokio::spawn(async move {
-        let _place = place;
+        let _held = held;
         match client.await {
             Ok(io) => tokio::select! {
                 () = carry(TokioIo::new(io), content, form) => {}

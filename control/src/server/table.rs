@@ -80,12 +80,17 @@ pub fn row(kind: &Kind, object: &Object, include: Include, beta: bool) -> Value 
     let mut value = respond::value(kind, object);
     kind.strategy.default(&mut value);
     let cells = kind.strategy.row(&value, time::now());
+    let conditions = kind.strategy.row_conditions(&value);
     let carried = match include {
         Include::Nothing => Value::Null,
         Include::Metadata => partial(&value, beta),
         Include::Object => value,
     };
-    members([("cells", cells.into()), ("object", carried)])
+    let mut row = members([("cells", cells.into()), ("object", carried)]);
+    if let (Some(conditions), Some(row)) = (conditions, row.as_object_mut()) {
+        row.insert("conditions".to_owned(), conditions);
+    }
+    row
 }
 
 /// A whole table.
@@ -104,7 +109,11 @@ pub fn single(kind: &Kind, object: &Object, include: Include, beta: bool) -> Val
     table(
         columns(kind),
         vec![row(kind, object, include, beta)],
-        json!({"resourceVersion": object.resource_version.to_string()}),
+        match object.resource_version {
+            // Of a dry run that would have created it.
+            0 => json!({}),
+            revision => json!({"resourceVersion": revision.to_string()}),
+        },
         beta,
     )
 }

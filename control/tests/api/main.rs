@@ -1,5 +1,6 @@
 //! The control plane over HTTPS, driven by the real kubectl and by raw requests. One private cluster per test.
 
+mod answers;
 mod applies;
 mod bootstrap_tokens;
 mod changes;
@@ -22,6 +23,7 @@ mod kubectl;
 mod legacy_tokens;
 mod limits;
 mod lists;
+mod monitoring;
 mod namespaces;
 mod operations;
 #[path = "../peers/etcd.rs"]

@@ -179,6 +179,23 @@ fn initial_events_end_with_a_bookmark() {
 }
 
 #[test]
+fn bookmarks_come_to_who_asks_for_them_also_in_short_watches() {
+    let cluster = Cluster::start();
+    cluster.post(MAPS, &config_map("a", "1"));
+    // Two seconds before its end.
+    let seen = events(
+        &cluster,
+        "labelSelector=none&allowWatchBookmarks=true&timeoutSeconds=3",
+        1,
+        || {},
+    );
+    assert_eq!(short(&seen), pairs(&[("BOOKMARK", "")]));
+    let query = "labelSelector=app&sendInitialEvents=true&resourceVersionMatch=NotOlderThan&timeoutSeconds=1";
+    let seen = events(&cluster, query, 99, || {});
+    assert_eq!(short(&seen), pairs(&[("ADDED", "a")]));
+}
+
+#[test]
 fn a_watch_of_tables_has_rows() {
     let cluster = Cluster::start();
     cluster.post(MAPS, &config_map("a", "1"));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::HashSet;
 
 use keelson_api::names;
-use keelson_api::status::{FieldError, MOST_ERRORS};
+use keelson_api::status::{FieldError, MOST_ERRORS, go_quote};
 use serde_json::{Map, Value};
 
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
@@ -91,6 +91,22 @@ impl Strategy for Node {
 
     fn validate_update(&self, subresource: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {
         let mut errors = validate(new);
+        let mut seen = HashSet::new();
+        for (index, address) in items(new, "/status/addresses").iter().enumerate() {
+            let pair = (text(address, "/type"), text(address, "/address"));
+            if errors.len() <= MOST_ERRORS && !seen.insert(pair) {
+                let shown = format!(
+                    "core.NodeAddress{{Type:{}, Address:{}}}",
+                    go_quote(pair.0),
+                    go_quote(pair.1)
+                );
+                errors.push(FieldError::duplicate_shown(
+                    format!("status.addresses[{index}]"),
+                    &shown,
+                    "",
+                ));
+            }
+        }
         if subresource.is_none() {
             for (field, path) in [("podCIDRs", "spec.podCIDRs"), ("providerID", "spec.providerID")] {
                 let was = old.pointer("/spec").and_then(|spec| spec.get(field));

@@ -28,6 +28,7 @@ use super::target::{Target, is_proxyable, not_allowed};
 use crate::server::Api;
 use crate::server::body::Body;
 use crate::server::connections::Place;
+use crate::server::metrics::Running;
 use crate::{Config, pki};
 
 /// Time to connect, and to shake hands.
@@ -223,6 +224,7 @@ pub fn wants_upgrade(headers: &HeaderMap) -> bool {
 pub struct Client {
     upgrade: OnUpgrade,
     place: Option<Place>,
+    running: Option<Running>,
 }
 
 impl Client {
@@ -231,6 +233,7 @@ impl Client {
         Some(Self {
             upgrade: extensions.remove()?,
             place: extensions.remove(),
+            running: extensions.remove(),
         })
     }
 }
@@ -262,7 +265,7 @@ pub fn pass(api: &Arc<Api>, client: Option<Client>, mut response: Response<Incom
 }
 
 async fn join(api: Arc<Api>, client: Client, server: OnUpgrade, frames: bool) {
-    let _place = client.place;
+    let _held = (client.place, client.running);
     let (client, server) = match tokio::try_join!(client.upgrade, server) {
         Ok(both) => both,
         Err(error) => return tracing::debug!(%error, "upgrade"),

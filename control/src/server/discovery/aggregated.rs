@@ -1,9 +1,13 @@
 //! Aggregated discovery: everything in two answers (`apidiscovery.k8s.io`, KEP-3352).
 
-use http::header::CONTENT_TYPE;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, VARY};
 use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
+use super::openapi;
 use crate::kinds::Kind;
 use crate::server::accept::{Encoding, clauses};
 use crate::server::body::{self, Body};
@@ -33,8 +37,8 @@ pub fn wanted(headers: &HeaderMap) -> Option<Wanted> {
     None
 }
 
-/// Answers for `/api` (the core group) or `/apis` (all others).
-pub fn serve(registry: &Registry, core: bool, wanted: Wanted) -> Response<Body> {
+/// Answers for `/api` (the core group) or `/apis` (all others); with 304 if the client has it.
+pub fn serve(registry: &Registry, core: bool, wanted: Wanted, headers: &HeaderMap) -> Response<Body> {
     let items: Vec<Value> = registry
         .groups()
         .into_iter()
@@ -66,7 +70,25 @@ pub fn serve(registry: &Registry, core: bool, wanted: Wanted) -> Response<Body> 
         "kind": "APIGroupDiscoveryList", "apiVersion": format!("apidiscovery.k8s.io/{version}"),
         "metadata": {}, "items": items,
     });
-    let mut response = body::value(StatusCode::OK, encoding, &list);
+    // Maps are in order, so that the same kinds are the same text.
+    let digest = Sha256::digest(list.to_string());
+    let tag = format!("\"{}\"", BASE64.encode(&digest[..16]));
+    let mut response = if openapi::is_known(headers, &tag) {
+        let mut response = Response::new(body::full(""));
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+        response
+    } else {
+        body::value(StatusCode::OK, encoding, &list)
+    };
+    let told = response.headers_mut();
+    told.insert(VARY, HeaderValue::from_static("Accept"));
+    told.insert(CACHE_CONTROL, HeaderValue::from_static("public"));
+    if let Ok(tag) = HeaderValue::from_str(&tag) {
+        told.insert(ETAG, tag);
+    }
+    if response.status() == StatusCode::NOT_MODIFIED {
+        return response;
+    }
     let media = response
         .headers()
         .get(CONTENT_TYPE)

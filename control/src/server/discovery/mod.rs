@@ -4,7 +4,8 @@ mod aggregated;
 mod groups;
 mod openapi;
 
-use http::{HeaderMap, Response, StatusCode};
+use http::header::{CACHE_CONTROL, VARY};
+use http::{HeaderMap, HeaderValue, Response, StatusCode};
 use keelson_api::status::Status;
 use serde_json::json;
 
@@ -24,7 +25,7 @@ pub fn serve(api: &Api, incoming: &Incoming, path: &str) -> Result<Option<Respon
         [] => json!({"paths": paths(api)}),
         [root @ ("api" | "apis")] => {
             if let Some(wanted) = aggregated::wanted(headers) {
-                return Ok(Some(aggregated::serve(registry, *root == "api", wanted)));
+                return Ok(Some(aggregated::serve(registry, *root == "api", wanted, headers)));
             }
             if *root == "api" {
                 groups::versions(registry, api.advertise)
@@ -39,19 +40,35 @@ pub fn serve(api: &Api, incoming: &Incoming, path: &str) -> Result<Option<Respon
         },
         ["apis", group, version] => return resources(registry, group, version, headers).map(Some),
         ["openapi", ..] => return openapi::serve(api, &segments[1..], &incoming.query, headers),
-        [".well-known", "openid-configuration"] => api
-            .authenticator
-            .openid_configuration(&format!("https://{}", api.advertise)),
+        [".well-known", "openid-configuration"] => {
+            let address = format!("https://{}", api.advertise);
+            let document = api.authenticator.openid_configuration(&address);
+            let response = body::value(StatusCode::OK, Encoding::Json, &document);
+            return Ok(Some(for_an_hour(response)));
+        }
         ["openid", "v1", "jwks"] => {
             let jwks = serde_json::to_vec(&api.authenticator.jwks()).unwrap_or_default();
             let response = body::with_type(StatusCode::OK, "application/jwk-set+json", body::full(jwks));
-            return Ok(Some(response));
+            return Ok(Some(for_an_hour(response)));
         }
         _ => return Ok(None),
     };
     // A form other than the aggregated one is not known, and falls through to the next clause.
     let encoding = Accept::negotiate(headers, Endpoint::Plain)?.encoding;
-    Ok(Some(body::value(StatusCode::OK, encoding, &value)))
+    let mut response = body::value(StatusCode::OK, encoding, &value);
+    if matches!(segments.as_slice(), ["api" | "apis"]) {
+        // The aggregated form has the same address.
+        let accept = HeaderValue::from_static("Accept");
+        response.headers_mut().insert(VARY, accept);
+    }
+    Ok(Some(response))
+}
+
+/// Keys of tokens may be kept for an hour (`pkg/serviceaccount/openidmetadata.go`).
+fn for_an_hour(mut response: Response<Body>) -> Response<Body> {
+    let hour = HeaderValue::from_static("public, max-age=3600");
+    response.headers_mut().insert(CACHE_CONTROL, hour);
+    response
 }
 
 fn resources(

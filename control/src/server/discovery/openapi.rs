@@ -1,6 +1,6 @@
 //! `/openapi/v3`: the index, and one document per group and version; `/openapi/v2`: everything in one, for older clients.
 
-use http::header::{CACHE_CONTROL, ETAG, HeaderValue, IF_NONE_MATCH, VARY};
+use http::header::{CACHE_CONTROL, ETAG, HeaderValue, IF_NONE_MATCH, LOCATION, VARY};
 use http::{HeaderMap, Response, StatusCode};
 use keelson_api::openapi::{self, Resource, v2};
 use keelson_api::status::Status;
@@ -39,15 +39,33 @@ pub fn serve(
     }
     let resources = resources(api);
     let hash = openapi::hash(&resources, group, version);
+    let asked = query.get("hash");
+    if !asked.is_empty()
+        && asked != hash
+        && resources
+            .iter()
+            .any(|one| one.group == group && one.version == version)
+    {
+        return Ok(Some(moved(&openapi::group_version_path(group, version), &hash)));
+    }
     let mut response = tagged(headers, &hash, "application/json", || {
         openapi::document(&resources, group, version, GIT_VERSION).ok_or_else(Status::no_such_resource)
     })?;
     // The index names documents by hash, so such an address never changes its content.
-    if query.get("hash") == hash {
+    if asked == hash {
         let forever = HeaderValue::from_static("public, immutable");
         response.headers_mut().insert(CACHE_CONTROL, forever);
     }
     Ok(Some(response))
+}
+
+/// Where the document is now, for who has an older index.
+fn moved(path: &str, hash: &str) -> Response<Body> {
+    let mut response = body::text(StatusCode::MOVED_PERMANENTLY, "");
+    if let Ok(place) = HeaderValue::from_str(&format!("/openapi/v3/{path}?hash={hash}")) {
+        response.headers_mut().insert(LOCATION, place);
+    }
+    response
 }
 
 /// `/openapi/v2` (`kube-openapi/pkg/handler`).
@@ -103,7 +121,7 @@ fn tagged(
 }
 
 /// Whether the client has what this tag names (RFC 9110, section 13.1.2).
-fn is_known(headers: &HeaderMap, tag: &str) -> bool {
+pub fn is_known(headers: &HeaderMap, tag: &str) -> bool {
     headers
         .get_all(IF_NONE_MATCH)
         .iter()

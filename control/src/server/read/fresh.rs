@@ -5,17 +5,18 @@
 //! "Semantics for get and list"). Writes begin with what is stored, so they are requests of the first kind. On a store that
 //! only this server writes to, all of this is always so, but for revisions that nobody has been told yet.
 
-use keelson_api::status::{Cause, Status};
+use keelson_api::status::{Cause, Status, go_quote};
 
 use super::token::Token;
 use crate::server::call::Call;
 use crate::server::connect;
+use crate::server::query::no_number;
 use crate::store::StoreError;
 
 /// Waits until this server has seen what the request must see.
 pub async fn wait(call: &Call, verb: &str) -> Result<(), Status> {
     let store = &call.api.store;
-    let (waits, revision) = match needed(call, verb) {
+    let (waits, revision) = match needed(call, verb)? {
         Needed::Newest => (store.barrier(), 0),
         Needed::Revision(revision) => (store.reach(revision), revision),
         Needed::Nothing => (None, 0),
@@ -56,26 +57,36 @@ enum Needed {
     Nothing,
 }
 
-fn needed(call: &Call, verb: &str) -> Needed {
+fn needed(call: &Call, verb: &str) -> Result<Needed, Status> {
     // What is in the query of a proxied request is for whom it goes to.
     if !matches!(verb, "get" | "list" | "watch") || connect::is_stream(&call.path) {
-        return Needed::Newest;
+        return Ok(Needed::Newest);
     }
     let token = call.query.get("continue");
     if verb == "list" && !token.is_empty() {
         let token = Token::parse(token).ok();
-        return token.map_or(Needed::Nothing, |token| {
+        return Ok(token.map_or(Needed::Nothing, |token| {
             // A negative revision goes on in the current state.
             u64::try_from(token.rv).map_or(Needed::Newest, Needed::Revision)
-        });
+        }));
     }
     // A watch from a revision waits for what comes after it by itself.
     let waits_itself = verb == "watch" && !call.query.flag("sendInitialEvents");
-    match call.query.get("resourceVersion") {
+    Ok(match call.query.get("resourceVersion") {
         "" => Needed::Newest,
         "0" => Needed::Nothing,
         _ if waits_itself => Needed::Nothing,
-        // What is no number is refused later.
-        text => text.parse().map_or(Needed::Nothing, Needed::Revision),
-    }
+        text => match text.parse() {
+            Ok(revision) => Needed::Revision(revision),
+            Err(error) if verb == "get" => {
+                return Err(Status::bad_request(format!(
+                    "invalid resource version: resourceVersion: Invalid value: {}: strconv.ParseUint: parsing {0}: {}",
+                    go_quote(text),
+                    no_number(&error)
+                )));
+            }
+            // A list and a watch refuse it themselves.
+            Err(_) => Needed::Nothing,
+        },
+    })
 }

@@ -1,5 +1,6 @@
 //! Reading: get, list and watch. Objects are handed out as stored bytes; only Tables and other versions decode.
 
+mod bookmark;
 pub mod fresh;
 pub mod items;
 pub mod list;

@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
@@ -16,6 +17,7 @@ use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
+use super::bookmark;
 use crate::kinds::Kind;
 use crate::object::Object;
 use crate::server::accept::{Encoding, Form};
@@ -33,8 +35,6 @@ use crate::store::{Event, Range, StoreError, splice};
 const BATCH: usize = 256;
 /// A chunk sent to the client is about this large at most.
 const CHUNK: usize = 64 << 10;
-/// Time between bookmarks (upstream: about a minute).
-const BOOKMARKS: Duration = Duration::from_mins(1);
 /// Shortest life of a watch that names none (upstream: 30 minutes, doubled at random to spread reconnections).
 const LIFE: u64 = 1800;
 
@@ -57,8 +57,11 @@ struct Watcher {
     initial: VecDeque<Arc<Object>>,
     /// The bookmark that ends the initial events is still to be sent.
     initial_end: bool,
-    bookmarks: Option<Instant>,
+    /// When the next one is due, if one is.
+    bookmark: Option<Instant>,
     ends: Instant,
+    /// How many events all watches of the kind have sent.
+    sent: Arc<AtomicU64>,
     done: bool,
 }
 
@@ -100,6 +103,8 @@ pub fn watch(call: &Call) -> Result<Response<Body>, Status> {
         _ => (None, "application/json"),
     };
     let now = Instant::now();
+    let ends = now + Duration::from_secs(seconds.min(366 * 86_400));
+    let bookmarks = call.query.flag("allowWatchBookmarks");
     let watcher = Watcher {
         api: Arc::clone(&call.api),
         served: call.served.clone(),
@@ -113,9 +118,10 @@ pub fn watch(call: &Call) -> Result<Response<Body>, Status> {
         kinds: call.api.registry.subscribe(),
         cursor,
         initial,
-        initial_end: call.query.flag("sendInitialEvents"),
-        bookmarks: call.query.flag("allowWatchBookmarks").then(|| now + BOOKMARKS),
-        ends: now + Duration::from_secs(seconds.min(366 * 86_400)),
+        initial_end: bookmarks && call.query.flag("sendInitialEvents"),
+        bookmark: bookmarks.then(|| bookmark::next(now, ends)).flatten(),
+        ends,
+        sent: call.api.metrics.events(call.kind()),
         done: false,
     };
     let pieces = futures::stream::unfold(watcher, |mut watcher| async move {
@@ -216,7 +222,7 @@ impl Watcher {
         while out.len() < CHUNK {
             let Some(object) = self.initial.pop_front() else {
                 if std::mem::take(&mut self.initial_end) {
-                    self.bookmark(out, true);
+                    self.send_bookmark(out, true);
                 }
                 return;
             };
@@ -226,7 +232,7 @@ impl Watcher {
 
     /// Waits for a change, the next bookmark or the end.
     async fn wait(&mut self, out: &mut BytesMut) {
-        let bookmark = self.bookmarks.unwrap_or(self.ends);
+        let bookmark = self.bookmark.unwrap_or(self.ends);
         tokio::select! {
             changed = self.changed.changed() => self.done = changed.is_err(),
             changed = self.kinds.changed() => self.done = changed.is_err() || self.is_outdated(),
@@ -235,9 +241,9 @@ impl Watcher {
                 let now = Instant::now();
                 if now >= self.ends {
                     self.done = true;
-                } else if self.bookmarks.is_some() {
-                    self.bookmarks = Some(now + BOOKMARKS);
-                    self.bookmark(out, false);
+                } else if self.bookmark.is_some() {
+                    self.bookmark = bookmark::next(now, self.ends);
+                    self.send_bookmark(out, false);
                 }
             }
             () = self.api.stopping() => self.done = true,
@@ -270,6 +276,7 @@ impl Watcher {
                     // Another object of this revision is among the recent ones.
                     Some(target) => {
                         let body = target.body(&respond::view(self.kind(), &last));
+                        self.sent.fetch_add(1, Ordering::Relaxed);
                         self.protobuf_frame(out, "DELETED", body);
                     }
                     None => self.frame(out, "DELETED", &last),
@@ -280,6 +287,7 @@ impl Watcher {
     }
 
     fn frame(&mut self, out: &mut BytesMut, event: &str, object: &Object) {
+        self.sent.fetch_add(1, Ordering::Relaxed);
         if let Some(target) = &self.protobuf {
             let body = self.api.protobuf.body(self.kind(), target, object);
             self.protobuf_frame(out, event, body);
@@ -307,11 +315,12 @@ impl Watcher {
         }
     }
 
-    fn bookmark(&mut self, out: &mut BytesMut, end: bool) {
+    fn send_bookmark(&mut self, out: &mut BytesMut, end: bool) {
         let mut metadata = json!({"resourceVersion": self.cursor.to_string(), "creationTimestamp": null});
         if end {
             metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
         }
+        self.sent.fetch_add(1, Ordering::Relaxed);
         let kind = self.kind();
         let object = json!({
             "kind": kind.kind, "apiVersion": api_version(&kind.group, &kind.version), "metadata": metadata,

@@ -16,10 +16,13 @@ use crate::store::{Change, Expect, Range, StoreError, Write, key_of};
 /// How often the budget is read again when somebody else changed it.
 const TRIES: usize = 8;
 
+/// Versions in which evictions may still be written, although nothing else of them is served: they say the same.
+const OLDER: [&str; 1] = ["policy/v1beta1"];
+
 /// Evicts the pod.
 pub async fn evict(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status> {
     Options::Create.check(&call.query)?;
-    let (eviction, warnings) = decode::other(call, bytes, "Eviction", "policy/v1")?;
+    let (eviction, warnings) = decode::other_of(call, bytes, "Eviction", "policy/v1", &OLDER)?;
     let name = metadata::text(&eviction, "name");
     if !name.is_empty() && name != call.path.name {
         return Err(Status::bad_request(format!(

@@ -9,6 +9,8 @@ use super::{check_depth, check_size, decode, expires, metadata, terms, turn};
 use crate::admission::{Operation, Request};
 use crate::auth::{self, Attributes, Decision};
 use crate::kinds;
+use crate::object::Object;
+use crate::server::accept::Form;
 use crate::server::body::Body;
 use crate::server::call::Call;
 use crate::server::options::Options;
@@ -182,7 +184,16 @@ async fn validate_and_store(
             Err(Failure::Taken)
         } else {
             metadata::of(value).remove("resourceVersion");
-            Ok(respond::plain(call, StatusCode::CREATED, value, warnings))
+            Ok(match call.accept.form {
+                Form::Object => respond::plain(call, StatusCode::CREATED, value, warnings),
+                // A row or the metadata of what would have been stored.
+                _ => {
+                    // Values always serialize.
+                    let bytes = serde_json::to_vec(value).unwrap_or_default().into();
+                    let object = Object { bytes, ..object };
+                    respond::object(call, StatusCode::CREATED, &object, warnings)
+                }
+            })
         };
     }
     let write = Write {

@@ -145,7 +145,23 @@ fn is_json(content_type: &str) -> bool {
 /// Reads the body as an object of another kind than the resource's, a subresource's, in the request's namespace; and
 /// warnings, as [`object`].
 pub fn other(call: &Call, bytes: &[u8], kind: &str, version: &str) -> Result<(Value, Vec<String>), Status> {
+    other_of(call, bytes, kind, version, &[])
+}
+
+/// The same of a kind whose older versions differ in nothing but their name.
+pub fn other_of(
+    call: &Call,
+    bytes: &[u8],
+    kind: &str,
+    version: &str,
+    older: &[&str],
+) -> Result<(Value, Vec<String>), Status> {
     let mut parsed = parse(&content_type(&call.headers), bytes, version, kind)?;
+    if let Some(found) = parsed.value.get_mut("apiVersion")
+        && found.as_str().is_some_and(|found| older.contains(&found))
+    {
+        *found = version.into();
+    }
     identify(&mut parsed.value, kind, version)?;
     let (group, short) = version.split_once('/').unwrap_or(("", version));
     let complaints = fit_to(&mut parsed, Schema::builtin().kind(group, short, kind))

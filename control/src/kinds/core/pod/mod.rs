@@ -180,6 +180,10 @@ impl Strategy for Pod {
         row::row(pod, now)
     }
 
+    fn row_conditions(&self, pod: &Value) -> Option<Value> {
+        row::conditions(pod)
+    }
+
     fn default_grace(&self, pod: &Value) -> Option<i64> {
         // A pod that never reached a node, or is finished, has nobody to wait for.
         if text(pod, "/spec/nodeName").is_empty()

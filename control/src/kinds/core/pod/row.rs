@@ -4,7 +4,7 @@
 //! is not done, the last container that waits or has ended, a deletion.
 
 use keelson_api::time;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::kinds::cells;
 use crate::kinds::json::{int, is_true, items, text};
@@ -32,6 +32,17 @@ pub(super) fn row(pod: &Value, now: i64) -> Vec<Value> {
         cells::text_or(pod, "/status/nominatedNodeName", "<none>"),
         Value::from(readiness_gates(pod)),
     ]
+}
+
+/// Conditions of the row: whether the pod is over.
+pub(super) fn conditions(pod: &Value) -> Option<Value> {
+    let phase = text(pod, "/status/phase");
+    let message = match phase {
+        "Succeeded" => "The pod has completed successfully.",
+        "Failed" => "The pod failed.",
+        _ => return None,
+    };
+    Some(json!([{"type": "Completed", "status": "True", "reason": phase, "message": message}]))
 }
 
 #[derive(Debug, Default)]

@@ -22,7 +22,7 @@ use crate::server::options as server_options;
 use crate::server::read::list;
 use crate::server::select::Selection;
 use crate::server::{encode, respond};
-use crate::store::{Change, Expect, StoreError, Write, key_of};
+use crate::store::{Change, Expect, StoreError, Write, key_of, splice};
 
 pub use options::Options;
 pub use plan::is_finished;
@@ -125,10 +125,11 @@ pub async fn run(call: &Call, name: &str, namespace: &str, options: &Options) ->
             }
         };
         if options.dry_run {
-            return Ok(Deleted {
-                object: stored,
-                removed,
-            });
+            let object = match change {
+                Change::Put { object, .. } => Arc::new(would_be(object, &stored)),
+                Change::Delete => stored,
+            };
+            return Ok(Deleted { object, removed });
         }
         let write = Write {
             resource: call.storage().clone(),
@@ -143,6 +144,15 @@ pub async fn run(call: &Call, name: &str, namespace: &str, options: &Options) ->
         }
     }
     Err(Status::conflict(&kind.group, &kind.plural, name))
+}
+
+/// The object as a dry run answers with it: nothing is stored, so its revision stays.
+fn would_be(mut object: Object, stored: &Object) -> Object {
+    object.resource_version = stored.resource_version;
+    if let Some(bytes) = splice(&object.bytes, stored.resource_version) {
+        object.bytes = bytes;
+    }
+    object
 }
 
 /// Refuses what [`run`] would refuse of the object as it is stored now.
