@@ -11,7 +11,7 @@ use crate::kinds::json::{int, items, text};
 struct Port<'a> {
     path: String,
     host_ip: &'a str,
-    host_port: i64,
+    at_host: i64,
 }
 
 /// The ports of the containers that were looked at.
@@ -26,9 +26,9 @@ impl<'a> Ports<'a> {
             let one = Port {
                 path: format!("{path}.ports[{index}]"),
                 host_ip: text(port, "/hostIP"),
-                host_port: int(port, "/hostPort").unwrap_or(0),
+                at_host: int(port, "/hostPort").unwrap_or(0),
             };
-            if !one.host_ip.is_empty() && one.host_port == 0 {
+            if !one.host_ip.is_empty() && one.at_host == 0 {
                 warnings.push(format!(
                     "{}: hostIP set without hostPort: {{Name:{} HostPort:0 ContainerPort:{number} Protocol:{protocol} HostIP:{}}}",
                     one.path,
@@ -59,11 +59,11 @@ impl<'a> Ports<'a> {
 impl Port<'_> {
     /// In which way it is the same as another one of the same number and protocol.
     fn meets(&self, other: &Self) -> Option<&'static str> {
-        if self.host_ip == other.host_ip && self.host_port == other.host_port {
+        if self.host_ip == other.host_ip && self.at_host == other.at_host {
             Some("duplicate")
-        } else if self.host_port == 0 || other.host_port == 0 {
+        } else if self.at_host == 0 || other.at_host == 0 {
             Some("overlapping")
-        } else if self.host_port == other.host_port && self.host_ip.is_empty() != other.host_ip.is_empty() {
+        } else if self.at_host == other.at_host && self.host_ip.is_empty() != other.host_ip.is_empty() {
             Some("dangerously ambiguous")
         } else {
             None

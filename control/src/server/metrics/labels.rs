@@ -71,9 +71,9 @@ impl Labels {
         };
         if let Some(served) = registry.find(&target.group, &target.version, &target.resource) {
             let kind = &*served.kind;
-            labels.group = kind.group.clone();
-            labels.version = kind.version.clone();
-            labels.resource = kind.plural.clone();
+            labels.group.clone_from(&kind.group);
+            labels.version.clone_from(&kind.version);
+            labels.resource.clone_from(&kind.plural);
             let subresource = kind.subresource(&target.subresource);
             labels.subresource = subresource.map_or_else(Text::default, |known| known.name.clone());
         }

@@ -184,16 +184,13 @@ async fn validate_and_store(
             Err(Failure::Taken)
         } else {
             metadata::of(value).remove("resourceVersion");
-            Ok(match call.accept.form {
-                Form::Object => respond::plain(call, StatusCode::CREATED, value, warnings),
-                // A row or the metadata of what would have been stored.
-                _ => {
-                    // Values always serialize.
-                    let bytes = serde_json::to_vec(value).unwrap_or_default().into();
-                    let object = Object { bytes, ..object };
-                    respond::object(call, StatusCode::CREATED, &object, warnings)
-                }
-            })
+            if call.accept.form == Form::Object {
+                return Ok(respond::plain(call, StatusCode::CREATED, value, warnings));
+            }
+            // A row or the metadata of what would have been stored. (Values always serialize.)
+            let bytes = serde_json::to_vec(value).unwrap_or_default().into();
+            let object = Object { bytes, ..object };
+            Ok(respond::object(call, StatusCode::CREATED, &object, warnings))
         };
     }
     let write = Write {
