@@ -49,11 +49,11 @@ pub fn complete(ranges: &[AddressRange], old: &Value, service: &mut Value) -> Re
         return if wrong.is_empty() { Ok(()) } else { Err(wrong) };
     }
     reduce(old, service, &policy)?;
-    infer(service, &configured)?;
+    infer(service, configured)?;
 
     let mut families = families(service);
     if !free {
-        demand(&families, &policy, &configured)?;
+        demand(&families, &policy, configured)?;
     }
     if families.is_empty() {
         families.push(name(primary.is_ipv6).to_owned());

@@ -38,13 +38,23 @@ struct Work {
 pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
     let queue: Arc<Queue<String>> = Queue::new();
     let adder = queue.clone();
-    context.cidrs_change(move |name| {
-        adder.add(name);
-        adder.add(DELETED.to_owned());
+    context.service_cidrs.on_change(move |old, new| {
+        if let Some(cidr) = new.or(old) {
+            adder.add(cidr.metadata.name.clone());
+            adder.add(DELETED.to_owned());
+        }
     });
     let adder = queue.clone();
     context.ip_addresses.on_change(move |old, new| {
         if old.is_none() != new.is_none() {
+            adder.add(DELETED.to_owned());
+        }
+    });
+    let adder = queue.clone();
+    context.services.on_change(move |old, new| {
+        let held = |service: Option<&Arc<Service>>| service.map(|service| service.addresses());
+        // One that goes at once may never have had an IPAddress.
+        if held(old).is_some_and(|before| held(new) != Some(before)) {
             adder.add(DELETED.to_owned());
         }
     });
@@ -67,16 +77,6 @@ pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
         queue.add(DEFAULT.to_owned());
         queue.work(NAME, |name| work.look(name)).await;
     });
-}
-
-impl Context {
-    fn cidrs_change(&self, changed: impl Fn(String) + Send + Sync + 'static) {
-        self.service_cidrs.on_change(move |old, new| {
-            if let Some(cidr) = new.or(old) {
-                changed(cidr.metadata.name.clone());
-            }
-        });
-    }
 }
 
 impl Work {

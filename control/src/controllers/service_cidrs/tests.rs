@@ -81,7 +81,11 @@ fn a_range_is_needed_by_what_only_it_has() {
         json!(["10.0.0.8/29", "fd00::/120"]),
         false
     )]));
-    assert!(!is_needed(&own, &[own.clone()], &["10.0.1.9".parse().unwrap()]));
+    assert!(!is_needed(
+        &own,
+        std::slice::from_ref(&own),
+        &["10.0.1.9".parse().unwrap()]
+    ));
 }
 
 #[test]

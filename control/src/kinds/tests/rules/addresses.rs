@@ -176,7 +176,7 @@ fn service_cidrs_are_one_of_each_family() {
     let check = |cidrs: Value| new(group, "servicecidrs", of(cidrs));
     let change = |old: Value, new: Value| {
         changed(group, "servicecidrs", of(old), |object| {
-            object["spec"]["cidrs"] = new.clone()
+            object["spec"]["cidrs"] = new.clone();
         })
     };
     assert_eq!(check(json!(["10.0.0.0/8", "fd00::/64"])), [""; 0]);
