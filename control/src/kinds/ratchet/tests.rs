@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 use super::{drop_known, is_same};
 use crate::kinds::custom;
 
-fn spec(spec: Value) -> Value {
+fn spec(spec: &Value) -> Value {
     json!({"metadata": {"name": "a"}, "spec": spec})
 }
 
@@ -78,7 +78,7 @@ fn left(fields: &[&str], unfinished: bool, old: &Value, new: &Value) -> Vec<Stri
 
 #[test]
 fn errors_about_what_has_changed_stay() {
-    let (old, new) = (spec(json!({"a": 1, "b": 1})), spec(json!({"a": 1, "b": 2})));
+    let (old, new) = (spec(&json!({"a": 1, "b": 1})), spec(&json!({"a": 1, "b": 2})));
     let fields = ["spec.a", "spec.b", "somewhere[else]", "spec.c"];
     assert_eq!(left(&fields, false, &old, &new), ["spec.b", "somewhere[else]"]);
     assert_eq!(left(&fields, true, &old, &new), fields);
