@@ -179,6 +179,26 @@ pub fn drop_disabled(kind: &Kind, old: Option<&Value>, new: &mut Value) {
     }
 }
 
+/// Drops them from the spec of a pod, to compare it with one that came later.
+pub fn drop_from_pod_spec(spec: &mut Value) {
+    for (_, place, paths) in OFF {
+        let lists = match place {
+            PodSpecs => &[""][..],
+            Containers => &CONTAINERS[..],
+            Of(..) => continue,
+        };
+        for (list, path) in lists
+            .iter()
+            .flat_map(|list| paths.iter().map(move |path| (*list, *path)))
+        {
+            match list {
+                "" => drop(spec, path),
+                list => each(spec, list, &|item| drop(item, path)),
+            }
+        }
+    }
+}
+
 fn uses_below(value: &Value, list: &str, path: &str) -> bool {
     let Some(name) = list.strip_suffix("[]") else {
         return uses(value, path);

@@ -10,7 +10,7 @@ use super::Kind;
 use super::json::{items, text};
 
 /// Bytes that all annotations together may take.
-const MAX_ANNOTATIONS: usize = 256 * 1024;
+pub(super) const MAX_ANNOTATIONS: usize = 256 * 1024;
 
 /// How the names of a kind look.
 fn name_rule(kind: &Kind) -> fn(&str) -> names::Complaints {

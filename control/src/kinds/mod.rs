@@ -189,7 +189,7 @@ pub trait Strategy: Send + Sync + std::fmt::Debug {
     }
 }
 
-pub use gates::drop_disabled;
+pub use gates::{drop_disabled, drop_from_pod_spec};
 pub use metadata::{finalizer_warnings, validate_metadata};
 pub use podspec::drop_zeros;
 pub use ratchet::validate_update;

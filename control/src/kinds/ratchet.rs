@@ -37,7 +37,7 @@ fn drop_known(errors: &mut Vec<FieldError>, before: &[FieldError], old: &Value, 
         if same_object && !of_metadata(&error.field) {
             return false;
         }
-        let is_same = || is_same(&error.field, old, new).unwrap_or(false);
+        let is_same = || is_same(&error.field, old, new);
         // Several errors are of one field, which may be most of the object.
         !(finished && *seen.entry(error.field.clone()).or_insert_with(is_same))
     });
@@ -54,44 +54,48 @@ fn of_metadata(field: &str) -> bool {
     rest.is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
 }
 
-/// Whether a field (`spec.containers[0].name`, `metadata.labels[a.b/c]`) has the same value in both objects; none if it
-/// cannot be told which value is meant.
-fn is_same(field: &str, old: &Value, new: &Value) -> Option<bool> {
+/// Whether a field (`spec.containers[0].name`, `metadata.labels[a.b/c]`) has the same value in both objects. Where its text
+/// leads to no value, or to more than one, the last value that is certain decides, which has the field in it.
+fn is_same(field: &str, old: &Value, new: &Value) -> bool {
     let (mut left, mut old, mut new) = (field, old, new);
-    if field.is_empty() {
-        return None;
-    }
     while !left.is_empty() {
-        let (was, is);
-        (was, is, left) = match (old, new) {
-            (Value::Array(old), Value::Array(new)) => {
-                let (index, left) = left.strip_prefix('[')?.split_once(']')?;
-                let index: usize = index.parse().ok()?;
-                (old.get(index), new.get(index), left)
-            }
-            (Value::Object(before), Value::Object(after)) => {
-                let is_there = |name: &str| before.contains_key(name) || after.contains_key(name);
-                let names = names(left)?;
-                let mut found = names.iter().filter(|(name, _)| is_there(name));
-                match (found.next(), found.next()) {
-                    (Some((name, left)), None) => (before.get(*name), after.get(*name), *left),
-                    // Names may have dots and brackets: which of these is meant does not matter if all are the same.
-                    (Some(_), Some(_)) => return Some(old == new),
-                    // What is missing in both.
-                    (None, _) if is_plain(left) => return Some(true),
-                    (None, _) => return None,
-                }
-            }
-            _ => return None,
+        let Some((was, is, rest)) = step(left, old, new) else {
+            return old == new;
         };
         match (was, is) {
-            (Some(was), Some(is)) => (old, new) = (was, is),
-            (None, None) => return None,
-            _ => return Some(false),
+            (Some(was), Some(is)) => (old, new, left) = (was, is, rest),
+            // What is missing in both.
+            (None, None) => return is_plain(left) || old == new,
+            _ => return false,
         }
     }
-    Some(old == new)
+    old == new
 }
+
+/// The values to which the next step of a field leads, and what is left of it.
+fn step<'a>(left: &'a str, old: &'a Value, new: &'a Value) -> Option<Step<'a>> {
+    match (old, new) {
+        (Value::Array(old), Value::Array(new)) => {
+            let (index, left) = left.strip_prefix('[')?.split_once(']')?;
+            let index: usize = index.parse().ok()?;
+            Some((old.get(index), new.get(index), left))
+        }
+        (Value::Object(before), Value::Object(after)) => {
+            let is_there = |name: &str| before.contains_key(name) || after.contains_key(name);
+            let names = names(left)?;
+            let mut found = names.iter().filter(|(name, _)| is_there(name));
+            match (found.next(), found.next()) {
+                (Some((name, left)), None) => Some((before.get(*name), after.get(*name), *left)),
+                // Names may have dots and brackets.
+                (Some(_), Some(_)) => None,
+                (None, _) => Some((None, None, left)),
+            }
+        }
+        _ => None,
+    }
+}
+
+type Step<'a> = (Option<&'a Value>, Option<&'a Value>, &'a str);
 
 /// The names that the next step of a field can have, each with what comes after it; none if there are too many.
 fn names(left: &str) -> Option<Vec<(&str, &str)>> {

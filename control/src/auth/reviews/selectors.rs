@@ -5,7 +5,7 @@
 
 use keelson_api::names;
 use keelson_api::selector::{self, FieldSelector, FieldTerm};
-use keelson_api::status::FieldError;
+use keelson_api::status::{FieldError, MOST_ERRORS};
 use serde::Deserialize;
 
 /// Operators with values, and those without.
@@ -93,6 +93,9 @@ impl Selector {
                 names::qualified_name(&requirement.key),
             ));
             for (index, value) in requirement.values().iter().enumerate() {
+                if errors.len() > MOST_ERRORS {
+                    break;
+                }
                 errors.extend(FieldError::complaints(
                     format_args!("{path}.values[{index}]"),
                     value.as_str(),
@@ -117,6 +120,9 @@ impl Selector {
             errors.push(FieldError::required(format!("{path}.requirements"), &detail));
         }
         for (index, requirement) in self.requirements().iter().enumerate() {
+            if errors.len() > MOST_ERRORS {
+                break;
+            }
             errors.extend(of_one(requirement, &format!("{path}.requirements[{index}]")));
         }
         errors

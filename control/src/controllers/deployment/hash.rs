@@ -5,7 +5,7 @@
 
 use serde_json::Value;
 
-use crate::kinds::drop_zeros;
+use crate::kinds::{drop_from_pod_spec, drop_zeros};
 
 /// The label that carries the hash.
 pub const LABEL: &str = "pod-template-hash";
@@ -35,8 +35,11 @@ pub fn same_template(a: &Value, b: &Value) -> bool {
 /// Without the hash label, and without what means nothing: nulls, empty maps and lists.
 fn normalized(template: &Value) -> Value {
     let mut copy = template.clone();
-    // Earlier versions stored them.
+    // Earlier versions stored them, and fields of gates that are off.
     drop_zeros(&mut copy);
+    if let Some(spec) = copy.get_mut("spec") {
+        drop_from_pod_spec(spec);
+    }
     if let Some(labels) = copy["metadata"]["labels"].as_object_mut() {
         labels.remove(LABEL);
     }

@@ -197,6 +197,10 @@ impl Controller {
         let (Some(end), Some(ttl)) = (job.end(), job.spec.ttl_seconds_after_finished) else {
             return Ok(Next::Wait);
         };
+        // Somebody else has said what becomes of its pods.
+        if job.metadata.deleted.is_some() {
+            return Ok(Next::Wait);
+        }
         let left = end.last_transition_time.unwrap_or(now).0.saturating_add(ttl) - now.0;
         if left > 0 {
             return Ok(Next::After(Duration::from_secs(left as u64)));

@@ -11,6 +11,7 @@ use keelson_api::schema::Schema;
 use serde_json::{Map, Value, json};
 
 use crate::kinds::json::{items, object, object_or_new, text};
+use crate::kinds::metadata::MAX_ANNOTATIONS;
 
 /// Where v1 keeps the metrics beside CPU utilization.
 const METRICS: &str = "autoscaling.alpha.kubernetes.io/metrics";
@@ -41,7 +42,9 @@ fn cpu_metric(percent: &Value) -> Value {
 pub(super) fn to_v2(hpa: &mut Value) {
     let kept = [METRICS, BEHAVIOR, CURRENT_METRICS, CONDITIONS].map(|annotation| {
         let kept = hpa.get("metadata")?.get("annotations")?.get(annotation)?;
-        serde_json::from_str(kept.as_str()?).ok()
+        // More than all annotations may be is refused later, and no reason to read it now.
+        let kept = kept.as_str().filter(|kept| kept.len() <= MAX_ANNOTATIONS)?;
+        serde_json::from_str(kept).ok()
     });
     let [metrics, behavior, current, conditions] = kept;
     drop_annotations(hpa);

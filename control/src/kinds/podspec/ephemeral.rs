@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use keelson_api::names;
-use keelson_api::status::{FieldError, go_quote};
+use keelson_api::status::{FieldError, MOST_ERRORS, go_quote};
 use serde_json::Value;
 
 use crate::kinds::core::claim_spec;
@@ -36,12 +36,15 @@ pub(super) fn check(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
     claim_spec(errors, spec, &format!("{path}.spec"));
 }
 
-/// Complaints about the names of claims that are made for a pod. Without the pod's own name, of which something else
-/// complains, they are not known.
+/// Longest name of a pod.
+const LONGEST: usize = 253;
+
+/// Complaints about the names of claims that are made for a pod. Without a good name of the pod itself, of which something
+/// else complains, they are not known.
 pub(in crate::kinds) fn claim_names(pod: &Value) -> Vec<FieldError> {
     let pod_name = text(pod, "/metadata/name");
     let volumes = items(pod, "/spec/volumes");
-    if pod_name.is_empty() {
+    if pod_name.is_empty() || pod_name.len() > LONGEST {
         return Vec::new();
     }
     let mut errors = Vec::new();
@@ -61,6 +64,9 @@ pub(in crate::kinds) fn claim_names(pod: &Value) -> Vec<FieldError> {
             ));
         }
         made.insert(claim);
+        if errors.len() > MOST_ERRORS {
+            break;
+        }
     }
     for (index, volume) in volumes.iter().enumerate() {
         let claim = text(volume, "/persistentVolumeClaim/claimName");

@@ -10,34 +10,50 @@ use serde_json::{Map, Value, json};
 use super::affinity::{PREFERRED, REQUIRED};
 use crate::kinds::json::{entries, items, list, text};
 
+/// Longest value of a label, in bytes.
+const LONGEST: usize = 63;
+/// Most requirements that are added: an object with as many is larger than any that is stored.
+const MOST_MERGED: usize = 100_000;
+
 /// Adds to the terms of a new pod's affinities what its labels say: the scheduler reads selectors only, and the pod's
 /// labels may change later.
 pub(in crate::kinds) fn merge(pod: &mut Value) {
     let labels = pod.pointer("/metadata/labels").and_then(Value::as_object);
     let labels = labels.cloned().unwrap_or_default();
+    let mut room = MOST_MERGED;
     for kind in ["podAffinity", "podAntiAffinity"] {
         let affinity = pod.pointer_mut(&format!("/spec/affinity/{kind}"));
         let Some(affinity) = affinity.and_then(Value::as_object_mut) else {
             continue;
         };
         for term in list(affinity, REQUIRED) {
-            merge_term(term, &labels);
+            merge_term(term, &labels, &mut room);
         }
         for preferred in list(affinity, PREFERRED) {
             let term = preferred.get_mut("podAffinityTerm");
             if let Some(term) = term.and_then(Value::as_object_mut) {
-                merge_term(term, &labels);
+                merge_term(term, &labels, &mut room);
             }
         }
     }
 }
 
-fn merge_term(term: &mut Map<String, Value>, labels: &Map<String, Value>) {
+fn merge_term(term: &mut Map<String, Value>, labels: &Map<String, Value>, room: &mut usize) {
     let mut added = Vec::new();
+    let mut times: HashMap<&str, usize> = HashMap::new();
     for (field, operator) in [("matchLabelKeys", "In"), ("mismatchLabelKeys", "NotIn")] {
         let keys = term.get(field).and_then(Value::as_array);
         for key in keys.into_iter().flatten().filter_map(Value::as_str) {
-            if let Some(value) = labels.get(key) {
+            // Nothing of it is validated yet: a value that is too long for a label is refused later, and a key that comes
+            // often is refused as one that comes twice.
+            let value = labels.get(key).and_then(Value::as_str);
+            let Some(value) = value.filter(|value| value.len() <= LONGEST) else {
+                continue;
+            };
+            let times = times.entry(key).or_default();
+            *times += 1;
+            if *times <= 2 && *room > 0 {
+                *room -= 1;
                 added.push(json!({"key": key, "operator": operator, "values": [value]}));
             }
         }

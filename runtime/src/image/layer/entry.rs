@@ -86,7 +86,8 @@ impl Unpacker {
                 }
                 let directory = File::from(reopen(parent, Path::new(&name)).map_err(failed)?);
                 attributes(&directory, member)?;
-                if keeps && let Some(implicit) = self.tree.implicit.get_mut(&node) {
+                // Also where it takes the place of a file that took the place of such a directory.
+                if let Some(implicit) = self.tree.implicit.get_mut(&node) {
                     implicit.described = true;
                 }
                 // What it replaced hid the layers below; so must it.

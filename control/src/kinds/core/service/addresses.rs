@@ -8,7 +8,7 @@ use std::collections::HashSet;
 use std::net::IpAddr;
 
 use keelson_api::names;
-use keelson_api::status::FieldError;
+use keelson_api::status::{FieldError, MOST_ERRORS};
 use serde_json::{Value, json};
 
 use crate::kinds::json::{items, text};
@@ -88,6 +88,9 @@ pub(crate) fn related(service: &Value) -> Vec<FieldError> {
     families(&mut errors, service);
     let mut are_good = true;
     for (index, address) in addresses.iter().enumerate() {
+        if errors.len() > MOST_ERRORS {
+            break;
+        }
         let address = address.as_str().unwrap_or_default();
         if index == 0 && address == "None" {
             if addresses.len() > 1 {
@@ -141,6 +144,9 @@ pub(crate) fn related(service: &Value) -> Vec<FieldError> {
 fn families(errors: &mut Vec<FieldError>, service: &Value) {
     let mut seen = HashSet::new();
     for (index, family) in items(service, "/spec/ipFamilies").iter().enumerate() {
+        if errors.len() > MOST_ERRORS {
+            break;
+        }
         let family = family.as_str().unwrap_or_default();
         let path = format!("spec.ipFamilies[{index}]");
         if !FAMILIES.contains(&family) {

@@ -60,7 +60,7 @@ pub(super) fn validate(path: &str, version: &Value, errors: &mut Vec<FieldError>
             MOST_SELECTABLE,
         ));
     }
-    for (index, field) in fields.iter().enumerate() {
+    for (index, field) in fields.iter().enumerate().take(MOST_SELECTABLE) {
         let at = format!("{path}.selectableFields[{index}].jsonPath");
         let found = text(field, "/jsonPath");
         selectable(&at, found, version, errors);

@@ -1,7 +1,7 @@
 //! What a FlowSchema must say (`flowcontrol/validation.ValidateFlowSchema`).
 
 use keelson_api::names;
-use keelson_api::status::FieldError;
+use keelson_api::status::{FieldError, MOST_ERRORS};
 use serde_json::{Value, json};
 
 use super::is_other;
@@ -104,6 +104,9 @@ fn with_subjects(path: &str, rule: &Value, errors: &mut Vec<FieldError>) {
         errors.push(FieldError::required(format!("{path}.subjects"), detail));
     }
     for (index, one) in subjects.iter().enumerate() {
+        if errors.len() > MOST_ERRORS {
+            break;
+        }
         subject(&format!("{path}.subjects[{index}]"), one, errors);
     }
     let (resources, urls) = (items(rule, "/resourceRules"), items(rule, "/nonResourceRules"));
@@ -112,9 +115,15 @@ fn with_subjects(path: &str, rule: &Value, errors: &mut Vec<FieldError>) {
         errors.push(FieldError::required(path, detail));
     }
     for (index, rule) in resources.iter().enumerate() {
+        if errors.len() > MOST_ERRORS {
+            break;
+        }
         resource_rule(&format!("{path}.resourceRules[{index}]"), rule, errors);
     }
     for (index, rule) in urls.iter().enumerate() {
+        if errors.len() > MOST_ERRORS {
+            break;
+        }
         let path = format!("{path}.nonResourceRules[{index}]");
         verbs(&path, rule, errors);
         if any_of(
@@ -124,6 +133,9 @@ fn with_subjects(path: &str, rule: &Value, errors: &mut Vec<FieldError>) {
             errors,
         ) {
             for (index, url) in items(rule, "/nonResourceURLs").iter().enumerate() {
+                if errors.len() > MOST_ERRORS {
+                    break;
+                }
                 let url = url.as_str().unwrap_or_default();
                 if let Some(complaint) = url_path(url) {
                     let path = format!("{path}.nonResourceURLs[{index}]");
@@ -216,6 +228,9 @@ fn resource_rule(path: &str, rule: &Value, errors: &mut Vec<FieldError>) {
         errors,
     ) {
         for (index, namespace) in namespaces.iter().enumerate() {
+            if errors.len() > MOST_ERRORS {
+                break;
+            }
             let namespace = namespace.as_str().unwrap_or_default();
             for complaint in names::dns1123_label(namespace) {
                 let detail = format!("each member of this list must be '*' or a DNS-1123 label; {complaint}");

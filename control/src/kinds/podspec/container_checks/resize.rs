@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use keelson_api::status::{FieldError, go_quote};
+use keelson_api::status::{FieldError, MOST_ERRORS, go_quote};
 use serde_json::Value;
 
 use crate::kinds::json::{items, text};
@@ -12,6 +12,9 @@ pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str,
     let path = format!("{path}.resizePolicy");
     let mut seen = HashSet::new();
     for (index, rule) in items(container, "/resizePolicy").iter().enumerate() {
+        if errors.len() > MOST_ERRORS {
+            break;
+        }
         let resource = text(rule, "/resourceName");
         if !seen.insert(resource) {
             errors.push(FieldError::duplicate(format!("{path}[{index}]"), resource));

@@ -45,6 +45,27 @@ fn keys_of_affinities_become_part_of_the_selector() {
 }
 
 #[test]
+fn keys_that_come_often_do_not_multiply_what_the_pod_has() {
+    let term = |keys: Vec<&str>| json!({"podAffinity": {REQUIRED: [{"topologyKey": "zone", "labelSelector": {}, "matchLabelKeys": keys}]}});
+    let (pod, errors) = made(term(vec!["hash"; 100_000]), json!([]));
+    let affinity = &pod["spec"]["affinity"]["podAffinity"][REQUIRED][0];
+    assert_eq!(
+        affinity["labelSelector"]["matchExpressions"]
+            .as_array()
+            .unwrap()
+            .len(),
+        2
+    );
+    assert!(!errors.is_empty());
+    let kind = find("", "v1", "pods").unwrap();
+    let mut pod =
+        json!({"metadata": {"labels": {"a": "x".repeat(1 << 20)}}, "spec": {"affinity": term(vec!["a"])}});
+    kind.strategy.prepare_create(&mut pod);
+    let affinity = &pod["spec"]["affinity"]["podAffinity"][REQUIRED][0];
+    assert_eq!(affinity["labelSelector"], json!({}));
+}
+
+#[test]
 fn keys_of_affinities_are_checked() {
     let check = |term: Value| {
         let mut term = term;

@@ -72,10 +72,18 @@ fn layers_that_need_those_below_are_unpacked_again() {
         .file("file", b"")
         .end();
     assert_eq!(unpack_as_the_store_does(&tar, &base, &[]).unwrap(), Settled::Done);
-    let cases: [(&str, Tar, Option<Settled>); 7] = [
+    let cases: [(&str, Tar, Option<Settled>); 8] = [
         (
             "passed directory",
             Tar::default().file("tmp/x", b""),
+            Some(Settled::Done),
+        ),
+        (
+            "passed, replaced and described directory",
+            Tar::default()
+                .file("tmp/x", b"")
+                .file("tmp", b"")
+                .directory("tmp"),
             Some(Settled::Done),
         ),
         (
@@ -112,6 +120,9 @@ fn layers_that_need_those_below_are_unpacked_again() {
     }
     let tmp = fs::metadata(directory.path().join("passed directory/tmp")).unwrap();
     assert_eq!((tmp.mode() & 0o7777, tmp.uid()), (0o1777, 7));
+    let path = "passed, replaced and described directory/tmp";
+    let tmp = fs::metadata(directory.path().join(path)).unwrap();
+    assert_eq!((tmp.mode() & 0o7777, tmp.uid()), (0o755, 0));
     for there in ["through a symlink/usr/lib/x", "hard link through a symlink/y"] {
         assert!(directory.path().join(there).is_file(), "{there}");
     }
