@@ -114,6 +114,12 @@ pub async fn handle(api: Arc<Api>, request: Request<Body>, peer: Peer) -> Respon
     let code = response.status().as_u16();
     // Tokens travel in headers, never in addresses, so this line holds no secrets.
     tracing::debug!(target: "request", %method, path = uri.path(), query = uri.query(), verb, code, ?took);
+    // Who may nothing does not fill the table.
+    let labels = if matches!(code, 401 | 403) {
+        labels.without_resource()
+    } else {
+        labels
+    };
     api.metrics.record(labels, code, took, size);
     response
 }

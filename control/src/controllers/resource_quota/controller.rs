@@ -7,6 +7,7 @@ use tokio::task::JoinSet;
 
 use super::Interest;
 use super::count::{Counter, scopes};
+use super::interest::GATHER;
 use crate::admission::resource_quota::{Amounts, amounts};
 use crate::controllers::Context;
 use crate::controllers::api::{Api, Error, resources};
@@ -63,8 +64,9 @@ async fn calculate(api: &Api, counter: &Counter, interest: &Interest, key: Key) 
     let mut object = quota.value.clone();
     object["status"] = status;
     match api.replace(resources::resource_quotas(), "status", &object).await {
-        // It has changed meanwhile, and its watch will say so.
-        Err(error) if error.is_conflict() || error.is_not_found() => Ok(Next::Wait),
+        // It has changed meanwhile; a change that does not concern it is not told to it again.
+        Err(error) if error.is_conflict() => Ok(Next::After(GATHER)),
+        Err(error) if error.is_not_found() => Ok(Next::Wait),
         Err(error) => Err(error),
         Ok(_) => Ok(Next::Wait),
     }

@@ -11,7 +11,7 @@ use crate::controllers::model::Quota;
 
 /// Changes come in groups (a Deployment's pods), and each calculation looks at everything that a quota counts: what
 /// changes within this time after the first change is calculated together.
-const GATHER: Duration = Duration::from_millis(250);
+pub(super) const GATHER: Duration = Duration::from_millis(250);
 
 /// The quotas that wait to be calculated.
 #[derive(Debug)]

@@ -23,6 +23,17 @@ pub struct Labels {
 }
 
 impl Labels {
+    /// Of a request of which is not told what it was for.
+    pub fn without_resource(self) -> Self {
+        Self {
+            group: Text::default(),
+            version: Text::default(),
+            resource: Text::default(),
+            subresource: Text::default(),
+            ..self
+        }
+    }
+
     /// Of a request; `verb` is the one that is authorized.
     pub fn of(
         registry: &Registry,

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use keelson_api::names;
-use keelson_api::status::FieldError;
+use keelson_api::status::{FieldError, MOST_ERRORS};
 use serde_json::Value;
 
 use super::{addresses, external};
@@ -71,6 +71,9 @@ pub(super) fn service(service: &Value) -> Vec<FieldError> {
 /// How it is reached from outside, and by which endpoints.
 fn reached(errors: &mut Vec<FieldError>, service: &Value) {
     for (index, ip) in items(service, "/spec/externalIPs").iter().enumerate() {
+        if errors.len() > MOST_ERRORS {
+            break;
+        }
         let ip = ip.as_str().unwrap_or_default();
         errors.extend(FieldError::complaints(
             format_args!("spec.externalIPs[{index}]"),
