@@ -160,6 +160,11 @@ fn slow_bodies_hold_no_place() {
         stream.write_all(head.as_bytes()).unwrap();
     }
     others_are_served(&cluster);
+    // They wait for as long as they say.
+    let mut late = connect(&cluster, true);
+    let head = format!("POST {MAPS}?timeout=1s HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{");
+    late.write_all(head.as_bytes()).unwrap();
+    assert_eq!(code(&mut late), 504);
     drop(slow);
     others_are_served(&cluster);
 }
