@@ -27,15 +27,15 @@ data:
   read: |
     #!/bin/sh
     printf 'Content-Type: text/plain\r\n\r\n'
-    wget -q -T 10 -O - http://primary:6379/cgi-bin/entries
+    wget -q -O - http://primary:6379/cgi-bin/entries
   set: |
     #!/bin/sh
     printf 'Content-Type: text/plain\r\n\r\n'
-    wget -q -T 10 -O - "http://primary:6379/cgi-bin/keep?$QUERY_STRING"
+    wget -q -O - "http://primary:6379/cgi-bin/keep?$QUERY_STRING"
   get: |
     #!/bin/sh
     printf 'Content-Type: text/plain\r\n\r\n'
-    wget -q -T 10 -O - http://replica:6379/cgi-bin/read
+    wget -q -O - http://replica:6379/cgi-bin/read
 "#;
 
 /// A Deployment of web servers that run the programs, and its Service.
