@@ -62,7 +62,7 @@ test-vm: build images
 	    --test groups -- $(TESTS)
 
 # Upstream's own conformance suite, of Kubernetes 1.20 because that is what Debian has the source of, against a private
-# cluster. Builds it first (6 GB, a quarter of an hour), then takes three quarters. Some of it: make conformance FOCUS=sig-cli
+# cluster. Builds it first (6 GB, a quarter of an hour), then takes half an hour. Some of it: make conformance FOCUS=sig-cli
 conformance: build images
 	tests/upstream/build $(TARGET)/upstream
 	tests/upstream/run $(KEELSON) $(TARGET)/upstream $(if $(FOCUS),"$(FOCUS)")
