@@ -100,8 +100,9 @@ fn writes_survive(c: &Context) -> Result<()> {
         );
         revision = now;
     }
+    // Those before the kills; how many come after one depends on how soon the server is back.
     ensure!(
-        acknowledged.len() > 20,
+        acknowledged.len() >= 20,
         "the server answered often enough to make a point: {}",
         acknowledged.len()
     );
