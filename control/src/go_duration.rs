@@ -16,6 +16,11 @@ const UNITS: [(&str, i128); 8] = [
 
 /// The whole seconds in it, towards zero. The error is Go's.
 pub fn seconds(text: &str) -> Result<i64, String> {
+    Ok(nanoseconds(text)? / 1_000_000_000)
+}
+
+/// The nanoseconds in it. The error is Go's.
+pub fn nanoseconds(text: &str) -> Result<i64, String> {
     let invalid = || format!("time: invalid duration {}", go_quote(text));
     let (negative, mut rest) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -62,8 +67,8 @@ pub fn seconds(text: &str) -> Result<i64, String> {
         }
         rest = after;
     }
-    let seconds = i64::try_from(total / 1_000_000_000).map_err(|_| invalid())?;
-    Ok(if negative { -seconds } else { seconds })
+    let total = i64::try_from(total).map_err(|_| invalid())?;
+    Ok(if negative { -total } else { total })
 }
 
 fn digits(text: &str) -> (&str, &str) {
@@ -73,7 +78,7 @@ fn digits(text: &str) -> (&str, &str) {
 
 #[cfg(test)]
 mod tests {
-    use super::seconds;
+    use super::{nanoseconds, seconds};
 
     #[test]
     fn as_go_reads_them() {
@@ -91,10 +96,20 @@ mod tests {
             assert_eq!(seconds(text), Ok(expected), "{text}");
         }
         for (text, expected) in [
+            ("1m30.5s", 90_500_000_000),
+            ("-1.5h", -5_400_000_000_000),
+            ("+5ns", 5),
+            (".5us", 500),
+            ("5\u{b5}s", 5000),
+        ] {
+            assert_eq!(nanoseconds(text), Ok(expected), "{text}");
+        }
+        for (text, expected) in [
             ("", "time: invalid duration \"\""),
             ("nonsense", "time: invalid duration \"nonsense\""),
             (".s", "time: invalid duration \".s\""),
             ("5", "time: missing unit in duration \"5\""),
+            ("1.2.3s", "time: missing unit in duration \"1.2.3s\""),
             ("1d", "time: unknown unit \"d\" in duration \"1d\""),
             ("9999999999h", "time: invalid duration \"9999999999h\""),
             (
