@@ -1,5 +1,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    keelson_fuzz::kubelet::spdy(data);
+    keelson_fuzz::streams::spdy(data);
 });

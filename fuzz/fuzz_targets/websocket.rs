@@ -1,5 +1,5 @@
 #![no_main]
 
 libfuzzer_sys::fuzz_target!(|data: &[u8]| {
-    keelson_fuzz::kubelet::websocket(data);
+    keelson_fuzz::streams::websocket(data);
 });

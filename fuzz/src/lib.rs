@@ -2,5 +2,5 @@
 
 #[path = "../../control/tests/fuzz/targets.rs"]
 pub mod control;
-#[path = "../../kubelet/tests/fuzz/targets.rs"]
-pub mod kubelet;
+#[path = "../../streams/tests/fuzz/targets.rs"]
+pub mod streams;

@@ -1,6 +1,7 @@
 //! Logs, exec, attach, cp, run -it.
 
 use anyhow::{Result, ensure};
+use keelson_tests::eventually;
 
 use crate::context::{Context, PATIENCE, Test, contains};
 
@@ -135,6 +136,23 @@ fn exec(c: &Context) -> Result<()> {
     contains(
         &c.kubectl.fails(&["exec", "nobody", "--", "true"])?,
         &["pods \"nobody\" not found"],
+    )?;
+    // The container is there, but has not started.
+    c.apply(
+        "apiVersion: v1\nkind: Pod\nmetadata: {name: waiting}\nspec:\n  containers:\n  \
+         - {name: c, image: 'nobody/has:this', imagePullPolicy: Never}\n",
+    )?;
+    eventually(PATIENCE, || {
+        contains(
+            &c.kubectl.fails(&["exec", "waiting", "--", "true"])?,
+            &["unable to upgrade connection: container not found (\"c\")"],
+        )
+    })?;
+    // The kubelet was asked in SPDY, whatever kubectl speaks.
+    let metrics = c.kubectl.ok(&["get", "--raw", "/metrics"])?;
+    contains(
+        &metrics,
+        &["apiserver_stream_translator_requests_total{code=\"200\"} "],
     )?;
     let environment = c.kubectl.ok(&["exec", "box", "--", "env"])?;
     contains(

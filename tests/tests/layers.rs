@@ -6,16 +6,22 @@ use std::process::Command;
 use anyhow::{Context, Result, ensure};
 
 /// What each crate may depend on inside the workspace (DESIGN.md section 1).
-const MAY_USE: [(&str, &[&str]); 7] = [
+const MAY_USE: [(&str, &[&str]); 8] = [
     ("keelson-api", &[]),
+    ("keelson-streams", &[]),
     ("keelson-runtime", &[]),
     ("keelson-command", &["keelson-runtime"]),
     ("keelson-netd", &["keelson-api"]),
     (
         "keelson-kubelet",
-        &["keelson-api", "keelson-runtime", "keelson-netd"],
+        &[
+            "keelson-api",
+            "keelson-streams",
+            "keelson-runtime",
+            "keelson-netd",
+        ],
     ),
-    ("keelson-control", &["keelson-api"]),
+    ("keelson-control", &["keelson-api", "keelson-streams"]),
     (
         "keelson-cli",
         &[

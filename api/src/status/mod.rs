@@ -24,9 +24,11 @@ pub(crate) use start::{start, start_of};
 #[error("{message}")]
 #[serde(rename_all = "camelCase")]
 pub struct Status {
-    /// Always `Status`.
+    /// Always `Status`. Left out by kubelets, where it ends a session.
+    #[serde(default)]
     pub kind: StatusKind,
-    /// Always `v1`.
+    /// Always `v1`; likewise.
+    #[serde(default)]
     pub api_version: StatusVersion,
     /// Always empty, unless another server sent a `ListMeta`, which nobody needs.
     #[serde(default)]

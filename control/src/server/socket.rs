@@ -7,18 +7,15 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use bytes::{Buf, Bytes};
 use futures::{SinkExt, StreamExt};
-use http::header::{
-    CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY, SEC_WEBSOCKET_PROTOCOL,
-    SEC_WEBSOCKET_VERSION, UPGRADE,
-};
+use http::header::{HeaderMap, UPGRADE};
 use http::{Extensions, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use keelson_api::status::Status;
+use keelson_streams::upgrade::{self, Upgrade};
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
-use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 use tokio_tungstenite::tungstenite::protocol::{Role, WebSocketConfig};
 
 use super::Api;
@@ -64,16 +61,12 @@ pub fn answer(
     if !websocket || !wants_upgrade(headers) || response.status() != StatusCode::OK {
         return Ok(response);
     }
-    let accept = headers
-        .get(SEC_WEBSOCKET_KEY)
-        .filter(|_| {
-            headers
-                .get(SEC_WEBSOCKET_VERSION)
-                .is_some_and(|version| version == "13")
-        })
-        .and_then(|key| HeaderValue::from_str(&derive_accept_key(key.as_bytes())).ok())
-        .ok_or_else(|| Status::bad_request("WebSocket handshake without version 13 and key"))?;
-    let (protocol, form) = choose(headers, messages)?;
+    let (key, offered) = match Upgrade::parse(headers) {
+        Ok(Upgrade::WebSocket { key, protocols }) => (key, protocols),
+        Ok(Upgrade::Spdy { .. }) => return Ok(response),
+        Err(words) => return Err(Status::bad_request(words)),
+    };
+    let (protocol, form) = choose(&offered, messages)?;
     let client = extensions
         .remove::<OnUpgrade>()
         .ok_or_else(|| Status::bad_request("this connection cannot be upgraded"))?;
@@ -89,52 +82,35 @@ pub fn answer(
             Err(error) => tracing::debug!(%error, "upgrade"),
         }
     });
-    let mut response = Response::new(body::full(Bytes::new()));
-    *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-    let headers = response.headers_mut();
-    headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-    headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-    headers.insert(SEC_WEBSOCKET_ACCEPT, accept);
-    if let Some(protocol) = protocol {
-        headers.insert(SEC_WEBSOCKET_PROTOCOL, protocol);
-    }
-    Ok(response)
+    Ok(upgrade::accept_websocket(&key, protocol).map(|()| body::full(Bytes::new())))
 }
 
-/// The subprotocol to name, and what it means. A token that travels as one is none.
-fn choose(headers: &HeaderMap, messages: Messages) -> Result<(Option<HeaderValue>, Form), Status> {
-    let offered: Vec<&str> = headers
-        .get_all(SEC_WEBSOCKET_PROTOCOL)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .map(str::trim)
-        .filter(|name| !name.is_empty() && !name.starts_with("base64url.bearer.authorization.k8s.io"))
-        .collect();
+/// The subprotocol to name, and what it means.
+fn choose(offered: &[String], messages: Messages) -> Result<(Option<&str>, Form), Status> {
     let plain = Form {
         messages,
         base64: false,
     };
-    let named = |name: &str| HeaderValue::from_str(name).ok();
-    match offered.first() {
-        None => Ok((None, plain)),
-        // Upstream's watch takes whatever it is called.
-        Some(first) if messages != Messages::Log => Ok((named(first), plain)),
-        Some(_) => offered
-            .iter()
-            .find_map(|name| match *name {
-                "binary.k8s.io" => Some((named(name), plain)),
-                "base64.binary.k8s.io" => Some((
-                    named(name),
-                    Form {
-                        base64: true,
-                        ..plain
-                    },
-                )),
-                _ => None,
-            })
-            .ok_or_else(|| Status::bad_request(format!("unknown subprotocols {offered:?}"))),
+    let Some(first) = offered.first() else {
+        return Ok((None, plain));
+    };
+    // Upstream's watch takes whatever it is called.
+    if messages != Messages::Log {
+        return Ok((Some(first), plain));
     }
+    let base64 = Form {
+        base64: true,
+        ..plain
+    };
+    let form = |name: &str| match name {
+        "binary.k8s.io" => Some(plain),
+        "base64.binary.k8s.io" => Some(base64),
+        _ => None,
+    };
+    offered
+        .iter()
+        .find_map(|name| Some((Some(name.as_str()), form(name)?)))
+        .ok_or_else(|| Status::bad_request(format!("unknown subprotocols {offered:?}")))
 }
 
 /// Sends until the content ends or the client leaves.

@@ -1,6 +1,9 @@
 //! log, exec and the proxies, against a kubelet and a pod of the test's own.
 
 mod kubelet;
+mod spdy;
+mod translated;
+mod tunnelled;
 mod websocket;
 
 use std::io::{Read, Write};

@@ -7,6 +7,7 @@ use http::{Response, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, StreamBody};
 use hyper::body::Frame;
+use keelson_streams::upgrade::ACCEPTED_PROTOCOLS;
 use tokio::sync::mpsc;
 
 /// A body of any kind.
@@ -34,6 +35,19 @@ pub(super) fn whole(status: u16, body: impl Into<Body>) -> Answer {
 /// A failure in plain words, as upstream's kubelet answers.
 pub(super) fn failure(status: u16, words: &str) -> Answer {
     whole(status, full(words.to_owned()))
+}
+
+/// 101, after which both ends speak something else.
+pub(super) fn switch(answer: Response<()>) -> Answer {
+    answer.map(|()| full(""))
+}
+
+/// 403 to a SPDY client that does not know the protocol over it.
+pub(super) fn refuse_spdy(known: &'static str) -> Answer {
+    let mut answer = failure(403, "unable to upgrade: unable to negotiate protocol");
+    let known = header::HeaderValue::from_static(known);
+    answer.headers_mut().insert(ACCEPTED_PROTOCOLS, known);
+    answer
 }
 
 /// JSON.

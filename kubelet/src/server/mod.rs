@@ -1,6 +1,6 @@
 //! The HTTPS server on 10250: logs, exec, attach, port-forward, stats, health.
 //!
-//! It knows pods only through [`PodLookup`], so that it can be tested without the pod workers.
+//! What streams travel in is the crate `keelson-streams`. It knows pods only through [`PodLookup`], so that it can be tested without the pod workers.
 //!
 //! | Module | What lives there |
 //! |---|---|
@@ -10,12 +10,10 @@
 //! | [`logs`] | container logs |
 //! | [`streams`], [`session`] | exec, attach, run |
 //! | [`portforward`] | TCP into a pod |
-//! | [`upgrade`], [`spdy`] | what streams travel in |
 //! | [`stats`] | usage |
 
 mod answer;
 mod auth;
-pub mod decoders;
 mod listen;
 mod logs;
 mod portforward;
@@ -23,11 +21,9 @@ mod query;
 mod ready;
 mod route;
 mod session;
-mod spdy;
 mod stats;
 mod streams;
 mod tls;
-mod upgrade;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

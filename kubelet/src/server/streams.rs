@@ -7,13 +7,14 @@ use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use k8s_openapi::api::core::v1::Pod;
 use keelson_runtime::node::{ContainerState, ExecSpec, NodeRuntime, Phase};
+use keelson_streams::channels::Protocol;
+use keelson_streams::spdy::Connection;
+use keelson_streams::upgrade::{self, Upgrade};
 
-use super::answer::{Answer, failure, full, whole};
+use super::answer::{Answer, failure, full, refuse_spdy, switch, whole};
 use super::query::{Query, Streams, command};
 use super::route::Target;
-use super::session::{self, Kind, Process, Protocol};
-use super::spdy::Connection;
-use super::upgrade::{self, Upgrade};
+use super::session::{self, Client, Kind, Process};
 use super::{PodLookup, blocking};
 
 /// Most output of `/run` that is kept.
@@ -176,34 +177,31 @@ fn open(
     start: impl FnOnce() -> Result<keelson_runtime::node::Exec, String> + Send + 'static,
 ) -> Answer {
     match Upgrade::parse(request.headers()) {
-        Err(answer) => answer,
+        Err(words) => failure(400, words),
         Ok(Upgrade::WebSocket { key, protocols }) => {
-            let Some((protocol, name)) = choose(&Protocol::ALL, &protocols) else {
+            let Some((protocol, name)) = choose(&Protocol::KUBELET, &protocols) else {
                 return failure(400, &format!("unknown subprotocols {protocols:?}"));
             };
             tokio::spawn(async move {
                 match hyper::upgrade::on(request).await {
                     Ok(io) => {
-                        let client = session::connect_websocket(TokioIo::new(io), protocol);
+                        let client = Client::websocket(TokioIo::new(io), protocol);
                         session::run(client, kind, launch(start)).await;
                     }
                     Err(error) => tracing::debug!(%error, "upgrade failed"),
                 }
             });
-            upgrade::accept_websocket(&key, name)
+            switch(upgrade::accept_websocket(&key, name))
         }
         Ok(Upgrade::Spdy { protocols }) => {
-            let known = session::SPDY_PROTOCOLS;
-            let Some(protocol) = known
-                .into_iter()
-                .find(|known| protocols.iter().any(|own| own == known))
-            else {
-                return upgrade::refuse_spdy(&known);
-            };
+            let known = session::SPDY_PROTOCOL;
+            if !protocols.iter().any(|own| own == known) {
+                return refuse_spdy(known);
+            }
             tokio::spawn(async move {
                 match hyper::upgrade::on(request).await {
                     Ok(io) => {
-                        let connection = Connection::new(TokioIo::new(io));
+                        let connection = Connection::server(TokioIo::new(io));
                         if let Some((client, link)) = session::connect_spdy(connection, streams).await {
                             session::run(client, kind, launch(start)).await;
                             link.close().await;
@@ -212,7 +210,7 @@ fn open(
                     Err(error) => tracing::debug!(%error, "upgrade failed"),
                 }
             });
-            upgrade::accept_spdy(protocol)
+            switch(upgrade::accept_spdy(known))
         }
     }
 }

@@ -2,17 +2,22 @@
 //!
 //! [`container`] and [`target`] decide where a request goes, as data; [`transport`] connects and passes bytes through,
 //! both ways, without looking at them, but for where WebSocket messages end ([`frames`]) and where a proxied server's
-//! links lead ([`rewrite`], with [`links`] and [`pages`]).
+//! links lead ([`rewrite`], with [`links`] and [`pages`]). What kubelets do not speak is translated ([`translate`],
+//! [`tunnel`]).
 
 mod container;
 mod frames;
 mod kubelet;
 mod links;
+mod log;
 mod pages;
 mod proxy;
 mod rewrite;
+mod stream;
 mod target;
+mod translate;
 mod transport;
+mod tunnel;
 
 use http::{Method, Response};
 use keelson_api::status::Status;
@@ -56,7 +61,7 @@ pub async fn serve(
     }
     match (call.path.resource.as_str(), subresource) {
         ("pods", "log") => {
-            let log = kubelet::log(&call).await?;
+            let log = log::serve(&call).await?;
             socket::answer(
                 &call.api,
                 &call.headers,
@@ -68,7 +73,7 @@ pub async fn serve(
         ("pods", "proxy") => proxy::pod(&call, parts, body).await,
         ("services", _) => proxy::service(&call, parts, body).await,
         ("nodes", _) => proxy::node(&call, parts, body).await,
-        _ => kubelet::stream(&call, parts).await,
+        _ => stream::serve(&call, parts).await,
     }
 }
 

@@ -12,13 +12,15 @@ use http::header::{
 use http::{Extensions, Request, Response, StatusCode};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
-use hyper::upgrade::OnUpgrade;
+use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use keelson_api::status::Status;
+use keelson_streams::upgrade::BEARER;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::CryptoProvider;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
+use socket2::{SockRef, TcpKeepalive};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -33,6 +35,9 @@ use crate::{Config, pki};
 
 /// Time to connect, and to shake hands.
 const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often a silent connection is asked whether its other end is there.
+const ALIVE: Duration = Duration::from_secs(30);
 
 /// Read at once from a server that sends WebSocket messages.
 const PIECE: usize = 32 << 10;
@@ -128,6 +133,9 @@ impl Kubelets {
             Err(_) => return Err(failed(&"i/o timeout")),
         };
         drop(stream.set_nodelay(true));
+        // A node that is gone without a word must not hold a session for ever.
+        let alive = TcpKeepalive::new().with_time(ALIVE).with_interval(ALIVE);
+        drop(SockRef::from(&stream).set_tcp_keepalive(&alive));
         if !target.tls {
             return Ok(Box::new(stream));
         }
@@ -200,7 +208,7 @@ pub fn forwarded(headers: &HeaderMap, host: &str, upgrade: bool) -> HeaderMap {
         let kept: Vec<&str> = offered
             .split(',')
             .map(str::trim)
-            .filter(|one| !one.starts_with("base64url.bearer.authorization.k8s.io"))
+            .filter(|one| !one.starts_with(BEARER))
             .collect();
         if let Ok(value) = HeaderValue::from_str(&kept.join(", ")) {
             out.insert(protocol, value);
@@ -219,6 +227,11 @@ pub fn wants_upgrade(headers: &HeaderMap) -> bool {
             .any(|value| value.to_ascii_lowercase().contains("upgrade"))
 }
 
+/// The refusal of an upgrade on a connection that carries several requests.
+pub fn no_upgrade() -> Status {
+    Status::bad_request("this connection cannot be upgraded")
+}
+
 /// The client's end of a connection that it wants upgraded.
 #[derive(Debug)]
 pub struct Client {
@@ -227,7 +240,20 @@ pub struct Client {
     running: Option<Running>,
 }
 
+/// A client's place among the connections and requests, as long as it is held.
+#[derive(Debug)]
+pub struct Held(
+    #[expect(dead_code, reason = "held, not read")] Option<Place>,
+    #[expect(dead_code, reason = "held, not read")] Option<Running>,
+);
+
 impl Client {
+    /// Waits until the client has its answer; what follows is no HTTP.
+    pub async fn switched(self) -> Result<(TokioIo<Upgraded>, Held), hyper::Error> {
+        let io = self.upgrade.await?;
+        Ok((TokioIo::new(io), Held(self.place, self.running)))
+    }
+
     /// Out of its request.
     pub fn of(extensions: &mut Extensions) -> Option<Self> {
         Some(Self {
@@ -265,12 +291,11 @@ pub fn pass(api: &Arc<Api>, client: Option<Client>, mut response: Response<Incom
 }
 
 async fn join(api: Arc<Api>, client: Client, server: OnUpgrade, frames: bool) {
-    let _held = (client.place, client.running);
-    let (client, server) = match tokio::try_join!(client.upgrade, server) {
+    let ((mut client, _held), server) = match tokio::try_join!(client.switched(), server) {
         Ok(both) => both,
         Err(error) => return tracing::debug!(%error, "upgrade"),
     };
-    let (mut client, mut server) = (TokioIo::new(client), TokioIo::new(server));
+    let mut server = TokioIo::new(server);
     let carry = async {
         if frames {
             messages(client, server).await

@@ -37,6 +37,8 @@ pub struct Metrics {
     running: Arc<Mutex<BTreeMap<Labels, u64>>>,
     /// By group, version and kind.
     events: Mutex<BTreeMap<[Text; 3], Arc<AtomicU64>>>,
+    /// Streams that were translated for kubelets, by how and by code.
+    translated: Mutex<BTreeMap<(Translation, u16), u64>>,
     reading: AtomicUsize,
     writing: AtomicUsize,
 }
@@ -58,6 +60,15 @@ pub struct Running(#[expect(dead_code, reason = "held, not read")] Arc<Entry>);
 struct Entry {
     labels: Labels,
     all: Arc<Mutex<BTreeMap<Labels, u64>>>,
+}
+
+/// How a stream is translated for a kubelet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Translation {
+    /// Channels over WebSocket into SPDY streams.
+    Channels,
+    /// SPDY out of WebSocket messages.
+    Tunnel,
 }
 
 /// A request in flight.
@@ -100,6 +111,12 @@ impl Metrics {
         let kind = if reads { &self.reading } else { &self.writing };
         kind.fetch_add(1, Ordering::Relaxed);
         InFlight(kind)
+    }
+
+    /// Counts a stream that was translated; `code` is how it ended, 200 also for a process that failed.
+    pub fn translated(&self, how: Translation, code: u16) {
+        let mut translated = self.translated.lock().unwrap_or_else(PoisonError::into_inner);
+        *translated.entry((how, code)).or_default() += 1;
     }
 
     /// The counter of events that watches of this kind have sent.

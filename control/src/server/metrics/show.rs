@@ -8,7 +8,7 @@ use std::sync::atomic::Ordering;
 use http::{HeaderMap, Response, StatusCode};
 
 use super::histogram::Histogram;
-use super::{BYTES, Labels, SECONDS, Series, process};
+use super::{BYTES, Labels, SECONDS, Series, Translation, process};
 use crate::server::accept::Accept;
 use crate::server::body::{self, Body};
 use crate::server::{Api, dispatch, version};
@@ -92,6 +92,7 @@ pub fn serve(api: &Api, headers: &HeaderMap) -> Response<Body> {
     answered(&mut out, &requests);
     deprecated(&mut out, api, &requests);
     running(&mut out, api);
+    translated(&mut out, api);
     stored(&mut out, api);
     for (name, help, value) in api.authenticator.tokens().counters().all() {
         let name = format!("serviceaccount_{name}");
@@ -148,6 +149,29 @@ fn answered(out: &mut Text, requests: &BTreeMap<Labels, Series>) {
     for (labels, series) in &together {
         if let Some(sizes) = &series.sizes {
             out.histogram(name, labels, &BYTES, 0, sizes);
+        }
+    }
+}
+
+/// Streams that kubelets do not speak.
+fn translated(out: &mut Text, api: &Api) {
+    let translated = &api.metrics.translated;
+    let translated = translated.lock().unwrap_or_else(PoisonError::into_inner).clone();
+    for (how, name, help) in [
+        (
+            Translation::Channels,
+            "apiserver_stream_translator_requests_total",
+            "Streams of exec and attach over WebSocket that were translated to SPDY.",
+        ),
+        (
+            Translation::Tunnel,
+            "apiserver_stream_tunnel_requests_total",
+            "Port-forwards over WebSocket whose SPDY was unpacked.",
+        ),
+    ] {
+        out.name(name, "counter", help);
+        for ((_, code), number) in translated.iter().filter(|((own, _), _)| *own == how) {
+            out.line(format_args!("{name}{{code=\"{code}\"}} {number}"));
         }
     }
 }

@@ -14,10 +14,11 @@ use rustls::ServerConfig;
 use rustls::server::WebPkiClientVerifier;
 use serde_json::json;
 
-use super::roots;
+use super::{roots, spdy};
 use crate::cluster::{Cluster, runtime};
 
-/// Answers like a kubelet: logs are the request's own address, upgraded streams come back as they went.
+/// Answers like a kubelet: logs are the request's own address, upgraded streams come back as they went, but for what
+/// [`spdy`] runs. It knows neither version 5 of the WebSocket channels nor tunnels.
 async fn kubelet(mut request: Request<Incoming>) -> Result<Response<Full<Bytes>>, std::convert::Infallible> {
     let uri = request.uri().to_string();
     let mut response = Response::new(Full::default());
@@ -29,6 +30,8 @@ async fn kubelet(mut request: Request<Incoming>) -> Result<Response<Full<Bytes>>
         *response.status_mut() = StatusCode::BAD_REQUEST;
         *response.body_mut() =
             "container \"missing\" in pod \"p\" is waiting to start: ContainerCreating".into();
+    } else if let Some(answer) = spdy::answer(&mut request) {
+        return Ok(answer);
     } else if request.headers().contains_key("upgrade") {
         let upgrade = hyper::upgrade::on(&mut request);
         tokio::spawn(async move {

@@ -9,12 +9,10 @@ use super::connect;
 use super::kubelet::cluster;
 use crate::cluster::Cluster;
 
+pub type Socket = WebSocket<StreamOwned<ClientConnection, std::net::TcpStream>>;
+
 /// Opens a WebSocket with one of these protocols; an error has the answer's status.
-fn websocket(
-    cluster: &Cluster,
-    path: &str,
-    protocols: &str,
-) -> Result<WebSocket<StreamOwned<ClientConnection, std::net::TcpStream>>, u16> {
+pub fn websocket(cluster: &Cluster, path: &str, protocols: &str) -> Result<Socket, u16> {
     let mut request = format!("wss://127.0.0.1{path}").into_client_request().unwrap();
     if !protocols.is_empty() {
         request

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
+use keelson_streams::channels::{Protocol, config, decode, encode};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -14,7 +15,6 @@ use tokio_tungstenite::tungstenite::protocol::Role;
 
 use super::copy;
 use super::dial::Dialer;
-use crate::server::session::{Protocol, decode, encode, websocket_config};
 
 /// How long a client may take to answer our goodbye.
 const LINGER: Duration = Duration::from_secs(5);
@@ -29,7 +29,7 @@ where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     ports.truncate(PORTS);
-    let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(websocket_config())).await;
+    let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config())).await;
     let (mut sink, mut stream) = socket.split();
     let (to_client, mut messages) = mpsc::channel::<(u8, Bytes)>(QUEUE);
     let mut forwards = JoinSet::new();

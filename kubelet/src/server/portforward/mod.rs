@@ -1,14 +1,14 @@
 //! Port-forward: TCP connections into a pod's network namespace.
 //!
 //! - [`dial`]: connecting from inside the namespace.
-//! - [`tunnel`]: SPDY inside WebSocket messages, as kubectl speaks it since 1.31.
 //! - [`spdy`]: pairs of SPDY streams, one pair for each connection.
 //! - [`channels`]: plain WebSocket, two channels for each port.
+//!
+//! What kubectl speaks since 1.31, SPDY in WebSocket messages, the API server unpacks.
 
 mod channels;
 mod dial;
 mod spdy;
-mod tunnel;
 
 use std::io;
 use std::sync::Arc;
@@ -18,24 +18,22 @@ use http::Request;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use keelson_runtime::node::NodeRuntime;
+use keelson_streams::channels::Protocol;
+use keelson_streams::spdy::Connection;
+use keelson_streams::upgrade::{self, Upgrade};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 
-use super::answer::{Answer, failure};
+use super::answer::{Answer, failure, refuse_spdy, switch};
 use super::query::{Query, ports};
 use super::route::Target;
-use super::session::Protocol;
-use super::spdy::Connection;
 use super::streams::{choose, find_pod};
-use super::upgrade::{self, Upgrade};
 use super::{PodLookup, blocking};
 use dial::Dialer;
 
 /// The protocol over SPDY.
 const PROTOCOL: &str = "portforward.k8s.io";
-/// The same over SPDY over WebSocket.
-const TUNNEL: &str = "SPDY/3.1+portforward.k8s.io";
 /// Read from the pod at once.
 const PIECE: usize = 16 << 10;
 
@@ -70,14 +68,7 @@ pub(super) async fn serve(
         uid,
     };
     match Upgrade::parse(request.headers()) {
-        Err(answer) => answer,
-        Ok(Upgrade::WebSocket { key, protocols }) if protocols.iter().any(|own| own == TUNNEL) => {
-            spawn(request, async move |io| {
-                let tunnel = tunnel::Tunnel::new(io).await;
-                spdy::serve(Connection::new(tunnel), dialer).await;
-            });
-            upgrade::accept_websocket(&key, Some(TUNNEL))
-        }
+        Err(words) => failure(400, words),
         Ok(Upgrade::WebSocket { key, protocols }) => {
             let Some((protocol, name)) = choose(&Protocol::PORT_FORWARD, &protocols) else {
                 return failure(400, &format!("unknown subprotocols {protocols:?}"));
@@ -89,16 +80,16 @@ pub(super) async fn serve(
             spawn(request, async move |io| {
                 channels::serve(io, protocol, ports, dialer).await;
             });
-            upgrade::accept_websocket(&key, name)
+            switch(upgrade::accept_websocket(&key, name))
         }
         Ok(Upgrade::Spdy { protocols }) => {
             if !protocols.iter().any(|own| own == PROTOCOL) {
-                return upgrade::refuse_spdy(&[PROTOCOL]);
+                return refuse_spdy(PROTOCOL);
             }
             spawn(request, async move |io| {
-                spdy::serve(Connection::new(io), dialer).await;
+                spdy::serve(Connection::server(io), dialer).await;
             });
-            upgrade::accept_spdy(PROTOCOL)
+            switch(upgrade::accept_spdy(PROTOCOL))
         }
     }
 }

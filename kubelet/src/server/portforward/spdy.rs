@@ -5,12 +5,12 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use bytes::Bytes;
+use keelson_streams::spdy::{Connection, Stream};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::copy;
 use super::dial::Dialer;
-use crate::server::spdy::{Connection, Stream};
 
 /// How long the second stream of a pair may take (upstream's DefaultStreamCreationTimeout).
 const CREATION: Duration = Duration::from_secs(30);

@@ -1,34 +1,13 @@
 //! A client as a session sees it.
 
-use bytes::{Bytes, BytesMut};
-use serde::Deserialize;
+use bytes::Bytes;
+use keelson_streams::Closed;
+use keelson_streams::channels::{self, Channel, Input, Protocol};
+use keelson_streams::spdy::StreamSender;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
 use super::status::Outcome;
-use super::websocket;
-use crate::server::spdy::StreamSender;
-
-/// What waits to be written to the process; further input is not read from the client.
-pub(super) const INPUT: usize = 8;
-/// Longest JSON of a terminal size that is not complete yet.
-const RESIZE_LIMIT: usize = 1024;
-
-/// What a client sends.
-#[derive(Debug, PartialEq, Eq)]
-pub(in crate::server) enum Input {
-    Stdin(Bytes),
-    StdinClosed,
-    Resize { columns: u16, rows: u16 },
-}
-
-/// Where output goes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::server) enum Channel {
-    Stdout,
-    Stderr,
-    /// The status at the end.
-    Error,
-}
 
 /// A connected client.
 pub(in crate::server) struct Client {
@@ -40,7 +19,7 @@ pub(in crate::server) struct Client {
 #[derive(Debug, Clone)]
 pub(super) enum Output {
     WebSocket {
-        messages: mpsc::Sender<websocket::Outgoing>,
+        channels: channels::Output,
         /// How the session ended is told in words.
         words: bool,
     },
@@ -52,23 +31,24 @@ pub(super) enum Output {
 }
 
 impl Client {
-    /// What it sends next; `None` when it is gone.
-    pub(in crate::server) async fn next(&mut self) -> Option<Input> {
-        self.input.recv().await
+    /// One that speaks WebSocket, after the handshake.
+    pub(in crate::server) fn websocket<T>(io: T, protocol: Protocol) -> Self
+    where
+        T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let (input, channels) = channels::connect(io, protocol);
+        let words = protocol.words;
+        Self {
+            input,
+            output: Output::WebSocket { channels, words },
+        }
     }
 }
 
-/// The client is gone.
-#[derive(Debug)]
-pub(super) struct Gone;
-
 impl Output {
-    pub(super) async fn send(&self, channel: Channel, bytes: Bytes) -> Result<(), Gone> {
+    pub(super) async fn send(&self, channel: Channel, bytes: Bytes) -> Result<(), Closed> {
         match self {
-            Self::WebSocket { messages, .. } => messages
-                .send(websocket::Outgoing::Data(channel, bytes))
-                .await
-                .map_err(|_| Gone),
+            Self::WebSocket { channels, .. } => channels.send(channel, bytes).await,
             Self::Spdy {
                 stdout,
                 stderr,
@@ -80,7 +60,7 @@ impl Output {
                     Channel::Error => Some(error),
                 };
                 match stream {
-                    Some(stream) => stream.send(bytes).await.map_err(|_| Gone),
+                    Some(stream) => stream.send(bytes).await,
                     None => Ok(()),
                 }
             }
@@ -88,7 +68,7 @@ impl Output {
     }
 
     /// Tells how the session ended.
-    pub(super) async fn tell(&self, outcome: &Outcome) -> Result<(), Gone> {
+    pub(super) async fn tell(&self, outcome: &Outcome) -> Result<(), Closed> {
         let status = outcome.status();
         let text = match self {
             Self::WebSocket { words: true, .. } if *outcome == Outcome::Success => return Ok(()),
@@ -102,9 +82,7 @@ impl Output {
     /// Ends all channels, after what was sent.
     pub(super) async fn finish(&self) {
         match self {
-            Self::WebSocket { messages, .. } => {
-                let _ = messages.send(websocket::Outgoing::End).await;
-            }
+            Self::WebSocket { channels, .. } => channels.finish().await,
             Self::Spdy {
                 stdout,
                 stderr,
@@ -120,48 +98,8 @@ impl Output {
     /// Resolves when the client is gone.
     pub(super) async fn closed(&self) {
         match self {
-            Self::WebSocket { messages, .. } => messages.closed().await,
+            Self::WebSocket { channels, .. } => channels.closed().await,
             Self::Spdy { error, .. } => error.closed().await,
         }
-    }
-}
-
-/// Terminal sizes from a stream of JSON objects, cut anywhere.
-#[derive(Debug, Default)]
-pub(super) struct Resizes {
-    partial: BytesMut,
-}
-
-impl Resizes {
-    /// Takes a piece and returns the sizes that are complete. Nonsense is dropped.
-    pub(super) fn push(&mut self, piece: &[u8]) -> Vec<Input> {
-        // `{"Width": 80, "Height": 24}`; Go reads names in any case, and `@kubernetes/client-node` writes small letters.
-        #[derive(Deserialize)]
-        struct Size {
-            #[serde(alias = "Width")]
-            width: u16,
-            #[serde(alias = "Height")]
-            height: u16,
-        }
-        if self.partial.len() + piece.len() > RESIZE_LIMIT {
-            self.partial.clear();
-            return Vec::new();
-        }
-        self.partial.extend_from_slice(piece);
-        let mut sizes = serde_json::Deserializer::from_slice(&self.partial).into_iter::<Size>();
-        let mut found = Vec::new();
-        let used = loop {
-            let used = sizes.byte_offset();
-            match sizes.next() {
-                Some(Ok(size)) => found.push(Input::Resize {
-                    columns: size.width,
-                    rows: size.height,
-                }),
-                Some(Err(error)) if error.is_eof() => break used,
-                Some(Err(_)) | None => break self.partial.len(),
-            }
-        };
-        let _ = self.partial.split_to(used);
-        found
     }
 }

@@ -1,7 +1,7 @@
 //! Exec and attach sessions: a process's streams on one side, a client's channels on the other.
 //!
 //! - [`process`]: the process, from the runtime.
-//! - [`client`]: the client, whatever it speaks; [`websocket`] and [`spdy`] make one.
+//! - [`client`]: the client, whatever it speaks; [`spdy`] makes one of streams.
 //! - [`run`]: what connects them.
 
 mod client;
@@ -10,15 +10,11 @@ mod process;
 mod run;
 mod spdy;
 mod status;
-mod websocket;
 
-pub(super) use client::Input;
+pub(super) use client::Client;
 pub(super) use process::Process;
 pub(super) use run::{Kind, collect, run};
-pub(super) use spdy::{PROTOCOLS as SPDY_PROTOCOLS, connect as connect_spdy};
-pub(super) use websocket::{
-    Protocol, config as websocket_config, connect as connect_websocket, decode, encode,
-};
+pub(super) use spdy::{PROTOCOL as SPDY_PROTOCOL, connect as connect_spdy};
 
 #[cfg(test)]
 mod tests;

@@ -5,9 +5,11 @@ use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
+use keelson_streams::Closed;
+use keelson_streams::channels::{Channel, Input};
 use tokio::sync::mpsc;
 
-use super::client::{Channel, Client, Gone, Input, Output};
+use super::client::{Client, Output};
 use super::pipe::Pipe;
 use super::process::{Leash, Process};
 use super::status::Outcome;
@@ -91,7 +93,7 @@ async fn connect(
         tokio::select! {
             finished = running => finished,
             () = feed(stdin, input, &leash, &activity, kind) => return Some(Outcome::Success),
-            () = output.closed() => Err(Gone),
+            () = output.closed() => Err(Closed),
         }
     };
     finished.ok()?;
@@ -110,7 +112,12 @@ struct Activity {
 }
 
 /// Copies one output to the client until its end.
-async fn forward(from: Option<Pipe>, channel: Channel, to: &Output, activity: &Activity) -> Result<(), Gone> {
+async fn forward(
+    from: Option<Pipe>,
+    channel: Channel,
+    to: &Output,
+    activity: &Activity,
+) -> Result<(), Closed> {
     let Some(pipe) = from else { return Ok(()) };
     loop {
         let mut piece = BytesMut::zeroed(PIECE);
@@ -133,9 +140,9 @@ async fn forward(from: Option<Pipe>, channel: Channel, to: &Output, activity: &A
 
 /// Lets output end. A child in the background may hold it open for ever, so silence ends it, too.
 async fn drain(
-    outputs: std::pin::Pin<&mut impl Future<Output = Result<(), Gone>>>,
+    outputs: std::pin::Pin<&mut impl Future<Output = Result<(), Closed>>>,
     activity: &Activity,
-) -> Result<(), Gone> {
+) -> Result<(), Closed> {
     tokio::select! {
         done = outputs => done,
         () = silence(activity, DRAIN) => Ok(()),
@@ -178,7 +185,7 @@ async fn feed(
                 return;
             }
             Input::StdinClosed => stdin = None,
-            Input::Resize { columns, rows } => leash.resize(columns, rows),
+            Input::Resize(size) => leash.resize(size.width, size.height),
         }
     }
     std::future::pending::<()>().await;

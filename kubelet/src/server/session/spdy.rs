@@ -1,20 +1,23 @@
-//! Channels over SPDY streams: `v4.channel.k8s.io` and, without resizes or with plain-text errors, its ancestors
-//! that no supported kubectl speaks any more.
+//! Channels over SPDY streams: `v4.channel.k8s.io`. Its ancestors, without resizes or with plain-text errors, no supported
+//! client speaks any more.
 
 use std::time::Duration;
 
+use keelson_streams::channels::{Input, Resizes};
+use keelson_streams::spdy::{Connection, Stream, StreamSender};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
-use super::client::{Client, INPUT, Input, Output, Resizes};
+use super::client::{Client, Output};
 use crate::server::query::Streams;
-use crate::server::spdy::{Connection, Stream, StreamSender};
 
 /// How long a client may take to open its streams (upstream's DefaultStreamCreationTimeout).
 const CREATION: Duration = Duration::from_secs(30);
 
-/// The names in `X-Stream-Protocol-Version`, best first. For SPDY, version 5 is version 4.
-pub(in crate::server) const PROTOCOLS: [&str; 2] = ["v5.channel.k8s.io", "v4.channel.k8s.io"];
+/// The name in `X-Stream-Protocol-Version`.
+pub(in crate::server) const PROTOCOL: &str = "v4.channel.k8s.io";
+/// What waits to be written to the process; further input is not read from the client.
+const INPUT: usize = 8;
 
 /// What must outlive a session's client.
 pub(in crate::server) struct Link {
@@ -55,7 +58,7 @@ pub(in crate::server) async fn connect(
             let mut resizes = Resizes::default();
             while let Some(data) = resize.incoming.recv().await {
                 for size in resizes.push(&data) {
-                    if to_process.send(size).await.is_err() {
+                    if to_process.send(Input::Resize(size)).await.is_err() {
                         return;
                     }
                 }

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
+use keelson_streams::spdy::{Connection, Headers, Stream};
 use serde_json::Value;
 use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
@@ -10,10 +12,9 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::support::Host;
-use crate::server::spdy::client::{Client, Got};
 
 type Socket = WebSocketStream<TlsStream<TcpStream>>;
-const V5: &str = "v5.channel.k8s.io";
+const V4: &str = "v4.channel.k8s.io";
 
 /// Outputs and status of a session that ends by itself.
 async fn finish(socket: &mut Socket) -> (String, String, Value) {
@@ -80,7 +81,7 @@ async fn outputs_and_exit_codes() {
         "output=1&error=1",
         &["sh", "-c", "echo out; echo err >&2; exit 7"],
     );
-    let mut socket = host.websocket(&path, V5).await.unwrap();
+    let mut socket = host.websocket(&path, V4).await.unwrap();
     let (out, err, status) = finish(&mut socket).await;
     assert_eq!((out.as_str(), err.as_str()), ("out\n", "err\n"));
     assert_eq!(status["reason"], "NonZeroExitCode");
@@ -89,15 +90,16 @@ async fn outputs_and_exit_codes() {
         serde_json::json!({"reason": "ExitCode", "message": "7"})
     );
 
-    for protocol in [V5, "v4.channel.k8s.io"] {
-        let mut socket = host
-            .websocket(&self::path("output=1", &["true"]), protocol)
-            .await
-            .unwrap();
-        assert_eq!(finish(&mut socket).await.2["status"], "Success");
-    }
     let mut socket = host
-        .websocket(&self::path("output=1", &["no-such-program"]), V5)
+        .websocket(&self::path("output=1", &["true"]), V4)
+        .await
+        .unwrap();
+    assert_eq!(finish(&mut socket).await.2["status"], "Success");
+    // Version 5 is the API server's to translate.
+    let refused = host.websocket(&path, "v5.channel.k8s.io").await.unwrap_err();
+    assert_eq!(refused.0, 400);
+    let mut socket = host
+        .websocket(&self::path("output=1", &["no-such-program"]), V4)
         .await
         .unwrap();
     let status = finish(&mut socket).await.2;
@@ -143,23 +145,56 @@ async fn old_protocols_say_the_end_in_words() {
     assert_eq!(received, ["1b3V0Cg=="]);
 }
 
+/// A session over SPDY: its connection, its error stream, and the others that are wanted.
+async fn spdy<const N: usize>(
+    host: &Host,
+    path: &str,
+    kinds: [&str; N],
+) -> (Connection, Stream, [Stream; N]) {
+    let mut client = Connection::client(host.spdy(path, V4).await);
+    let mut open = async |kind| client.open(Headers::of(&[("streamtype", kind)])).await.unwrap();
+    let error = open("error").await;
+    let mut streams = Vec::new();
+    for kind in kinds {
+        streams.push(open(kind).await);
+    }
+    (client, error, streams.try_into().unwrap())
+}
+
+/// All that comes on a stream.
+async fn all(stream: &mut Stream) -> Vec<u8> {
+    let mut all = Vec::new();
+    let read = async {
+        while let Some(piece) = stream.incoming.recv().await {
+            all.extend_from_slice(&piece);
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), read)
+        .await
+        .expect("no end");
+    all
+}
+
+async fn status(error: &mut Stream) -> Value {
+    serde_json::from_slice(&all(error).await).unwrap()
+}
+
 #[tokio::test]
 async fn stdin_ends_and_output_goes_on() {
     let host = Host::new().await;
     host.start("sleep 1000", |_| {});
-    let script = "cat | wc -c; echo done";
-    let mut socket = host
-        .websocket(&path("input=1&output=1&error=1", &["sh", "-c", script]), V5)
-        .await
-        .unwrap();
-    let piece = [&[0u8][..], &vec![b'x'; 30_000]].concat();
+    let script = path(
+        "input=1&output=1&error=1",
+        &["sh", "-c", "cat | wc -c; echo done"],
+    );
+    let (_client, mut error, [stdin, mut stdout, _stderr]) =
+        spdy(&host, &script, ["stdin", "stdout", "stderr"]).await;
     for _ in 0..20 {
-        socket.send(Message::Binary(piece.clone().into())).await.unwrap();
+        stdin.sender.send(vec![b'x'; 30_000].into()).await.unwrap();
     }
-    socket.send(Message::Binary(vec![255, 0].into())).await.unwrap();
-    let (out, _, status) = finish(&mut socket).await;
-    assert_eq!(out, "600000\ndone\n");
-    assert_eq!(status["status"], "Success");
+    stdin.sender.finish().await.unwrap();
+    assert_eq!(all(&mut stdout).await, b"600000\ndone\n");
+    assert_eq!(status(&mut error).await["status"], "Success");
 }
 
 #[tokio::test]
@@ -173,30 +208,19 @@ async fn text_messages_are_input_too() {
 }
 
 #[tokio::test]
-async fn a_megabyte_through_cat_and_back() {
+async fn two_megabytes_through_cat_and_back() {
     let host = Host::new().await;
     host.start("sleep 1000", |_| {});
-    let socket = host
-        .websocket(&path("input=1&output=1", &["cat"]), V5)
-        .await
-        .unwrap();
-    let (mut sink, mut stream) = socket.split();
+    let cat = path("input=1&output=1", &["cat"]);
+    let (_client, _error, [stdin, mut stdout]) = spdy(&host, &cat, ["stdin", "stdout"]).await;
     let sending = tokio::spawn(async move {
         for n in 0..64u8 {
-            let piece = [&[0u8][..], &vec![n; 32 << 10]].concat();
-            sink.send(Message::Binary(piece.into())).await.unwrap();
+            stdin.sender.send(vec![n; 32 << 10].into()).await.unwrap();
         }
-        sink.send(Message::Binary(vec![255, 0].into())).await.unwrap();
-        sink
+        stdin.sender.finish().await.unwrap();
+        stdin
     });
-    let mut all = Vec::new();
-    while let Some(Ok(message)) = stream.next().await {
-        if let Message::Binary(bytes) = message
-            && bytes[0] == 1
-        {
-            all.extend_from_slice(&bytes[1..]);
-        }
-    }
+    let all = all(&mut stdout).await;
     drop(sending.await.unwrap());
     assert_eq!(all.len(), 2 << 20);
     assert!(
@@ -211,7 +235,7 @@ async fn terminals_have_a_size() {
     let host = Host::new().await;
     host.start("sleep 1000", |_| {});
     let path = path("input=1&output=1&tty=1", &["sh", "-c", "read go; stty size"]);
-    let mut socket = host.websocket(&path, V5).await.unwrap();
+    let mut socket = host.websocket(&path, V4).await.unwrap();
     socket
         .send(Message::Binary(
             [&[4u8][..], br#"{"Width":123,"Height":45}"#].concat().into(),
@@ -234,7 +258,7 @@ async fn a_client_that_goes_away_leaves_no_process() {
     for round in 0..3 {
         let marker = format!("sleep 98765{round}");
         let path = path("input=1&output=1", &["sh", "-c", &format!("{marker}; true")]);
-        let socket = host.websocket(&path, V5).await.unwrap();
+        let socket = host.websocket(&path, V4).await.unwrap();
         until("started", || exists(&marker)).await;
         drop(socket);
         until("killed", || !exists(&format!("{marker}; true"))).await;
@@ -264,7 +288,7 @@ async fn hundreds_of_aborts_leave_nothing() {
             tokio::time::sleep(Duration::from_millis(n as u64 % 7)).await;
         }
         kind => {
-            let mut socket = host.websocket(paths[kind], V5).await.unwrap();
+            let mut socket = host.websocket(paths[kind], V4).await.unwrap();
             // At different moments, in the middle of what is going on.
             let _ = tokio::time::timeout(Duration::from_millis(n as u64 % 7), socket.next()).await;
         }
@@ -296,7 +320,7 @@ async fn endless_output_to_a_client_that_does_not_read_is_held_back() {
     let before = resident();
     for _ in 0..4 {
         sockets.push(
-            host.websocket(&path("output=1", &["yes", "endless-marker"]), V5)
+            host.websocket(&path("output=1", &["yes", "endless-marker"]), V4)
                 .await
                 .unwrap(),
         );
@@ -312,7 +336,7 @@ async fn endless_output_to_a_client_that_does_not_read_is_held_back() {
 #[tokio::test]
 async fn refusals_come_before_the_upgrade() {
     let host = Host::new().await;
-    let refused = async |path: &str| host.websocket(path, V5).await.err().unwrap();
+    let refused = async |path: &str| host.websocket(path, V4).await.err().unwrap();
     assert_eq!(
         refused("/exec/default/nobody/main?output=1&command=ls").await,
         (404, "pod does not exist".to_owned())
@@ -346,7 +370,7 @@ async fn hostile_frames_drop_only_that_client() {
         ],
         vec![0x82, 0x05, b'u', b'n', b'm', b's', b'k'],
     ] {
-        let mut socket = host.websocket(&query, V5).await.unwrap();
+        let mut socket = host.websocket(&query, V4).await.unwrap();
         tokio::io::AsyncWriteExt::write_all(socket.get_mut(), &hostile)
             .await
             .unwrap();
@@ -359,56 +383,41 @@ async fn hostile_frames_drop_only_that_client() {
     }
     // Unknown channels and nonsense sizes are ignored.
     let mut socket = host
-        .websocket(&path("input=1&output=1", &["cat"]), V5)
+        .websocket(&path("input=1&output=1", &["cat"]), V4)
         .await
         .unwrap();
-    for odd in [&[77u8, 1][..], &[], &[4, b'{'], &[255], &[255, 9], &[3, 3]] {
+    for odd in [&[77u8, 1][..], &[], &[4, b'{'], &[255], &[255, 0], &[3, 3]] {
         socket.send(Message::Binary(odd.to_vec().into())).await.unwrap();
     }
     socket
         .send(Message::Binary(b"\0ok".to_vec().into()))
         .await
         .unwrap();
-    socket.send(Message::Binary(vec![255, 0].into())).await.unwrap();
-    assert_eq!(finish(&mut socket).await.0, "ok");
+    let Some(Ok(Message::Binary(back))) = socket.next().await else {
+        panic!("nothing comes back");
+    };
+    assert_eq!(back, &b"\x01ok"[..]);
     until("killed", || !exists("cat; sleep 4321")).await;
 }
 
 #[tokio::test]
-async fn spdy_exec() {
+async fn exec_over_spdy() {
     let host = Host::new().await;
     host.start("sleep 1000", |_| {});
-    let script = "cat; echo err >&2; exit 3";
-    let io = host
-        .spdy(
-            &path("input=1&output=1&error=1", &["sh", "-c", script]),
-            "v4.channel.k8s.io",
-        )
-        .await;
-    let mut client = Client::new(io);
-    for (id, kind) in [(1, "error"), (3, "stdin"), (5, "stdout"), (7, "stderr")] {
-        client.open(id, false, &[("streamtype", kind)]).await;
-        assert_eq!(client.get().await, Got::Reply(id));
-    }
-    client.data(3, b"hello", true).await;
-    let (mut outputs, mut ended) = (std::collections::BTreeMap::<u32, Vec<u8>>::new(), 0);
-    loop {
-        match client.get().await {
-            Got::Data(id, data, fin) => {
-                outputs.entry(id).or_default().extend_from_slice(&data);
-                ended += u32::from(fin);
-            }
-            Got::Other(7, _) => break,
-            other => panic!("{other:?}"),
-        }
-    }
-    assert_eq!(ended, 3);
-    assert_eq!(
-        (&outputs[&5][..], &outputs[&7][..]),
-        (&b"hello"[..], &b"err\n"[..])
+    let script = path(
+        "input=1&output=1&error=1",
+        &["sh", "-c", "cat; echo err >&2; exit 3"],
     );
-    let status: Value = serde_json::from_slice(&outputs[&1]).unwrap();
-    assert_eq!(status["details"]["causes"][0]["message"], "3");
+    let (client, mut error, [stdin, mut stdout, mut stderr]) =
+        spdy(&host, &script, ["stdin", "stdout", "stderr"]).await;
+    stdin.sender.send(Bytes::from_static(b"hello")).await.unwrap();
+    stdin.sender.finish().await.unwrap();
+    assert_eq!(all(&mut stdout).await, b"hello");
+    assert_eq!(all(&mut stderr).await, b"err\n");
+    assert_eq!(status(&mut error).await["details"]["causes"][0]["message"], "3");
+    // The kubelet says goodbye itself.
+    stdin.sender.closed().await;
+    drop(client);
 }
 
 #[tokio::test]
@@ -417,19 +426,13 @@ async fn the_end_of_input_ends_an_attach_where_stdin_stays_open() {
     host.start("cat; echo closed", |spec| spec.stdin = true);
     let path = "/attach/default/pod/main?input=1&output=1";
     for word in ["one", "two"] {
-        let mut socket = host.websocket(path, V5).await.unwrap();
-        socket
-            .send(Message::Binary(format!("\0{word}\n").into_bytes().into()))
-            .await
-            .unwrap();
-        socket
-            .send(Message::Binary(b"\xff\0".to_vec().into()))
-            .await
-            .unwrap();
+        let (_client, mut error, [stdin, mut stdout]) = spdy(&host, path, ["stdin", "stdout"]).await;
+        let line = format!("{word}\n");
+        stdin.sender.send(line.clone().into()).await.unwrap();
+        stdin.sender.finish().await.unwrap();
         // The container runs on: `closed` is never printed, and the next client finds it.
-        let (out, _, status) = finish(&mut socket).await;
-        assert_eq!(out, format!("{word}\n"));
-        assert_eq!(status["status"], "Success");
+        assert_eq!(all(&mut stdout).await, line.as_bytes());
+        assert_eq!(status(&mut error).await["status"], "Success");
     }
 }
 
@@ -441,7 +444,7 @@ async fn attach_sees_output_and_feeds_stdin() {
         |spec| spec.stdin = true,
     );
     let mut socket = host
-        .websocket("/attach/default/pod/main?input=1&output=1&error=1", V5)
+        .websocket("/attach/default/pod/main?input=1&output=1&error=1", V4)
         .await
         .unwrap();
     socket

@@ -1,15 +1,14 @@
-//! Port-forward, over all three protocols.
+//! Port-forward, over both protocols.
 
 use std::process::Command;
 use std::time::Duration;
 
 use bytes::Bytes;
 use futures::{SinkExt, StreamExt};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use keelson_streams::spdy::{Connection, Headers, Stream};
 use tokio_tungstenite::tungstenite::Message;
 
 use super::support::{Host, UID};
-use crate::server::spdy::client::{Client, Got};
 
 const PATH: &str = "/portForward/default/pod";
 
@@ -37,49 +36,47 @@ async fn echo() -> Host {
     host
 }
 
-/// Two connections at once, one to a closed port, then one that ends.
-async fn speak<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(mut client: Client<T>) {
-    for (request, error, data, port) in [("0", 1, 3, "8080"), ("1", 5, 7, "8080"), ("2", 9, 11, "81")] {
-        client
-            .open(
-                error,
-                true,
-                &[("streamtype", "error"), ("port", port), ("requestid", request)],
-            )
-            .await;
-        client
-            .open(
-                data,
-                false,
-                &[("streamtype", "data"), ("port", port), ("requestid", request)],
-            )
-            .await;
-    }
-    client.data(3, b"first", false).await;
-    client.data(7, b"second", true).await;
-    let (mut outputs, mut ended) = (std::collections::BTreeMap::<u32, Vec<u8>>::new(), Vec::new());
-    while ended.len() < 4 || outputs.get(&3).is_none_or(|got| got.len() < 5) {
-        let got = tokio::time::timeout(Duration::from_secs(10), client.get())
-            .await
-            .expect("nothing comes");
-        match got {
-            Got::Data(id, data, fin) => {
-                outputs.entry(id).or_default().extend_from_slice(&data);
-                if fin {
-                    ended.push(id);
-                }
-            }
-            Got::Reply(_) => {}
-            other => panic!("{other:?}"),
+/// All that comes on a stream.
+async fn all(stream: &mut Stream) -> Vec<u8> {
+    let mut all = Vec::new();
+    let read = async {
+        while let Some(piece) = stream.incoming.recv().await {
+            all.extend_from_slice(&piece);
         }
+    };
+    tokio::time::timeout(Duration::from_secs(10), read)
+        .await
+        .expect("no end");
+    all
+}
+
+/// Two connections at once and one to a closed port; one ends, and the other goes on.
+#[tokio::test]
+async fn spdy() {
+    let host = echo().await;
+    let mut client = Connection::client(host.spdy(PATH, "portforward.k8s.io").await);
+    let mut pairs = Vec::new();
+    for (request, port) in [("0", "8080"), ("1", "8080"), ("2", "81")] {
+        let mut pair = Vec::new();
+        for kind in ["error", "data"] {
+            let headers = [("streamtype", kind), ("port", port), ("requestid", request)];
+            pair.push(client.open(Headers::of(&headers)).await.unwrap());
+        }
+        // As kubectl does.
+        pair[0].sender.finish().await.unwrap();
+        pairs.push(<[Stream; 2]>::try_from(pair).unwrap());
     }
-    ended.sort_unstable();
-    assert_eq!(ended, [5, 7, 9, 11], "the first goes on");
-    assert_eq!(
-        (&outputs[&3][..], &outputs[&7][..]),
-        (&b"first"[..], &b"second"[..])
-    );
-    let error = String::from_utf8_lossy(&outputs[&9]).into_owned();
+    let [[first_error, first], [second_error, second], [third_error, third]] = &mut pairs[..] else {
+        panic!();
+    };
+    first.sender.send(Bytes::from_static(b"first")).await.unwrap();
+    assert_eq!(first.incoming.recv().await.unwrap(), "first");
+    second.sender.send(Bytes::from_static(b"second")).await.unwrap();
+    second.sender.finish().await.unwrap();
+    assert_eq!(all(second).await, b"second");
+    assert_eq!(all(second_error).await, b"");
+    assert_eq!(all(third).await, b"");
+    let error = String::from_utf8(all(third_error).await).unwrap();
     assert!(
         error.starts_with("error forwarding port 81 to pod pod, uid"),
         "{error}"
@@ -88,59 +85,10 @@ async fn speak<T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin>(mut clie
         error.contains("dial tcp4 127.0.0.1:81: connect: connection refused"),
         "{error}"
     );
-    client.data(3, b" again", true).await;
-    let mut rest = Vec::new();
-    while let Got::Data(3, data, false) = client.get().await {
-        rest.extend_from_slice(&data);
-    }
-    assert_eq!(rest, b" again");
-}
-
-#[tokio::test]
-async fn spdy() {
-    let host = echo().await;
-    speak(Client::new(host.spdy(PATH, "portforward.k8s.io").await)).await;
-}
-
-#[tokio::test]
-async fn spdy_in_websocket() {
-    let host = echo().await;
-    let socket = host.websocket(PATH, "SPDY/3.1+portforward.k8s.io").await.unwrap();
-    let (near, far) = tokio::io::duplex(64 << 10);
-    // Any cut of the byte stream into messages must do.
-    let carrier = tokio::spawn(async move {
-        let (mut sink, mut stream) = socket.split();
-        let (mut reader, mut writer) = tokio::io::split(far);
-        let up = async {
-            let mut piece = [0; 7];
-            loop {
-                match reader.read(&mut piece).await {
-                    Ok(0) | Err(_) => break,
-                    Ok(count) => {
-                        if sink
-                            .send(Message::Binary(Bytes::copy_from_slice(&piece[..count])))
-                            .await
-                            .is_err()
-                        {
-                            break;
-                        }
-                    }
-                }
-            }
-        };
-        let down = async {
-            while let Some(Ok(message)) = stream.next().await {
-                if let Message::Binary(bytes) = message
-                    && writer.write_all(&bytes).await.is_err()
-                {
-                    break;
-                }
-            }
-        };
-        tokio::join!(up, down);
-    });
-    speak(Client::new(near)).await;
-    carrier.abort();
+    first.sender.send(Bytes::from_static(b" again")).await.unwrap();
+    first.sender.finish().await.unwrap();
+    assert_eq!(all(first).await, b" again");
+    assert_eq!(all(first_error).await, b"");
 }
 
 #[tokio::test]

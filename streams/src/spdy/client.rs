@@ -1,4 +1,4 @@
-//! A client, for tests.
+//! A client that says anything, for tests.
 
 use bytes::{BufMut, BytesMut};
 use flate2::{Decompress, FlushDecompress};
@@ -9,15 +9,15 @@ use super::frame::{self, HEAD};
 use super::headers::{Encoder, Headers};
 
 /// A client as moby/spdystream is one.
-pub(in crate::server) struct Client<T> {
-    pub(in crate::server) io: T,
+pub(super) struct Client<T> {
+    pub(super) io: T,
     packer: Encoder,
     unpacker: Decompress,
 }
 
 /// A frame that the client got.
 #[derive(Debug, PartialEq, Eq)]
-pub(in crate::server) enum Got {
+pub(super) enum Got {
     Reply(u32),
     Data(u32, Vec<u8>, bool),
     Other(u16, Vec<u8>),
@@ -25,7 +25,7 @@ pub(in crate::server) enum Got {
 }
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Client<T> {
-    pub(in crate::server) fn new(io: T) -> Self {
+    pub(super) fn new(io: T) -> Self {
         Self {
             io,
             packer: Encoder::new(),
@@ -33,11 +33,11 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Client<T> {
         }
     }
 
-    pub(in crate::server) async fn raw(&mut self, bytes: &[u8]) {
+    pub(super) async fn raw(&mut self, bytes: &[u8]) {
         self.io.write_all(bytes).await.unwrap();
     }
 
-    pub(in crate::server) async fn control(&mut self, kind: u16, flags: u8, body: &[u8]) {
+    pub(super) async fn control(&mut self, kind: u16, flags: u8, body: &[u8]) {
         let mut frame = BytesMut::new();
         frame.put_u16(0x8003);
         frame.put_u16(kind);
@@ -47,7 +47,7 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Client<T> {
         self.raw(&frame).await;
     }
 
-    pub(in crate::server) async fn open(&mut self, id: u32, fin: bool, headers: &[(&str, &str)]) {
+    pub(super) async fn open(&mut self, id: u32, fin: bool, headers: &[(&str, &str)]) {
         let headers = headers
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
@@ -58,12 +58,12 @@ impl<T: AsyncRead + AsyncWrite + Unpin> Client<T> {
         self.control(1, u8::from(fin), &body).await;
     }
 
-    pub(in crate::server) async fn data(&mut self, id: u32, data: &[u8], fin: bool) {
+    pub(super) async fn data(&mut self, id: u32, data: &[u8], fin: bool) {
         self.raw(&frame::data_head(id, data.len(), fin)).await;
         self.raw(data).await;
     }
 
-    pub(in crate::server) async fn get(&mut self) -> Got {
+    pub(super) async fn get(&mut self) -> Got {
         let mut head = [0; HEAD];
         if self.io.read_exact(&mut head).await.is_err() {
             return Got::End;

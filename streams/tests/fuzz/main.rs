@@ -9,7 +9,7 @@ mod random;
 
 mod targets;
 
-use keelson_kubelet::server::decoders;
+use keelson_streams::decoders;
 
 use random::Random;
 
@@ -28,6 +28,12 @@ fn mutate(random: &mut Random, corpus: &[Vec<u8>]) -> Vec<u8> {
 fn spdy() {
     let seeds = vec![decoders::spdy_example()];
     driver::run("spdy", seeds, <[u8]>::to_vec, mutate, targets::spdy);
+}
+
+#[test]
+fn spdy_client() {
+    let seeds = vec![decoders::spdy_answers()];
+    driver::run("spdy_client", seeds, <[u8]>::to_vec, mutate, targets::spdy_client);
 }
 
 /// A message of a client: its mask is zero, so that its bytes stand as they are.
@@ -69,4 +75,23 @@ fn websocket() {
     };
     let seeds = vec![session(0, false), session(1, false), session(2, true)];
     driver::run("websocket", seeds, <[u8]>::to_vec, mutate, targets::websocket);
+}
+
+#[test]
+fn tunnel() {
+    let said = decoders::spdy_example();
+    let (first, rest) = said.split_at(said.len() / 2);
+    let seed = [
+        message(2, first),
+        message(9, b"ping"),
+        message(2, rest),
+        message(8, &1000u16.to_be_bytes()),
+    ];
+    driver::run(
+        "tunnel",
+        vec![seed.concat()],
+        <[u8]>::to_vec,
+        mutate,
+        targets::tunnel,
+    );
 }

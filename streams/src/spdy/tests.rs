@@ -11,7 +11,7 @@ use super::*;
 
 fn connect() -> (Client<DuplexStream>, Connection) {
     let (io, server) = tokio::io::duplex(16 << 10);
-    (Client::new(io), Connection::new(server))
+    (Client::new(io), Connection::server(server))
 }
 
 #[tokio::test]
@@ -143,6 +143,67 @@ fn blocks_share_one_compression_stream() {
         ]);
         assert_eq!(decoder.decode(&encoder.encode(&headers)).unwrap(), headers);
     }
+}
+
+#[tokio::test]
+async fn both_ends_are_ours() {
+    let (near, far) = tokio::io::duplex(16 << 10);
+    let (mut client, mut server) = (Connection::client(near), Connection::server(far));
+    let mut asked = client
+        .open(Headers::of(&[("streamtype", "stdin"), ("n", "1")]))
+        .await
+        .unwrap();
+    let mut other = client
+        .open(Headers::of(&[("streamtype", "stdout")]))
+        .await
+        .unwrap();
+    let mut stdin = server.accept().await.unwrap();
+    let stdout = server.accept().await.unwrap();
+    assert_eq!((stdin.id, stdout.id), (1, 3));
+    assert_eq!(stdin.headers, asked.headers);
+    asked.sender.send(Bytes::from_static(b"in")).await.unwrap();
+    asked.sender.finish().await.unwrap();
+    assert_eq!(stdin.incoming.recv().await.unwrap(), "in");
+    assert!(stdin.incoming.recv().await.is_none());
+    stdout.sender.send(Bytes::from_static(b"out")).await.unwrap();
+    stdout.sender.finish().await.unwrap();
+    assert_eq!(other.incoming.recv().await.unwrap(), "out");
+    assert!(other.incoming.recv().await.is_none());
+    stdin.sender.reset().await.unwrap();
+    assert!(asked.incoming.recv().await.is_none(), "a reset ends the stream");
+
+    let closing = tokio::spawn(server.close());
+    other.sender.closed().await;
+    let late = client.open(Headers::default()).await;
+    assert!(late.is_err(), "the connection has ended");
+    drop(client);
+    closing.await.unwrap();
+}
+
+#[tokio::test]
+async fn a_server_opens_no_streams_and_gets_no_pongs_of_its_clients_kind() {
+    let (near, far) = tokio::io::duplex(16 << 10);
+    // The test's client stands for a hostile server here.
+    let (mut hostile, mut client) = (Client::new(far), Connection::client(near));
+    let mut stream = client.open(Headers::default()).await.unwrap();
+    assert!(matches!(hostile.get().await, Got::Other(1, _)));
+    hostile.open(2, false, &[("streamtype", "data")]).await;
+    let refused = [2u32.to_be_bytes(), 3u32.to_be_bytes()].concat();
+    assert_eq!(hostile.get().await, Got::Other(3, refused));
+    for id in [1u32, 2] {
+        hostile.control(6, 0, &id.to_be_bytes()).await;
+    }
+    assert_eq!(hostile.get().await, Got::Other(6, 2u32.to_be_bytes().to_vec()));
+    hostile.data(1, b"goes on", true).await;
+    assert_eq!(stream.incoming.recv().await.unwrap(), "goes on");
+    assert!(stream.incoming.recv().await.is_none());
+    // A damaged reply ends the connection, and every stream with it.
+    let mut other = client.open(Headers::default()).await.unwrap();
+    hostile
+        .control(2, 0, &[&3u32.to_be_bytes()[..], b"garbage garbage"].concat())
+        .await;
+    assert!(other.incoming.recv().await.is_none());
+    other.sender.closed().await;
 }
 
 proptest! {

@@ -1,4 +1,5 @@
-//! A byte stream in binary WebSocket messages, whose borders mean nothing.
+//! A byte stream in binary WebSocket messages, whose borders mean nothing: kubectl since 1.31 forwards ports through one, in
+//! which it speaks SPDY (KEP-4006).
 
 use std::io;
 use std::pin::Pin;
@@ -11,13 +12,14 @@ use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::protocol::Role;
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use crate::server::session::websocket_config;
+use crate::channels::config;
 
 /// Largest message that we send.
 const MESSAGE: usize = 64 << 10;
 
 /// The server's end of a tunnel.
-pub(super) struct Tunnel<T> {
+#[derive(Debug)]
+pub struct Tunnel<T> {
     socket: WebSocketStream<T>,
     /// What of the last message has not been read.
     rest: Bytes,
@@ -25,8 +27,8 @@ pub(super) struct Tunnel<T> {
 
 impl<T: AsyncRead + AsyncWrite + Unpin> Tunnel<T> {
     /// Takes over a connection whose handshake is done.
-    pub(super) async fn new(io: T) -> Self {
-        let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(websocket_config())).await;
+    pub async fn new(io: T) -> Self {
+        let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config())).await;
         Self {
             socket,
             rest: Bytes::new(),

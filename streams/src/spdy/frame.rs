@@ -28,11 +28,17 @@ pub(super) enum Head {
     Control { kind: u16, flags: u8, length: usize },
 }
 
-/// A control frame that a client sends.
+/// A control frame that the other end sends.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Control {
     /// A new stream with its compressed headers.
     SynStream {
+        stream: u32,
+        fin: bool,
+        headers: Bytes,
+    },
+    /// A stream of ours was accepted. Its compressed headers say nothing, but they belong to the compression's state.
+    SynReply {
         stream: u32,
         fin: bool,
         headers: Bytes,
@@ -105,8 +111,12 @@ impl Control {
                 headers: body.slice(10..),
             }),
             1 => Err(Malformed("SYN_STREAM too short")),
-            // Clients open streams here, so they have no streams of ours to reply to.
-            2 => Err(Malformed("unexpected SYN_REPLY")),
+            2 if body.len() >= 4 => Ok(Self::SynReply {
+                stream: stream()?,
+                fin: flags & FIN != 0,
+                headers: body.slice(4..),
+            }),
+            2 => Err(Malformed("SYN_REPLY too short")),
             3 => Ok(Self::Reset { stream: stream()? }),
             6 => Ok(Self::Ping { id: word(0)? }),
             7 => Ok(Self::GoAway),
@@ -128,6 +138,11 @@ pub(super) fn control(kind: u16, flags: u8, body: &[u8]) -> BytesMut {
     frame.put_uint(body.len() as u64, 3);
     frame.put_slice(body);
     frame
+}
+
+/// SYN_STREAM with compressed headers, of no other stream and of the highest priority.
+pub(super) fn syn_stream(stream: u32, headers: &[u8]) -> BytesMut {
+    control(1, 0, &[&stream.to_be_bytes()[..], &[0; 6], headers].concat())
 }
 
 /// SYN_REPLY with compressed headers.

@@ -1,28 +1,43 @@
 //! Handshakes that turn a request into a stream: WebSocket (RFC 6455) and SPDY (Kubernetes' own negotiation).
 
-use http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header};
 use tokio_tungstenite::tungstenite::handshake::derive_accept_key;
 
-use super::answer::{Answer, failure, full, whole};
-
 /// Names of protocols over SPDY; the client sends several, the server answers with one.
-const STREAM_PROTOCOL: HeaderName = HeaderName::from_static("x-stream-protocol-version");
-const ACCEPTED_PROTOCOLS: HeaderName = HeaderName::from_static("x-accepted-stream-protocol-versions");
+pub const STREAM_PROTOCOL: HeaderName = HeaderName::from_static("x-stream-protocol-version");
+/// What a server knows, in an answer to a client that knows none of it.
+pub const ACCEPTED_PROTOCOLS: HeaderName = HeaderName::from_static("x-accepted-stream-protocol-versions");
+/// The name of SPDY in an upgrade.
+pub const SPDY: &str = "SPDY/3.1";
+/// What stands before the name of a protocol over SPDY over a WebSocket [`tunnel`](crate::tunnel).
+pub const TUNNEL: &str = "SPDY/3.1+";
+/// A browser's way to send its token: the name of a subprotocol that starts so.
+pub const BEARER: &str = "base64url.bearer.authorization.k8s.io";
 
 /// What a client wants to upgrade to.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Upgrade {
-    WebSocket { key: String, protocols: Vec<String> },
-    Spdy { protocols: Vec<String> },
+pub enum Upgrade {
+    /// WebSocket, with the handshake's key and the subprotocols that the client offers, best first.
+    WebSocket {
+        /// `Sec-WebSocket-Key`, as it came.
+        key: String,
+        /// Without the bearer token, which may travel as one.
+        protocols: Vec<String>,
+    },
+    /// SPDY, with the protocols over it that the client offers, best first.
+    Spdy {
+        /// `X-Stream-Protocol-Version`.
+        protocols: Vec<String>,
+    },
 }
 
 impl Upgrade {
-    /// Reads the request's headers; an answer if they ask for nothing that there is.
-    pub(super) fn parse(headers: &HeaderMap) -> Result<Self, Answer> {
+    /// Reads a request's headers; an error in words, for 400, if they ask for nothing that there is.
+    pub fn parse(headers: &HeaderMap) -> Result<Self, &'static str> {
         let wants =
             |name: HeaderName, word: &str| list(headers, &name).any(|own| own.eq_ignore_ascii_case(word));
         if !wants(header::CONNECTION, "upgrade") {
-            return Err(failure(400, "Upgrade request required"));
+            return Err("Upgrade request required");
         }
         if wants(header::UPGRADE, "websocket") {
             let version = headers.get(header::SEC_WEBSOCKET_VERSION);
@@ -30,21 +45,22 @@ impl Upgrade {
                 .get(header::SEC_WEBSOCKET_KEY)
                 .and_then(|key| key.to_str().ok());
             let (Some(key), true) = (key, version.is_some_and(|version| version == "13")) else {
-                return Err(failure(400, "WebSocket handshake without version 13 and key"));
+                return Err("WebSocket handshake without version 13 and key");
             };
             return Ok(Self::WebSocket {
                 key: key.to_owned(),
                 protocols: list(headers, &header::SEC_WEBSOCKET_PROTOCOL)
+                    .filter(|name| !name.starts_with(BEARER))
                     .map(str::to_owned)
                     .collect(),
             });
         }
-        if wants(header::UPGRADE, "SPDY/3.1") {
+        if wants(header::UPGRADE, SPDY) {
             return Ok(Self::Spdy {
                 protocols: list(headers, &STREAM_PROTOCOL).map(str::to_owned).collect(),
             });
         }
-        Err(failure(400, "Upgrade request required"))
+        Err("Upgrade request required")
     }
 }
 
@@ -60,44 +76,45 @@ fn list<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &
 }
 
 /// 101 to a WebSocket client; `protocol` is one that it offered.
-pub(super) fn accept_websocket(key: &str, protocol: Option<&'static str>) -> Answer {
+pub fn accept_websocket(key: &str, protocol: Option<&str>) -> Response<()> {
     let mut answer = switching("websocket");
-    let accept = HeaderValue::from_str(&derive_accept_key(key.as_bytes()));
-    let (Ok(accept), headers) = (accept, answer.headers_mut()) else {
-        return failure(400, "bad key");
-    };
-    headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
-    if let Some(protocol) = protocol {
-        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(protocol));
+    let headers = answer.headers_mut();
+    // The key's digest is base64, and the protocol's name came in a header.
+    if let Ok(accept) = HeaderValue::from_str(&derive_accept_key(key.as_bytes())) {
+        headers.insert(header::SEC_WEBSOCKET_ACCEPT, accept);
+    }
+    if let Some(protocol) = protocol.and_then(|protocol| HeaderValue::from_str(protocol).ok()) {
+        headers.insert(header::SEC_WEBSOCKET_PROTOCOL, protocol);
     }
     answer
 }
 
 /// 101 to a SPDY client.
-pub(super) fn accept_spdy(protocol: &'static str) -> Answer {
-    let mut answer = switching("SPDY/3.1");
+pub fn accept_spdy(protocol: &'static str) -> Response<()> {
+    let mut answer = switching(SPDY);
     answer
         .headers_mut()
         .insert(STREAM_PROTOCOL, HeaderValue::from_static(protocol));
     answer
 }
 
-/// 403 to a SPDY client that knows none of our protocols.
-pub(super) fn refuse_spdy(known: &[&'static str]) -> Answer {
-    let mut answer = failure(403, "unable to upgrade: unable to negotiate protocol");
-    for protocol in known {
-        answer
-            .headers_mut()
-            .append(ACCEPTED_PROTOCOLS, HeaderValue::from_static(protocol));
+/// The headers of a request for SPDY with these protocols over it.
+pub fn request_spdy(protocols: &[&str]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
+    headers.insert(header::UPGRADE, HeaderValue::from_static(SPDY));
+    for protocol in protocols {
+        if let Ok(protocol) = HeaderValue::from_str(protocol) {
+            headers.append(STREAM_PROTOCOL, protocol);
+        }
     }
-    answer
+    headers
 }
 
-fn switching(to: &'static str) -> Answer {
-    let mut answer = whole(101, full(""));
+fn switching(to: &'static str) -> Response<()> {
+    let mut answer = Response::new(());
     *answer.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
     let headers = answer.headers_mut();
-    headers.remove(header::CONTENT_TYPE);
     headers.insert(header::CONNECTION, HeaderValue::from_static("Upgrade"));
     headers.insert(header::UPGRADE, HeaderValue::from_static(to));
     answer
@@ -121,7 +138,10 @@ mod tests {
             ("upgrade", "websocket"),
             ("sec-websocket-version", "13"),
             ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
-            ("sec-websocket-protocol", "v5.channel.k8s.io, v4.channel.k8s.io"),
+            (
+                "sec-websocket-protocol",
+                "base64url.bearer.authorization.k8s.io.dG9rZW4, v5.channel.k8s.io, v4.channel.k8s.io",
+            ),
         ]);
         let Ok(Upgrade::WebSocket { key, protocols }) = Upgrade::parse(&request) else {
             panic!()
@@ -150,7 +170,7 @@ mod tests {
             headers(&[("connection", "upgrade"), ("upgrade", "h2c")]),
             headers(&[("connection", "upgrade"), ("upgrade", "websocket")]),
         ] {
-            assert_eq!(Upgrade::parse(&bad).unwrap_err().status(), 400);
+            assert!(Upgrade::parse(&bad).is_err());
         }
     }
 }

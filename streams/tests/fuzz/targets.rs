@@ -4,7 +4,7 @@
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use keelson_kubelet::server::decoders::{self, Carried};
+use keelson_streams::decoders::{self, Carried};
 use tokio::runtime::Runtime;
 
 static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| {
@@ -23,9 +23,19 @@ fn carried(bytes: &[u8], session: impl Future<Output = Carried>) -> bool {
     carried != Carried::default()
 }
 
-/// The frames of a SPDY/3.1 connection.
+/// The frames of a SPDY/3.1 connection, as a client sends them.
 pub fn spdy(data: &[u8]) -> bool {
     carried(data, decoders::spdy(data))
+}
+
+/// The same as a server sends them.
+pub fn spdy_client(data: &[u8]) -> bool {
+    carried(data, decoders::spdy_client(data))
+}
+
+/// The messages of a tunnel.
+pub fn tunnel(data: &[u8]) -> bool {
+    carried(data, decoders::tunnel(data))
 }
 
 /// The frames of a WebSocket connection; the first byte chooses the protocol.

@@ -5,11 +5,14 @@
 //! and nothing after a success. Version 5 adds channel 255, whose one byte names a channel that its sender closes: the
 //! only way to end stdin and still read on.
 
+mod protocol;
+mod resizes;
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD as BASE64;
-use bytes::{BufMut, Bytes, BytesMut};
+use bytes::Bytes;
 use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -19,13 +22,17 @@ use tokio_tungstenite::tungstenite::protocol::frame::coding::CloseCode;
 use tokio_tungstenite::tungstenite::protocol::{CloseFrame, Role, WebSocketConfig};
 use tokio_tungstenite::tungstenite::{Error, Message};
 
-use super::client::{Channel, Client, INPUT, Input, Output, Resizes};
+use super::Closed;
+pub use protocol::{Protocol, decode, encode};
+pub use resizes::{Resizes, Size};
 
 const STDIN: u8 = 0;
 const RESIZE: u8 = 4;
 const CLOSE: u8 = 255;
 /// Largest message of a client; kubectl sends 32 KiB at a time.
 const MESSAGE_LIMIT: usize = 1 << 20;
+/// What waits to be handed on; further input is not read from the client.
+const INCOMING: usize = 8;
 /// Messages that wait for the socket.
 const OUTGOING: usize = 4;
 /// How long a client may take to answer our goodbye.
@@ -33,61 +40,60 @@ const LINGER: Duration = Duration::from_secs(5);
 /// kubectl gives up when it has got no pong for a minute; see [`read`].
 const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
 
-/// A subprotocol.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(in crate::server) struct Protocol {
-    /// Name in the handshake.
-    pub name: &'static str,
-    half_close: bool,
-    base64: bool,
-    /// The session's end is told in words.
-    words: bool,
+/// What a client sends.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Input {
+    /// Data for stdin.
+    Stdin(Bytes),
+    /// The end of stdin.
+    StdinClosed,
+    /// The size of its terminal.
+    Resize(Size),
 }
 
-impl Protocol {
-    const V5: Self = Self {
-        name: "v5.channel.k8s.io",
-        half_close: true,
-        base64: false,
-        words: false,
-    };
-    const V4: Self = Self {
-        name: "v4.channel.k8s.io",
-        half_close: false,
-        ..Self::V5
-    };
-    const V4_BASE64: Self = Self {
-        name: "v4.base64.channel.k8s.io",
-        base64: true,
-        ..Self::V4
-    };
-    const OLD: Self = Self {
-        name: "channel.k8s.io",
-        words: true,
-        ..Self::V4
-    };
-    const OLD_BASE64: Self = Self {
-        name: "base64.channel.k8s.io",
-        base64: true,
-        ..Self::OLD
-    };
-    /// Of exec and attach, as a client may ask for them; the first is meant by one that asks for none.
-    pub(in crate::server) const ALL: [Self; 5] =
-        [Self::OLD, Self::OLD_BASE64, Self::V4, Self::V4_BASE64, Self::V5];
-    /// Of port-forward without a tunnel; likewise.
-    pub(in crate::server) const PORT_FORWARD: [Self; 2] = [Self::V4, Self::V4_BASE64];
+/// Where output goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Channel {
+    /// Standard output, or all output of a terminal.
+    Stdout,
+    /// Standard error.
+    Stderr,
+    /// The status at the end.
+    Error,
 }
+
+/// The way to a client. Sending waits while the client does not read: nothing piles up.
+#[derive(Debug, Clone)]
+pub struct Output(mpsc::Sender<Outgoing>);
 
 /// What is to be sent.
 #[derive(Debug)]
-pub(super) enum Outgoing {
+enum Outgoing {
     Data(Channel, Bytes),
     Pong,
     End,
 }
 
+impl Output {
+    /// Sends on a channel.
+    pub async fn send(&self, channel: Channel, bytes: Bytes) -> Result<(), Closed> {
+        let sent = self.0.send(Outgoing::Data(channel, bytes)).await;
+        sent.map_err(|_| Closed)
+    }
+
+    /// Says goodbye after what was sent.
+    pub async fn finish(&self) {
+        let _ = self.0.send(Outgoing::End).await;
+    }
+
+    /// Resolves when the client is gone.
+    pub async fn closed(&self) {
+        self.0.closed().await;
+    }
+}
+
 /// Limits for a connection: the client's messages, and what piles up before the socket.
-pub(in crate::server) fn config() -> WebSocketConfig {
+pub fn config() -> WebSocketConfig {
     let mut config = WebSocketConfig::default();
     config.read_buffer_size = 16 << 10;
     config.write_buffer_size = 0;
@@ -98,11 +104,13 @@ pub(in crate::server) fn config() -> WebSocketConfig {
 }
 
 /// Speaks with a client whose handshake is done.
-pub(in crate::server) fn connect<T>(io: T, protocol: Protocol) -> Client
+///
+/// Returns what the client sends, which ends when it is gone, and the way to it.
+pub fn connect<T>(io: T, protocol: Protocol) -> (mpsc::Receiver<Input>, Output)
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
-    let (to_process, input) = mpsc::channel(INPUT);
+    let (to_process, input) = mpsc::channel(INCOMING);
     let (output, to_client) = mpsc::channel(OUTGOING);
     let pongs = output.downgrade();
     tokio::spawn(async move {
@@ -122,13 +130,7 @@ where
             let _ = tokio::time::timeout(LINGER, rest).await;
         }
     });
-    Client {
-        input,
-        output: Output::WebSocket {
-            messages: output,
-            words: protocol.words,
-        },
-    }
+    (input, Output(output))
 }
 
 /// True if the session ended in order, false if the client is gone.
@@ -165,17 +167,6 @@ fn number(channel: Channel) -> u8 {
     }
 }
 
-/// A message on a channel.
-pub(in crate::server) fn encode(number: u8, bytes: &[u8], protocol: Protocol) -> Message {
-    if protocol.base64 {
-        return Message::text(format!("{}{}", char::from(b'0' + number), BASE64.encode(bytes)));
-    }
-    let mut message = BytesMut::with_capacity(1 + bytes.len());
-    message.put_u8(number);
-    message.put_slice(bytes);
-    Message::Binary(message.freeze())
-}
-
 /// Reads until the client is gone. The reason is for the log.
 async fn read<T>(
     stream: &mut SplitStream<WebSocketStream<T>>,
@@ -199,7 +190,7 @@ where
         let inputs = match channel {
             STDIN if data.is_empty() => continue,
             STDIN => vec![Input::Stdin(data)],
-            RESIZE => resizes.push(&data),
+            RESIZE => resizes.push(&data).into_iter().map(Input::Resize).collect(),
             CLOSE if protocol.half_close && data.first() == Some(&STDIN) => vec![Input::StdinClosed],
             // Upstream ignores what is sent to other channels.
             _ => continue,
@@ -226,22 +217,4 @@ where
             }
         }
     }
-}
-
-/// Channel and data of a message; `None` for what belongs to no channel. Whether the message is called text or binary does
-/// not matter, as with upstream: Python's client sends text as text.
-pub(in crate::server) fn decode(message: Message, protocol: Protocol) -> Option<(u8, Bytes)> {
-    let mut bytes = match message {
-        Message::Binary(bytes) => bytes,
-        Message::Text(text) => Bytes::copy_from_slice(text.as_bytes()),
-        _ => return None,
-    };
-    if bytes.is_empty() {
-        return None;
-    }
-    let channel = bytes.split_to(1)[0];
-    if protocol.base64 {
-        return Some((channel.wrapping_sub(b'0'), BASE64.decode(&bytes).ok()?.into()));
-    }
-    Some((channel, bytes))
 }

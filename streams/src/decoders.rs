@@ -1,11 +1,12 @@
-//! What clients of streams send, decoded without a process behind: the doors that fuzzing comes through (`tests/fuzz`, and
-//! `fuzz/` at the top). Nothing of the server itself uses them.
+//! What the other ends of streams send, decoded without a process behind: the doors that fuzzing comes through (`tests/fuzz`,
+//! and `fuzz/` at the top). Nothing of the servers uses them.
 
-use tokio::io::{AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinSet;
 
-use super::session::{Input, Protocol, connect_websocket};
-use super::spdy::Connection;
+use crate::channels::{self, Input, Protocol};
+use crate::spdy::{Connection, Headers};
+use crate::tunnel::Tunnel;
 
 /// What came through a connection.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -34,7 +35,7 @@ async fn send(client: DuplexStream, bytes: &[u8]) {
 /// A connection that speaks SPDY, on which these bytes come.
 pub async fn spdy(bytes: &[u8]) -> Carried {
     let (client, server) = tokio::io::duplex(16 << 10);
-    let mut connection = Connection::new(server);
+    let mut connection = Connection::server(server);
     let serve = async {
         let mut carried = Carried::default();
         let mut readers = JoinSet::new();
@@ -59,26 +60,76 @@ pub async fn spdy(bytes: &[u8]) -> Carried {
     tokio::join!(serve, send(client, bytes)).0
 }
 
+/// The client's end of a connection that speaks SPDY, with the streams of an exec, on which these bytes come.
+pub async fn spdy_client(bytes: &[u8]) -> Carried {
+    let (server, client) = tokio::io::duplex(16 << 10);
+    let mut connection = Connection::client(client);
+    let listen = async {
+        let mut carried = Carried::default();
+        let mut readers = JoinSet::new();
+        for kind in ["error", "stdin", "stdout", "resize"] {
+            let Ok(mut stream) = connection.open(Headers::of(&[("streamtype", kind)])).await else {
+                break;
+            };
+            readers.spawn(async move {
+                let mut bytes = 0;
+                while let Some(data) = stream.incoming.recv().await {
+                    bytes += data.len();
+                }
+                bytes
+            });
+        }
+        while let Some(read) = readers.join_next().await {
+            carried.bytes += read.unwrap_or_default();
+        }
+        drop(connection);
+        carried
+    };
+    tokio::join!(listen, send(server, bytes)).0
+}
+
 /// An exec session over WebSocket after its handshake, in one of the protocols, on which these bytes come.
 pub async fn websocket(protocol: usize, bytes: &[u8]) -> Carried {
+    let [a, b, c, d] = Protocol::KUBELET;
+    let protocols = [a, b, c, d, Protocol::V5];
     let (client, server) = tokio::io::duplex(16 << 10);
-    let mut session = connect_websocket(server, Protocol::ALL[protocol % Protocol::ALL.len()]);
+    let (mut input, output) = channels::connect(server, protocols[protocol % protocols.len()]);
     let serve = async {
         let mut carried = Carried::default();
-        while let Some(input) = session.next().await {
+        while let Some(input) = input.recv().await {
             match input {
                 Input::Stdin(bytes) => carried.bytes += bytes.len(),
-                Input::Resize { .. } => carried.streams += 1,
+                Input::Resize(_) => carried.streams += 1,
                 Input::StdinClosed => {}
             }
         }
-        drop(session);
+        drop(output);
         carried
+    };
+    tokio::join!(serve, send(client, bytes)).0
+}
+
+/// A tunnel after its handshake, on which these bytes come.
+pub async fn tunnel(bytes: &[u8]) -> Carried {
+    let (client, server) = tokio::io::duplex(16 << 10);
+    let serve = async {
+        let mut tunnel = Tunnel::new(server).await;
+        let mut all = Vec::new();
+        let _ = tunnel.read_to_end(&mut all).await;
+        Carried {
+            streams: 0,
+            bytes: all.len(),
+        }
     };
     tokio::join!(serve, send(client, bytes)).0
 }
 
 /// What a client as kubectl sends over SPDY: an exec with input, a terminal's size, a question for a sign of life.
 pub fn spdy_example() -> Vec<u8> {
-    super::spdy::example()
+    crate::spdy::example()
+}
+
+/// What a kubelet answers to it.
+pub fn spdy_answers() -> Vec<u8> {
+    crate::spdy::answers()
 }

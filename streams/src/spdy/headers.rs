@@ -11,11 +11,17 @@ const BLOCK_LIMIT: usize = 32 << 10;
 
 /// Headers of a stream, names in lower case.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub(crate) struct Headers(pub Vec<(String, String)>);
+pub struct Headers(pub Vec<(String, String)>);
 
 impl Headers {
+    /// Of these pairs.
+    pub fn of(pairs: &[(&str, &str)]) -> Self {
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        Self(pairs.iter().map(owned).collect())
+    }
+
     /// The first value of a header.
-    pub(crate) fn get(&self, name: &str) -> Option<&str> {
+    pub fn get(&self, name: &str) -> Option<&str> {
         self.0
             .iter()
             .find(|(own, _)| own.eq_ignore_ascii_case(name))
@@ -51,7 +57,7 @@ fn text(block: &mut &[u8]) -> Result<String, Malformed> {
     String::from_utf8(bytes.to_vec()).map_err(|_| Malformed("header is not text"))
 }
 
-/// Unpacks the client's header blocks.
+/// Unpacks the other end's header blocks.
 pub(super) struct Decoder(Decompress);
 
 impl Decoder {
@@ -100,7 +106,7 @@ impl Decoder {
     }
 }
 
-/// Packs our header blocks, which are all empty: replies say nothing.
+/// Packs our header blocks.
 pub(super) struct Encoder(Compress);
 
 impl Encoder {
