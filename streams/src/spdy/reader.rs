@@ -19,16 +19,18 @@ const STREAMS: usize = 1024;
 /// How long the other end may take to hang up after our goodbye.
 const LINGER: Duration = Duration::from_secs(5);
 
-/// The consumers of the streams on which the other end may still send.
+type Consumers = HashMap<u32, mpsc::Sender<Bytes>>;
+
+/// The consumers of the streams on which the other end may still send; none once the connection has ended.
 #[derive(Debug, Clone)]
-pub(super) struct Open(Arc<Mutex<Option<HashMap<u32, mpsc::Sender<Bytes>>>>>);
+pub(super) struct Open(Arc<Mutex<Option<Consumers>>>);
 
 impl Open {
     pub(super) fn new() -> Self {
-        Self(Arc::new(Mutex::new(Some(HashMap::new()))))
+        Self(Arc::new(Mutex::new(Some(Consumers::new()))))
     }
 
-    fn with<T: Default>(&self, look: impl FnOnce(&mut HashMap<u32, mpsc::Sender<Bytes>>) -> T) -> T {
+    fn with<T: Default>(&self, look: impl FnOnce(&mut Consumers) -> T) -> T {
         let mut open = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         open.as_mut().map(look).unwrap_or_default()
     }

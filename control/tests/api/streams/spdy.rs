@@ -21,10 +21,10 @@ const EXIT: &[u8] = br#"{"metadata":{},"status":"Failure","message":"command ter
 const SUCCESS: &[u8] = br#"{"metadata":{},"status":"Success"}"#;
 const FAILED: &[u8] = br#"{"metadata":{},"status":"Failure","message":"Internal error occurred: no such program","reason":"InternalError","code":500}"#;
 
-fn refuse(code: StatusCode, words: &'static str) -> Option<Response<Full<Bytes>>> {
+fn refuse(code: StatusCode, words: &'static str) -> Response<Full<Bytes>> {
     let mut answer = Response::new(Full::from(words));
     *answer.status_mut() = code;
-    Some(answer)
+    answer
 }
 
 /// Serves a request for one of the sessions, or for a port; `None` if it is for something else.
@@ -36,7 +36,7 @@ pub fn answer(request: &mut Request<Incoming>) -> Option<Response<Full<Bytes>>> 
     let (_, what) = uri.split_once("command=spdy&command=")?;
     let what = what.to_owned();
     let Ok(Upgrade::Spdy { protocols }) = Upgrade::parse(request.headers()) else {
-        return refuse(StatusCode::BAD_REQUEST, "SPDY or nothing");
+        return Some(refuse(StatusCode::BAD_REQUEST, "SPDY or nothing"));
     };
     assert_eq!(protocols, ["v4.channel.k8s.io"]);
     assert!(
@@ -46,7 +46,12 @@ pub fn answer(request: &mut Request<Incoming>) -> Option<Response<Full<Bytes>>> 
             .any(|name| name.as_str().starts_with("sec-websocket"))
     );
     match what.as_str() {
-        "refuse" => return refuse(StatusCode::INTERNAL_SERVER_ERROR, "container not found (\"c\")"),
+        "refuse" => {
+            return Some(refuse(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "container not found (\"c\")",
+            ));
+        }
         "odd" => return Some(upgrade::accept_spdy("v1.channel.k8s.io").map(|()| Full::default())),
         _ => {}
     }
@@ -73,7 +78,7 @@ pub fn answer(request: &mut Request<Incoming>) -> Option<Response<Full<Bytes>>> 
 /// A port: says what was asked, then sends everything back.
 fn port(request: &mut Request<Incoming>, uri: &str) -> Option<Response<Full<Bytes>>> {
     let Ok(Upgrade::Spdy { protocols }) = Upgrade::parse(request.headers()) else {
-        return refuse(StatusCode::BAD_REQUEST, "SPDY or nothing");
+        return Some(refuse(StatusCode::BAD_REQUEST, "SPDY or nothing"));
     };
     if protocols != ["portforward.k8s.io"] {
         // Not by way of a tunnel.
@@ -81,7 +86,7 @@ fn port(request: &mut Request<Incoming>, uri: &str) -> Option<Response<Full<Byte
     }
     let mut answer = upgrade::accept_spdy("portforward.k8s.io").map(|()| Full::default());
     match uri.split_once('=') {
-        Some((_, "81")) => return refuse(StatusCode::FORBIDDEN, "not this port"),
+        Some((_, "81")) => return Some(refuse(StatusCode::FORBIDDEN, "not this port")),
         Some((_, "82")) => {
             let other = HeaderValue::from_static("h2c");
             answer.headers_mut().insert("upgrade", other);

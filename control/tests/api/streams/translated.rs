@@ -43,7 +43,7 @@ fn finish(socket: &mut Socket) -> (String, String, Value) {
 fn version_5_becomes_spdy() {
     let cluster = cluster();
     let mut socket = exec(&cluster, "stdin=true&stdout=true&stderr=true", "cat");
-    let piece = [&[0][..], &[b'x'; 50_000]].concat();
+    let piece = [&[0][..], &vec![b'x'; 50_000]].concat();
     socket.send(Message::binary(piece)).unwrap();
     // Odd ones are ignored, as upstream ignores them.
     for odd in [&[77, 1][..], &[2, 2], &[255], &[255, 1]] {
