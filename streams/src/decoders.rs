@@ -1,12 +1,17 @@
 //! What the other ends of streams send, decoded without a process behind: the doors that fuzzing comes through (`tests/fuzz`,
 //! and `fuzz/` at the top). Nothing of the servers uses them.
 
+use std::time::Duration;
+
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinSet;
 
 use crate::channels::{self, Input, Protocol};
 use crate::spdy::{Connection, Headers};
 use crate::tunnel::Tunnel;
+
+/// How long a goodbye may take.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// What came through a connection.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -93,7 +98,7 @@ pub async fn websocket(protocol: usize, bytes: &[u8]) -> Carried {
     let [a, b, c, d] = Protocol::KUBELET;
     let protocols = [a, b, c, d, Protocol::V5];
     let (client, server) = tokio::io::duplex(16 << 10);
-    let (mut input, output) = channels::connect(server, protocols[protocol % protocols.len()]);
+    let (mut input, output) = channels::connect(server, protocols[protocol % protocols.len()], LINGER);
     let serve = async {
         let mut carried = Carried::default();
         while let Some(input) = input.recv().await {

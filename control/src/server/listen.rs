@@ -12,7 +12,8 @@ use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
-use tokio::net::TcpListener;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use super::Api;
@@ -36,6 +37,15 @@ const MOST_STREAMS: u32 = 250;
 const MOST_WAITING: usize = 64 << 10;
 /// How often an HTTP/2 peer is asked whether it is still there.
 const PING: Duration = Duration::from_secs(30);
+
+/// How often a silent connection is asked whether its other end is there.
+const ALIVE: Duration = Duration::from_secs(30);
+
+/// Lets the kernel find out when the other end is gone without a word.
+pub fn keep_alive(stream: &TcpStream) {
+    let alive = TcpKeepalive::new().with_time(ALIVE).with_interval(ALIVE);
+    drop(SockRef::from(stream).set_tcp_keepalive(&alive));
+}
 
 /// TLS settings: our certificate, and the authority of clients' certificates.
 #[derive(Clone)]
@@ -105,6 +115,8 @@ pub async fn serve(api: Arc<Api>, listener: TcpListener, tls: Tls) {
             () = api.stopping() => break,
         };
         drop(stream.set_nodelay(true));
+        // One that is gone without a word must not hold a session for ever.
+        keep_alive(&stream);
         let known = Known::default();
         let stranger = known.clone();
         let (api, tls) = (Arc::clone(&api), tls.0.clone());

@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use keelson_runtime::node::NodeRuntime;
+use nix::sys::socket::{setsockopt, sockopt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio_rustls::TlsAcceptor;
@@ -78,9 +79,18 @@ async fn accept(listener: TcpListener, tls: Tls, context: Arc<Context>) {
     }
 }
 
+/// Asks a silent client whether it is there, twice a minute.
+fn keep_alive(stream: &TcpStream) -> nix::Result<()> {
+    setsockopt(stream, sockopt::TcpKeepIdle, &30)?;
+    setsockopt(stream, sockopt::TcpKeepInterval, &30)?;
+    setsockopt(stream, sockopt::KeepAlive, &true)
+}
+
 async fn connection(stream: TcpStream, tls: &TlsAcceptor, context: Arc<Context>) -> Result<(), String> {
     // Keystrokes and their echo.
     stream.set_nodelay(true).map_err(|error| error.to_string())?;
+    // One that is gone without a word must not hold a session for ever.
+    keep_alive(&stream).map_err(|error| error.to_string())?;
     let stream = tokio::time::timeout(PATIENCE, tls.accept(stream))
         .await
         .map_err(|_| "no TLS handshake".to_owned())?

@@ -1,6 +1,7 @@
 //! The HTTPS server on 10250: logs, exec, attach, port-forward, stats, health.
 //!
-//! What streams travel in is the crate `keelson-streams`. It knows pods only through [`PodLookup`], so that it can be tested without the pod workers.
+//! It knows pods only through [`PodLookup`], so that it can be tested without the pod workers. What streams travel in is
+//! the crate `keelson-streams`.
 //!
 //! | Module | What lives there |
 //! |---|---|

@@ -185,7 +185,7 @@ fn open(
             tokio::spawn(async move {
                 match hyper::upgrade::on(request).await {
                     Ok(io) => {
-                        let client = Client::websocket(TokioIo::new(io), protocol);
+                        let client = Client::websocket(TokioIo::new(io), protocol, streams).await;
                         session::run(client, kind, launch(start)).await;
                     }
                     Err(error) => tracing::debug!(%error, "upgrade failed"),

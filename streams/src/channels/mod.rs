@@ -31,14 +31,15 @@ const RESIZE: u8 = 4;
 const CLOSE: u8 = 255;
 /// Largest message of a client; kubectl sends 32 KiB at a time.
 const MESSAGE_LIMIT: usize = 1 << 20;
-/// What waits to be handed on; further input is not read from the client.
-const INCOMING: usize = 8;
+/// Data is handed on in pieces of at most this size.
+const PIECE: usize = 32 << 10;
+/// Pieces that wait to be handed on; no further message is read from the client. What they are pieces of stays in memory:
+/// with the message that is being read, a client that is not listened to costs three times [`MESSAGE_LIMIT`] at most.
+const INCOMING: usize = 2;
 /// Messages that wait for the socket.
 const OUTGOING: usize = 4;
-/// How long a client may take to answer our goodbye.
-const LINGER: Duration = Duration::from_secs(5);
 /// kubectl gives up when it has got no pong for a minute; see [`read`].
-const SIGN_OF_LIFE: Duration = Duration::from_secs(10);
+const SIGN_OF_LIFE: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 10_000 });
 
 /// What a client sends.
 #[derive(Debug, PartialEq, Eq)]
@@ -62,6 +63,17 @@ pub enum Channel {
     Error,
 }
 
+/// The first channel that a client listens to which has asked for these outputs.
+pub fn first(stdout: bool, stderr: bool) -> Channel {
+    if stdout {
+        Channel::Stdout
+    } else if stderr {
+        Channel::Stderr
+    } else {
+        Channel::Error
+    }
+}
+
 /// The way to a client. Sending waits while the client does not read: nothing piles up.
 #[derive(Debug, Clone)]
 pub struct Output(mpsc::Sender<Outgoing>);
@@ -81,7 +93,8 @@ impl Output {
         sent.map_err(|_| Closed)
     }
 
-    /// Says goodbye after what was sent.
+    /// Says goodbye after what was sent. Without it, the connection ends as if it were cut: a client that gets a goodbye
+    /// and no status takes that for a success.
     pub async fn finish(&self) {
         let _ = self.0.send(Outgoing::End).await;
     }
@@ -103,10 +116,11 @@ pub fn config() -> WebSocketConfig {
     config
 }
 
-/// Speaks with a client whose handshake is done.
+/// Speaks with a client whose handshake is done. After the goodbye the client may take as long as `linger` to read what was
+/// sent and to answer: closed earlier, the kernel would drop what it has not read yet as soon as the client sends a ping.
 ///
 /// Returns what the client sends, which ends when it is gone, and the way to it.
-pub fn connect<T>(io: T, protocol: Protocol) -> (mpsc::Receiver<Input>, Output)
+pub fn connect<T>(io: T, protocol: Protocol, linger: Duration) -> (mpsc::Receiver<Input>, Output)
 where
     T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
@@ -115,27 +129,34 @@ where
     let pongs = output.downgrade();
     tokio::spawn(async move {
         let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config())).await;
-        let (sink, mut stream) = socket.split();
-        let said_goodbye = tokio::select! {
-            said = write(sink, to_client, protocol) => said,
+        let (mut sink, mut stream) = socket.split();
+        let finished = tokio::select! {
+            finished = write(&mut sink, to_client, protocol) => finished,
             error = read(&mut stream, to_process, pongs, protocol) => {
                 tracing::debug!(?error, "WebSocket client is gone");
                 false
             }
         };
-        if said_goodbye {
-            // Waits for the client's own goodbye, so that the kernel does not reset the connection under what the
-            // client has not read yet.
-            let rest = async { while let Some(Ok(_)) = stream.next().await {} };
-            let _ = tokio::time::timeout(LINGER, rest).await;
+        if finished {
+            let goodbye = CloseFrame {
+                code: CloseCode::Normal,
+                reason: "".into(),
+            };
+            let part = async {
+                if sink.send(Message::Close(Some(goodbye))).await.is_ok() {
+                    while let Some(Ok(_)) = stream.next().await {}
+                }
+            };
+            // The timer ends clients that neither read nor leave.
+            let _ = tokio::time::timeout(linger, part).await;
         }
     });
     (input, Output(output))
 }
 
-/// True if the session ended in order, false if the client is gone.
+/// True if the session was finished, false if the client is gone or the session was dropped.
 async fn write<T>(
-    mut sink: SplitSink<WebSocketStream<T>, Message>,
+    sink: &mut SplitSink<WebSocketStream<T>, Message>,
     mut messages: mpsc::Receiver<Outgoing>,
     protocol: Protocol,
 ) -> bool
@@ -146,17 +167,13 @@ where
         let message = match messages.recv().await {
             Some(Outgoing::Data(channel, bytes)) => encode(number(channel), &bytes, protocol),
             Some(Outgoing::Pong) => Message::Pong(Bytes::new()),
-            Some(Outgoing::End) | None => break,
+            Some(Outgoing::End) => return true,
+            None => return false,
         };
         if sink.send(message).await.is_err() {
             return false;
         }
     }
-    let goodbye = CloseFrame {
-        code: CloseCode::Normal,
-        reason: "".into(),
-    };
-    sink.send(Message::Close(Some(goodbye))).await.is_ok()
 }
 
 fn number(channel: Channel) -> u8 {
@@ -165,6 +182,13 @@ fn number(channel: Channel) -> u8 {
         Channel::Stderr => 2,
         Channel::Error => 3,
     }
+}
+
+fn pieces(mut data: Bytes) -> impl Iterator<Item = Bytes> {
+    std::iter::from_fn(move || {
+        let piece = data.split_to(data.len().min(PIECE));
+        (!piece.is_empty()).then_some(piece)
+    })
 }
 
 /// Reads until the client is gone. The reason is for the log.
@@ -188,8 +212,7 @@ where
             continue;
         };
         let inputs = match channel {
-            STDIN if data.is_empty() => continue,
-            STDIN => vec![Input::Stdin(data)],
+            STDIN => pieces(data).map(Input::Stdin).collect(),
             RESIZE => resizes.push(&data).into_iter().map(Input::Resize).collect(),
             CLOSE if protocol.half_close && data.first() == Some(&STDIN) => vec![Input::StdinClosed],
             // Upstream ignores what is sent to other channels.

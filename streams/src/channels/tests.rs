@@ -7,7 +7,7 @@ use super::*;
 
 async fn session(protocol: Protocol) -> (WebSocketStream<DuplexStream>, mpsc::Receiver<Input>, Output) {
     let (near, far) = tokio::io::duplex(16 << 10);
-    let (input, output) = connect(far, protocol);
+    let (input, output) = connect(far, protocol, Duration::from_secs(5));
     let client = WebSocketStream::from_raw_socket(near, Role::Client, None).await;
     (client, input, output)
 }
@@ -78,4 +78,48 @@ async fn before_version_5_nothing_closes_alone() {
             .await
             .is_err()
     );
+}
+
+#[tokio::test]
+async fn a_session_that_is_dropped_says_no_goodbye() {
+    let (mut client, input, output) = session(Protocol::V5).await;
+    output
+        .send(Channel::Stdout, Bytes::from_static(b"half"))
+        .await
+        .unwrap();
+    drop((input, output));
+    let message = client.next().await.unwrap().unwrap();
+    assert_eq!(message, Message::binary(&b"\x01half"[..]));
+    // A goodbye without a status would be a success.
+    assert!(matches!(client.next().await, None | Some(Err(_))));
+}
+
+#[tokio::test]
+async fn large_messages_come_in_pieces_and_in_order() {
+    let (mut client, mut input, _output) = session(Protocol::V5).await;
+    let data: Vec<u8> = (0..300_000_u32).map(|n| (n / 7) as u8).collect();
+    let message = Message::binary([&[0], &data[..]].concat());
+    let sending = tokio::spawn(async move {
+        client.send(message).await.unwrap();
+        client.send(Message::binary(&b"\xff\0"[..])).await.unwrap();
+        client
+    });
+    let mut all = Vec::new();
+    while let Some(Input::Stdin(piece)) = input.recv().await {
+        assert!(piece.len() <= PIECE);
+        all.extend_from_slice(&piece);
+    }
+    assert!(all == data);
+    drop(sending.await.unwrap());
+}
+
+#[tokio::test]
+async fn a_client_whose_input_nobody_reads_gets_signs_of_life() {
+    let (mut client, input, _output) = session(Protocol::V5).await;
+    let message = Message::binary([&[0][..], &vec![b'x'; 256 << 10]].concat());
+    client.send(message).await.unwrap();
+    for _ in 0..2 {
+        assert!(matches!(client.next().await, Some(Ok(Message::Pong(_)))));
+    }
+    drop(input);
 }

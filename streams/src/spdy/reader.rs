@@ -18,6 +18,8 @@ use super::writer::Outgoing;
 const STREAMS: usize = 1024;
 /// How long the other end may take to hang up after our goodbye.
 const LINGER: Duration = Duration::from_secs(5);
+/// How long a consumer may take before the other end is asked whether it is still there, and again.
+const SIGN_OF_LIFE: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 10_000 });
 
 type Consumers = HashMap<u32, mpsc::Sender<Bytes>>;
 
@@ -137,16 +139,14 @@ impl<R: AsyncRead> Reader<R> {
     async fn data(&mut self, stream: u32, fin: bool, mut length: usize) -> io::Result<()> {
         let mut consumer = self.open.get(stream);
         if consumer.is_none() {
-            self.answer(Outgoing::Reset(stream, ResetStatus::InvalidStream))
-                .await;
+            self.hint(Outgoing::Reset(stream, ResetStatus::InvalidStream));
         }
         while length > 0 {
             let mut piece = BytesMut::zeroed(length.min(DATA_PIECE));
             self.io.read_exact(&mut piece).await?;
             length -= piece.len();
-            // Waits for a slow consumer. One that is gone wants no more, and the rest is skipped.
             if let Some(to) = &consumer
-                && to.send(piece.freeze()).await.is_err()
+                && !self.hand_on(to, piece.freeze()).await?
             {
                 self.open.remove(stream);
                 consumer = None;
@@ -156,6 +156,27 @@ impl<R: AsyncRead> Reader<R> {
             self.open.remove(stream);
         }
         Ok(())
+    }
+
+    /// Waits for a slow consumer; false if it is gone, wants no more, and the rest is to be skipped. Meanwhile the other end's
+    /// hanging up would not be read, so it is asked for a sign of life: that cannot be written when nobody is there.
+    async fn hand_on(&mut self, to: &mpsc::Sender<Bytes>, piece: Bytes) -> io::Result<bool> {
+        loop {
+            tokio::select! {
+                permit = to.reserve() => {
+                    let Ok(permit) = permit else { return Ok(false) };
+                    permit.send(piece);
+                    return Ok(true);
+                }
+                () = self.outgoing.closed() => return Err(io::ErrorKind::BrokenPipe.into()),
+                () = tokio::time::sleep(SIGN_OF_LIFE) => self.hint(Outgoing::Ping(self.own_ping())),
+            }
+        }
+    }
+
+    /// Clients' ids are odd, servers' even.
+    fn own_ping(&self) -> u32 {
+        if self.accept.is_some() { 2 } else { 1 }
     }
 
     /// False when the connection is to end.
@@ -180,10 +201,8 @@ impl<R: AsyncRead> Reader<R> {
                 self.decoder.decode(&headers).map_err(io::Error::other)?;
             }
             Control::Reset { stream } => self.open.remove(stream),
-            // Clients' ids are odd, servers' even. We send none, so that what has our own kind of id answers nothing.
-            Control::Ping { id } if (id % 2 == 1) == self.accept.is_some() => {
-                self.answer(Outgoing::Ping(id)).await;
-            }
+            // What has our own kind of id answers us.
+            Control::Ping { id } if id % 2 != self.own_ping() % 2 => self.hint(Outgoing::Ping(id)),
             Control::GoAway => return Ok(!self.open.is_empty()),
             Control::Ping { .. } | Control::Ignored => {}
         }
@@ -215,6 +234,11 @@ impl<R: AsyncRead> Reader<R> {
             sender,
         };
         Ok(accept.send(stream).await.is_ok())
+    }
+
+    /// Sends what the other end can do without, if there is room: reading must not wait for an end that does not read.
+    fn hint(&self, frame: Outgoing) {
+        let _ = self.outgoing.try_send(frame);
     }
 
     /// If the writer has ended, the next round of [`Reader::run`] sees it.

@@ -146,6 +146,31 @@ fn blocks_share_one_compression_stream() {
 }
 
 #[tokio::test]
+async fn a_client_that_hangs_up_is_noticed_though_nobody_reads_what_it_sent() {
+    let (mut client, mut server) = connect();
+    client.open(1, false, &[]).await;
+    assert_eq!(client.get().await, Got::Reply(1));
+    let stream = server.accept().await.unwrap();
+    let sending = tokio::spawn(async move {
+        // More than anybody takes: this ends with the pipe.
+        let frame = [&frame::data_head(1, 4 << 20, false)[..], &vec![7; 4 << 20]].concat();
+        let mut ping = [0; frame::HEAD + 4];
+        tokio::select! {
+            _ = tokio::io::AsyncWriteExt::write_all(&mut client.io, &frame) => panic!("somebody took all"),
+            // Asked for a sign of life, the client leaves instead.
+            () = tokio::time::sleep(std::time::Duration::from_millis(100)) => {}
+        }
+        tokio::io::AsyncReadExt::read_exact(&mut client.io, &mut ping)
+            .await
+            .unwrap();
+        assert_eq!(ping, [0x80, 3, 0, 6, 0, 0, 0, 4, 0, 0, 0, 2]);
+    });
+    sending.await.unwrap();
+    stream.sender.closed().await;
+    assert!(server.accept().await.is_none());
+}
+
+#[tokio::test]
 async fn both_ends_are_ours() {
     let (near, far) = tokio::io::duplex(16 << 10);
     let (mut client, mut server) = (Connection::client(near), Connection::server(far));

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use http::{HeaderMap, HeaderValue, Method, Request, Response, StatusCode};
 use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
-use keelson_api::status::Status;
+use keelson_api::status::{Outcome, Status};
 
 use super::target::{self, Target};
 use crate::object::GroupResource;
@@ -15,6 +15,7 @@ use crate::server::call::Call;
 
 /// Most bytes of a kubelet's error text.
 const MOST_ERROR: usize = 8 << 10;
+
 /// The kubelet of a node by name.
 pub fn locate(api: &Api, node: &str) -> Result<Target, Status> {
     let object = api
@@ -76,12 +77,25 @@ pub async fn words(response: Response<Incoming>) -> String {
     }
 }
 
+/// Codes of failures; what else a kubelet calls a code is none.
+pub const FAILURES: std::ops::Range<u16> = 400..600;
+
+/// A kubelet's refusal as a Status, if that is what the text of an answer with this code is.
+pub fn failure(text: &str, code: StatusCode) -> Option<Status> {
+    let mut status: Status = serde_json::from_str(text).ok()?;
+    if !FAILURES.contains(&status.code) {
+        status.code = Some(code.as_u16())
+            .filter(|code| FAILURES.contains(code))
+            .unwrap_or(500);
+    }
+    (status.status == Outcome::Failure).then_some(status)
+}
+
 /// A kubelet's refusal in the API's terms (`rest.GenericHttpResponseChecker`).
 pub async fn refused(call: &Call, response: Response<Incoming>) -> Status {
     let code = response.status();
     let text = words(response).await;
-    // Our own kubelet answers with a Status.
-    if let Ok(status) = serde_json::from_str::<Status>(&text) {
+    if let Some(status) = failure(&text, code) {
         return status;
     }
     match code {

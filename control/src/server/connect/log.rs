@@ -6,7 +6,8 @@ use keelson_api::status::Status;
 
 use super::container;
 use super::kubelet::{locate, refused, request};
-use super::transport::{Trust, pass, send};
+use super::transport::{Trust, send};
+use super::upgraded::pass;
 use crate::server::body::{self, Body};
 use crate::server::call::Call;
 use crate::server::query::Query;

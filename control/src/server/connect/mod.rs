@@ -1,8 +1,8 @@
 //! Streams: log, exec, attach, port-forward and the proxies, passed on to kubelets, pods and services.
 //!
-//! [`container`] and [`target`] decide where a request goes, as data; [`transport`] connects and passes bytes through,
-//! both ways, without looking at them, but for where WebSocket messages end ([`frames`]) and where a proxied server's
-//! links lead ([`rewrite`], with [`links`] and [`pages`]). What kubelets do not speak is translated ([`translate`],
+//! [`container`] and [`target`] decide where a request goes, as data; [`transport`] connects, and [`upgraded`] passes
+//! bytes through, both ways, without looking at them, but for where WebSocket messages end ([`frames`]). Where a proxied
+//! server's links lead is rewritten ([`rewrite`], with [`links`] and [`pages`]). What kubelets do not speak is translated ([`translate`],
 //! [`tunnel`]).
 
 mod container;
@@ -18,6 +18,7 @@ mod target;
 mod translate;
 mod transport;
 mod tunnel;
+mod upgraded;
 
 use http::{Method, Response};
 use keelson_api::status::Status;

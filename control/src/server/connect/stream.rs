@@ -11,7 +11,8 @@ use keelson_streams::upgrade::Upgrade;
 
 use super::kubelet::{locate, refused, request};
 use super::target::Target;
-use super::transport::{Client, Trust, forwarded, pass, send, wants_upgrade};
+use super::transport::{Trust, forwarded, send, wants_upgrade};
+use super::upgraded::{Client, pass};
 use super::{container, proxy, translate, tunnel};
 use crate::server::body::Body;
 use crate::server::call::Call;

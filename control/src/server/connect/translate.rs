@@ -4,6 +4,7 @@
 //! The client is answered before the kubelet is asked, so that refusals reach it through its error channel.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{Method, Response, StatusCode};
@@ -14,10 +15,11 @@ use keelson_streams::spdy::{Connection, Headers, Stream, StreamSender};
 use keelson_streams::upgrade::{self, STREAM_PROTOCOL};
 use tokio::sync::mpsc;
 
-use super::kubelet::{request, words};
+use super::kubelet::{FAILURES, failure, request, words};
 use super::stream::Errand;
-use super::transport::{Client, Trust, no_upgrade, send};
+use super::transport::{Trust, send};
 use super::tunnel::speaks_spdy;
+use super::upgraded::{Client, no_upgrade};
 use crate::server::Api;
 use crate::server::body::{Body, full};
 use crate::server::call::Call;
@@ -25,6 +27,8 @@ use crate::server::metrics::Translation;
 
 /// What is spoken over SPDY; every kubelet that is still supported knows it.
 const PROTOCOL: &str = "v4.channel.k8s.io";
+/// How long a client may take to read what is left and to answer the goodbye.
+const LINGER: Duration = Duration::from_secs(15 * 60);
 /// Longest status at the end of a session.
 const MOST_STATUS: usize = 64 << 10;
 
@@ -39,15 +43,16 @@ pub fn serve(
     let wanted = Wanted::of(&errand);
     let api = Arc::clone(&call.api);
     tokio::spawn(async move {
-        let (io, _held) = match client.switched().await {
+        let io = match client.switched().await {
             Ok(switched) => switched,
             Err(error) => return tracing::debug!(%error, "upgrade"),
         };
-        let (input, output) = channels::connect(io, Protocol::V5);
+        let (input, output) = channels::connect(io, Protocol::V5, LINGER);
         tokio::select! {
             () = session(&api, &errand, wanted, input, &output) => {}
             // Dropping the session hangs up on the kubelet, which then ends the process.
             () = output.closed() => {}
+            // Without a goodbye, which a client would take for a success.
             () = api.stopping() => {}
         }
     });
@@ -95,6 +100,11 @@ async fn session(
     input: mpsc::Receiver<Input>,
     output: &Output,
 ) {
+    // Tells the client that the session is there, as upstream.
+    let first = channels::first(wanted.stdout, wanted.stderr);
+    if output.send(first, Bytes::new()).await.is_err() {
+        return;
+    }
     let (connection, ended) = match open(api, errand, wanted).await {
         Ok((connection, streams)) => (Some(connection), carry(streams, input, output).await),
         Err(status) => (None, Err(status)),
@@ -118,10 +128,10 @@ async fn open(api: &Arc<Api>, errand: &Errand, wanted: Wanted) -> Result<(Connec
     let request = request(path, query, &Method::POST, headers)?;
     let mut response = send(api, target, Trust::Cluster, request).await?;
     if response.status() != StatusCode::SWITCHING_PROTOCOLS {
+        let code = response.status();
         let text = words(response).await;
         // Our own kubelet's refusals are words; others' may be a Status.
-        let status = serde_json::from_str::<Status>(&text).ok();
-        return Err(status.unwrap_or_else(|| unable(&text)));
+        return Err(failure(&text, code).unwrap_or_else(|| unable(&text)));
     }
     let chosen = response.headers().get(STREAM_PROTOCOL);
     if !speaks_spdy(response.headers()) || chosen.is_none_or(|chosen| chosen != PROTOCOL) {
@@ -162,8 +172,9 @@ async fn carry(streams: Streams, input: mpsc::Receiver<Input>, output: &Output) 
         stderr,
         resize,
     } = streams;
-    let sender = |stream: &Option<Stream>| stream.as_ref().map(|stream| stream.sender.clone());
-    let up = feed(input, sender(&stdin), sender(&resize));
+    // What a kubelet sends on these has no reader, and is dropped.
+    let sender = |stream: Option<Stream>| stream.map(|stream| stream.sender);
+    let up = feed(input, sender(stdin), sender(resize));
     let down = async {
         let (status, (), ()) = tokio::join!(
             last_words(&mut error),
@@ -203,7 +214,12 @@ async fn last_words(error: &mut Stream) -> Result<Bytes, Status> {
         Ok(status) if status.status == Outcome::Success || status.reason == "NonZeroExitCode" => {
             Ok(text.freeze())
         }
-        Ok(status) => Err(status),
+        Ok(mut status) => {
+            status.code = Some(status.code)
+                .filter(|code| FAILURES.contains(code))
+                .unwrap_or(500);
+            Err(status)
+        }
         Err(error) => {
             let start = String::from_utf8_lossy(&text[..text.len().min(200)]).into_owned();
             Err(Status::internal(&format!(

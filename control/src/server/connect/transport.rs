@@ -1,4 +1,4 @@
-//! Connecting to kubelets, pods and services, and passing requests, answers and upgraded streams through.
+//! Connecting to kubelets, pods and services.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,10 +9,8 @@ use http::header::{
     AUTHORIZATION, CONNECTION, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION, TE, TRAILER,
     TRANSFER_ENCODING, UPGRADE,
 };
-use http::{Extensions, Request, Response, StatusCode};
-use http_body_util::BodyExt;
+use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use keelson_api::status::Status;
 use keelson_streams::upgrade::BEARER;
@@ -20,27 +18,18 @@ use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, Server
 use rustls::crypto::CryptoProvider;
 use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme};
 use rustls_pki_types::{CertificateDer, ServerName, UnixTime};
-use socket2::{SockRef, TcpKeepalive};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
-use super::frames::Frames;
 use super::target::{Target, is_proxyable, not_allowed};
 use crate::server::Api;
 use crate::server::body::Body;
-use crate::server::connections::Place;
-use crate::server::metrics::Running;
+use crate::server::listen::keep_alive;
 use crate::{Config, pki};
 
 /// Time to connect, and to shake hands.
 const PATIENCE: Duration = Duration::from_secs(10);
-
-/// How often a silent connection is asked whether its other end is there.
-const ALIVE: Duration = Duration::from_secs(30);
-
-/// Read at once from a server that sends WebSocket messages.
-const PIECE: usize = 32 << 10;
 
 /// How to reach kubelets.
 #[derive(Debug)]
@@ -50,7 +39,7 @@ pub struct Kubelets {
 }
 
 /// Any connection.
-trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
+pub trait Io: AsyncRead + AsyncWrite + Send + Unpin {}
 impl<T: AsyncRead + AsyncWrite + Send + Unpin> Io for T {}
 
 /// How far the other end is trusted.
@@ -133,9 +122,7 @@ impl Kubelets {
             Err(_) => return Err(failed(&"i/o timeout")),
         };
         drop(stream.set_nodelay(true));
-        // A node that is gone without a word must not hold a session for ever.
-        let alive = TcpKeepalive::new().with_time(ALIVE).with_interval(ALIVE);
-        drop(SockRef::from(&stream).set_tcp_keepalive(&alive));
+        keep_alive(&stream);
         if !target.tls {
             return Ok(Box::new(stream));
         }
@@ -225,122 +212,6 @@ pub fn wants_upgrade(headers: &HeaderMap) -> bool {
             .iter()
             .filter_map(|value| value.to_str().ok())
             .any(|value| value.to_ascii_lowercase().contains("upgrade"))
-}
-
-/// The refusal of an upgrade on a connection that carries several requests.
-pub fn no_upgrade() -> Status {
-    Status::bad_request("this connection cannot be upgraded")
-}
-
-/// The client's end of a connection that it wants upgraded.
-#[derive(Debug)]
-pub struct Client {
-    upgrade: OnUpgrade,
-    place: Option<Place>,
-    running: Option<Running>,
-}
-
-/// A client's place among the connections and requests, as long as it is held.
-#[derive(Debug)]
-pub struct Held(
-    #[expect(dead_code, reason = "held, not read")] Option<Place>,
-    #[expect(dead_code, reason = "held, not read")] Option<Running>,
-);
-
-impl Client {
-    /// Waits until the client has its answer; what follows is no HTTP.
-    pub async fn switched(self) -> Result<(TokioIo<Upgraded>, Held), hyper::Error> {
-        let io = self.upgrade.await?;
-        Ok((TokioIo::new(io), Held(self.place, self.running)))
-    }
-
-    /// Out of its request.
-    pub fn of(extensions: &mut Extensions) -> Option<Self> {
-        Some(Self {
-            upgrade: extensions.remove()?,
-            place: extensions.remove(),
-            running: extensions.remove(),
-        })
-    }
-}
-
-/// Passes an answer on. If both ends switch protocols, their streams are joined until either ends or the server stops.
-pub fn pass(api: &Arc<Api>, client: Option<Client>, mut response: Response<Incoming>) -> Response<Body> {
-    if response.status() == StatusCode::SWITCHING_PROTOCOLS {
-        if let Some(client) = client {
-            let protocol = response.headers().get(UPGRADE);
-            let frames =
-                protocol.is_some_and(|protocol| protocol.as_bytes().eq_ignore_ascii_case(b"websocket"));
-            let server = hyper::upgrade::on(&mut response);
-            tokio::spawn(join(Arc::clone(api), client, server, frames));
-        }
-        let (mut parts, _) = response.into_parts();
-        parts.extensions.clear();
-        return Response::from_parts(parts, crate::server::body::full(bytes::Bytes::new()));
-    }
-    let (mut parts, body) = response.into_parts();
-    for name in [
-        CONNECTION,
-        TRANSFER_ENCODING,
-        HeaderName::from_static("keep-alive"),
-    ] {
-        parts.headers.remove(name);
-    }
-    parts.extensions.clear();
-    Response::from_parts(parts, body.map_err(Into::into).boxed_unsync())
-}
-
-async fn join(api: Arc<Api>, client: Client, server: OnUpgrade, frames: bool) {
-    let ((mut client, _held), server) = match tokio::try_join!(client.switched(), server) {
-        Ok(both) => both,
-        Err(error) => return tracing::debug!(%error, "upgrade"),
-    };
-    let mut server = TokioIo::new(server);
-    let carry = async {
-        if frames {
-            messages(client, server).await
-        } else {
-            tokio::io::copy_bidirectional(&mut client, &mut server)
-                .await
-                .map(drop)
-        }
-    };
-    tokio::select! {
-        done = carry => {
-            if let Err(error) = done {
-                tracing::debug!(%error, "stream");
-            }
-        }
-        () = api.stopping() => {}
-    }
-}
-
-/// Joins two ends that speak WebSocket; the server's messages go on one by one.
-async fn messages(client: impl Io, server: impl Io) -> std::io::Result<()> {
-    let (mut from_client, mut to_client) = tokio::io::split(client);
-    let (mut from_server, mut to_server) = tokio::io::split(server);
-    let up = async {
-        tokio::io::copy(&mut from_client, &mut to_server).await?;
-        to_server.shutdown().await
-    };
-    let down = async {
-        let mut frames = Frames::default();
-        let mut buffer = vec![0; PIECE];
-        loop {
-            let count = from_server.read(&mut buffer).await?;
-            if count == 0 {
-                return to_client.shutdown().await;
-            }
-            let mut rest = &buffer[..count];
-            while !rest.is_empty() {
-                let (piece, others) = rest.split_at(frames.piece(rest));
-                to_client.write_all(piece).await?;
-                to_client.flush().await?;
-                rest = others;
-            }
-        }
-    };
-    tokio::try_join!(up, down).map(drop)
 }
 
 /// Accepts every certificate, as upstream's proxy to `https:` pods and services does.

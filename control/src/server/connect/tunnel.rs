@@ -13,7 +13,8 @@ use keelson_streams::upgrade::{self, SPDY, STREAM_PROTOCOL, TUNNEL};
 
 use super::kubelet::{refused, request};
 use super::stream::Errand;
-use super::transport::{Client, Trust, no_upgrade, send};
+use super::transport::{Trust, send};
+use super::upgraded::{Client, carry, no_upgrade};
 use crate::server::body::{Body, full};
 use crate::server::call::Call;
 use crate::server::metrics::Translation;
@@ -35,22 +36,20 @@ pub async fn serve(
     offered: &[&str],
     errand: &Errand,
 ) -> Result<Response<Body>, Status> {
+    let client = client.ok_or_else(no_upgrade)?;
     let connected = connect(call, offered, errand).await;
     let code = connected.as_ref().map_or_else(|status| status.code, |_| 101);
     call.api.metrics.translated(Translation::Tunnel, code);
     let (server, chosen) = connected?;
-    let client = client.ok_or_else(no_upgrade)?;
     let api = Arc::clone(&call.api);
     tokio::spawn(async move {
-        let ((client, _held), server) = match tokio::try_join!(client.switched(), server) {
+        let (client, server) = match tokio::try_join!(client.switched(), server) {
             Ok(both) => both,
             Err(error) => return tracing::debug!(%error, "upgrade"),
         };
-        let (mut tunnel, mut server) = (Tunnel::new(client).await, TokioIo::new(server));
+        let tunnel = Tunnel::new(client).await;
         tokio::select! {
-            done = tokio::io::copy_bidirectional(&mut tunnel, &mut server) => if let Err(error) = done {
-                tracing::debug!(%error, "tunnel");
-            },
+            () = carry(tunnel, TokioIo::new(server)) => {}
             () = api.stopping() => {}
         }
     });

@@ -1,6 +1,7 @@
 //! What a kubelet's SPDY does, by the words of the command: `command=spdy&command=WHAT`.
 
-use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::SeqCst};
+use std::time::Duration;
 
 use bytes::Bytes;
 use http::{HeaderValue, Request, Response, StatusCode};
@@ -14,6 +15,8 @@ use tokio::io::AsyncWriteExt;
 /// Sessions that `hang` and whose client has gone away.
 pub static GONE: AtomicUsize = AtomicUsize::new(0);
 
+/// Lets those that are `deaf`, which do not read their input, come to their end.
+pub static DEAF_MAY_END: AtomicBool = AtomicBool::new(false);
 /// Forwarded connections that have ended in order.
 pub static PORTS_ENDED: AtomicUsize = AtomicUsize::new(0);
 
@@ -139,6 +142,13 @@ async fn run(what: &str, mut streams: Vec<Stream>) {
             stdout.closed().await;
             GONE.fetch_add(1, SeqCst);
             return;
+        }
+        "deaf" => {
+            stdout.send(Bytes::from_static(b"running")).await.unwrap();
+            while !DEAF_MAY_END.load(SeqCst) {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            stdout.send(Bytes::from_static(b"heard nothing")).await.unwrap();
         }
         "vanish" => return,
         other => panic!("{other}"),

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::kubelet::cluster;
-use super::spdy::GONE;
+use super::spdy::{DEAF_MAY_END, GONE};
 use super::websocket::{Socket, websocket};
 use crate::cluster::Cluster;
 
@@ -120,6 +120,45 @@ fn a_kubelets_failures_reach_the_client() {
     );
 }
 
+/// A session that has said that it is there, and then that it runs.
+fn running(cluster: &Cluster, what: &str) -> Socket {
+    let mut socket = exec(cluster, "stdin=true&stdout=true", what);
+    for message in [&b"\x01"[..], b"\x01running"] {
+        assert_eq!(socket.read().unwrap(), Message::binary(message));
+    }
+    socket
+}
+
+#[test]
+fn a_server_that_stops_says_no_success() {
+    let mut cluster = cluster();
+    let mut socket = running(&cluster, "hang");
+    cluster.stop();
+    // A goodbye without a status would be a success to kubectl.
+    let end = socket.read();
+    assert!(!matches!(end, Ok(Message::Close(_))), "{end:?}");
+    assert!(end.is_err(), "{end:?}");
+}
+
+/// Nobody reads what the client sends: that holds the input back, but not the output, nor the end.
+#[test]
+fn input_that_nobody_reads_holds_only_the_input_back() {
+    let cluster = cluster();
+    let mut socket = running(&cluster, "deaf");
+    let timeout = Some(Duration::from_millis(300));
+    socket.get_mut().get_mut().set_write_timeout(timeout).unwrap();
+    let piece = Message::binary([&[0][..], &vec![b'x'; 900_000]].concat());
+    let mut sent = 0;
+    while socket.send(piece.clone()).is_ok() {
+        sent += 1;
+        assert!(sent < 60, "somebody takes it all");
+    }
+    DEAF_MAY_END.store(true, SeqCst);
+    let (out, _, status) = finish(&mut socket);
+    assert_eq!(out, "heard nothing");
+    assert_eq!(status["status"], "Success");
+}
+
 #[test]
 fn a_client_that_goes_away_ends_its_session_at_the_kubelet() {
     let cluster = cluster();
@@ -133,8 +172,7 @@ fn a_client_that_goes_away_ends_its_session_at_the_kubelet() {
         },
     ];
     for (number, end) in ends.into_iter().enumerate() {
-        let mut socket = exec(&cluster, "stdin=true&stdout=true", "hang");
-        assert_eq!(socket.read().unwrap(), Message::binary(&b"\x01running"[..]));
+        let socket = running(&cluster, "hang");
         assert_eq!(GONE.load(SeqCst), number);
         end(socket);
         for _ in 0..500 {

@@ -1,5 +1,7 @@
 //! A client as a session sees it.
 
+use std::time::Duration;
+
 use bytes::Bytes;
 use keelson_streams::Closed;
 use keelson_streams::channels::{self, Channel, Input, Protocol};
@@ -8,6 +10,10 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc;
 
 use super::status::Outcome;
+use crate::server::query::Streams;
+
+/// How long a client may take to answer our goodbye.
+const LINGER: Duration = Duration::from_secs(5);
 
 /// A connected client.
 pub(in crate::server) struct Client {
@@ -31,12 +37,16 @@ pub(super) enum Output {
 }
 
 impl Client {
-    /// One that speaks WebSocket, after the handshake.
-    pub(in crate::server) fn websocket<T>(io: T, protocol: Protocol) -> Self
+    /// One that speaks WebSocket, after the handshake. As upstream, an empty message on the first channel that it listens to
+    /// tells it that the session is there.
+    pub(in crate::server) async fn websocket<T>(io: T, protocol: Protocol, streams: Streams) -> Self
     where
         T: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
-        let (input, channels) = channels::connect(io, protocol);
+        let (input, channels) = channels::connect(io, protocol, LINGER);
+        let first = channels::first(streams.stdout, streams.stderr);
+        // A client that is gone is noticed by the session.
+        let _ = channels.send(first, Bytes::new()).await;
         let words = protocol.words;
         Self {
             input,
