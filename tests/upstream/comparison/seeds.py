@@ -1,0 +1,62 @@
+"""The objects to start from: those of our fuzzing corpus and of `seeds.json`, without what 1.20 does not know."""
+
+import json
+from pathlib import Path
+
+HERE = Path(__file__).parent
+CORPUS = HERE / "../../../control/tests/fuzz/corpus/json"
+# Where created objects live; what limits others has a place of its own.
+PLACE = "seeds"
+LIMITS = {"LimitRange": "limits", "ResourceQuota": "limits"}
+POD_SPECS = (("spec",), ("spec", "template", "spec"), ("template", "spec"), ("spec", "jobTemplate", "spec", "template", "spec"))
+
+
+class Seed:
+    """An object, the kind that it is of, and where it is created."""
+
+    def __init__(self, name, kind, object_):
+        self.name, self.kind, self.object = name, kind, object_
+        self.namespace = LIMITS.get(kind.kind, PLACE)
+
+    def created(self):
+        """What is created for real: with addresses and ports of its own, which the requests can ask for then."""
+        text = json.dumps({"apiVersion": self.kind.version, "kind": self.kind.kind, **self.object})
+        return json.loads(text.replace("10.43.7.", "10.43.9.").replace("3033", "3133"))
+
+    def path(self, subresource=None):
+        return self.kind.path(self.object["metadata"]["name"], self.namespace, subresource)
+
+
+def load(kinds):
+    """All of a kind that both serve, in the order of their names."""
+    objects = [(file.stem, json.loads(file.read_text())) for file in sorted(CORPUS.iterdir())]
+    for one in json.loads((HERE / "seeds.json").read_text()):
+        objects.append((f"{one['kind'].lower()}-{one['metadata'].get('name', 'review')}", one))
+    seeds = []
+    for name, one in objects:
+        kind = kinds.get((one["apiVersion"], one["kind"]))
+        if kind is not None:
+            prepared = kind.type.common(one)
+            prepare(name, prepared)
+            seeds.append(Seed(name, kind, prepared))
+    return seeds
+
+
+def prepare(name, one):
+    metadata = one["metadata"]
+    metadata.pop("namespace", None)
+    # A finalizer would keep the object after the delete, and an owner that is not there is no part of the comparison.
+    for field in ("finalizers", "ownerReferences"):
+        metadata.pop(field, None)
+    if "name" in metadata and one["kind"] not in ("APIService", "CustomResourceDefinition"):
+        metadata["name"] = name
+    for webhook in one.get("webhooks", ()):
+        # It is created for real, and must not be asked about anything.
+        webhook["objectSelector"] = {"matchLabels": {"never": "matched"}}
+    for path in POD_SPECS:
+        spec = one
+        for field in path:
+            spec = spec.get(field, {}) if isinstance(spec, dict) else {}
+        if "containers" in spec:
+            # The name of the token's volume is made up by each server.
+            spec["automountServiceAccountToken"] = False
