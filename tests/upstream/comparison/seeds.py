@@ -50,9 +50,16 @@ def prepare(name, one):
         metadata.pop(field, None)
     if "name" in metadata and one["kind"] not in ("APIService", "CustomResourceDefinition"):
         metadata["name"] = name
+    if one["kind"] == "Service":
+        address(one["spec"])
     for webhook in one.get("webhooks", ()):
         # It is created for real, and must not be asked about anything.
         webhook["objectSelector"] = {"matchLabels": {"never": "matched"}}
+    if one["kind"] == "Job":
+        # Else each server makes labels of its own.
+        one["spec"]["manualSelector"] = True
+        one["spec"]["selector"] = {"matchLabels": {"job": "seed"}}
+        one["spec"]["template"].setdefault("metadata", {}).setdefault("labels", {})["job"] = "seed"
     for path in POD_SPECS:
         spec = one
         for field in path:
@@ -60,3 +67,14 @@ def prepare(name, one):
         if "containers" in spec:
             # The name of the token's volume is made up by each server.
             spec["automountServiceAccountToken"] = False
+
+
+def address(spec):
+    """A Service with the address and the ports that each server would choose for itself."""
+    for port in spec.get("ports", ()):
+        # 1.20 cannot apply ports without it.
+        port.setdefault("protocol", "TCP")
+        if spec.get("type") in ("NodePort", "LoadBalancer"):
+            port.setdefault("nodePort", 30330 + port["port"] % 10)
+    if spec.get("type") != "ExternalName":
+        spec.setdefault("clusterIP", "10.43.7.9")

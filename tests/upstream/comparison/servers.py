@@ -35,7 +35,7 @@ class Client:
         headers = {"Accept": accept, **self.headers}
         if body is not None:
             headers["Content-Type"] = content
-            body = body if isinstance(body, bytes) else json.dumps(body).encode()
+            body = body if isinstance(body, bytes) else json.dumps(body, separators=(",", ":")).encode()
         for last in (False, True):
             try:
                 self.http.request(method, path, body, headers)
