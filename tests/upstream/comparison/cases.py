@@ -111,7 +111,9 @@ def json_patch(one, base, _):
 
 
 def merge_patch(one, base, _):
-    """Lists are whole in it."""
+    """Lists are whole in it; null in one is nothing to 1.20's library."""
+    if one.label == "null item" or one.label == "null" and any(isinstance(key, int) for key in one.path):
+        return None
     path, value = one.path, None if one.removed else one.value
     for i, key in enumerate(path):
         if isinstance(key, int):

@@ -106,6 +106,7 @@ def words(text):
     head = re.sub(r'"(?:[^"\\]|\\.)*"', '"…"', head)
     head = re.sub(r"\b\d{4,}\b", "N", head)
     head = re.sub(r"\[\d+\]", "[]", head)
+    head = re.sub(r"UID in precondition: .*", "UID in precondition", head)
     head = re.sub(r"\*\w+\.\w+", "*…", head)
     head = re.sub(r"\bin the precondition \(\d+\).*", "in the precondition", head)
     # 1.33 has them in the order of the alphabet.

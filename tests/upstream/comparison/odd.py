@@ -8,43 +8,90 @@ from urllib.parse import quote
 
 from cases import APPLY, JSON, JSON_PATCH, MERGE, STRATEGIC, Case, with_dry_run
 
-SELECTORS = ["a", "a=b", "a==b", "a!=b", "!a", "a in (b,c)", "a notin (b)", "a in ()", "a in", "a in (b", "a=b,c=d", ",", "a,", "=b", "a=b=c",
-    "a>1", "a<x", "a>1.5", "-a=b", "a=-b", "a/b/c=d", "x" * 64, "a=" + "x" * 64, "UPPER/x=y", "a = b", "a  in(b)", "!", "!a=b", "a in (b,)", "é=a"]
-FIELDS = ["metadata.name=x", "metadata.name!=x", "metadata.name==x", "metadata.namespace=compare", "metadata.name", "metadata.uid=x", "spec.nodeName=n",
-    "status.phase!=Running", "metadata.name=x,metadata.name=y", "metadata.name in (x)", "=", "a\\,b=c", "metadata.name=x\\", "type=Opaque", "spec.unschedulable=true",
-    "involvedObject.name=x", "reason=x", "status.podIP=", "status.replicas=0", "spec.restartPolicy=Always", "metadata.name=", "metadata.name=UPPER"]
-LISTS = ["limit=0", "limit=1", "limit=2", "limit=-1", "limit=x", "limit=", "limit=9223372036854775808", "limit=1.5", "continue=x", "continue=", "continue=e30",
-    "limit=1&continue=eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6MSwic3RhcnQiOiJ4XHUwMDAwIn0", "resourceVersion=0", "resourceVersion=x", "resourceVersion=-1", "resourceVersion=1&continue=x",
-    "resourceVersion=9223372036854775807&timeoutSeconds=1", "resourceVersionMatch=Exact", "resourceVersionMatch=NotOlderThan", "resourceVersionMatch=x&resourceVersion=1",
-    "resourceVersion=0&resourceVersionMatch=Exact", "resourceVersion=0&resourceVersionMatch=NotOlderThan", "resourceVersion=1&resourceVersionMatch=", "resourceVersionMatch=Exact&resourceVersion=0&limit=1",
-    "resourceVersionMatch=NotOlderThan&resourceVersion=1&continue=x", "timeoutSeconds=x", "timeoutSeconds=-1", "timeoutSeconds=0", "watch=false", "watch=0",
-    "allowWatchBookmarks=x", "noSuch=1", "watch=true&resourceVersion=x", "watch=true&labelSelector=a%20in", "watch=true&fieldSelector=a", "limit=1&limit=2", "LIMIT=1"]
-ACCEPTS = ["*/*", "application/*", "text/html", "application/xml", "application/json;q=0.5", "", "application/json;as=Table;v=v1;g=meta.k8s.io",
-    "application/json;as=Table;v=v2;g=meta.k8s.io", "application/json;as=Table;v=v1;g=x", "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io",
-    "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io", "application/json;as=Nothing;v=v1;g=meta.k8s.io", "text/html,application/json", "application/json;as=Table;v=v1beta1;g=meta.k8s.io"]
+SELECTORS = [
+    "a", "a=b", "a==b", "a!=b", "!a", "a in (b,c)", "a notin (b)", "a in ()", "a in", "a in (b", "a=b,c=d", ",", "a,", "=b",
+    "a=b=c", "a>1", "a<x", "a>1.5", "-a=b", "a=-b", "a/b/c=d", "x" * 64, "a=" + "x" * 64, "UPPER/x=y", "a = b", "a  in(b)",
+    "!", "!a=b", "a in (b,)", "é=a",
+]
+FIELDS = [
+    "metadata.name=x", "metadata.name!=x", "metadata.name==x", "metadata.namespace=compare", "metadata.name",
+    "metadata.uid=x", "spec.nodeName=n", "status.phase!=Running", "metadata.name=x,metadata.name=y", "metadata.name in (x)",
+    "=", "a\\,b=c", "metadata.name=x\\", "type=Opaque", "spec.unschedulable=true", "involvedObject.name=x", "reason=x",
+    "status.podIP=", "status.replicas=0", "spec.restartPolicy=Always", "metadata.name=", "metadata.name=UPPER",
+]
+LISTS = [
+    "limit=0", "limit=1", "limit=2", "limit=-1", "limit=x", "limit=", "limit=9223372036854775808", "limit=1.5",
+    "continue=x", "continue=", "continue=e30",
+    "limit=1&continue=eyJ2IjoibWV0YS5rOHMuaW8vdjEiLCJydiI6MSwic3RhcnQiOiJ4XHUwMDAwIn0", "resourceVersion=0",
+    "resourceVersion=x", "resourceVersion=-1", "resourceVersion=1&continue=x",
+    "resourceVersion=9223372036854775807&timeoutSeconds=1", "resourceVersionMatch=Exact",
+    "resourceVersionMatch=NotOlderThan", "resourceVersionMatch=x&resourceVersion=1",
+    "resourceVersion=0&resourceVersionMatch=Exact", "resourceVersion=0&resourceVersionMatch=NotOlderThan",
+    "resourceVersion=1&resourceVersionMatch=", "resourceVersionMatch=Exact&resourceVersion=0&limit=1",
+    "resourceVersionMatch=NotOlderThan&resourceVersion=1&continue=x", "timeoutSeconds=x", "timeoutSeconds=-1",
+    "timeoutSeconds=0", "watch=false", "watch=0", "allowWatchBookmarks=x", "noSuch=1", "watch=true&resourceVersion=x",
+    "watch=true&labelSelector=a%20in", "watch=true&fieldSelector=a", "limit=1&limit=2", "LIMIT=1",
+]
+ACCEPTS = [
+    "*/*", "application/*", "text/html", "application/xml", "application/json;q=0.5", "",
+    "application/json;as=Table;v=v1;g=meta.k8s.io", "application/json;as=Table;v=v2;g=meta.k8s.io",
+    "application/json;as=Table;v=v1;g=x", "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io",
+    "application/json;as=PartialObjectMetadata;v=v1;g=meta.k8s.io", "application/json;as=Nothing;v=v1;g=meta.k8s.io",
+    "text/html,application/json", "application/json;as=Table;v=v1beta1;g=meta.k8s.io",
+]
 TABLE = "application/json;as=Table;v=v1;g=meta.k8s.io"
-DELETES = [None, {}, {"propagationPolicy": "Foreground"}, {"propagationPolicy": "Background"}, {"propagationPolicy": "Orphan"}, {"propagationPolicy": "x"}, {"propagationPolicy": ""},
-    {"orphanDependents": True}, {"orphanDependents": False}, {"orphanDependents": True, "propagationPolicy": "Orphan"}, {"gracePeriodSeconds": -1}, {"gracePeriodSeconds": 0},
-    {"gracePeriodSeconds": 2**40}, {"gracePeriodSeconds": "x"}, {"preconditions": {"uid": "x"}}, {"preconditions": {"resourceVersion": "1"}}, {"preconditions": {"uid": "@uid@", "resourceVersion": "@rv@"}},
-    {"preconditions": "x"}, {"dryRun": ["x"]}, {"dryRun": "All"}, {"dryRun": ["All", "All"]}, {"kind": "DeleteOptions", "apiVersion": "v1"}, {"kind": "Pod", "apiVersion": "v1"},
-    {"kind": "DeleteOptions", "apiVersion": "meta.k8s.io/v1"}, {"kind": "DeleteOptions", "apiVersion": "x/v9"}, {"noSuch": 1}, [], b"{", b"x", b'"x"']
-PATCHES = [(content, body) for content in (MERGE, STRATEGIC, JSON_PATCH, APPLY) for body in (b"", b"x", b"null", b"[]", b"{}", b'"x"', b"5", b"{", b"[{}]", b"[null]", b"[5]")] + [
-    (JSON, {}), ("text/plain", {}), ("", {}), ("application/yaml", {}), (MERGE + ";charset=utf-8", {}),
-    *((JSON_PATCH, [operation]) for operation in (
-        {"op": "test", "path": "/metadata/name", "value": "x"}, {"op": "test", "path": "/metadata/nothing", "value": None}, {"op": "x", "path": "/a"}, {"op": "remove", "path": "/nothing"},
-        {"op": "replace", "path": "/nothing", "value": 1}, {"op": "add", "path": "/a/b/c", "value": 1}, {"op": "add", "path": "metadata", "value": 1}, {"op": "add", "path": "", "value": {}},
-        {"op": "move", "from": "/nothing", "path": "/a"}, {"op": "move", "from": "/metadata/labels", "path": "/metadata/annotations"}, {"op": "copy", "from": "/metadata/name", "path": "/metadata/labels"},
-        {"op": "copy", "path": "/a"}, {"op": "add", "path": "/metadata/labels", "value": {"a": "b"}}, {"op": "add", "path": "/metadata/finalizers", "value": ["a/b"]}, {"op": "add", "path": "/metadata/finalizers/-", "value": "a/b"},
-        {"op": "remove", "path": "/metadata/name"}, {"op": "replace", "path": "/kind", "value": "x"}, {"op": "replace", "path": "/apiVersion", "value": "x/v1"}, {"op": "add", "path": "/metadata/~2", "value": 1})),
-    *((content, body) for content in (MERGE, STRATEGIC) for body in (
-        {"metadata": None}, {"metadata": {"name": "other"}}, {"metadata": {"namespace": "other"}}, {"metadata": {"uid": "x"}}, {"metadata": {"resourceVersion": "1"}}, {"metadata": {"resourceVersion": "x"}},
-        {"metadata": {"labels": {"a": None}}}, {"metadata": {"labels": {"a": 1}}}, {"metadata": {"labels": []}}, {"metadata": {"finalizers": ["a/b", "a/b"]}}, {"metadata": {"finalizers": ["x"]}},
-        {"metadata": {"generation": 5}}, {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}, {"metadata": {"creationTimestamp": "x"}}, {"metadata": {"managedFields": []}}, {"metadata": {"managedFields": [{}]}},
-        {"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "x", "uid": "y"}]}}, {"metadata": {"ownerReferences": [{"uid": "y"}]}}, {"kind": "x"}, {"apiVersion": "v9"}, {"noSuch": 1}, {"spec": None}, {"spec": 5})),
-    *((STRATEGIC, body) for body in (
-        {"$patch": "delete"}, {"$patch": "replace", "metadata": {"name": "x"}}, {"$patch": "x"}, {"metadata": {"labels": {"$patch": "replace", "a": "b"}}}, {"metadata": {"labels": {"$patch": "delete"}}},
-        {"metadata": {"$retainKeys": ["name"], "name": "x"}}, {"metadata": {"$retainKeys": "x"}}, {"metadata": {"$deleteFromPrimitiveList/finalizers": ["a"]}}, {"metadata": {"$setElementOrder/finalizers": ["a"]}},
-        {"metadata": {"finalizers": ["$patch"]}}, {"metadata": {"ownerReferences": [{"$patch": "replace"}]}}, {"metadata": {"ownerReferences": [{"$patch": "delete", "uid": "x"}]}}, {"metadata": {"ownerReferences": [{"$patch": "delete"}]}}))]
+DELETES = [
+    None, {}, {"propagationPolicy": "Foreground"}, {"propagationPolicy": "Background"}, {"propagationPolicy": "Orphan"},
+    {"propagationPolicy": "x"}, {"propagationPolicy": ""}, {"orphanDependents": True}, {"orphanDependents": False},
+    {"orphanDependents": True, "propagationPolicy": "Orphan"}, {"gracePeriodSeconds": -1}, {"gracePeriodSeconds": 0},
+    {"gracePeriodSeconds": 2**40}, {"gracePeriodSeconds": "x"}, {"preconditions": {"uid": "x"}},
+    {"preconditions": {"resourceVersion": "1"}}, {"preconditions": {"uid": "@uid@", "resourceVersion": "@rv@"}},
+    {"preconditions": "x"}, {"dryRun": ["x"]}, {"dryRun": "All"}, {"dryRun": ["All", "All"]},
+    {"kind": "DeleteOptions", "apiVersion": "v1"}, {"kind": "Pod", "apiVersion": "v1"},
+    {"kind": "DeleteOptions", "apiVersion": "meta.k8s.io/v1"}, {"kind": "DeleteOptions", "apiVersion": "x/v9"},
+    {"noSuch": 1}, [], b"{", b"x", b'"x"',
+]
+RAW = [b"", b"x", b"null", b"[]", b"{}", b'"x"', b"5", b"{", b"[{}]", b"[null]", b"[5]"]
+OPERATIONS = [
+    {"op": "test", "path": "/metadata/name", "value": "x"}, {"op": "test", "path": "/metadata/nothing", "value": None},
+    {"op": "x", "path": "/a"}, {"op": "remove", "path": "/nothing"}, {"op": "replace", "path": "/nothing", "value": 1},
+    {"op": "add", "path": "/a/b/c", "value": 1}, {"op": "add", "path": "metadata", "value": 1},
+    {"op": "add", "path": "", "value": {}}, {"op": "move", "from": "/nothing", "path": "/a"},
+    {"op": "move", "from": "/metadata/labels", "path": "/metadata/annotations"},
+    {"op": "copy", "from": "/metadata/name", "path": "/metadata/labels"}, {"op": "copy", "path": "/a"},
+    {"op": "add", "path": "/metadata/labels", "value": {"a": "b"}},
+    {"op": "add", "path": "/metadata/finalizers", "value": ["a/b"]},
+    {"op": "add", "path": "/metadata/finalizers/-", "value": "a/b"}, {"op": "remove", "path": "/metadata/name"},
+    {"op": "replace", "path": "/kind", "value": "x"}, {"op": "replace", "path": "/apiVersion", "value": "x/v1"},
+    {"op": "add", "path": "/metadata/~2", "value": 1},
+]
+BODIES = [
+    {"metadata": None}, {"metadata": {"name": "other"}}, {"metadata": {"namespace": "other"}}, {"metadata": {"uid": "x"}},
+    {"metadata": {"resourceVersion": "1"}}, {"metadata": {"resourceVersion": "x"}}, {"metadata": {"labels": {"a": None}}},
+    {"metadata": {"labels": {"a": 1}}}, {"metadata": {"labels": []}}, {"metadata": {"finalizers": ["a/b", "a/b"]}},
+    {"metadata": {"finalizers": ["x"]}}, {"metadata": {"generation": 5}},
+    {"metadata": {"deletionTimestamp": "2026-01-01T00:00:00Z"}}, {"metadata": {"creationTimestamp": "x"}},
+    {"metadata": {"managedFields": []}}, {"metadata": {"managedFields": [{}]}},
+    {"metadata": {"ownerReferences": [{"apiVersion": "v1", "kind": "Pod", "name": "x", "uid": "y"}]}},
+    {"metadata": {"ownerReferences": [{"uid": "y"}]}}, {"kind": "x"}, {"apiVersion": "v9"}, {"noSuch": 1}, {"spec": None},
+    {"spec": 5},
+]
+DIRECTIVES = [
+    {"$patch": "delete"}, {"$patch": "replace", "metadata": {"name": "x"}}, {"$patch": "x"},
+    {"metadata": {"labels": {"$patch": "replace", "a": "b"}}}, {"metadata": {"labels": {"$patch": "delete"}}},
+    {"metadata": {"$retainKeys": ["name"], "name": "x"}}, {"metadata": {"$retainKeys": "x"}},
+    {"metadata": {"$deleteFromPrimitiveList/finalizers": ["a"]}}, {"metadata": {"$setElementOrder/finalizers": ["a"]}},
+    {"metadata": {"finalizers": ["$patch"]}}, {"metadata": {"ownerReferences": [{"$patch": "replace"}]}},
+    {"metadata": {"ownerReferences": [{"$patch": "delete", "uid": "x"}]}},
+    {"metadata": {"ownerReferences": [{"$patch": "delete"}]}},
+]
+PATCHES = [
+    *((content, body) for content in (MERGE, STRATEGIC, JSON_PATCH, APPLY) for body in RAW),
+    *((content, {}) for content in (JSON, "text/plain", "", "application/yaml", MERGE + ";charset=utf-8")),
+    *((JSON_PATCH, [operation]) for operation in OPERATIONS),
+    *((content, body) for content in (MERGE, STRATEGIC) for body in BODIES),
+    *((STRATEGIC, body) for body in DIRECTIVES),
+]
 
 
 def lists(kind):
@@ -75,12 +122,12 @@ def of_object(seed):
     for content, body in PATCHES:
         query = "&fieldManager=comparison" if content == APPLY else ""
         yield Case("odd patch", kind, f"{content} {body}", "PATCH", with_dry_run(path, query), body, content, seed=seed)
-    whole = {"apiVersion": kind.version, "kind": kind.kind, **seed.object}
+    whole = seed.created()
     for query in ("", "&fieldManager=", "&fieldManager=other", "&fieldManager=other&force=true", "&fieldManager=other&force=x", "&fieldManager=" + "x" * 129, "&fieldManager=a%01", "&force=true&fieldManager=first"):
         yield Case("apply", kind, f"by another {query[:40]}", "PATCH", with_dry_run(path, query), altered(whole), APPLY, seed=seed)
     yield Case("apply", kind, "by the first", "PATCH", with_dry_run(path, "&fieldManager=first"), whole, APPLY, seed=seed)
     yield Case("apply", kind, "nothing by the first", "PATCH", with_dry_run(path, "&fieldManager=first"),
-        {"apiVersion": kind.version, "kind": kind.kind, "metadata": {"name": seed.object["metadata"]["name"]}}, APPLY, seed=seed)
+        {"apiVersion": kind.version, "kind": kind.kind, "metadata": {"name": seed.name_of_created}}, APPLY, seed=seed)
     for name, subresource in (("scale", "scale"), ("status", "status")):
         if subresource in kind.subresources:
             yield Case("get", kind, name, "GET", seed.path(subresource), seed=seed)
@@ -110,21 +157,34 @@ def altered(whole):
 
 def unusual(seed):
     """Creates and updates whose paths and bodies do not fit."""
-    kind, object_ = seed.kind, seed.object
+    kind, object_ = seed.kind, seed.created()
     path, collection = seed.path(), kind.path(namespace=seed.namespace)
-    whole = {"apiVersion": kind.version, "kind": kind.kind, **object_}
+    whole = object_
     other = {**whole, "metadata": {**object_["metadata"], "name": "other"}}
-    cases = [("POST", path, whole, JSON), ("PUT", collection, whole, JSON), ("PUT", path, other, JSON), ("PUT", kind.path("other", seed.namespace), other, JSON), ("PUT", kind.path("other", seed.namespace), whole, JSON),
-        ("POST", collection, whole, JSON), ("POST", kind.path(namespace="nowhere"), other, JSON), ("POST", collection, {**whole, "kind": "Nothing"}, JSON),
-        ("POST", collection, {**whole, "apiVersion": "v9"}, JSON), ("POST", collection, {**whole, "apiVersion": "a/b/c"}, JSON), ("POST", collection, {**other, "apiVersion": ""}, JSON), ("POST", collection, {**other, "kind": ""}, JSON),
-        ("POST", collection, {**whole, "metadata": {**object_["metadata"], "namespace": "other"}}, JSON), ("POST", collection, {**whole, "metadata": {}}, JSON),
-        ("POST", collection, {**other, "metadata": {**other["metadata"], "name": "Bad_Name"}}, JSON), ("POST", collection, {**other, "metadata": {**other["metadata"], "name": "x" * 254}}, JSON),
-        ("POST", collection, {**other, "metadata": {**other["metadata"], "uid": "x", "resourceVersion": "5"}}, JSON), ("POST", collection, {**other, "metadata": {**other["metadata"], "resourceVersion": "x"}}, JSON),
-        ("PUT", path, {**whole, "metadata": {**object_["metadata"], "resourceVersion": "1"}}, JSON), ("PUT", path, {**whole, "metadata": {**object_["metadata"], "uid": "x"}}, JSON),
-        ("PUT", path, {**whole, "metadata": {**object_["metadata"], "resourceVersion": "x"}}, JSON), ("PUT", path, {**whole, "metadata": {**object_["metadata"], "resourceVersion": "@rv@", "uid": "@uid@"}}, JSON),
+    cases = [
+        ("POST", path, whole, JSON), ("PUT", collection, whole, JSON), ("PUT", path, other, JSON),
+        ("PUT", kind.path("other", seed.namespace), other, JSON), ("PUT", kind.path("other", seed.namespace), whole, JSON),
+        ("POST", collection, whole, JSON), ("POST", kind.path(namespace="nowhere"), other, JSON),
+        ("POST", collection, {**whole, "kind": "Nothing"}, JSON), ("POST", collection, {**whole, "apiVersion": "v9"}, JSON),
+        ("POST", collection, {**whole, "apiVersion": "a/b/c"}, JSON),
+        ("POST", collection, {**other, "apiVersion": ""}, JSON), ("POST", collection, {**other, "kind": ""}, JSON),
+        ("POST", collection, {**whole, "metadata": {**object_["metadata"], "namespace": "other"}}, JSON),
+        ("POST", collection, {**whole, "metadata": {}}, JSON),
+        ("POST", collection, {**other, "metadata": {**other["metadata"], "name": "Bad_Name"}}, JSON),
+        ("POST", collection, {**other, "metadata": {**other["metadata"], "name": "x" * 254}}, JSON),
+        ("POST", collection, {**other, "metadata": {**other["metadata"], "uid": "x", "resourceVersion": "5"}}, JSON),
+        ("POST", collection, {**other, "metadata": {**other["metadata"], "resourceVersion": "x"}}, JSON),
+        ("PUT", path, {**whole, "metadata": {**object_["metadata"], "resourceVersion": "1"}}, JSON),
+        ("PUT", path, {**whole, "metadata": {**object_["metadata"], "uid": "x"}}, JSON),
+        ("PUT", path, {**whole, "metadata": {**object_["metadata"], "resourceVersion": "x"}}, JSON),
+        ("PUT", path, {**whole, "metadata": {**object_["metadata"], "resourceVersion": "@rv@", "uid": "@uid@"}}, JSON),
         *(("POST", collection, body, content) for content in (JSON, "application/yaml") for body in (b"", b"null", b"[]", b"{", b"{}", b"x", b'{"a":1}x', b'{"kind":1}')),
-        ("POST", collection, whole, "text/plain"), ("POST", collection, whole, ""), ("POST", collection, whole, "application/json; charset=utf-8"), ("GET", kind.path("UPPER", seed.namespace), None, JSON),
-        ("GET", kind.path("nothing", seed.namespace), None, JSON), ("GET", path + "/nothing", None, JSON), ("GET", path + "/status/x", None, JSON), ("PATCH", collection, {}, MERGE), ("DELETE", kind.path("nothing", seed.namespace), None, JSON)]
+        ("POST", collection, whole, "text/plain"), ("POST", collection, whole, ""),
+        ("POST", collection, whole, "application/json; charset=utf-8"),
+        ("GET", kind.path("UPPER", seed.namespace), None, JSON), ("GET", kind.path("nothing", seed.namespace), None, JSON),
+        ("GET", path + "/nothing", None, JSON), ("GET", path + "/status/x", None, JSON), ("PATCH", collection, {}, MERGE),
+        ("DELETE", kind.path("nothing", seed.namespace), None, JSON),
+    ]
     for method, at, body, content in cases:
         shown = body if isinstance(body, bytes) else "" if body is None else {name: body.get(name) for name in ("apiVersion", "kind", "metadata")}
         yield Case("unusual", kind, f"{method} {at} {content} {shown}"[:300], method, with_dry_run(at) if method != "GET" else at, body, content, seed=seed)

@@ -18,13 +18,21 @@ class Seed:
         self.name, self.kind, self.object = name, kind, object_
         self.namespace = LIMITS.get(kind.kind, PLACE)
 
+    @property
+    def name_of_created(self):
+        name = self.object["metadata"]["name"]
+        # A definition has the name of what it defines.
+        return name.replace("x.example.com", "live.example.com") if "x.example.com" in name else f"{name}-live"
+
     def created(self):
-        """What is created for real: with addresses and ports of its own, which the requests can ask for then."""
+        """What is created for real: with a name, addresses and ports of its own, which the requests can ask for then."""
         text = json.dumps({"apiVersion": self.kind.version, "kind": self.kind.kind, **self.object})
-        return json.loads(text.replace("10.43.7.", "10.43.9.").replace("3033", "3133"))
+        made = json.loads(text.replace("10.43.7.", "10.43.9.").replace("3033", "3133").replace("x.example.com", "live.example.com"))
+        made["metadata"]["name"] = self.name_of_created
+        return made
 
     def path(self, subresource=None):
-        return self.kind.path(self.object["metadata"]["name"], self.namespace, subresource)
+        return self.kind.path(self.name_of_created, self.namespace, subresource)
 
 
 def load(kinds):
