@@ -5,7 +5,7 @@ KEELSON := $(TARGET)/release/keelson
 DATA_DIR ?= /var/lib/keelson
 IMAGES := rootfs/out/busybox.tar rootfs/out/echoserver.tar
 
-.PHONY: build images run test unit unit-etcd e2e clients test-vm conformance conformance-kubectl soak lint bench bench-runtime clean
+.PHONY: build images run test unit unit-etcd e2e clients test-vm conformance conformance-kubectl conformance-compare soak lint bench bench-runtime clean
 
 # The release binary at $(TARGET)/release/keelson.
 build:
@@ -73,6 +73,13 @@ conformance-kubectl:
 	cargo build --workspace --locked --example serve
 	tests/upstream/build $(TARGET)/upstream
 	tests/upstream/kubectl $(TARGET)/debug/examples/serve $(TARGET)/upstream $(FUNCTIONS)
+
+# Our API server beside upstream's kube-apiserver, from the same tree, on Debian's etcd: each request to both, what differs to
+# a file. Some of it: make conformance-compare ONLY=Pod,Service COUNT=100
+conformance-compare:
+	cargo build --workspace --locked --example serve
+	tests/upstream/build $(TARGET)/upstream
+	tests/upstream/compare $(TARGET)/debug/examples/serve $(TARGET)/upstream $(if $(ONLY),--only $(ONLY)) $(if $(COUNT),--count $(COUNT))
 
 # What takes too long for every day: 20,000 containers that exit at once, and a minute for each attack that is a race.
 soak:

@@ -17,6 +17,10 @@ const MAX_WORK: usize = 20_000_000;
 
 /// The object after the operations of the patch.
 pub fn json_patch(object: &Value, patch: Value) -> Result<Value, PatchError> {
+    if patch.is_null() {
+        // To Go's decoder a list without anything in it.
+        return Ok(object.clone());
+    }
     check_types(&patch)?;
     // What has the right types and is no patch all the same, upstream notices while it applies it.
     let patch: Patch =
@@ -63,6 +67,10 @@ fn check_types(patch: &Value) -> Result<(), PatchError> {
         return Err(mistyped(patch, "value of type []handlers.jsonPatchOp"));
     };
     for operation in operations {
+        if operation.is_null() {
+            // Its decoder takes it; what applies the patch does not.
+            continue;
+        }
         let Value::Object(fields) = operation else {
             return Err(mistyped(operation, "value of type handlers.jsonPatchOp"));
         };

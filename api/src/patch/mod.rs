@@ -121,6 +121,8 @@ pub fn apply(
             merge_patch(&mut value, parsed.value);
             value
         }
+        // To Go's decoder a map without anything in it.
+        Format::Strategic if parsed.value.is_null() => object.clone(),
         Format::Strategic => strategic_patch(kind.ok_or(PatchError::NoSchema)?, object, parsed.value)?,
     };
     Ok(Patched {

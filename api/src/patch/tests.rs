@@ -414,7 +414,13 @@ fn patches_of_the_wrong_shape() {
             "{body}"
         );
     }
+    for format in [Format::Json, Format::Strategic] {
+        let schema = Schema::builtin().kind("", "v1", "Pod");
+        let patched = apply(format, schema, &json!({"a": 1}), b"null").unwrap();
+        assert_eq!(patched.value, json!({"a": 1}));
+    }
     for body in [
+        "[null]",
         r#"[{"op": "sing", "path": "/a"}]"#,
         r#"[{"op": "remove"}]"#,
         r#"[{"op": "remove", "path": "a"}]"#,

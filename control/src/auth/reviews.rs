@@ -61,8 +61,37 @@ pub fn subject_access_review(authorizer: &Authorizer, review: &Value) -> Result<
             "at least one of user or group must be specified",
         ));
     }
+    errors.extend(named(review, false));
     refuse(&errors, "SubjectAccessReview")?;
     Ok(answer_access(authorizer, &subject, &spec, review))
+}
+
+/// A question has no name, labels or owners; one about a namespace may be in it.
+fn named(review: &Value, in_namespace: bool) -> Option<FieldError> {
+    fn says_something(value: &Value) -> bool {
+        match value {
+            Value::Null => false,
+            Value::Bool(set) => *set,
+            Value::Number(number) => number.as_f64() != Some(0.0),
+            Value::String(text) => !text.is_empty(),
+            Value::Array(items) => !items.is_empty(),
+            Value::Object(fields) => fields.values().any(says_something),
+        }
+    }
+    let metadata = review.get("metadata")?.as_object()?;
+    metadata
+        .iter()
+        .any(|(field, value)| {
+            field != "managedFields" && !(in_namespace && field == "namespace") && says_something(value)
+        })
+        .then(|| {
+            let detail = if in_namespace {
+                "must be empty except for namespace"
+            } else {
+                "must be empty"
+            };
+            FieldError::invalid("metadata", review["metadata"].clone(), detail)
+        })
 }
 
 /// `LocalSubjectAccessReview`: as above, in the namespace that it was posted to.
@@ -94,6 +123,7 @@ pub fn local_subject_access_review(
             "disallowed on this kind of request",
         )),
     }
+    errors.extend(named(review, true));
     refuse(&errors, "LocalSubjectAccessReview")?;
     Ok(answer_access(authorizer, &subject, &spec, review))
 }
@@ -105,7 +135,9 @@ pub fn self_subject_access_review(
     review: &Value,
 ) -> Result<Value, Status> {
     let spec = access_spec(review)?;
-    refuse(&spec.errors(), "SelfSubjectAccessReview")?;
+    let mut errors = spec.errors();
+    errors.extend(named(review, false));
+    refuse(&errors, "SelfSubjectAccessReview")?;
     Ok(answer_access(authorizer, user, &spec, review))
 }
 

@@ -7,8 +7,9 @@ use keelson_api::names;
 use keelson_api::status::FieldError;
 use serde_json::{Value, json};
 
+use super::apps::workload::non_negative;
 use super::describe::{self, AGE, ColumnDef, NAME};
-use super::json::{int, is_unset, items, object_or_new, set_default, set_zero, text};
+use super::json::{int, is_unset, items, object_or_new, set_default, text};
 use super::{Kind, Strategy, cells, update};
 
 const COLUMNS: &[ColumnDef] = &[
@@ -75,6 +76,10 @@ impl Strategy for Autoscaler {
         let Some(map) = hpa.as_object_mut() else { return };
         if let Some(status) = object_or_new(map, "status") {
             set_default(status, "desiredReplicas", 0);
+            if self.old {
+                // In v2 it may be left out.
+                set_default(status, "currentReplicas", 0);
+            }
         }
         let Some(spec) = object_or_new(map, "spec") else {
             return;
@@ -96,10 +101,8 @@ impl Strategy for Autoscaler {
             let four = json!({"type": "Pods", "value": 4, "periodSeconds": 15});
             for (direction, policies) in [("scaleUp", json!([four, all])), ("scaleDown", json!([all]))] {
                 if let Some(rules) = object_or_new(behavior, direction) {
-                    set_zero(rules, "selectPolicy", "Max");
-                    if is_unset(rules.get("policies")) {
-                        rules.insert("policies".to_owned(), policies);
-                    }
+                    set_default(rules, "selectPolicy", "Max");
+                    set_default(rules, "policies", policies);
                     if direction == "scaleUp" {
                         set_default(rules, "stabilizationWindowSeconds", 0);
                     }
@@ -162,7 +165,10 @@ impl Strategy for Autoscaler {
 
     fn validate_update(&self, subresource: Option<&str>, _: &Value, new: &Value) -> Vec<FieldError> {
         if subresource == Some("status") {
-            return Vec::new();
+            let mut errors = Vec::new();
+            non_negative(&mut errors, new, "status.currentReplicas");
+            non_negative(&mut errors, new, "status.desiredReplicas");
+            return errors;
         }
         self.validate_create(new)
     }

@@ -7,7 +7,7 @@ use keelson_api::status::{FieldError, MOST_ERRORS, go_quote};
 use serde_json::Value;
 
 use super::Kind;
-use super::json::{items, text};
+use super::json::{int, items, text};
 
 /// Bytes that all annotations together may take.
 pub(super) const MAX_ANNOTATIONS: usize = 256 * 1024;
@@ -68,6 +68,10 @@ pub fn validate_metadata(kind: &Kind, object: &Value) -> Vec<FieldError> {
             "metadata.namespace",
             "not allowed on this type",
         ));
+    }
+    if let Some(generation) = int(object, "/metadata/generation").filter(|number| *number < 0) {
+        let path = "metadata.generation";
+        errors.push(FieldError::invalid(path, generation, names::NON_NEGATIVE));
     }
     check_labels(&mut errors, object.pointer("/metadata/labels"), "metadata.labels");
     check_annotations(

@@ -18,6 +18,8 @@ pub(super) struct Plain {
     pub(super) create: fn(&Value) -> Vec<FieldError>,
     /// Complaints about a change from one to the other.
     pub(super) change: fn(&Value, &Value) -> Vec<FieldError>,
+    /// Complaints about a new status.
+    pub(super) told: fn(&Value) -> Vec<FieldError>,
     /// Whether there is a status that only its subresource may write.
     pub(super) status: bool,
     /// Whether the generation counts changes of the spec.
@@ -33,6 +35,7 @@ impl Plain {
             validate: |_| Vec::new(),
             create: |_| Vec::new(),
             change: |_, _| Vec::new(),
+            told: |_| Vec::new(),
             status: false,
             generation: false,
         }
@@ -80,7 +83,7 @@ impl Strategy for Plain {
 
     fn validate_update(&self, subresource: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {
         if subresource == Some("status") {
-            return Vec::new();
+            return (self.told)(new);
         }
         let mut errors = (self.validate)(new);
         errors.extend((self.change)(old, new));

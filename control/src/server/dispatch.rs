@@ -7,15 +7,15 @@ use http::request::Parts;
 use http::{Method, Response};
 use keelson_api::status::Status;
 
-use super::accept::{Accept, Encoding, Endpoint};
+use super::accept::{Accept, Encoding, Endpoint, Form};
 use super::body::{self, Body};
 use super::call::Call;
 use super::pipeline::Incoming;
 use super::registry::api_version;
 use super::socket::{self, Messages};
 use super::{
-    Api, components, connect, discovery, health, metrics, read, respond, snapshot, subresource, version,
-    write,
+    Api, components, connect, discovery, health, metrics, read, respond, snapshot, subresource, table,
+    version, write,
 };
 use crate::kinds::Kind;
 
@@ -110,6 +110,10 @@ async fn resource(api: Arc<Api>, incoming: Incoming, body: Body) -> Result<Respo
     {
         return Err(Status::no_such_resource());
     }
+    // Only what is proxied has a path behind it.
+    if path.subresource != "proxy" && path.rest.as_deref().is_some_and(|rest| !rest.is_empty()) {
+        return Err(Status::no_such_resource());
+    }
     let streams = connect::is_stream(&path);
     let version = api_version(&kind.group, &kind.version);
     let endpoint = if verb == "watch" {
@@ -135,6 +139,9 @@ async fn resource(api: Arc<Api>, incoming: Incoming, body: Body) -> Result<Respo
         query,
         local,
     };
+    if matches!(call.accept.form, Form::Table { .. }) {
+        table::check(&call.query)?;
+    }
     let mut told: Vec<String> = Vec::new();
     if !local {
         let token = call.api.authenticator.token_warning(&call.user, &call.headers);

@@ -53,9 +53,9 @@ impl Query {
 
     /// A number.
     pub fn number(&self, name: &str) -> Result<Option<i64>, Status> {
-        match self.get(name) {
-            "" => Ok(None),
-            text => text.parse().map(Some).map_err(|error: ParseIntError| {
+        match self.all(name).next() {
+            None => Ok(None),
+            Some(text) => text.parse().map(Some).map_err(|error: ParseIntError| {
                 Status::bad_request(format!(
                     "strconv.ParseInt: parsing {text:?}: {}",
                     no_number(&error)
@@ -95,6 +95,7 @@ mod tests {
     #[test]
     fn numbers_are_read_as_by_go() {
         for (text, why) in [
+            ("", "invalid syntax"),
             ("a", "invalid syntax"),
             ("1.5", "invalid syntax"),
             ("9223372036854775808", "value out of range"),

@@ -1,5 +1,6 @@
 //! Tables (`meta.k8s.io/v1`), which `kubectl get` prints, and bare metadata.
 
+use keelson_api::status::{Status, go_quote};
 use keelson_api::time;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -26,6 +27,18 @@ pub fn include(query: &Query) -> Include {
         "None" => Include::Nothing,
         "Object" => Include::Object,
         _ => Include::Metadata,
+    }
+}
+
+/// Refuses an `includeObject` that is none (`ValidateTableOptions`).
+pub fn check(query: &Query) -> Result<(), Status> {
+    match query.get("includeObject") {
+        "" | "None" | "Metadata" | "Object" => Ok(()),
+        other => Err(Status::bad_request(format!(
+            "Unable to convert to Table as requested: includeObject: Invalid value: {}: must be 'Metadata', 'Object', 'None', \
+             or empty",
+            go_quote(other)
+        ))),
     }
 }
 
@@ -116,4 +129,25 @@ pub fn single(kind: &Kind, object: &Object, include: Include, beta: bool) -> Val
         },
         beta,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_row_can_carry() {
+        for good in ["", "includeObject=", "includeObject=None", "includeObject=Object"] {
+            assert_eq!(check(&Query::parse(good)), Ok(()), "{good}");
+        }
+        let refused = check(&Query::parse("includeObject=x")).unwrap_err();
+        assert_eq!(
+            (refused.code, refused.message.as_str()),
+            (
+                400,
+                "Unable to convert to Table as requested: includeObject: Invalid value: \"x\": must be 'Metadata', 'Object', \
+                 'None', or empty"
+            )
+        );
+    }
 }

@@ -143,3 +143,23 @@ fn updates_say_whom_they_mean() {
         )
     );
 }
+
+/// Nothing is behind a subresource, and a row carries nothing else than there is.
+#[test]
+fn what_is_not_there_is_not_served() {
+    let cluster = Cluster::start();
+    let (code, status) = cluster.get("/api/v1/namespaces/default/status/x");
+    assert_eq!((code, status["reason"].as_str()), (404, Some("NotFound")));
+    assert_eq!(cluster.get("/api/v1/namespaces/default/status").0, 200);
+    let limit = cluster.get(&format!("{MAPS}?limit="));
+    assert_eq!(
+        (limit.0, limit.1["message"].as_str()),
+        (400, Some("strconv.ParseInt: parsing \"\": invalid syntax"))
+    );
+    let (code, status) = cluster.post(MAPS, &Value::Null);
+    assert_eq!(
+        (code, status["reason"].as_str()),
+        (422, Some("Invalid")),
+        "{status}"
+    );
+}

@@ -72,6 +72,16 @@ fn access_reviews() {
     assert_eq!(ask("jane").unwrap()["status"]["allowed"], true);
     assert_eq!(ask("joe").unwrap()["status"]["allowed"], false);
     assert_eq!(ask("").unwrap_err().code, 422);
+    let mut named = about("jane");
+    named["metadata"] = json!({"creationTimestamp": null, "labels": {}});
+    assert!(reviews::subject_access_review(&authorizer, &named).is_ok());
+    named["metadata"]["labels"]["a"] = "b".into();
+    let refused = reviews::subject_access_review(&authorizer, &named).unwrap_err();
+    assert!(
+        refused.message.ends_with(": must be empty"),
+        "{}",
+        refused.message
+    );
     let local =
         |namespace: &str| reviews::local_subject_access_review(&authorizer, namespace, &about("jane"));
     assert_eq!(local("a").unwrap()["status"]["allowed"], true);

@@ -5,7 +5,7 @@ use keelson_api::status::FieldError;
 use serde_json::Value;
 
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
-use crate::kinds::json::{int, items, text};
+use crate::kinds::json::{int, items, set_default, text};
 use crate::kinds::{Kind, Strategy, cells};
 
 const COLUMNS: &[ColumnDef] = &[
@@ -35,6 +35,13 @@ pub(super) fn kind() -> Kind {
 struct ControllerRevision;
 
 impl Strategy for ControllerRevision {
+    fn default(&self, object: &mut Value) {
+        if let Some(map) = object.as_object_mut() {
+            // Required in the schema, and so a client may insist on it.
+            set_default(map, "revision", 0);
+        }
+    }
+
     fn validate_create(&self, object: &Value) -> Vec<FieldError> {
         let revision = int(object, "/revision").unwrap_or(0);
         if revision < 0 {

@@ -4,7 +4,7 @@ use keelson_api::status::FieldError;
 use serde_json::Value;
 
 use super::workload::{
-    count_or_percent, immutable_selector, is_nothing, non_negative, selector_and_template,
+    collisions, count_or_percent, immutable_selector, is_nothing, non_negative, selector_and_template,
 };
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
 use crate::kinds::json::{object_or_new, set_default, set_zero, text};
@@ -175,6 +175,8 @@ impl Strategy for DaemonSet {
             {
                 non_negative(&mut errors, new, &format!("status.{field}"));
             }
+            non_negative(&mut errors, new, "status.observedGeneration");
+            collisions(&mut errors, old, new);
             return errors;
         }
         let mut errors = self.validate_create(new);

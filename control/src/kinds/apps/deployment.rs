@@ -4,7 +4,7 @@ use keelson_api::status::FieldError;
 use serde_json::Value;
 
 use super::workload::{
-    count_or_percent, immutable_selector, is_nothing, non_negative, replica_counts, scale,
+    collisions, count_or_percent, immutable_selector, is_nothing, non_negative, replica_counts, scale,
     selector_and_template,
 };
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
@@ -132,6 +132,7 @@ impl Strategy for Deployment {
             let counts = ["updatedReplicas", "readyReplicas", "availableReplicas"];
             let mut errors = replica_counts(new, &counts);
             non_negative(&mut errors, new, "status.unavailableReplicas");
+            collisions(&mut errors, old, new);
             return errors;
         }
         let mut errors = self.validate_create(new);

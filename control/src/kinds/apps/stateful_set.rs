@@ -3,7 +3,7 @@
 use keelson_api::status::FieldError;
 use serde_json::Value;
 
-use super::workload::{non_negative, replica_counts, scale, selector_and_template};
+use super::workload::{collisions, non_negative, replica_counts, scale, selector_and_template};
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
 use crate::kinds::json::{int, list, object_or_new, set_default, set_zero, text};
 use crate::kinds::{Kind, Strategy, cells, podspec, update};
@@ -123,7 +123,9 @@ impl Strategy for StatefulSet {
                 "updatedReplicas",
                 "availableReplicas",
             ];
-            return replica_counts(new, &counts);
+            let mut errors = replica_counts(new, &counts);
+            collisions(&mut errors, old, new);
+            return errors;
         }
         let mut errors = self.validate_create(new);
         let mut comparable = new.get("spec").cloned().unwrap_or_default();

@@ -224,5 +224,29 @@ pub(in crate::kinds) fn replica_counts(object: &Value, counts: &[&str]) -> Vec<F
             errors.push(FieldError::invalid(format!("status.{field}"), count, detail));
         }
     }
+    let count = |field: &str| int(object, &format!("/status/{field}")).unwrap_or(0);
+    let available = count("availableReplicas");
+    if available > count("readyReplicas") {
+        let of_set = counts.contains(&"currentReplicas");
+        let detail = if of_set {
+            "cannot be greater than status.readyReplicas"
+        } else {
+            "cannot be greater than readyReplicas"
+        };
+        errors.push(FieldError::invalid("status.availableReplicas", available, detail));
+    }
     errors
+}
+
+/// Complaints about the count of collisions of names, which never falls.
+pub(in crate::kinds) fn collisions(errors: &mut Vec<FieldError>, old: &Value, new: &Value) {
+    let path = "status.collisionCount";
+    non_negative(errors, new, path);
+    let count = |object: &Value| int(object, "/status/collisionCount");
+    if let Some(was) = count(old)
+        && count(new).is_none_or(|is| is < was)
+    {
+        let is = count(new).unwrap_or(0);
+        errors.push(FieldError::invalid(path, is, "cannot be decremented"));
+    }
 }

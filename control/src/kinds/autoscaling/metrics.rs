@@ -37,11 +37,11 @@ fn check_metric(errors: &mut Vec<FieldError>, metric: &Value, path: &str) {
     let known: Vec<&str> = SOURCES.iter().map(|(kind, _)| *kind).collect();
     let Some((_, field)) = SOURCES.iter().find(|(known, _)| *known == kind) else {
         let path = format!("{path}.type");
-        errors.push(if kind.is_empty() {
-            FieldError::required(path, "must specify a metric source type")
-        } else {
-            FieldError::not_supported(path, kind, &known)
-        });
+        if kind.is_empty() {
+            let detail = "must specify a metric source type";
+            errors.push(FieldError::required(path.as_str(), detail));
+        }
+        errors.push(FieldError::not_supported(path, kind, &known));
         return;
     };
     for (_, other) in SOURCES.iter().filter(|(_, other)| other != field) {
@@ -169,7 +169,8 @@ fn other_target(errors: &mut Vec<FieldError>, source: &Value, path: &str, kind: 
 fn check_rules(errors: &mut Vec<FieldError>, rules: &Value, path: &str) {
     const SELECT: [&str; 3] = ["Disabled", "Max", "Min"];
     let select = text(rules, "/selectPolicy");
-    if !select.is_empty() && !SELECT.contains(&select) {
+    // By pointer in Go: an empty text is one too, and what is unset has its default.
+    if !SELECT.contains(&select) {
         let path = format!("{path}.selectPolicy");
         errors.push(FieldError::not_supported(path, select, &SELECT));
     }

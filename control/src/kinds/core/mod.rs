@@ -18,6 +18,7 @@ mod service_account;
 mod volume;
 
 pub(in crate::kinds) use claim::spec as claim_spec;
+pub(in crate::kinds) use service::ingress_point;
 pub(crate) use service::{changed_addresses, related_addresses};
 pub(in crate::kinds) use volume::inline as inline_volume;
 

@@ -140,6 +140,13 @@ fn is_standard(resource: &str) -> bool {
         || resource.starts_with("requests.hugepages-")
 }
 
+/// Whether there are only whole ones of it (`IsIntegerResourceName`): what is named with a domain, such as `count/pods`, is
+/// an extended resource, and of what upstream names itself the counts of objects are.
+fn is_counted(resource: &str) -> bool {
+    let of_kubernetes = resource.contains("kubernetes.io/") || resource.starts_with("requests.");
+    COUNTS.contains(&resource) || resource.contains('/') && !of_kubernetes
+}
+
 /// Names and amounts of resources.
 fn amounts(quota: &Value, pointer: &str, field: &str) -> Vec<FieldError> {
     let mut errors = Vec::new();
@@ -161,7 +168,7 @@ fn amounts(quota: &Value, pointer: &str, field: &str) -> Vec<FieldError> {
             let detail = names::NON_NEGATIVE;
             errors.push(FieldError::invalid(path.as_str(), amount.to_string(), detail));
         }
-        if COUNTS.contains(&resource.as_str()) && !amount.is_whole() {
+        if is_counted(resource) && !amount.is_whole() {
             errors.push(FieldError::invalid(
                 path,
                 amount.to_string(),

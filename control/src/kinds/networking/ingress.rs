@@ -4,6 +4,7 @@ use keelson_api::names;
 use keelson_api::status::FieldError;
 use serde_json::Value;
 
+use crate::kinds::core::ingress_point;
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
 use crate::kinds::json::{int, items, object_or_new, text};
 use crate::kinds::plain::Plain;
@@ -54,6 +55,17 @@ pub(super) fn kind() -> Kind {
             let detail = "can not be set when the class field is also set";
             let path = format!("annotations.{CLASS}");
             vec![FieldError::invalid(path, value.clone(), detail)]
+        },
+        told: |ingress| {
+            let mut errors = Vec::new();
+            for (index, point) in items(ingress, "/status/loadBalancer/ingress").iter().enumerate() {
+                ingress_point(
+                    &mut errors,
+                    point,
+                    &format!("status.loadBalancer.ingress[{index}]"),
+                );
+            }
+            errors
         },
         ..Plain::with_status(row)
     };

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::kinds::apps::workload::label_selector;
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
-use crate::kinds::json::{int, is_unset, items, list, object, object_or_new, set_default, text};
+use crate::kinds::json::{int, is_unset, items, list, object_or_new, set_default, text};
 use crate::kinds::plain::Plain;
 use crate::kinds::{Kind, cells, go};
 
@@ -43,9 +43,9 @@ pub(super) fn kind() -> Kind {
 }
 
 fn default(policy: &mut Value) {
-    let Some(spec) = object(policy, "spec") else {
-        return;
-    };
+    // In Go it is always there: a policy without one isolates all pods of its namespace.
+    let spec = policy.as_object_mut().and_then(|map| object_or_new(map, "spec"));
+    let Some(spec) = spec else { return };
     object_or_new(spec, "podSelector");
     for rules in ["ingress", "egress"] {
         for rule in list(spec, rules) {

@@ -254,8 +254,9 @@ fn names_in(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
         ("runtimeClassName", names::dns1123_subdomain),
     ];
     for (field, rule) in rules {
-        let value = text(spec, &format!("/{field}"));
-        if !value.is_empty() {
+        // That of the runtime class is by pointer in Go: an empty text is a bad name.
+        let value = spec[field].as_str();
+        if let Some(value) = value.filter(|value| !value.is_empty() || field == "runtimeClassName") {
             errors.extend(FieldError::complaints(
                 format_args!("{path}.{field}"),
                 value,

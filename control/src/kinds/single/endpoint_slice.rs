@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::kinds::core::endpoints::address_rule;
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
-use crate::kinds::json::{alike, int, items, list, set_default, set_zero, text};
+use crate::kinds::json::{alike, int, items, list, set_default, text};
 use crate::kinds::{Kind, Strategy, cells, update};
 
 const COLUMNS: &[ColumnDef] = &[
@@ -53,7 +53,7 @@ impl Strategy for EndpointSlice {
         let Some(map) = object.as_object_mut() else { return };
         for port in list(map, "ports") {
             set_default(port, "name", "");
-            set_zero(port, "protocol", "TCP");
+            set_default(port, "protocol", "TCP");
         }
         // Upstream's type writes both lists even when there is nothing in them.
         for field in ["endpoints", "ports"] {
@@ -168,8 +168,7 @@ fn validate(object: &Value) -> Vec<FieldError> {
             let path = format!("{path}.protocol");
             errors.push(FieldError::not_supported(path, protocol, &["SCTP", "TCP", "UDP"]));
         }
-        let protocol = text(port, "/appProtocol");
-        if !protocol.is_empty() {
+        if let Some(protocol) = port["appProtocol"].as_str() {
             errors.extend(FieldError::complaints(
                 format_args!("{path}.appProtocol"),
                 protocol,
@@ -223,16 +222,15 @@ fn check_endpoint(
         };
         errors.extend(FieldError::complaints(&at, address, complaints));
     }
-    let host = text(endpoint, "/hostname");
-    if !host.is_empty() {
+    // By pointer in Go: an empty text is a bad one.
+    if let Some(host) = endpoint["hostname"].as_str() {
         errors.extend(FieldError::complaints(
             format_args!("{path}.hostname"),
             host,
             names::dns1123_label(host),
         ));
     }
-    let node = text(endpoint, "/nodeName");
-    if !node.is_empty() {
+    if let Some(node) = endpoint["nodeName"].as_str() {
         errors.extend(FieldError::complaints(
             format_args!("{path}.nodeName"),
             node,

@@ -68,6 +68,8 @@ impl Strategy for PriorityClass {
     fn default(&self, object: &mut Value) {
         if let Some(map) = object.as_object_mut() {
             set_default(map, "preemptionPolicy", "PreemptLowerPriority");
+            // Required in the schema, and so a client may insist on it.
+            set_default(map, "value", 0);
         }
     }
 

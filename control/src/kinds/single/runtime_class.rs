@@ -12,7 +12,7 @@ use crate::kinds::json::{entries, items, text};
 use crate::kinds::metadata::check_labels;
 use crate::kinds::plain::Plain;
 use crate::kinds::podspec::tolerations;
-use crate::kinds::{Kind, cells, go};
+use crate::kinds::{Kind, cells, go, resource_names};
 
 const COLUMNS: &[ColumnDef] = &[
     NAME,
@@ -33,8 +33,10 @@ pub(super) fn kind() -> Kind {
             let mut errors: Vec<FieldError> =
                 FieldError::complaints("handler", handler, complaints).collect();
             for (resource, amount) in entries(class, "/overhead/podFixed") {
+                // Upstream's path: it checks them as the limits of a container.
+                let path = format!("overhead.limits[{resource}]");
+                resource_names::check_of_container(&mut errors, resource, &path);
                 if Quantity::from_json(amount).is_ok_and(Quantity::is_negative) {
-                    let path = format!("overhead.podFixed[{resource}]");
                     errors.push(FieldError::invalid(path, amount.clone(), names::NON_NEGATIVE));
                 }
             }

@@ -112,11 +112,12 @@ impl Strategy for Attachment {
     }
 
     fn validate_update(&self, _: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {
-        if old.get("spec") == new.get("spec") {
-            return Vec::new();
+        let mut errors = self.validate_create(new);
+        if old.get("spec") != new.get("spec") {
+            let spec = new.get("spec").cloned().unwrap_or_default();
+            errors.push(FieldError::invalid("spec", spec, "field is immutable"));
         }
-        let spec = new.get("spec").cloned().unwrap_or_default();
-        vec![FieldError::invalid("spec", spec, "field is immutable")]
+        errors
     }
 
     fn row(&self, object: &Value, now: i64) -> Vec<Value> {

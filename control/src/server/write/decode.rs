@@ -237,6 +237,10 @@ fn named(parsed: Parsed) -> Result<Parsed, String> {
 
 /// Checks `kind` and `apiVersion` against what the endpoint takes, and fills them in where they are missing.
 fn identify(value: &mut Value, kind: &str, version: &str) -> Result<(), Status> {
+    if value.is_null() {
+        // Go's decoder leaves an object as it was made.
+        *value = Value::Object(serde_json::Map::new());
+    }
     let Some(fields) = value.as_object_mut() else {
         return Err(Status::bad_request(format!(
             "couldn't get version/kind; json parse error: json: cannot unmarshal {} into Go value of type struct",

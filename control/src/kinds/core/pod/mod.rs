@@ -1,6 +1,7 @@
 //! Pods.
 
 mod row;
+mod status;
 mod steering;
 #[cfg(test)]
 mod tests;

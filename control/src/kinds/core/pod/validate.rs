@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashSet};
 use keelson_api::status::FieldError;
 use serde_json::Value;
 
-use super::steering;
+use super::{status, steering};
 use crate::kinds::json::{int, items, text};
 use crate::kinds::podspec;
 
@@ -36,7 +36,7 @@ pub(super) fn update(subresource: Option<&str>, old: &Value, new: &Value) -> Vec
     let mut errors = annotations(old, new);
     errors.extend(match subresource {
         None => spec_update(old, new),
-        Some("status") => status_update(old, new),
+        Some("status") => status::update(old, new),
         Some("resize") => {
             let mut errors =
                 podspec::validate_pod_spec(new.get("spec").unwrap_or(&Value::Null), "spec", true);
@@ -207,50 +207,6 @@ fn gates(errors: &mut Vec<FieldError>, old: &Value, new: &Value) {
             ));
         }
     }
-}
-
-/// A finished container stays finished unless the pod may restart it.
-fn status_update(old: &Value, new: &Value) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    for (list, containers) in [
-        ("containerStatuses", "containers"),
-        ("initContainerStatuses", "initContainers"),
-    ] {
-        let policy = text(old, "/spec/restartPolicy");
-        if policy == "Always" {
-            continue;
-        }
-        for was in items(old, &format!("/status/{list}")) {
-            let ended = was.pointer("/state/terminated").is_some_and(Value::is_object);
-            let failed = int(was, "/state/terminated/exitCode") != Some(0);
-            let name = text(was, "/name");
-            let sidecar = items(old, &format!("/spec/{containers}"))
-                .iter()
-                .any(|container| {
-                    text(container, "/name") == name && text(container, "/restartPolicy") == "Always"
-                });
-            if !ended || sidecar || (failed && policy == "OnFailure") {
-                continue;
-            }
-            let is = items(new, &format!("/status/{list}"))
-                .iter()
-                .find(|is| text(is, "/name") == name);
-            if is.is_some_and(|is| !is.pointer("/state/terminated").is_some_and(Value::is_object)) {
-                let detail = "may not be transitioned to non-terminated state";
-                errors.push(FieldError::forbidden(
-                    format!("status.{list}[{name}].state"),
-                    detail,
-                ));
-            }
-        }
-    }
-    if text(old, "/spec/nodeName") != text(new, "/spec/nodeName") {
-        errors.push(FieldError::forbidden(
-            "spec.nodeName",
-            "may not be changed directly",
-        ));
-    }
-    errors
 }
 
 /// Ephemeral containers may be added, nothing else.

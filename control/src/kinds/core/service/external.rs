@@ -195,6 +195,30 @@ fn ip_mode(errors: &mut Vec<FieldError>, path: &str, point: &Value) {
     }
 }
 
+/// Complaints about an address or a name at which a load balancer is reached, of a Service or an Ingress.
+pub(in crate::kinds) fn ingress_point(errors: &mut Vec<FieldError>, point: &Value, path: &str) {
+    let (ip, name) = (text(point, "/ip"), text(point, "/hostname"));
+    if !ip.is_empty() {
+        errors.extend(FieldError::complaints(
+            format_args!("{path}.ip"),
+            ip,
+            names::ip(ip),
+        ));
+    }
+    if !name.is_empty() {
+        let path = format!("{path}.hostname");
+        errors.extend(FieldError::complaints(
+            &path,
+            name,
+            names::dns1123_subdomain(name),
+        ));
+        if name.parse::<std::net::IpAddr>().is_ok() {
+            let detail = "must be a DNS name, not an IP address";
+            errors.push(FieldError::invalid(path, name, detail));
+        }
+    }
+}
+
 /// Complaints about the status.
 pub(super) fn status(new: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
@@ -205,27 +229,8 @@ pub(super) fn status(new: &Value) -> Vec<FieldError> {
         errors.push(FieldError::forbidden(path, detail));
     }
     for (index, point) in points.iter().enumerate() {
-        let (ip, name) = (text(point, "/ip"), text(point, "/hostname"));
         ip_mode(&mut errors, &format!("{path}[{index}].ipMode"), point);
-        if !ip.is_empty() {
-            errors.extend(FieldError::complaints(
-                format_args!("{path}[{index}].ip"),
-                ip,
-                names::ip(ip),
-            ));
-        }
-        if !name.is_empty() {
-            let path = format!("{path}[{index}].hostname");
-            errors.extend(FieldError::complaints(
-                &path,
-                name,
-                names::dns1123_subdomain(name),
-            ));
-            if name.parse::<std::net::IpAddr>().is_ok() {
-                let detail = "must be a DNS name, not an IP address";
-                errors.push(FieldError::invalid(path, name, detail));
-            }
-        }
+        ingress_point(&mut errors, point, &format!("{path}[{index}]"));
     }
     errors
 }

@@ -8,6 +8,7 @@ mod validate;
 use std::collections::BTreeMap;
 
 pub(crate) use addresses::{changed as changed_addresses, related as related_addresses};
+pub(in crate::kinds) use external::ingress_point;
 use keelson_api::status::FieldError;
 use serde_json::{Value, json};
 

@@ -13,6 +13,7 @@ mod references;
 mod shown;
 mod singles;
 mod sources;
+mod statuses;
 
 use serde_json::{Value, json};
 

@@ -68,7 +68,7 @@ impl Options {
             .has("orphanDependents")
             .then(|| query.flag("orphanDependents"));
         let dry_run: Vec<&str> = query.all("dryRun").collect();
-        options.check(query.get("propagationPolicy"), orphan, &dry_run)?;
+        options.check(query.all("propagationPolicy").next(), orphan, &dry_run)?;
         if bytes.is_empty() {
             return Ok(options);
         }
@@ -94,6 +94,7 @@ impl Options {
                 "decoded object cannot be converted to DeleteOptions: {kind}"
             )));
         }
+        well_typed(body)?;
         if !body["gracePeriodSeconds"].is_null() {
             options.grace = body["gracePeriodSeconds"].as_i64();
             if options.grace.is_none() {
@@ -109,21 +110,21 @@ impl Options {
             .map(|value| value.as_str().unwrap_or_default())
             .collect();
         options.dry_run |= !dry_run.is_empty();
-        let policy = body["propagationPolicy"].as_str().unwrap_or_default();
+        let policy = body["propagationPolicy"].as_str();
         options.check(policy, body["orphanDependents"].as_bool(), &dry_run)
     }
 
     /// Takes what decides over the dependents, in today's form and in the deprecated one (`ValidateDeleteOptions`).
-    fn check(&mut self, policy: &str, orphan: Option<bool>, dry_run: &[&str]) -> Result<(), Status> {
+    fn check(&mut self, policy: Option<&str>, orphan: Option<bool>, dry_run: &[&str]) -> Result<(), Status> {
         let field = "propagationPolicy";
         let mut errors = Vec::new();
-        if orphan.is_some() && !policy.is_empty() {
+        if let (Some(_), Some(policy)) = (orphan, policy) {
             let detail = "orphanDependents and deletionPropagation cannot be both set";
             errors.push(FieldError::invalid(field, policy, detail));
         }
         match (policy, orphan) {
-            ("", None) => {}
-            ("", Some(orphan)) => {
+            (None, None) => {}
+            (None, Some(orphan)) => {
                 self.cascade_asked = !orphan;
                 self.propagation = Some(if orphan {
                     Propagation::Orphan
@@ -131,16 +132,50 @@ impl Options {
                     Propagation::Background
                 });
             }
-            ("Background", _) => self.propagation = Some(Propagation::Background),
-            ("Foreground", _) => self.propagation = Some(Propagation::Foreground),
-            ("Orphan", _) => self.propagation = Some(Propagation::Orphan),
-            _ => {
+            (Some("Background"), _) => self.propagation = Some(Propagation::Background),
+            (Some("Foreground"), _) => self.propagation = Some(Propagation::Foreground),
+            (Some("Orphan"), _) => self.propagation = Some(Propagation::Orphan),
+            (Some(policy), _) => {
                 let known = ["Foreground", "Background", "Orphan", "nil"];
                 errors.push(FieldError::not_supported(field, policy, &known));
             }
         }
         errors.extend(options::dry_run(dry_run));
         options::refuse("DeleteOptions", &errors)
+    }
+}
+
+/// Refuses fields of other types, which would be read as if they were not there.
+fn well_typed(body: &Value) -> Result<(), Status> {
+    let is_text = |value: &Value| value.is_null() || value.is_string();
+    let preconditions = &body["preconditions"];
+    let right = [
+        (
+            "dryRun",
+            "a list of texts",
+            match &body["dryRun"] {
+                Value::Array(values) => values.iter().all(is_text),
+                other => other.is_null(),
+            },
+        ),
+        ("propagationPolicy", "a text", is_text(&body["propagationPolicy"])),
+        (
+            "orphanDependents",
+            "a boolean",
+            body["orphanDependents"].is_null() || body["orphanDependents"].is_boolean(),
+        ),
+        (
+            "preconditions",
+            "an object of texts",
+            preconditions.is_null()
+                || preconditions.is_object()
+                    && is_text(&preconditions["uid"])
+                    && is_text(&preconditions["resourceVersion"]),
+        ),
+    ];
+    match right.iter().find(|(.., right)| !right) {
+        Some((field, wanted, _)) => Err(Status::bad_request(format!("{field} must be {wanted}"))),
+        None => Ok(()),
     }
 }
 
@@ -168,11 +203,32 @@ mod tests {
             "propagationPolicy: Invalid value: \"Orphan\": orphanDependents and deletionPropagation cannot be both set"
         );
         assert_eq!(
+            refused(&json!({"propagationPolicy": ""})),
+            "propagationPolicy: Unsupported value: \"\": supported values: \"Foreground\", \"Background\", \"Orphan\", \"nil\""
+        );
+        assert_eq!(
             refused(&json!({"dryRun": ["All", "x"]})),
             "dryRun: Unsupported value: []string{\"All\", \"x\"}: supported values: \"All\""
         );
         let options = Options::of(&json!({"dryRun": ["All"], "orphanDependents": false})).unwrap();
         assert_eq!(options.propagation, Some(Propagation::Background));
         assert!(options.dry_run && options.cascade_asked);
+    }
+
+    /// A delete that is to be tried only, or under conditions, is not carried out because it says so in the wrong type.
+    #[test]
+    fn what_has_another_type_is_refused() {
+        for body in [
+            json!({"dryRun": "All"}),
+            json!({"dryRun": [5]}),
+            json!({"preconditions": "x"}),
+            json!({"preconditions": {"uid": 5}}),
+            json!({"propagationPolicy": 5}),
+            json!({"orphanDependents": "true"}),
+        ] {
+            assert_eq!(Options::of(&body).unwrap_err().code, 400, "{body}");
+        }
+        let nothing = json!({"dryRun": null, "preconditions": {"uid": null}, "propagationPolicy": null});
+        assert!(Options::of(&nothing).is_ok());
     }
 }
