@@ -52,6 +52,7 @@ use tokio::sync::{Semaphore, watch};
 
 pub use listen::Tls;
 pub use snapshot::PATH as SNAPSHOT_PATH;
+pub use version::built_from;
 
 use crate::Config;
 use crate::admission::Chain;
