@@ -34,6 +34,7 @@ mod pretty;
 mod protobuf;
 mod query;
 mod read;
+mod refusal;
 mod registration;
 mod registry;
 mod respond;

@@ -20,6 +20,7 @@ use super::connections::Known;
 use super::metrics::Labels;
 use super::path::{self, ResourcePath};
 use super::query::Query;
+use super::refusal::Refusal;
 use super::{Api, deadline, dispatch, pretty};
 use crate::auth::{self, Attributes, Decision, Presented, UserInfo};
 
@@ -37,32 +38,6 @@ pub enum Peer {
     Proxy(Arc<Presented>),
     /// This process, as this user.
     Local(UserInfo),
-}
-
-/// Why a request has no answer of its handler, or one that is an error.
-#[derive(Debug)]
-struct Refusal {
-    status: Status,
-    /// The server gave it up to go on with others.
-    in_defence: bool,
-}
-
-impl From<Status> for Refusal {
-    fn from(status: Status) -> Self {
-        Self {
-            status,
-            in_defence: false,
-        }
-    }
-}
-
-impl Refusal {
-    fn in_defence(status: Status) -> Self {
-        Self {
-            status,
-            in_defence: true,
-        }
-    }
 }
 
 /// A request on its way to the handler.
