@@ -109,6 +109,15 @@ impl Object {
     }
 }
 
+/// A change of an object.
+#[derive(Debug, Clone)]
+pub struct Changed {
+    /// The object after the change, or the last state of a deleted one.
+    pub object: Arc<Object>,
+    /// It was deleted.
+    pub deleted: bool,
+}
+
 /// Read access to the current objects, straight from memory. Implemented by the server's cache; used by
 /// authorization and admission.
 pub trait Reader: Send + Sync + std::fmt::Debug {
@@ -116,6 +125,13 @@ pub trait Reader: Send + Sync + std::fmt::Debug {
     fn get(&self, resource: &GroupResource, namespace: &str, name: &str) -> Option<Arc<Object>>;
     /// All objects of a resource, in one namespace or in all.
     fn list(&self, resource: &GroupResource, namespace: Option<&str>) -> Vec<Arc<Object>>;
+    /// All objects of a resource in a namespace, and the revision at which they are these.
+    fn snapshot(&self, resource: &GroupResource, namespace: &str) -> (Vec<Arc<Object>>, u64);
+    /// What has happened to a resource after a revision, oldest first, and up to which revision that is. `None` if it is not
+    /// known any more, or is so much that one had better look at all objects.
+    fn since(&self, resource: &GroupResource, revision: u64) -> Option<(Vec<Changed>, u64)>;
+    /// Number of objects of a resource in a namespace.
+    fn count(&self, resource: &GroupResource, namespace: &str) -> usize;
     /// Grows whenever an object of the resource changes; lets callers keep derived tables.
     fn version(&self, resource: &GroupResource) -> u64;
 }

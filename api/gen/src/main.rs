@@ -56,6 +56,12 @@ fn main() {
         k8s_openapi::kube_aggregator::pkg::apis::apiregistration::v1 { APIService }
         k8s_openapi::apimachinery::pkg::apis::meta::v1 { Status }
     }
+    // What paths answer that are no group and version.
+    generator.subschema_for::<k8s_openapi::apimachinery::pkg::version::Info>();
+    generator.subschema_for::<k8s_openapi::apimachinery::pkg::apis::meta::v1::APIGroup>();
+    generator.subschema_for::<k8s_openapi::apimachinery::pkg::apis::meta::v1::APIGroupList>();
+    generator.subschema_for::<k8s_openapi::apimachinery::pkg::apis::meta::v1::APIResourceList>();
+    generator.subschema_for::<k8s_openapi::apimachinery::pkg::apis::meta::v1::APIVersions>();
     generator.subschema_for::<k8s_openapi::apimachinery::pkg::apis::meta::v1::DeleteOptions>();
     generator.subschema_for::<k8s_openapi::apimachinery::pkg::apis::meta::v1::ListMeta>();
 

@@ -4,6 +4,7 @@
 //! Documents are written on demand, straight into a buffer, from the embedded files: keeping them (or a tree of them)
 //! would cost more memory than the whole API server. Their hash depends only on what they are made from.
 
+mod others;
 mod paths;
 mod schemas;
 #[cfg(test)]
@@ -143,15 +144,28 @@ fn of<'a>(resources: &'a [Resource], group: &str, version: &str) -> impl Iterato
         .filter(move |resource| resource.group == group && resource.version == version)
 }
 
-/// The body of `/openapi/v3`: where each group and version's document is.
+/// The hash of the document of a path that is no group and version.
+pub fn other_hash(path: &str) -> String {
+    let mut hash = Fnv::default();
+    hash.write(&FILES.to_be_bytes());
+    hash.write(path.as_bytes());
+    format!("{:016X}{:016X}", hash.finish(), *FILES)
+}
+
+/// The body of `/openapi/v3`: where each document is.
 pub fn index(resources: &[Resource]) -> Vec<u8> {
+    let place =
+        |path: &str, hash: &str| json!({ "serverRelativeURL": format!("/openapi/v3/{path}?hash={hash}") });
     let mut paths = BTreeMap::new();
+    for page in others::pages(resources) {
+        let place = place(&page.path, &other_hash(&page.path));
+        paths.insert(page.path, place);
+    }
     for resource in resources {
         let path = group_version_path(&resource.group, &resource.version);
-        paths.entry(path).or_insert_with_key(|path| {
-            let hash = hash(resources, &resource.group, &resource.version);
-            json!({ "serverRelativeURL": format!("/openapi/v3/{path}?hash={hash}") })
-        });
+        paths
+            .entry(path)
+            .or_insert_with_key(|path| place(path, &hash(resources, &resource.group, &resource.version)));
     }
     json!({ "paths": paths }).to_string().into_bytes()
 }
@@ -162,15 +176,38 @@ pub fn document(resources: &[Resource], group: &str, version: &str, server_versi
     if resources.is_empty() {
         return None;
     }
+    Some(written(server_version, |paths, wanted| {
+        if resources.iter().any(|resource| resource.schema.is_none()) {
+            others::resource_list(group, version).write(paths, wanted);
+        }
+        for resource in &resources {
+            paths::write(paths, resource, wanted);
+        }
+    }))
+}
+
+/// Whether a path that is no group and version has a document.
+pub fn has_other(resources: &[Resource], path: &str) -> bool {
+    others::pages(resources).iter().any(|page| page.path == path)
+}
+
+/// The document of a path that is no group and version, without slashes around it, or `None` if it has none.
+pub fn other_document(resources: &[Resource], path: &str, server_version: &str) -> Option<Vec<u8>> {
+    let page = others::pages(resources)
+        .into_iter()
+        .find(|page| page.path == path)?;
+    Some(written(server_version, |paths, wanted| page.write(paths, wanted)))
+}
+
+/// A document with the paths that `write` gives, and the definitions that these need.
+fn written(server_version: &str, write: impl FnOnce(&mut dyn Members, &mut schemas::Wanted)) -> Vec<u8> {
     let mut out = String::with_capacity(256 * 1024);
     out.push_str("{\"openapi\":\"3.0.0\",\"info\":");
     out.push_str(&json!({"title": "Kubernetes", "version": server_version}).to_string());
     out.push_str(",\"paths\":");
     let mut paths = Object::new(&mut out);
     let mut wanted = schemas::Wanted::default();
-    for resource in &resources {
-        paths::write(&mut paths, resource, &mut wanted);
-    }
+    write(&mut paths, &mut wanted);
     paths.end();
     out.push_str(",\"components\":{\"schemas\":");
     let mut components = Object::new(&mut out);
@@ -181,7 +218,7 @@ pub fn document(resources: &[Resource], group: &str, version: &str, server_versi
     out.push_str(",\"securitySchemes\":");
     out.push_str(&bearer.to_string());
     out.push_str("}}");
-    Some(out.into_bytes())
+    out.into_bytes()
 }
 
 /// What takes the members of an object as they come.

@@ -95,6 +95,11 @@ impl Wanted {
         name
     }
 
+    /// Has a built-in definition of that name.
+    pub(super) fn builtin(&mut self, name: &str) {
+        self.builtin.insert(name.to_owned());
+    }
+
     /// The name of `Status`.
     pub(super) fn status(&mut self) -> String {
         let name = format!("{META}.Status");

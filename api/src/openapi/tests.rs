@@ -1,6 +1,6 @@
 use serde_json::{Value, json};
 
-use super::{CustomSchema, Resource, Subresource, document, hash, index};
+use super::{CustomSchema, Resource, Subresource, document, hash, index, other_document, other_hash};
 
 pub(super) fn deployments() -> Resource {
     let verbs = [
@@ -160,4 +160,67 @@ fn events_of_the_core_group_must_have_metadata() {
         document["components"]["schemas"]["io.k8s.api.core.v1.Event"]["required"],
         json!(["involvedObject", "metadata"])
     );
+}
+
+#[test]
+fn paths_that_are_no_group_and_version_have_documents() {
+    let resources = [deployments()];
+    let index: Value = serde_json::from_slice(&index(&resources)).unwrap();
+    let paths: Vec<&String> = index["paths"].as_object().unwrap().keys().collect();
+    assert_eq!(
+        paths,
+        [
+            ".well-known/openid-configuration",
+            "api",
+            "apis",
+            "apis/apps",
+            "apis/apps/v1",
+            "openid/v1/jwks",
+            "version"
+        ]
+    );
+    let read = |path: &str| -> Value {
+        let url = index["paths"][path]["serverRelativeURL"].as_str().unwrap();
+        assert_eq!(url, format!("/openapi/v3/{path}?hash={}", other_hash(path)));
+        serde_json::from_slice(&other_document(&resources, path, "v1.33.0").unwrap()).unwrap()
+    };
+    for (path, id, media, gives) in [
+        (
+            "version",
+            "getCodeVersion",
+            "application/json",
+            "io.k8s.apimachinery.pkg.version.Info",
+        ),
+        (
+            "apis/apps",
+            "getAppsAPIGroup",
+            "application/yaml",
+            "io.k8s.apimachinery.pkg.apis.meta.v1.APIGroup",
+        ),
+    ] {
+        let document = read(path);
+        let get = &document["paths"][format!("/{path}/")]["get"];
+        assert_eq!(get["operationId"], id);
+        assert_eq!(
+            get["responses"]["200"]["content"][media]["schema"]["$ref"],
+            format!("#/components/schemas/{gives}")
+        );
+        assert!(
+            document["components"]["schemas"][gives]["properties"].is_object(),
+            "{gives}"
+        );
+    }
+    let keys = read("openid/v1/jwks");
+    let content = &keys["paths"]["/openid/v1/jwks/"]["get"]["responses"]["200"]["content"];
+    assert_eq!(
+        content["application/jwk-set+json"]["schema"],
+        json!({"type": "string"})
+    );
+    assert!(other_document(&resources, "apis/batch", "").is_none());
+    let apps = read_list(&resources);
+    assert_eq!(apps["get"]["operationId"], "getAppsV1APIResources");
+}
+
+fn read_list(resources: &[Resource]) -> Value {
+    read(resources, "apps")["paths"]["/apis/apps/v1/"].clone()
 }

@@ -10,6 +10,7 @@ mod tests;
 
 use std::cmp::Ordering;
 use std::fmt::{self, Display};
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 const NANO: i128 = 1_000_000_000;
@@ -137,6 +138,24 @@ impl Quantity {
         })
     }
 
+    /// So many times as much.
+    #[must_use]
+    pub fn times(self, times: i64) -> Self {
+        Self {
+            nanos: self.nanos.saturating_mul(i128::from(times)).clamp(-MAX, MAX),
+            ..self
+        }
+    }
+
+    /// The same amount, printed as another one is.
+    #[must_use]
+    pub fn written_as(self, other: Self) -> Self {
+        Self {
+            format: other.format,
+            ..self
+        }
+    }
+
     /// The canonical text of a quantity's text, or why it is none.
     pub fn canonical(text: &str) -> Result<String, QuantityError> {
         text.parse::<Self>().map(|quantity| quantity.to_string())
@@ -155,6 +174,11 @@ impl PartialEq for Quantity {
     }
 }
 impl Eq for Quantity {}
+impl Hash for Quantity {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.nanos.hash(state);
+    }
+}
 impl PartialOrd for Quantity {
     fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
         Some(self.cmp(other))

@@ -17,6 +17,10 @@ use crate::{logging, preflight};
 
 /// Runs the control plane.
 pub fn control(args: &Control) -> Result<()> {
+    // Not known where there is no checkout; see `build.rs`.
+    if let (Some(commit), Some(date)) = (option_env!("KEELSON_COMMIT"), option_env!("KEELSON_COMMIT_DATE")) {
+        keelson_control::server::built_from(commit, date);
+    }
     run(
         "control",
         &args.cluster.data_dir,

@@ -1,11 +1,12 @@
 //! A [`Reader`] over a plain map, for unit tests.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use serde_json::Value;
 
-use crate::object::{GroupResource, Object, Reader};
+use crate::object::{Changed, GroupResource, Object, Reader};
 
 type Key = (GroupResource, String, String);
 
@@ -14,6 +15,10 @@ type Key = (GroupResource, String, String);
 pub struct Memory {
     objects: Mutex<BTreeMap<Key, Arc<Object>>>,
     versions: Mutex<BTreeMap<GroupResource, u64>>,
+    changes: Mutex<Vec<(GroupResource, u64, Changed)>>,
+    /// Nothing is known of what happened up to this version.
+    forgotten: AtomicU64,
+    lists: AtomicUsize,
 }
 
 impl Memory {
@@ -36,16 +41,42 @@ impl Memory {
             protobuf: crate::object::Length::default(),
         };
         let key = (resource.clone(), object.namespace.clone(), object.name.clone());
-        self.objects.lock().unwrap().insert(key, Arc::new(object));
+        let object = Arc::new(object);
+        let old = self.objects.lock().unwrap().insert(key, Arc::clone(&object));
+        // One in the place of another is another object.
+        if let Some(old) = old.filter(|old| old.uid != object.uid) {
+            self.note(resource, version, old, true);
+        }
+        self.note(resource, version, object, false);
+    }
+
+    fn note(&self, resource: &GroupResource, version: u64, object: Arc<Object>, deleted: bool) {
+        let change = (resource.clone(), version, Changed { object, deleted });
+        self.changes.lock().unwrap().push(change);
+    }
+
+    /// Forgets what has happened.
+    pub fn forget(&self) {
+        self.changes.lock().unwrap().clear();
+        let versions = self.versions.lock().unwrap();
+        let newest = versions.values().max().copied().unwrap_or_default();
+        // Also for those who have seen the newest.
+        self.forgotten.store(newest + 1, Ordering::Relaxed);
+    }
+
+    /// How often a namespace was gone over.
+    pub fn lists(&self) -> usize {
+        self.lists.load(Ordering::Relaxed)
     }
 
     /// Removes an object.
     pub fn remove(&self, resource: &GroupResource, namespace: &str, name: &str) {
-        self.touch(resource);
-        self.objects
-            .lock()
-            .unwrap()
-            .remove(&(resource.clone(), namespace.to_owned(), name.to_owned()));
+        let version = self.touch(resource);
+        let key = (resource.clone(), namespace.to_owned(), name.to_owned());
+        let old = self.objects.lock().unwrap().remove(&key);
+        if let Some(old) = old {
+            self.note(resource, version, old, true);
+        }
     }
 
     fn touch(&self, resource: &GroupResource) -> u64 {
@@ -73,6 +104,28 @@ impl Reader for Memory {
             .filter(|(key, _)| of(key))
             .map(|(_, object)| object.clone())
             .collect()
+    }
+
+    fn snapshot(&self, resource: &GroupResource, namespace: &str) -> (Vec<Arc<Object>>, u64) {
+        self.lists.fetch_add(1, Ordering::Relaxed);
+        (self.list(resource, Some(namespace)), self.version(resource))
+    }
+
+    fn since(&self, resource: &GroupResource, revision: u64) -> Option<(Vec<Changed>, u64)> {
+        if revision < self.forgotten.load(Ordering::Relaxed) {
+            return None;
+        }
+        let changes = self.changes.lock().unwrap();
+        let new = changes
+            .iter()
+            .filter(|(of, version, _)| of == resource && *version > revision)
+            .map(|(.., change)| change.clone())
+            .collect();
+        Some((new, self.version(resource)))
+    }
+
+    fn count(&self, resource: &GroupResource, namespace: &str) -> usize {
+        self.list(resource, Some(namespace)).len()
     }
 
     fn version(&self, resource: &GroupResource) -> u64 {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderValue, Method, Request};
 use http_body_util::BodyExt;
+use keelson_api::status::Status;
 use serde_json::Value;
 
 use super::pipeline::{Peer, handle};
@@ -25,9 +26,20 @@ const FOLLOWING: [&str; 3] = ["Endpoints", "EndpointSlice", "ConfigMap"];
 const RBAC: &str = "rbac.authorization.k8s.io";
 
 impl Server {
+    /// Makes what is there before anybody is served: these objects, and the APIServices of the groups.
+    pub async fn begin(&self, objects: Vec<Value>) -> Result<(), Error> {
+        let registered = async {
+            let failed = |status: Status| Error::Config(format!("APIServices: {}", status.message));
+            self.register().await.map_err(failed)
+        };
+        // Together, so that they share commits.
+        futures::future::try_join(self.bootstrap(objects), registered).await?;
+        Ok(())
+    }
+
     /// Creates the objects that are not there yet, in their order; namespaces first, the rest together, so that they
     /// share commits.
-    pub async fn bootstrap(&self, objects: Vec<Value>) -> Result<(), Error> {
+    pub(super) async fn bootstrap(&self, objects: Vec<Value>) -> Result<(), Error> {
         let (first, rest): (Vec<_>, Vec<_>) = objects
             .into_iter()
             .partition(|object| object["kind"] == "Namespace");

@@ -17,11 +17,13 @@ use super::query::Query;
 /// Part that writes the objects which every cluster has.
 const BOOTSTRAP: &str = "bootstrap";
 /// What it stands for upstream.
-const HOOKS: [&str; 4] = [
+const HOOKS: [&str; 6] = [
     "poststarthook/start-system-namespaces-controller",
     "poststarthook/rbac/bootstrap-roles",
     "poststarthook/scheduling/bootstrap-system-priority-classes",
     "poststarthook/bootstrap-controller",
+    "poststarthook/kube-apiserver-autoregistration",
+    "autoregister-completion",
 ];
 /// What is done before the first request is taken: definitions are loaded with the server, and so is the cache of objects.
 const AT_START: [&str; 3] = [

@@ -34,6 +34,8 @@ mod pretty;
 mod protobuf;
 mod query;
 mod read;
+mod refusal;
+mod registration;
 mod registry;
 mod respond;
 mod select;
@@ -51,6 +53,7 @@ use tokio::sync::{Semaphore, watch};
 
 pub use listen::Tls;
 pub use snapshot::PATH as SNAPSHOT_PATH;
+pub use version::built_from;
 
 use crate::Config;
 use crate::admission::Chain;

@@ -20,6 +20,7 @@ use super::connections::Known;
 use super::metrics::Labels;
 use super::path::{self, ResourcePath};
 use super::query::Query;
+use super::refusal::Refusal;
 use super::{Api, deadline, dispatch, pretty};
 use crate::auth::{self, Attributes, Decision, Presented, UserInfo};
 
@@ -89,7 +90,12 @@ pub async fn handle(api: Arc<Api>, request: Request<Body>, peer: Peer) -> Respon
     let work = AssertUnwindSafe(admit(&api, parts, path, query, verb, body, peer)).catch_unwind();
     let mut response = match work.await {
         Ok(Ok(response)) => response,
-        Ok(Err(status)) => error(&status),
+        Ok(Err(refusal)) => {
+            if refusal.in_defence {
+                api.metrics.terminate(&labels, refusal.status.code);
+            }
+            error(&refusal.status)
+        }
         Err(_) => {
             tracing::error!(verb, "a handler panicked; the request failed, the server goes on");
             error(&Status::internal("this request caused a panic on the server"))
@@ -141,7 +147,7 @@ async fn admit(
     verb: &'static str,
     body: Body,
     peer: Peer,
-) -> Result<Response<Body>, Status> {
+) -> Result<Response<Body>, Refusal> {
     let local = matches!(peer, Peer::Local(_));
     let long = is_long_running(verb, path.as_ref());
     let _flying = (!long).then(|| api.metrics.fly(matches!(verb, "get" | "list")));
@@ -155,7 +161,7 @@ async fn admit(
         Ok(admitted) => admitted,
         Err(status) => {
             body::drain(&parts.headers, body).await;
-            return Err(status);
+            return Err(status.into());
         }
     };
     let incoming = Incoming {
@@ -173,7 +179,14 @@ async fn admit(
     let (body, size, share) = if long || matches!(verb, "get" | "list") {
         (body, 0, None)
     } else {
-        let (bytes, share) = within(until, api.intake.read(bounded, body)).await?;
+        let read = async {
+            api.intake.read(bounded, body).await.map_err(|status| Refusal {
+                // Too much of others is under way; all else is the request's own fault.
+                in_defence: status.code == 429,
+                status,
+            })
+        };
+        let (bytes, share) = within(until, read).await?;
         let size = bytes.len();
         (body::full(bytes), size, Some(share))
     };
@@ -184,14 +197,15 @@ async fn admit(
     });
     let work = Box::pin(dispatch::dispatch(Arc::clone(api), incoming, body));
     if long {
-        return work.await;
+        return Ok(work.await?);
     }
     let slot = if exempt {
         None
     } else {
-        Some(slot(api, verb, size)?)
+        Some(slot(api, verb, size).map_err(Refusal::in_defence)?)
     };
-    within(until, work_on(work, (share, slot), apart)).await
+    let work = work_on(work, (share, slot), apart);
+    within(until, async { Ok(work.await?) }).await
 }
 
 /// Does the work, in this thread or apart. There it goes on when nobody waits for it any more, and holds what it has
@@ -259,12 +273,12 @@ fn identify(
 /// The timer ends requests whose client sends its body too slowly, or whose write the disk does not finish.
 async fn within<T>(
     until: tokio::time::Instant,
-    work: impl Future<Output = Result<T, Status>>,
-) -> Result<T, Status> {
+    work: impl Future<Output = Result<T, Refusal>>,
+) -> Result<T, Refusal> {
     let late = || Status::timeout("request did not complete within the allotted timeout", 0);
     tokio::time::timeout_at(until, work)
         .await
-        .unwrap_or_else(|_| Err(late()))
+        .unwrap_or_else(|_| Err(Refusal::in_defence(late())))
 }
 
 fn is_exempt(user: &UserInfo) -> bool {

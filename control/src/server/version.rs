@@ -1,5 +1,7 @@
 //! `/version`.
 
+use std::sync::OnceLock;
+
 use http::{Response, StatusCode};
 use serde_json::json;
 
@@ -10,16 +12,30 @@ pub const GIT_VERSION: &str = "v1.33.0+keelson";
 const MAJOR: &str = "1";
 const MINOR: &str = "33";
 const TREE_STATE: &str = "archive";
-const BUILD_DATE: &str = "1970-01-01T00:00:00Z";
 const GO_VERSION: &str = "none (Rust)";
 const COMPILER: &str = "rustc";
 
+/// Commit and date.
+static BUILT: OnceLock<(&str, &str)> = OnceLock::new();
+
+/// Says which commit the binary was built from, and of when it is. The binary says so and not this library, which would
+/// be compiled again for every commit. Nobody can say whether more was changed, so the tree is that of an archive.
+pub fn built_from(commit: &'static str, date: &'static str) {
+    // Whoever was first has said it.
+    let _ = BUILT.set((commit, date));
+}
+
+fn built() -> (&'static str, &'static str) {
+    *BUILT.get().unwrap_or(&("", "1970-01-01T00:00:00Z"))
+}
+
 /// Answers.
 pub fn serve() -> Response<Body> {
+    let (commit, date) = built();
     let version = json!({
         "major": MAJOR, "minor": MINOR, "emulationMajor": "1", "emulationMinor": "33",
         "minCompatibilityMajor": "1", "minCompatibilityMinor": "32",
-        "gitVersion": GIT_VERSION, "gitCommit": "", "gitTreeState": TREE_STATE, "buildDate": BUILD_DATE,
+        "gitVersion": GIT_VERSION, "gitCommit": commit, "gitTreeState": TREE_STATE, "buildDate": date,
         "goVersion": GO_VERSION, "compiler": COMPILER, "platform": platform(),
     });
     body::value(StatusCode::OK, super::accept::Encoding::Json, &version)
@@ -27,9 +43,9 @@ pub fn serve() -> Response<Body> {
 
 /// The same as labels of a metric.
 pub fn labels() -> String {
-    let platform = platform();
+    let ((commit, date), platform) = (built(), platform());
     format!(
-        "build_date=\"{BUILD_DATE}\",compiler=\"{COMPILER}\",git_commit=\"\",git_tree_state=\"{TREE_STATE}\",\
+        "build_date=\"{date}\",compiler=\"{COMPILER}\",git_commit=\"{commit}\",git_tree_state=\"{TREE_STATE}\",\
          git_version=\"{GIT_VERSION}\",go_version=\"{GO_VERSION}\",major=\"{MAJOR}\",minor=\"{MINOR}\",\
          platform=\"{platform}\""
     )
@@ -44,5 +60,24 @@ fn go_arch() -> &'static str {
         "x86_64" => "amd64",
         "aarch64" => "arm64",
         other => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn the_commit_is_told() {
+        built_from("c0ffee", "2026-01-02T03:04:05Z");
+        let body = serve().into_body().collect().await.unwrap().to_bytes();
+        let version: serde_json::Value = serde_json::from_slice(&body).unwrap();
+        assert_eq!(
+            (&version["gitCommit"], &version["buildDate"]),
+            (&json!("c0ffee"), &json!("2026-01-02T03:04:05Z"))
+        );
+        assert!(labels().contains("git_commit=\"c0ffee\""));
     }
 }

@@ -5,7 +5,10 @@ use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 use super::index::Index;
 use super::sealed::Sealed;
 use super::{Range, key_of};
-use crate::object::{GroupResource, Object, Reader};
+use crate::object::{Changed, GroupResource, Object, Reader};
+
+/// Most changes that are handed out together; who is further behind looks at everything.
+const MOST_CHANGES: usize = 1024;
 
 /// The index of a store, and what it knows of the encryption of what is in there. Clones share both.
 #[derive(Debug, Clone)]
@@ -51,6 +54,30 @@ impl Reader for Cache {
         self.read()
             .range(resource, &Range::all(namespace))
             .map_or_else(|_| Vec::new(), |page| page.objects)
+    }
+
+    fn snapshot(&self, resource: &GroupResource, namespace: &str) -> (Vec<Arc<Object>>, u64) {
+        // A range of the present does not fail.
+        self.read()
+            .range(resource, &Range::all(Some(namespace)))
+            .map_or_else(|_| (Vec::new(), 0), |page| (page.objects, page.revision))
+    }
+
+    fn since(&self, resource: &GroupResource, revision: u64) -> Option<(Vec<Changed>, u64)> {
+        let index = self.read();
+        let changes = index.changes(resource, revision, MOST_CHANGES).ok()?;
+        if changes.upto < index.revision() {
+            return None;
+        }
+        let changed = changes.events.iter().map(|event| Changed {
+            object: Arc::clone(&event.object),
+            deleted: event.deleted,
+        });
+        Some((changed.collect(), changes.upto))
+    }
+
+    fn count(&self, resource: &GroupResource, namespace: &str) -> usize {
+        self.read().count_in(resource, namespace)
     }
 
     fn version(&self, resource: &GroupResource) -> u64 {

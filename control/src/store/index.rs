@@ -5,11 +5,12 @@
 mod range;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 
-use super::{Changes, Event, StoreError};
+use super::{Changes, Event, StoreError, key_of};
 use crate::object::{GroupResource, Object};
 
 /// How much history a resource keeps.
@@ -160,6 +161,18 @@ impl Index {
     /// Number of objects.
     pub fn count(&self, resource: &GroupResource) -> usize {
         self.tables.get(resource).map_or(0, |table| table.objects.len())
+    }
+
+    /// Number of objects in a namespace.
+    pub fn count_in(&self, resource: &GroupResource, namespace: &str) -> usize {
+        let prefix = key_of(namespace, "");
+        let Some(table) = self.tables.get(resource) else {
+            return 0;
+        };
+        let from = table
+            .objects
+            .range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded));
+        from.take_while(|(key, _)| key.starts_with(&prefix)).count()
     }
 
     /// The keys of some resources.

@@ -165,6 +165,11 @@ fn slow_bodies_hold_no_place() {
     let head = format!("POST {MAPS}?timeout=1s HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{{");
     late.write_all(head.as_bytes()).unwrap();
     assert_eq!(code(&mut late), 504);
+    let (_, metrics) = cluster.raw(http::Method::GET, "/metrics", &[], b"");
+    let metrics = String::from_utf8(metrics).unwrap();
+    let series = "apiserver_request_terminations_total{code=\"504\",component=\"apiserver\",group=\"\",\
+                  resource=\"configmaps\",scope=\"resource\",subresource=\"\",verb=\"POST\",version=\"v1\"} 1\n";
+    assert!(metrics.contains(series), "{metrics}");
     drop(slow);
     others_are_served(&cluster);
 }

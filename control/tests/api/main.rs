@@ -32,6 +32,7 @@ mod pod_security;
 mod protobuf;
 mod quotas;
 mod refusals;
+mod registration;
 mod replication;
 mod restarts;
 mod scales;

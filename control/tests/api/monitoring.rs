@@ -87,7 +87,9 @@ fn checks_have_upstreams_names() {
                  [+]poststarthook/start-system-namespaces-controller ok\n\
                  [+]poststarthook/rbac/bootstrap-roles ok\n\
                  [+]poststarthook/scheduling/bootstrap-system-priority-classes ok\n\
-                 [+]poststarthook/bootstrap-controller ok\n";
+                 [+]poststarthook/bootstrap-controller ok\n\
+                 [+]poststarthook/kube-apiserver-autoregistration ok\n\
+                 [+]autoregister-completion ok\n";
     let ok = |text: &str| (200, text.to_owned());
     assert_eq!(
         text(&cluster, "/livez?verbose"),

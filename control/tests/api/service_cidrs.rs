@@ -97,3 +97,49 @@ fn a_range_stays_while_its_addresses_are_taken() {
     assert_eq!(cluster.delete(&format!("{SERVICES}/s"), &json!({})).0, 200);
     cluster.eventually("it is gone", |cluster| cluster.get(&path).0 == 404);
 }
+
+#[test]
+fn what_is_wrong_with_a_range_is_told_in_events() {
+    let mut cluster = Cluster::start();
+    let events = |cluster: &Cluster, reason: &str| -> Vec<Value> {
+        let path = format!("/api/v1/namespaces/default/events?fieldSelector=reason={reason}");
+        cluster.get(&path).1["items"].as_array().unwrap().clone()
+    };
+    // The controller may write statuses no more.
+    let path = "/apis/rbac.authorization.k8s.io/v1/clusterroles/system:controller:service-cidrs-controller";
+    let (_, mut role) = cluster.get(path);
+    let rules = role["rules"].as_array_mut().unwrap();
+    let before = rules.len();
+    rules.retain(|rule| rule["resources"] != json!(["servicecidrs/status"]));
+    assert_eq!(rules.len(), before - 1);
+    let json = [("content-type", "application/json")];
+    let (code, _) = cluster.request(http::Method::PUT, path, &json, role.to_string().as_bytes());
+    assert_eq!(code, 200);
+    let more = json!({"metadata": {"name": "more"}, "spec": {"cidrs": ["10.77.0.0/24"]}});
+    assert_eq!(cluster.post(CIDRS, &more).0, 201);
+    let reason = "KubernetesServiceCIDRError";
+    cluster.eventually(reason, |cluster| !events(cluster, reason).is_empty());
+    let event = &events(&cluster, reason)[0];
+    assert_eq!(
+        event["message"],
+        "The ServiceCIDR Status can not be set to Ready=True"
+    );
+    assert_eq!(event["type"], "Warning");
+    assert_eq!(event["source"]["component"], "service-cidr-controller");
+    assert_eq!(
+        (&event["involvedObject"]["kind"], &event["involvedObject"]["name"]),
+        (&json!("ServiceCIDR"), &json!("more"))
+    );
+    // The configuration says something else than it did.
+    cluster.stop();
+    cluster.config.service_cidrs = vec!["10.42.0.0/15".to_owned()];
+    cluster.resume();
+    let reason = "KubernetesDefaultServiceCIDRInconsistent";
+    cluster.eventually(reason, |cluster| !events(cluster, reason).is_empty());
+    let event = &events(&cluster, reason)[0];
+    assert_eq!(
+        event["message"],
+        "The default ServiceCIDR [10.43.0.0/16] does not match the controller flag configurations [10.42.0.0/15]"
+    );
+    assert_eq!(event["source"]["component"], "kubernetes-service-cidr-controller");
+}

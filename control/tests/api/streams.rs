@@ -91,6 +91,21 @@ fn logs_come_from_the_kubelet() {
 }
 
 #[test]
+fn logs_may_come_from_a_kubelet_that_nobody_knows() {
+    let cluster = cluster();
+    // Another certificate in the place of the authority's: that of kubelets leads nowhere.
+    let dir = &cluster.config.pki_dir;
+    std::fs::copy(dir.join("admin.crt"), dir.join("ca.crt")).unwrap();
+    let refused = cluster.kubectl(&["logs", "p"]).failed();
+    assert!(refused.contains("error dialing backend"), "{refused}");
+    // The kubelet goes on asking for the certificate of the API server.
+    let logs = cluster
+        .kubectl(&["logs", "p", "--insecure-skip-tls-verify-backend"])
+        .ok();
+    assert_eq!(logs, "/containerLogs/default/p/c");
+}
+
+#[test]
 fn upgraded_streams_pass_through_unchanged() {
     let cluster = cluster();
     let base = "/api/v1/namespaces/default/pods";

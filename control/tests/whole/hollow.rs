@@ -62,7 +62,7 @@ impl Cluster {
         pki::ensure(&config.pki_dir, &request).unwrap();
         let store = Embedded::open(&config.data_dir, &Options::new(server::selectable_fields)).unwrap();
         let server = Server::new(&config, Arc::new(store)).unwrap();
-        server.bootstrap(bootstrap::objects(&config)).await.unwrap();
+        server.begin(bootstrap::objects(&config)).await.unwrap();
         let api = Api::new(server.client(user("admin", &["system:masters"])));
         let clients = server.clone();
         let clients: controllers::Clients = Arc::new(move |name: &str| {

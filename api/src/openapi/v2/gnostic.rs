@@ -148,6 +148,7 @@ fn path(out: &mut Vec<u8>, item: &Value) {
 fn operation(out: &mut Vec<u8>, operation: &Value) {
     for (name, value) in members(operation) {
         match name {
+            "tags" => texts(out, 1, value),
             "description" => text(out, 3, value),
             "operationId" => text(out, 5, value),
             "produces" => texts(out, 6, value),

@@ -9,11 +9,12 @@ mod gnostic;
 mod tests;
 mod translate;
 
+use std::collections::BTreeSet;
 use std::hash::Hasher;
 
 use serde_json::{Value, json};
 
-use super::{FILES, Fnv, Members, Object, Resource, paths, schemas};
+use super::{FILES, Fnv, Members, Object, Resource, others, paths, schemas};
 
 /// The hash of the document, for its `ETag`; JSON and protobuf have different ones.
 pub fn hash(resources: &[Resource], protobuf: bool) -> String {
@@ -41,7 +42,15 @@ fn each_path(resources: &[Resource], wanted: &mut schemas::Wanted, sink: &mut dy
         sink,
         translate: translate::path,
     };
+    for page in others::pages(resources) {
+        page.write(&mut translated, wanted);
+    }
+    let mut listed = BTreeSet::new();
     for resource in resources {
+        let version = (&resource.group, &resource.version);
+        if resource.schema.is_none() && listed.insert(version) {
+            others::resource_list(&resource.group, &resource.version).write(&mut translated, wanted);
+        }
         paths::write(&mut translated, resource, wanted);
     }
 }

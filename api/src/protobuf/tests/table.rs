@@ -54,7 +54,10 @@ fn agrees(schema: &Schema, node: &Node, shape: Shape, kind: Kind) -> bool {
 fn every_field_of_every_schema_has_its_number_and_type() {
     let schema = Schema::builtin();
     let mut wrong = Vec::new();
-    for definition in schema.definitions().iter().filter(|one| one.alias.is_none()) {
+    // What `/version` answers is JSON only.
+    let in_protobuf = |name: &str| name != "io.k8s.apimachinery.pkg.version.Info";
+    let definitions = schema.definitions().iter().filter(|one| one.alias.is_none());
+    for definition in definitions.filter(|one| in_protobuf(&one.name)) {
         let Some(message) = table::find(&short(&definition.name)) else {
             wrong.push(format!("{}: no message", definition.name));
             continue;

@@ -5,6 +5,7 @@
 //! time cannot exceed a quota together. Where several servers share a store, who calls takes a turn for a request that
 //! [`Quotas::limits`], so that nobody else's write comes in between.
 
+mod known;
 mod limited;
 pub(crate) mod scope;
 #[cfg(test)]
@@ -19,11 +20,12 @@ use keelson_api::quantity::Quantity;
 use keelson_api::status::Status;
 use serde_json::Value;
 
+use self::known::Known;
 use self::usage::Counted;
 use super::fields::{items, text};
 use super::{Operation, Request};
 use crate::auth::resources::RESOURCE_QUOTAS;
-use crate::object::{GroupResource, Object, Reader};
+use crate::object::{GroupResource, Reader};
 
 pub use self::limited::Limited;
 pub(crate) use self::usage::{Kinds, is_plain, of as usage_of};
@@ -52,50 +54,6 @@ struct State {
     /// How many of these there may be before those are dropped that have no objects any more.
     sweep: usize,
     pending: HashMap<usize, Pending>,
-}
-
-/// What the objects of one kind in a namespace count for.
-#[derive(Debug, Default)]
-struct Known {
-    objects: HashMap<String, Remembered>,
-    /// Number of the latest pass over all of them.
-    pass: u64,
-}
-
-#[derive(Debug)]
-struct Remembered {
-    version: u64,
-    counted: Counted,
-    /// The latest pass that met the object.
-    pass: u64,
-}
-
-impl Known {
-    /// Calls `with` for what each of the objects counts for, and forgets those that are gone.
-    fn each(&mut self, resource: &GroupResource, objects: &[Arc<Object>], mut with: impl FnMut(&Counted)) {
-        self.pass += 1;
-        for object in objects {
-            let read = || Remembered {
-                version: object.resource_version,
-                counted: usage::of(resource, &object.value()),
-                pass: 0,
-            };
-            let known = match self.objects.get_mut(&object.uid) {
-                Some(known) => {
-                    if known.version != object.resource_version {
-                        *known = read();
-                    }
-                    known
-                }
-                None => self.objects.entry(object.uid.clone()).or_insert_with(read),
-            };
-            known.pass = self.pass;
-            with(&known.counted);
-        }
-        if self.objects.len() > objects.len() {
-            self.objects.retain(|_, known| known.pass == self.pass);
-        }
-    }
 }
 
 /// An admitted request that has not been settled.
@@ -302,22 +260,21 @@ impl State {
     fn used(&mut self, reader: &dyn Reader, namespace: &str, scopes: &[Value], wanted: &Amounts) -> Amounts {
         let mut used = Amounts::new();
         for resource in Kinds::of(wanted.keys()).resources() {
-            let objects = reader.list(&resource, Some(namespace));
-            let mut count = |counted: &Counted| counted.add_to(scopes, wanted, &mut used);
             if usage::is_plain(&resource) {
                 // Nothing in the object matters, so it need not be read.
                 let one = usage::of(&resource, &Value::Null);
-                for _ in &objects {
-                    count(&one);
-                }
+                let count = i64::try_from(reader.count(&resource, namespace)).unwrap_or(i64::MAX);
+                one.add_to(scopes, wanted, count, &mut used);
                 continue;
             }
             let known = self.known.entry((namespace.to_owned(), resource.clone()));
-            known.or_default().each(&resource, &objects, count);
+            let known = known.or_default();
+            known.follow(reader, &resource, namespace);
+            known.add_to(scopes, wanted, &mut used);
         }
         if self.known.len() > self.sweep.max(SWEEP) {
             self.known
-                .retain(|(namespace, resource), _| !reader.list(resource, Some(namespace)).is_empty());
+                .retain(|(namespace, resource), _| reader.count(resource, namespace) > 0);
             self.sweep = 2 * self.known.len();
         }
         for pending in self

@@ -6,7 +6,7 @@ use super::{field, values};
 use crate::admission::fields::items;
 
 /// What scopes can ask about a pod.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Traits {
     /// Has an active deadline.
     pub terminating: bool,

@@ -390,29 +390,22 @@ fn limited_resources_need_a_quota_that_covers_them() {
 }
 
 #[test]
-fn what_objects_count_for_is_remembered_while_they_are_there() {
-    let fixture = fixture(&json!({"hard": {"requests.cpu": "20001"}}));
-    for n in 0..20_000 {
-        fixture.memory.put(&PODS, &pod(&format!("p{n}"), "1"));
-    }
-    assert_eq!(fixture.pod(pod("new", "1")), Ok(()));
-    assert!(
-        fixture
-            .pod(pod("new", "2"))
-            .unwrap_err()
-            .contains("used: requests.cpu=20k")
-    );
-    // Nothing was read again: an object that is other than it was, in the same version, counts as it did.
-    let mut state = fixture.quotas.state.lock().unwrap();
-    let known = state.known.values_mut().next().unwrap();
-    assert_eq!(known.objects.len(), 20_000);
-    for known in known.objects.values_mut() {
-        known.counted = Counted::default();
-    }
-    drop(state);
-    assert_eq!(fixture.pod(pod("new", "20001")), Ok(()));
-    let mut state = fixture.quotas.state.lock().unwrap();
-    let known = state.known.values_mut().next().unwrap();
-    known.each(&PODS, &[], |_| panic!("there are none"));
-    assert!(known.objects.is_empty());
+fn amounts_that_are_written_differently_are_told_as_the_limit() {
+    let fixture = fixture(&json!({"hard": {"requests.memory": "1Gi", "count/configmaps": "1"}}));
+    let with = |name: &str, memory: &str| {
+        let mut pod = pod(name, "1");
+        pod["spec"]["containers"][0]["resources"]["requests"]["memory"] = memory.into();
+        pod
+    };
+    fixture.memory.put(&PODS, &with("one", "512Mi"));
+    fixture.memory.put(&PODS, &with("other", "1024"));
+    let told = fixture.pod(with("new", "1Gi")).unwrap_err();
+    assert!(told.contains("used: requests.memory=524289Ki,"), "{told}");
+    let mut map = json!({"metadata": {"name": "m", "namespace": "a", "uid": "m"}});
+    assert_eq!(fixture.admit("configmaps", None, &mut map, true), Ok(()));
+    fixture.memory.put(&GroupResource::new("", "configmaps"), &map);
+    let told = fixture
+        .admit("configmaps", None, &mut map.clone(), true)
+        .unwrap_err();
+    assert!(told.contains("used: count/configmaps=1,"), "{told}");
 }

@@ -24,7 +24,7 @@ const NAMED: [&str; 7] = [
 ];
 
 /// What one object counts for, in every way that a quota could ask.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Hash)]
 pub struct Counted {
     amounts: Amounts,
     pod: Option<Traits>,
@@ -238,15 +238,19 @@ impl Counted {
 }
 
 impl Counted {
-    /// Adds the part that counts for a quota with these scopes and limits.
-    pub fn add_to(&self, scopes: &[Value], hard: &Amounts, sum: &mut Amounts) {
+    /// Adds the part that counts for a quota with these scopes and limits, so many times.
+    pub fn add_to(&self, scopes: &[Value], hard: &Amounts, times: i64, sum: &mut Amounts) {
         if !self.in_scopes(scopes) {
             return;
         }
-        for (key, amount) in self.charged().filter(|(key, _)| hard.contains_key(*key)) {
+        for (key, amount) in self.charged() {
+            let Some(limit) = hard.get(key) else { continue };
+            let amount = amount.times(times);
             match sum.get_mut(key) {
-                Some(sum) => *sum = sum.plus(*amount),
-                None => drop(sum.insert(key.clone(), *amount)),
+                // Objects come in no order; what is not written alike is told as the limit is.
+                Some(sum) if sum.format() != amount.format() => *sum = sum.plus(amount).written_as(*limit),
+                Some(sum) => *sum = sum.plus(amount),
+                None => drop(sum.insert(key.clone(), amount)),
             }
         }
     }

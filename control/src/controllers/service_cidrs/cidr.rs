@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 
 use super::address::is_ours;
 use super::prefix::Prefix;
+use super::told::Told;
 use crate::controllers::api::{Api, Error, resources};
 use crate::controllers::informer::{Informer, Next, Queue};
 use crate::controllers::model::{Condition, IpAddress, Service, ServiceCidr, Time};
@@ -25,6 +26,7 @@ const DELETED: &str = "";
 struct Work {
     api: Api,
     server: Api,
+    told: Told,
     cidrs: Arc<Informer<ServiceCidr>>,
     addresses: Arc<Informer<IpAddress>>,
     services: Arc<Informer<Service>>,
@@ -58,9 +60,11 @@ pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
             adder.add(DELETED.to_owned());
         }
     });
+    let (api, server) = (context.api(NAME), context.api(APISERVER));
     let work = Work {
-        api: context.api(NAME),
-        server: context.api(APISERVER),
+        told: Told::new(&api, &server, tasks),
+        api,
+        server,
         cidrs: context.service_cidrs.clone(),
         addresses: context.ip_addresses.clone(),
         services: context.services.clone(),
@@ -94,7 +98,11 @@ impl Work {
                 let object = json!({"metadata": {"name": DEFAULT}, "spec": {"cidrs": self.configured}});
                 match self.server.create(resources::service_cidrs(), "", object).await {
                     Err(error) if error.is_already_exists() => {}
-                    made => drop(made?),
+                    Err(error) => {
+                        self.told.not_created(DEFAULT);
+                        return Err(error);
+                    }
+                    Ok(_) => {}
                 }
             }
             return Ok(Next::Wait);
@@ -102,20 +110,43 @@ impl Work {
         if let Some(since) = cidr.metadata.deleted {
             return self.deleted(&cidr, since).await;
         }
-        if name == DEFAULT && gets_second(&cidr.spec.cidrs, &self.configured) {
-            self.edit(&self.server, &cidr, "", |live| {
-                live["spec"]["cidrs"] = json!(self.configured);
-                true
-            })
-            .await?;
+        if name == DEFAULT && !self.configured.is_empty() {
+            self.configure(&cidr).await?;
         }
         if !cidr.metadata.finalizers.iter().any(|one| one == FINALIZER) {
             self.edit(&self.api, &cidr, "", |live| finalizer(live, true))
                 .await?;
         }
-        self.condition(&cidr, "True", "", "Kubernetes Service CIDR is ready")
-            .await?;
+        let ready = self.condition(&cidr, "True", "", "Kubernetes Service CIDR is ready");
+        match ready.await {
+            // It has changed, and is looked at again.
+            Err(error) if error.is_conflict() || error.is_not_found() => return Err(error),
+            Err(error) => {
+                self.told.not_ready(&cidr);
+                return Err(error);
+            }
+            Ok(()) => {}
+        }
         Ok(Next::Wait)
+    }
+
+    /// Brings the ServiceCIDR of the configured ranges to what they are, as far as it may change.
+    async fn configure(&self, cidr: &ServiceCidr) -> Result<(), Error> {
+        if !gets_second(&cidr.spec.cidrs, &self.configured) {
+            if cidr.spec.cidrs != self.configured {
+                self.told.inconsistent(cidr, &self.configured);
+            }
+            return Ok(());
+        }
+        let upgraded = self.edit(&self.server, cidr, "", |live| {
+            live["spec"]["cidrs"] = json!(self.configured);
+            true
+        });
+        upgraded.await.inspect_err(|error| {
+            if !error.is_conflict() {
+                self.told.not_upgraded(cidr, &self.configured, &error.message());
+            }
+        })
     }
 
     async fn deleted(&self, cidr: &ServiceCidr, since: Time) -> Result<Next, Error> {

@@ -11,6 +11,7 @@ mod cidr;
 mod prefix;
 #[cfg(test)]
 mod tests;
+mod told;
 
 use tokio::task::JoinSet;
 

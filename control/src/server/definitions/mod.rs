@@ -47,14 +47,15 @@ struct Made {
 #[derive(Debug, Default)]
 pub struct Definitions {
     made: Mutex<HashMap<String, Made>>,
-    /// Definitions without their versions, by name. Definitions are large, and all are looked at when one changes.
+    /// Definitions without their schemas, by name. Definitions are large, and all are looked at when one changes.
     slim: Mutex<HashMap<String, Slim>>,
 }
 
-/// A definition without its versions, and its revision.
+/// A definition without its schemas, and its revision.
 type Slim = (u64, Arc<Value>);
 
-fn resource() -> Arc<GroupResource> {
+/// Where definitions are stored.
+pub(super) fn resource() -> Arc<GroupResource> {
     Arc::new(GroupResource::new(
         "apiextensions.k8s.io",
         "customresourcedefinitions",
@@ -67,8 +68,8 @@ fn stored(api: &Api) -> Vec<Arc<Object>> {
     range.map(|page| page.objects).unwrap_or_default()
 }
 
-/// All definitions without their versions, which are decoded only if they have changed.
-fn slim(api: &Api) -> Vec<Arc<Value>> {
+/// All definitions, of their versions only what is served, which are decoded only if they have changed.
+pub(super) fn slim(api: &Api) -> Vec<Arc<Value>> {
     let mut known = api
         .definitions
         .slim
@@ -82,8 +83,8 @@ fn slim(api: &Api) -> Vec<Arc<Value>> {
             .filter(|(revision, _)| *revision == object.resource_version);
         let (revision, value) = kept.unwrap_or_else(|| {
             let mut value = object.value();
-            if let Some(spec) = value["spec"].as_object_mut() {
-                spec.remove("versions");
+            for version in value["spec"]["versions"].as_array_mut().into_iter().flatten() {
+                *version = serde_json::json!({"name": version["name"], "served": version["served"]});
             }
             if let Some(metadata) = value["metadata"].as_object_mut() {
                 metadata.remove("managedFields");
@@ -236,7 +237,7 @@ fn ourselves() -> UserInfo {
 }
 
 /// A call of our own.
-fn call(api: &Arc<Api>, served: Served, name: &str) -> Call {
+pub(super) fn call(api: &Arc<Api>, served: Served, name: &str) -> Call {
     let mut headers = HeaderMap::new();
     headers.insert(USER_AGENT, HeaderValue::from_static("kube-apiserver"));
     Call {

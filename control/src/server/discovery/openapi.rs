@@ -23,11 +23,12 @@ pub fn serve(
     query: &Query,
     headers: &HeaderMap,
 ) -> Result<Option<Response<Body>>, Status> {
-    let (group, version) = match segments {
+    let version = match segments {
         ["v2"] => return second(api, headers).map(Some),
         ["v3"] => return Ok(Some(body::json(StatusCode::OK, openapi::index(&resources(api))))),
-        ["v3", "api", version] => ("", *version),
-        ["v3", "apis", group, version] => (*group, *version),
+        ["v3", "api", version] => Some(("", *version)),
+        ["v3", "apis", group, version] => Some((*group, *version)),
+        ["v3", ..] => None,
         _ => return Err(Status::no_such_resource()),
     };
     let clauses = clauses(headers);
@@ -38,18 +39,29 @@ pub fn serve(
         return Err(Status::not_acceptable(&["application/json"]));
     }
     let resources = resources(api);
-    let hash = openapi::hash(&resources, group, version);
+    let path = segments[1..].join("/");
+    let (known, hash) = match version {
+        Some((group, version)) => (
+            resources
+                .iter()
+                .any(|one| one.group == group && one.version == version),
+            openapi::hash(&resources, group, version),
+        ),
+        None => (openapi::has_other(&resources, &path), openapi::other_hash(&path)),
+    };
+    if !known {
+        return Err(Status::no_such_resource());
+    }
     let asked = query.get("hash");
-    if !asked.is_empty()
-        && asked != hash
-        && resources
-            .iter()
-            .any(|one| one.group == group && one.version == version)
-    {
-        return Ok(Some(moved(&openapi::group_version_path(group, version), &hash)));
+    if !asked.is_empty() && asked != hash {
+        return Ok(Some(moved(&path, &hash)));
     }
     let mut response = tagged(headers, &hash, "application/json", || {
-        openapi::document(&resources, group, version, GIT_VERSION).ok_or_else(Status::no_such_resource)
+        let document = match version {
+            Some((group, version)) => openapi::document(&resources, group, version, GIT_VERSION),
+            None => openapi::other_document(&resources, &path, GIT_VERSION),
+        };
+        document.ok_or_else(Status::no_such_resource)
     })?;
     // The index names documents by hash, so such an address never changes its content.
     if asked == hash {

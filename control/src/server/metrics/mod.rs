@@ -35,6 +35,8 @@ const BYTES: [f64; 7] = [1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9];
 pub struct Metrics {
     requests: Mutex<HashMap<Labels, Series>>,
     running: Arc<Mutex<BTreeMap<Labels, u64>>>,
+    /// With the code of the answer.
+    terminated: Mutex<BTreeMap<(Labels, u16), u64>>,
     /// By group, version and kind.
     events: Mutex<BTreeMap<[Text; 3], Arc<AtomicU64>>>,
     /// Streams that were translated for kubelets, by how and by code.
@@ -92,6 +94,16 @@ impl Metrics {
         if let (true, Some(size)) = (reads, size) {
             series.sizes.get_or_insert_default().observe(&BYTES, size as f64);
         }
+    }
+
+    /// Counts a request that was given up, so that others go on.
+    pub fn terminate(&self, labels: &Labels, code: u16) {
+        let mut terminated = self.terminated.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut series = (labels.clone(), code);
+        if terminated.len() >= MOST_SERIES && !terminated.contains_key(&series) {
+            series.0 = Labels::default();
+        }
+        *terminated.entry(series).or_default() += 1;
     }
 
     /// Counts a long-running request while it runs.
@@ -166,6 +178,12 @@ mod tests {
         let requests = metrics.requests.lock().unwrap();
         assert_eq!(requests.len(), MOST_SERIES + 1);
         assert_eq!(requests[&Labels::default()].codes, [(200, 10)]);
+        for number in 0..MOST_SERIES + 10 {
+            metrics.terminate(&numbered(number), 429);
+        }
+        let terminated = metrics.terminated.lock().unwrap();
+        assert_eq!(terminated.len(), MOST_SERIES + 1);
+        assert_eq!(terminated[&(Labels::default(), 429)], 10);
     }
 
     #[test]

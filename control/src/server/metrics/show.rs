@@ -90,6 +90,7 @@ pub fn serve(api: &Api, headers: &HeaderMap) -> Response<Body> {
     };
     let requests: BTreeMap<Labels, Series> = requests.into_iter().collect();
     answered(&mut out, &requests);
+    terminated(&mut out, api);
     deprecated(&mut out, api, &requests);
     running(&mut out, api);
     translated(&mut out, api);
@@ -173,6 +174,25 @@ fn translated(out: &mut Text, api: &Api) {
         for ((_, code), number) in translated.iter().filter(|((own, _), _)| *own == how) {
             out.line(format_args!("{name}{{code=\"{code}\"}} {number}"));
         }
+    }
+}
+
+/// Requests that were given up because there were too many, or because their time was over.
+fn terminated(out: &mut Text, api: &Api) {
+    let name = "apiserver_request_terminations_total";
+    let help = "Number of requests which apiserver terminated in self-defense.";
+    out.name(name, "counter", help);
+    let terminated = {
+        let terminated = &api.metrics.terminated;
+        terminated.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    };
+    // Dry runs are not told apart.
+    let mut together: BTreeMap<(u16, String), u64> = BTreeMap::new();
+    for ((labels, code), count) in &terminated {
+        *together.entry((*code, labels.plain())).or_default() += count;
+    }
+    for ((code, labels), count) in together {
+        out.line(format_args!("{name}{{code=\"{code}\",{labels}}} {count}"));
     }
 }
 

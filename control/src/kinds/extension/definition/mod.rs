@@ -11,37 +11,12 @@ mod warnings;
 use keelson_api::status::FieldError;
 use serde_json::{Value, json};
 
-use crate::kinds::describe::{self, AGE, CREATED_AT, ColumnDef, NAME};
+use crate::kinds::describe::{self, CREATED_AT, NAME};
 use crate::kinds::json::{items, object, set_default, set_zero, text};
-use crate::kinds::plain::Plain;
 use crate::kinds::{Kind, Strategy, cells, update};
-
-const SERVICE: &[ColumnDef] = &[
-    NAME,
-    (
-        "Service",
-        "string",
-        0,
-        "The reference to the service that hosts this API endpoint.",
-    ),
-    ("Available", "string", 0, "Whether this service is available."),
-    AGE,
-];
 
 /// Its kinds.
 pub(super) fn kinds() -> Vec<Kind> {
-    let service = Plain {
-        default: |service| {
-            if let Some(spec) = object(service, "spec")
-                && let Some(service) = spec.get_mut("service").and_then(Value::as_object_mut)
-            {
-                set_default(service, "port", 443);
-            }
-        },
-        validate: service::validate,
-        generation: false,
-        ..Plain::with_status(service_row)
-    };
     let (name, plural) = ("CustomResourceDefinition", "customresourcedefinitions");
     vec![
         describe::kind(
@@ -56,17 +31,7 @@ pub(super) fn kinds() -> Vec<Kind> {
         .extension()
         .status()
         .done(),
-        describe::kind(
-            "apiregistration.k8s.io/v1",
-            "APIService",
-            "apiservices",
-            SERVICE,
-            service,
-        )
-        .cluster()
-        .extension()
-        .status()
-        .done(),
+        service::kind(),
     ]
 }
 
@@ -157,27 +122,4 @@ fn default_definition(definition: &mut Value) {
             set_zero(names, "listKind", format!("{kind}List"));
         }
     }
-}
-
-fn service_row(service: &Value, now: i64) -> Vec<Value> {
-    let target = match text(service, "/spec/service/name") {
-        "" => "Local".to_owned(),
-        name => format!("{}/{name}", text(service, "/spec/service/namespace")),
-    };
-    let available = items(service, "/status/conditions")
-        .iter()
-        .find(|c| text(c, "/type") == "Available");
-    let available = available.map_or_else(
-        || "Unknown".to_owned(),
-        |condition| match (text(condition, "/status"), text(condition, "/reason")) {
-            ("True", _) => "True".to_owned(),
-            (status, reason) => format!("{status} ({reason})"),
-        },
-    );
-    vec![
-        cells::name(service),
-        Value::from(target),
-        Value::from(available),
-        cells::age(service, now),
-    ]
 }

@@ -9,7 +9,7 @@ use serde_json::Value;
 use crate::kinds::json::{int, is_true, text};
 
 /// Complaints about an APIService.
-pub(super) fn validate(service: &Value) -> Vec<FieldError> {
+pub(super) fn service(service: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let (group, version) = (text(service, "/spec/group"), text(service, "/spec/version"));
     let (name, expected) = (text(service, "/metadata/name"), format!("{version}.{group}"));
@@ -87,7 +87,7 @@ mod tests {
         let told = |spec: Value| -> Vec<String> {
             let name = format!("{}.{}", text(&spec, "/version"), text(&spec, "/group"));
             let service = json!({"metadata": {"name": name}, "spec": spec});
-            validate(&service).iter().map(ToString::to_string).collect()
+            super::service(&service).iter().map(ToString::to_string).collect()
         };
         let with = |change: Value| {
             let mut spec = json!({"group": "a.example.com", "version": "v1", "groupPriorityMinimum": 1,

@@ -1,0 +1,158 @@
+//! APIServices of the groups that this server answers itself (upstream's `autoregister` and `crdregistration`).
+//!
+//! Those of built-in groups are looked after once, before the server is ready; those of definitions follow them for as long as
+//! it runs. What there is to do is decided by [`plan`], from what is stored; several servers on one store each do it, and
+//! what one has done is nothing to do for the others.
+
+mod plan;
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::time::Duration;
+
+use keelson_api::status::Status;
+use serde_json::Value;
+
+use self::plan::{Found, Step, Wanted};
+use super::definitions;
+use super::registry::Served;
+use super::write::managed::Managers;
+use super::write::update::{Edit, apply};
+use super::write::{create, delete};
+use super::{Api, Server};
+use crate::store::Range;
+
+/// After a write that the store did not take: nothing tells when it would.
+const PAUSE: Duration = Duration::from_secs(5);
+
+/// What is known of stored APIServices, by name and with their revisions, so that a change of one is a look at one.
+type Known = HashMap<String, (u64, Arc<Found>)>;
+
+impl Server {
+    /// Makes the APIServices of built-in groups, and brings those of definitions up to date.
+    pub(super) async fn register(&self) -> Result<(), Status> {
+        pass(&self.api, &mut Known::new(), true).await
+    }
+
+    /// Keeps an APIService for each version that definitions serve. Runs until the server stops.
+    pub async fn keep_registered(&self) {
+        let api = &self.api;
+        let Some(served) = served(api) else { return };
+        let mut services = api.store.subscribe(&served.storage);
+        let mut changes = api.store.subscribe(&definitions::resource());
+        let mut known = Known::new();
+        loop {
+            services.borrow_and_update();
+            changes.borrow_and_update();
+            let done = pass(api, &mut known, false).await;
+            if let Err(error) = &done {
+                tracing::warn!(
+                    error = error.message,
+                    "the APIService of a definition cannot be written"
+                );
+            }
+            tokio::select! {
+                changed = services.changed() => if changed.is_err() { return },
+                changed = changes.changed() => if changed.is_err() { return },
+                () = tokio::time::sleep(PAUSE), if done.is_err() => {}
+                () = api.stopping() => return,
+            }
+        }
+    }
+}
+
+/// The kind of APIServices.
+fn served(api: &Api) -> Option<Served> {
+    let registry = api.registry();
+    registry
+        .find("apiregistration.k8s.io", "v1", "apiservices")
+        .cloned()
+}
+
+/// Does what there is to do; the first error, after all has been tried.
+async fn pass(api: &Arc<Api>, known: &mut Known, first: bool) -> Result<(), Status> {
+    let Some(served) = served(api) else {
+        return Ok(());
+    };
+    let wanted = wanted(api);
+    look(api, &served, known);
+    let found = known.iter().map(|(name, (_, found))| (name.as_str(), &**found));
+    let steps = plan::steps(&wanted, &found.collect(), first);
+    let work = steps
+        .iter()
+        .map(|(name, step)| carry_out(api, served.clone(), name, step));
+    let mut done = Ok(());
+    for outcome in futures::future::join_all(work).await {
+        match outcome {
+            // Somebody else was faster, and the change that this was comes here too.
+            Err(error) if matches!(error.code, 404 | 409) => {}
+            outcome => done = done.and(outcome),
+        }
+    }
+    done
+}
+
+/// The APIServices that should be there, by their names.
+fn wanted(api: &Api) -> BTreeMap<String, Wanted> {
+    let mut all = BTreeMap::new();
+    for definition in definitions::slim(api) {
+        let group = definition["spec"]["group"].as_str().unwrap_or_default();
+        for version in definition["spec"]["versions"].as_array().into_iter().flatten() {
+            if version["served"] == true {
+                let version = version["name"].as_str().unwrap_or_default();
+                all.insert(format!("{version}.{group}"), plan::of_definition(group, version));
+            }
+        }
+    }
+    // Nothing takes the place of a built-in group.
+    all.extend(plan::builtin());
+    all
+}
+
+/// Looks at the APIServices that have changed.
+fn look(api: &Api, served: &Served, known: &mut Known) {
+    let page = api.store.range(&served.storage, &Range::all(None));
+    let objects = page.map(|page| page.objects).unwrap_or_default();
+    let mut old = std::mem::take(known);
+    for object in objects {
+        let kept = old
+            .remove(&object.name)
+            .filter(|(revision, _)| *revision == object.resource_version);
+        let seen = kept.unwrap_or_else(|| (object.resource_version, Arc::new(Found::of(&object.value()))));
+        known.insert(object.name.clone(), seen);
+    }
+}
+
+async fn carry_out(api: &Arc<Api>, served: Served, name: &str, step: &Step<'_>) -> Result<(), Status> {
+    let call = definitions::call(api, served, name);
+    match step {
+        Step::Create(wanted) => {
+            let object = wanted.object(name);
+            create::store_new(&call, object, Managers::Track, Vec::new()).await?;
+        }
+        Step::Replace(wanted, revision) => {
+            let edit = Edit {
+                subresource: None,
+                dry_run: false,
+                checked: true,
+                managers: Managers::Track,
+            };
+            let change = |old: &Value| {
+                let mut new = old.clone();
+                new["spec"] = wanted.spec();
+                // What it is now was looked at, not what it may have become.
+                new["metadata"]["resourceVersion"] = Value::from(*revision);
+                Ok(new)
+            };
+            apply(&call, &edit, change).await?;
+        }
+        Step::Delete(uid) => {
+            let options = delete::Options {
+                uid: Some((*uid).to_owned()),
+                ..delete::Options::default()
+            };
+            delete::run(&call, name, "", &options).await?;
+        }
+    }
+    Ok(())
+}
