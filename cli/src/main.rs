@@ -8,6 +8,7 @@ mod args;
 mod cluster;
 mod commands;
 mod logging;
+mod pages;
 mod preflight;
 mod supervisor;
 

@@ -13,7 +13,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::args::{Control, DataDir};
 use crate::cluster::{Cluster, Etcd};
 use crate::supervisor::SUPERVISOR;
-use crate::{logging, preflight};
+use crate::{logging, pages, preflight};
 
 /// Runs the control plane.
 pub fn control(args: &Control) -> Result<()> {
@@ -80,6 +80,7 @@ where
     let result = runtime().and_then(|runtime| {
         let _guard = runtime.enter();
         let stop = stop_signal()?;
+        runtime.spawn(pages::release());
         runtime.block_on(daemon(cluster, stop))
     });
     if let Err(error) = &result {

@@ -18,7 +18,7 @@ use super::{daemon, down};
 use crate::args::Up;
 use crate::cluster::Cluster;
 use crate::supervisor::{Daemon, Failure, Process, StateFile, supervise};
-use crate::{logging, preflight};
+use crate::{logging, pages, preflight};
 
 /// How long the whole start may take; a slow virtual machine needs most of it.
 const START_LIMIT: Duration = Duration::from_mins(3);
@@ -58,6 +58,7 @@ fn foreground(args: &Up) -> Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;
+    runtime.spawn(pages::release());
     let result = runtime.block_on(supervised(args, &cluster));
     drop(runtime);
     tracing::info!("stopping pods");

@@ -14,6 +14,7 @@ mod namespace;
 mod path;
 mod poll;
 mod process;
+mod program;
 mod scheduling;
 mod seccomp;
 mod socket;
@@ -51,6 +52,7 @@ pub use process::{
     pause, pidfd_open, pidfd_signal, reset_signals, set_dumpable, set_parent_death_signal, set_subreaper,
     set_umask, wait_any, wait_pidfd,
 };
+pub use program::release_program_pages;
 pub use scheduling::{
     SchedulerAttributes, set_affinity, set_io_priority, set_memory_policy, set_personality, set_scheduler,
 };
