@@ -28,7 +28,7 @@ use crate::server::metrics::Translation;
 /// What is spoken over SPDY; every kubelet that is still supported knows it.
 const PROTOCOL: &str = "v4.channel.k8s.io";
 /// How long a client may take to read what is left and to answer the goodbye.
-const LINGER: Duration = Duration::from_secs(15 * 60);
+const LINGER: Duration = Duration::from_mins(15);
 /// Longest status at the end of a session.
 const MOST_STATUS: usize = 64 << 10;
 
