@@ -25,7 +25,12 @@ fn commit() -> Option<(String, String)> {
         // Unpacked within something else.
         return None;
     }
-    for file in ["HEAD", "logs/HEAD"] {
+    // A commit on a branch changes the branch's own file, and the log of HEAD where there is one.
+    let branch = git(&["symbolic-ref", "-q", "HEAD"]);
+    let files = ["HEAD", "logs/HEAD", "packed-refs"]
+        .into_iter()
+        .chain(branch.as_deref());
+    for file in files {
         let path = git(&["rev-parse", "--git-path", file])?;
         // One that is not there would be a reason to build again every time.
         if Path::new(&path).exists() {
@@ -43,6 +48,10 @@ fn git(arguments: &[&str]) -> Option<String> {
     let output = Command::new("git")
         .args(arguments)
         .env("TZ", "UTC0")
+        // Of a git that runs us (a hook), about another place.
+        .env_remove("GIT_DIR")
+        .env_remove("GIT_WORK_TREE")
+        .env_remove("GIT_INDEX_FILE")
         .output()
         .ok()?;
     let text = String::from_utf8(output.stdout).ok()?;

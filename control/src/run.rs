@@ -38,7 +38,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
     let (server, store) = open(&config, &encryption).await?;
     let failed = store.failed();
     let objects = bootstrap::objects(&config);
-    server.begin(objects.clone()).await?;
+    let registered = server.begin(objects.clone()).await?;
     server.ready("bootstrap");
     let stop = watch::Sender::new(false);
     let stopped = || until(stop.subscribe());
@@ -121,7 +121,7 @@ pub async fn run(config: Config, shutdown: impl Future<Output = ()>) -> Result<(
             keep,
             reload,
             server.follow_definitions(),
-            server.keep_registered(),
+            server.keep_registered(registered),
             server.track_legacy_tokens(),
             end
         );

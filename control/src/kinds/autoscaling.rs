@@ -76,10 +76,6 @@ impl Strategy for Autoscaler {
         let Some(map) = hpa.as_object_mut() else { return };
         if let Some(status) = object_or_new(map, "status") {
             set_default(status, "desiredReplicas", 0);
-            if self.old {
-                // In v2 it may be left out.
-                set_default(status, "currentReplicas", 0);
-            }
         }
         let Some(spec) = object_or_new(map, "spec") else {
             return;

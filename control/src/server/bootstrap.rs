@@ -5,7 +5,6 @@ use std::sync::Arc;
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderValue, Method, Request};
 use http_body_util::BodyExt;
-use keelson_api::status::Status;
 use serde_json::Value;
 
 use super::pipeline::{Peer, handle};
@@ -26,15 +25,13 @@ const FOLLOWING: [&str; 3] = ["Endpoints", "EndpointSlice", "ConfigMap"];
 const RBAC: &str = "rbac.authorization.k8s.io";
 
 impl Server {
-    /// Makes what is there before anybody is served: these objects, and the APIServices of the groups.
-    pub async fn begin(&self, objects: Vec<Value>) -> Result<(), Error> {
-        let registered = async {
-            let failed = |status: Status| Error::Config(format!("APIServices: {}", status.message));
-            self.register().await.map_err(failed)
-        };
+    /// Makes what is there before anybody is served: these objects, and the APIServices of the groups. Tells whether the
+    /// latter are there; a cluster whose disk is full must serve without them, or nobody could delete anything.
+    pub async fn begin(&self, objects: Vec<Value>) -> Result<bool, Error> {
         // Together, so that they share commits.
-        futures::future::try_join(self.bootstrap(objects), registered).await?;
-        Ok(())
+        let (made, registered) = futures::future::join(self.bootstrap(objects), self.register()).await;
+        made?;
+        Ok(registered)
     }
 
     /// Creates the objects that are not there yet, in their order; namespaces first, the rest together, so that they

@@ -254,7 +254,14 @@ fn status(cluster: &Cluster, case: &Case, object: &str) {
             .all(|(field, value)| has(&object["status"][field], value))
     };
     assert!(is(&patched), "{patched}");
-    let put = replace(cluster, &path, |object| object["status"] = case.status.clone());
+    let put = replace(cluster, &path, |object| {
+        // A controller's count of collisions must not go back.
+        let collisions = object["status"].get("collisionCount").cloned();
+        object["status"] = case.status.clone();
+        if let Some(collisions) = collisions {
+            object["status"]["collisionCount"] = collisions;
+        }
+    });
     assert!(is(&put), "{put}");
     // The main resource does not write it.
     let (code, kept) = cluster.patch(object, "merge-patch+json", &json!({"status": null}));

@@ -17,10 +17,9 @@ pub fn patch(uid: &str, new: &PodStatus, old: Option<&PodStatus>) -> Value {
                 fields.insert(key.into(), Value::Null);
             }
         }
-        // These lists merge by address; changed ones must replace.
+        // These lists merge by address: what is there, perhaps by an answer that was lost, must be replaced.
         for key in ["podIPs", "hostIPs"] {
-            let differs = before.get(key).is_some_and(|old| Some(old) != fields.get(key));
-            if let (true, Some(Value::Array(list))) = (differs, fields.get_mut(key)) {
+            if let Some(Value::Array(list)) = fields.get_mut(key) {
                 list.push(json!({"$patch": "replace"}));
             }
         }

@@ -70,6 +70,8 @@ class Servers:
         return self
 
     def __exit__(self, *_):
+        for impatience in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(impatience, signal.SIG_IGN)
         # The servers before what they store in.
         for process in reversed(self.processes):
             process.terminate()
@@ -116,9 +118,10 @@ class Servers:
         return urls[0]
 
     def _run(self, name, command, **environment):
+        # In a session of its own: Ctrl-C is for the comparison, which ends its servers in order.
         with open(f"{self.dir}/{name}.log", "w") as log:
             self.processes.append(subprocess.Popen(["setpriv", "--pdeathsig", "KILL", *command], stdout=log, stderr=log,
-                stdin=subprocess.DEVNULL, env={**os.environ, **environment}, preexec_fn=ignore_interrupt))
+                stdin=subprocess.DEVNULL, env={**os.environ, **environment}, start_new_session=True))
         self.processes[-1].name = name
 
     def died(self):
@@ -149,11 +152,6 @@ class Servers:
             self._until("ours", lambda: self.ours.send("PATCH", path, {"spec": spec}, "application/merge-patch+json")[0] == 200)
         # They look at it every two seconds, and what they have begun comes to its end.
         time.sleep(4)
-
-
-def ignore_interrupt():
-    """Ctrl-C is for the comparison, which ends its servers in order."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
 
 
 def free_ports(count):

@@ -94,6 +94,11 @@ impl Known {
         }
     }
 
+    /// How much is remembered, in objects; nothing of nothing is something, too.
+    pub(super) fn weight(&self) -> usize {
+        self.objects.len() + 16
+    }
+
     /// Adds what all of them count for to a sum.
     pub(super) fn add_to(&self, scopes: &[Value], wanted: &Amounts, sum: &mut Amounts) {
         for (counted, times) in &self.alike {

@@ -35,8 +35,10 @@ pub(crate) use super::pod_resources::{Amounts, add, amounts};
 pub(crate) const NAME: &str = "ResourceQuota";
 /// How long an admitted request counts although nobody has settled it (its client went away).
 const HOLD: Duration = Duration::from_mins(1);
-/// How many kinds of objects of how many namespaces are remembered before it is looked which of them are gone.
-const SWEEP: usize = 256;
+/// How many objects are remembered before it is looked which namespaces are gone.
+const SWEEP: usize = 10_000;
+/// How often stored objects are counted at most, when requests are stored meanwhile.
+const TRIES: usize = 4;
 
 /// The quota check.
 #[derive(Debug)]
@@ -49,9 +51,9 @@ pub struct Quotas {
 #[derive(Debug, Default)]
 struct State {
     /// What the objects of a namespace count for, so that each is read once and not again for each request: about 300
-    /// bytes for an object, as long as it is there.
+    /// bytes for an object, as long as it is there or until the next sweep.
     known: HashMap<(String, GroupResource), Known>,
-    /// How many of these there may be before those are dropped that have no objects any more.
+    /// How much that may weigh before those are dropped that have no objects any more.
     sweep: usize,
     pending: HashMap<usize, Pending>,
 }
@@ -258,6 +260,53 @@ impl State {
 
     /// What is used of the resources in `wanted`, by stored objects and by requests under way.
     fn used(&mut self, reader: &dyn Reader, namespace: &str, scopes: &[Value], wanted: &Amounts) -> Amounts {
+        // What is stored while the rest is counted would be in neither sum; if that goes on, it is in both.
+        let mut tries = 0;
+        let (stored, mut used) = loop {
+            let stored = self.stored(reader, namespace);
+            let used = self.counted(reader, namespace, scopes, wanted);
+            tries += 1;
+            if tries == TRIES || self.stored(reader, namespace) == stored {
+                break (stored, used);
+            }
+        };
+        for (ticket, pending) in &self.pending {
+            // What was stored before has been counted.
+            if stored.get(ticket) != Some(&pending.replaces) {
+                continue;
+            }
+            let before = pending.before.counted(scopes, wanted);
+            for (key, amount) in pending.counted.counted(scopes, wanted) {
+                let more = amount.minus(before.get(&key).copied().unwrap_or_default());
+                if !more.is_negative() {
+                    add(&mut used, &Amounts::from([(key, more)]));
+                }
+            }
+        }
+        used
+    }
+
+    /// The stored versions of what requests under way in a namespace write.
+    fn stored(&self, reader: &dyn Reader, namespace: &str) -> HashMap<usize, Option<String>> {
+        let here = self
+            .pending
+            .iter()
+            .filter(|(_, pending)| pending.namespace == namespace);
+        here.map(|(ticket, pending)| {
+            let stored = reader.get(&pending.resource, namespace, &pending.name);
+            (*ticket, stored.map(|object| object.resource_version.to_string()))
+        })
+        .collect()
+    }
+
+    /// What stored objects use of the resources in `wanted`.
+    fn counted(
+        &mut self,
+        reader: &dyn Reader,
+        namespace: &str,
+        scopes: &[Value],
+        wanted: &Amounts,
+    ) -> Amounts {
         let mut used = Amounts::new();
         for resource in Kinds::of(wanted.keys()).resources() {
             if usage::is_plain(&resource) {
@@ -272,31 +321,17 @@ impl State {
             known.follow(reader, &resource, namespace);
             known.add_to(scopes, wanted, &mut used);
         }
-        if self.known.len() > self.sweep.max(SWEEP) {
+        if self.weight() > self.sweep.max(SWEEP) {
             self.known
                 .retain(|(namespace, resource), _| reader.count(resource, namespace) > 0);
-            self.sweep = 2 * self.known.len();
-        }
-        for pending in self
-            .pending
-            .values()
-            .filter(|pending| pending.namespace == namespace)
-        {
-            // What has been stored meanwhile was counted above.
-            let stored = reader.get(&pending.resource, namespace, &pending.name);
-            let version = stored.map(|object| object.resource_version.to_string());
-            if version != pending.replaces {
-                continue;
-            }
-            let before = pending.before.counted(scopes, wanted);
-            for (key, amount) in pending.counted.counted(scopes, wanted) {
-                let more = amount.minus(before.get(&key).copied().unwrap_or_default());
-                if !more.is_negative() {
-                    add(&mut used, &Amounts::from([(key, more)]));
-                }
-            }
+            self.sweep = 2 * self.weight();
         }
         used
+    }
+
+    /// How much is remembered.
+    fn weight(&self) -> usize {
+        self.known.values().map(Known::weight).sum()
     }
 }
 

@@ -10,7 +10,7 @@ mod tests;
 use keelson_api::schema::Schema;
 use serde_json::{Map, Value, json};
 
-use crate::kinds::json::{items, object, object_or_new, text};
+use crate::kinds::json::{items, object, object_or_new, set_default, text};
 use crate::kinds::metadata::MAX_ANNOTATIONS;
 
 /// Where v1 keeps the metrics beside CPU utilization.
@@ -67,6 +67,9 @@ pub(super) fn to_v2(hpa: &mut Value) {
         }
     }
     if let Some(status) = object(hpa, "status") {
+        if status.get("currentReplicas") == Some(&json!(0)) {
+            status.remove("currentReplicas");
+        }
         let percent = status.remove("currentCPUUtilizationPercentage").map(|percent| {
             let current = json!({"averageUtilization": percent});
             json!([{"type": "Resource", "resource": {"name": "cpu", "current": current}}])
@@ -95,6 +98,8 @@ pub(super) fn to_v1(hpa: &mut Value) {
         .find_map(|metric| metric.pointer("/resource/current/averageUtilization").cloned());
     let (mut current, mut conditions) = (None, None);
     if let Some(status) = object(hpa, "status") {
+        // In v2 it may be left out.
+        set_default(status, "currentReplicas", 0);
         current = status.remove("currentMetrics");
         conditions = status.remove("conditions");
         if let Some(percent) = percent {

@@ -168,9 +168,9 @@ fn other_target(errors: &mut Vec<FieldError>, source: &Value, path: &str, kind: 
 
 fn check_rules(errors: &mut Vec<FieldError>, rules: &Value, path: &str) {
     const SELECT: [&str; 3] = ["Disabled", "Max", "Min"];
-    let select = text(rules, "/selectPolicy");
-    // By pointer in Go: an empty text is one too, and what is unset has its default.
-    if !SELECT.contains(&select) {
+    // By pointer in Go: an empty text is one too, and none is none (v1's annotation gets no defaults).
+    let select = rules["selectPolicy"].as_str();
+    if let Some(select) = select.filter(|select| !SELECT.contains(select)) {
         let path = format!("{path}.selectPolicy");
         errors.push(FieldError::not_supported(path, select, &SELECT));
     }

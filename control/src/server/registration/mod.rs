@@ -20,22 +20,27 @@ use super::write::managed::Managers;
 use super::write::update::{Edit, apply};
 use super::write::{create, delete};
 use super::{Api, Server};
+use crate::object::{GroupResource, Object};
 use crate::store::Range;
 
 /// After a write that the store did not take: nothing tells when it would.
 const PAUSE: Duration = Duration::from_secs(5);
 
+/// Writes at once; a definition may have very many versions, and others wait for the store and the event loop too.
+const AT_ONCE: usize = 32;
+
 /// What is known of stored APIServices, by name and with their revisions, so that a change of one is a look at one.
 type Known = HashMap<String, (u64, Arc<Found>)>;
 
 impl Server {
-    /// Makes the APIServices of built-in groups, and brings those of definitions up to date.
-    pub(super) async fn register(&self) -> Result<(), Status> {
-        pass(&self.api, &mut Known::new(), true).await
+    /// Makes the APIServices of built-in groups, and brings those of definitions up to date; false if not all could be.
+    pub(super) async fn register(&self) -> bool {
+        told(&pass(&self.api, &mut Known::new(), true).await)
     }
 
-    /// Keeps an APIService for each version that definitions serve. Runs until the server stops.
-    pub async fn keep_registered(&self) {
+    /// Keeps an APIService for each version that definitions serve. Those of built-in groups are looked after until all are
+    /// there once: `registered` if they are. Runs until the server stops.
+    pub async fn keep_registered(&self, mut registered: bool) {
         let api = &self.api;
         let Some(served) = served(api) else { return };
         let mut services = api.store.subscribe(&served.storage);
@@ -44,17 +49,12 @@ impl Server {
         loop {
             services.borrow_and_update();
             changes.borrow_and_update();
-            let done = pass(api, &mut known, false).await;
-            if let Err(error) = &done {
-                tracing::warn!(
-                    error = error.message,
-                    "the APIService of a definition cannot be written"
-                );
-            }
+            let done = told(&pass(api, &mut known, !registered).await);
+            registered |= done;
             tokio::select! {
                 changed = services.changed() => if changed.is_err() { return },
                 changed = changes.changed() => if changed.is_err() { return },
-                () = tokio::time::sleep(PAUSE), if done.is_err() => {}
+                () = tokio::time::sleep(PAUSE), if !done => {}
                 () = api.stopping() => return,
             }
         }
@@ -69,31 +69,44 @@ fn served(api: &Api) -> Option<Served> {
         .cloned()
 }
 
+/// Logs what went wrong; true if nothing did.
+fn told(done: &Result<(), Status>) -> bool {
+    if let Err(error) = done {
+        tracing::warn!(error = error.message, "an APIService cannot be looked after");
+    }
+    done.is_ok()
+}
+
 /// Does what there is to do; the first error, after all has been tried.
 async fn pass(api: &Arc<Api>, known: &mut Known, first: bool) -> Result<(), Status> {
     let Some(served) = served(api) else {
         return Ok(());
     };
-    let wanted = wanted(api);
-    look(api, &served, known);
+    // In this order: the definition of an APIService that is seen here is seen as well.
+    look(api, &served, known)?;
+    let wanted = wanted(api)?;
     let found = known.iter().map(|(name, (_, found))| (name.as_str(), &**found));
     let steps = plan::steps(&wanted, &found.collect(), first);
-    let work = steps
-        .iter()
-        .map(|(name, step)| carry_out(api, served.clone(), name, step));
     let mut done = Ok(());
-    for outcome in futures::future::join_all(work).await {
-        match outcome {
-            // Somebody else was faster, and the change that this was comes here too.
-            Err(error) if matches!(error.code, 404 | 409) => {}
-            outcome => done = done.and(outcome),
+    for some in steps.chunks(AT_ONCE) {
+        let work = some
+            .iter()
+            .map(|(name, step)| carry_out(api, served.clone(), name, step));
+        for outcome in futures::future::join_all(work).await {
+            match outcome {
+                // Somebody else was faster, and the change that this was comes here too.
+                Err(error) if matches!(error.code, 404 | 409) => {}
+                outcome => done = done.and(outcome),
+            }
         }
     }
     done
 }
 
 /// The APIServices that should be there, by their names.
-fn wanted(api: &Api) -> BTreeMap<String, Wanted> {
+fn wanted(api: &Api) -> Result<BTreeMap<String, Wanted>, Status> {
+    // What cannot be read is not gone.
+    all(api, &definitions::resource())?;
     let mut all = BTreeMap::new();
     for definition in definitions::slim(api) {
         let group = definition["spec"]["group"].as_str().unwrap_or_default();
@@ -106,13 +119,18 @@ fn wanted(api: &Api) -> BTreeMap<String, Wanted> {
     }
     // Nothing takes the place of a built-in group.
     all.extend(plan::builtin());
-    all
+    Ok(all)
+}
+
+fn all(api: &Api, resource: &Arc<GroupResource>) -> Result<Vec<Arc<Object>>, Status> {
+    let page = api.store.range(resource, &Range::all(None));
+    let page = page.map_err(|error| Status::internal(&error.to_string()))?;
+    Ok(page.objects)
 }
 
 /// Looks at the APIServices that have changed.
-fn look(api: &Api, served: &Served, known: &mut Known) {
-    let page = api.store.range(&served.storage, &Range::all(None));
-    let objects = page.map(|page| page.objects).unwrap_or_default();
+fn look(api: &Api, served: &Served, known: &mut Known) -> Result<(), Status> {
+    let objects = all(api, &served.storage)?;
     let mut old = std::mem::take(known);
     for object in objects {
         let kept = old
@@ -121,6 +139,7 @@ fn look(api: &Api, served: &Served, known: &mut Known) {
         let seen = kept.unwrap_or_else(|| (object.resource_version, Arc::new(Found::of(&object.value()))));
         known.insert(object.name.clone(), seen);
     }
+    Ok(())
 }
 
 async fn carry_out(api: &Arc<Api>, served: Served, name: &str, step: &Step<'_>) -> Result<(), Status> {

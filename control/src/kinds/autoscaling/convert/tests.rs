@@ -135,7 +135,10 @@ fn what_was_measured_goes_both_ways() {
     let stored = v2(&json!([memory]), &status, &Value::Null);
     let mut hpa = stored.clone();
     to_v1(&mut hpa);
-    assert_eq!(hpa["status"], json!({"currentCPUUtilizationPercentage": 12}));
+    assert_eq!(
+        hpa["status"],
+        json!({"currentCPUUtilizationPercentage": 12, "currentReplicas": 0})
+    );
     assert_eq!(annotation(&hpa, CURRENT_METRICS), json!(old));
     assert_eq!(annotation(&hpa, CONDITIONS), conditions);
     to_v2(&mut hpa);

@@ -102,6 +102,7 @@ impl Strategy for Pod {
         }
         if let Some(status) = object_or_new(map, "status") {
             set_zero(status, "phase", "Pending");
+            status::one_address(status);
         }
     }
 

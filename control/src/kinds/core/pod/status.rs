@@ -5,7 +5,7 @@ use std::net::IpAddr;
 
 use keelson_api::names;
 use keelson_api::status::FieldError;
-use serde_json::Value;
+use serde_json::{Map, Value, json};
 
 use crate::kinds::json::{int, items, text};
 
@@ -45,6 +45,22 @@ pub(super) fn update(old: &Value, new: &Value) -> Vec<FieldError> {
     errors
 }
 
+/// The one address and the list of them say the same: the one decides, and the first of the list where there is none
+/// (`Convert_v1_PodStatus_To_core_PodStatus`).
+pub(super) fn one_address(status: &mut Map<String, Value>) {
+    let one = status.get("podIP").and_then(Value::as_str).unwrap_or_default();
+    let first = status
+        .get("podIPs")
+        .and_then(|list| list.get(0))
+        .map(|first| text(first, "/ip"));
+    match first {
+        Some(first) if one.is_empty() => drop(status.insert("podIP".to_owned(), first.into())),
+        None if one.is_empty() => {}
+        Some(first) if first == one => {}
+        _ => drop(status.insert("podIPs".to_owned(), json!([{"ip": one}]))),
+    }
+}
+
 /// At most one address of each family.
 fn addresses(errors: &mut Vec<FieldError>, pod: &Value, list: &str) {
     let path = format!("status.{list}");
@@ -59,7 +75,7 @@ fn addresses(errors: &mut Vec<FieldError>, pod: &Value, list: &str) {
     let families: HashSet<bool> = addresses
         .iter()
         .filter_map(|address| address.parse::<IpAddr>().ok())
-        .map(|address| address.is_ipv4())
+        .map(|address| address.to_canonical().is_ipv4())
         .collect();
     if addresses.len() > 1 && addresses.len() != families.len() {
         let detail = "may specify no more than one IP for each IP family";
@@ -78,24 +94,26 @@ fn transitions(errors: &mut Vec<FieldError>, old: &Value, new: &Value) {
         ("containerStatuses", "containers"),
         ("initContainerStatuses", "initContainers"),
     ] {
-        for was in items(old, &format!("/status/{list}")) {
+        let running: HashSet<&str> = items(new, &format!("/status/{list}"))
+            .iter()
+            .filter(|is| !is.pointer("/state/terminated").is_some_and(Value::is_object))
+            .map(|is| text(is, "/name"))
+            .collect();
+        let sidecars: HashSet<&str> = items(old, &format!("/spec/{containers}"))
+            .iter()
+            .filter(|container| text(container, "/restartPolicy") == "Always")
+            .map(|container| text(container, "/name"))
+            .collect();
+        for (index, was) in items(old, &format!("/status/{list}")).iter().enumerate() {
             let ended = was.pointer("/state/terminated").is_some_and(Value::is_object);
             let failed = int(was, "/state/terminated/exitCode") != Some(0);
             let name = text(was, "/name");
-            let sidecar = items(old, &format!("/spec/{containers}"))
-                .iter()
-                .any(|container| {
-                    text(container, "/name") == name && text(container, "/restartPolicy") == "Always"
-                });
-            if !ended || sidecar || (failed && policy == "OnFailure") {
+            if !ended || sidecars.contains(name) || (failed && policy == "OnFailure") {
                 continue;
             }
-            let is = items(new, &format!("/status/{list}"))
-                .iter()
-                .find(|is| text(is, "/name") == name);
-            if is.is_some_and(|is| !is.pointer("/state/terminated").is_some_and(Value::is_object)) {
+            if running.contains(name) {
                 let detail = "may not be transitioned to non-terminated state";
-                let path = format!("status.{list}[{name}].state");
+                let path = format!("status.{list}[{index}].state");
                 errors.push(FieldError::forbidden(path, detail));
             }
         }

@@ -60,16 +60,16 @@ impl Options {
     pub fn parse(call: &Call, bytes: &[u8]) -> Result<Self, Status> {
         let query = &call.query;
         let mut options = Self {
-            grace: query.number("gracePeriodSeconds")?,
             dry_run: query.dry_run(),
             ..Self::default()
         };
-        let orphan = query
-            .has("orphanDependents")
-            .then(|| query.flag("orphanDependents"));
-        let dry_run: Vec<&str> = query.all("dryRun").collect();
-        options.check(query.all("propagationPolicy").next(), orphan, &dry_run)?;
         if bytes.is_empty() {
+            options.grace = query.number("gracePeriodSeconds")?;
+            let orphan = query
+                .has("orphanDependents")
+                .then(|| query.flag("orphanDependents"));
+            let dry_run: Vec<&str> = query.all("dryRun").collect();
+            options.check(query.all("propagationPolicy").next(), orphan, &dry_run)?;
             return Ok(options);
         }
         let body = decode::parse(&content_type(&call.headers), bytes, "v1", "DeleteOptions")?.value;

@@ -108,6 +108,10 @@ fn available(service: &Value) -> Option<&Value> {
 fn tell_local(service: &mut Value) {
     let remote = service.pointer("/spec/service").is_some_and(Value::is_object);
     let told = available(service).is_some_and(|known| text(known, "/reason") == "Local");
+    if remote && told {
+        // Nobody has said anything about the service yet.
+        service["status"]["conditions"] = json!([]);
+    }
     if remote || told {
         return;
     }
@@ -128,7 +132,7 @@ mod tests {
     fn local_ones_are_available() {
         let shown = |service: &Value| Service.row(service, 0)[1..3].to_vec();
         let remote = json!({"namespace": "d", "name": "s"});
-        let mut one = json!({"spec": {"service": remote}, "status": {"conditions": [{"type": "Available", "status": "True"}]}});
+        let mut one = json!({"spec": {"service": &remote}, "status": {"conditions": [{"type": "Available", "status": "True"}]}});
         Service.prepare_create(&mut one);
         assert_eq!(shown(&one), ["d/s", "Unknown"], "nobody has said so");
         let old = one.clone();
@@ -141,5 +145,8 @@ mod tests {
         let mut again = other.clone();
         Service.prepare_update(None, &other, &mut again);
         assert_eq!(again, other);
+        again["spec"]["service"] = remote;
+        Service.prepare_update(None, &other, &mut again);
+        assert_eq!(shown(&again), ["d/s", "Unknown"]);
     }
 }
