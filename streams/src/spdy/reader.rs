@@ -8,6 +8,8 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, ReadHalf};
 use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::task::JoinHandle;
 
 use super::connection::{INCOMING, Stream, StreamSender};
 use super::frame::{Control, DATA_PIECE, HEAD, Head, Malformed, ResetStatus};
@@ -16,8 +18,9 @@ use super::writer::Outgoing;
 
 /// Streams open at once on one connection.
 const STREAMS: usize = 1024;
-/// How long the other end may take to hang up after our goodbye.
-const LINGER: Duration = Duration::from_secs(5);
+/// How long the other end may take to hang up after our goodbye: it may have much to read, and a socket that is closed before
+/// drops that when it is pinged.
+const LINGER: Duration = Duration::from_mins(15);
 /// How long a consumer may take before the other end is asked whether it is still there, and again.
 const SIGN_OF_LIFE: Duration = Duration::from_millis(if cfg!(test) { 20 } else { 10_000 });
 
@@ -76,6 +79,8 @@ pub(super) struct Reader<R> {
     /// Where streams go that the other end opens; a client has no such place.
     accept: Option<mpsc::Sender<Stream>>,
     outgoing: mpsc::Sender<Outgoing>,
+    /// An answer to a ping that waits for room.
+    pong: Option<JoinHandle<()>>,
 }
 
 impl<R> Drop for Reader<R> {
@@ -98,6 +103,7 @@ impl<R: AsyncRead> Reader<R> {
             last: 0,
             accept,
             outgoing,
+            pong: None,
         }
     }
 
@@ -158,11 +164,19 @@ impl<R: AsyncRead> Reader<R> {
         Ok(())
     }
 
-    /// Waits for a slow consumer; false if it is gone, wants no more, and the rest is to be skipped. Meanwhile the other end's
-    /// hanging up would not be read, so it is asked for a sign of life: that cannot be written when nobody is there.
+    /// Waits for a slow consumer; false if it is gone, wants no more, and the rest is to be skipped.
+    ///
+    /// A client's hanging up would not be read meanwhile, so it is asked for a sign of life: that cannot be written when
+    /// nobody is there. A server may have hung up with all said, which must not be thrown away: whoever listens to it leaves
+    /// by himself.
     async fn hand_on(&mut self, to: &mpsc::Sender<Bytes>, piece: Bytes) -> io::Result<bool> {
+        if self.accept.is_none() {
+            return Ok(to.send(piece).await.is_ok());
+        }
         loop {
             tokio::select! {
+                // A consumer that is gone first: what the client still sends is to be read to its end.
+                biased;
                 permit = to.reserve() => {
                     let Ok(permit) = permit else { return Ok(false) };
                     permit.send(piece);
@@ -202,7 +216,7 @@ impl<R: AsyncRead> Reader<R> {
             }
             Control::Reset { stream } => self.open.remove(stream),
             // What has our own kind of id answers us.
-            Control::Ping { id } if id % 2 != self.own_ping() % 2 => self.hint(Outgoing::Ping(id)),
+            Control::Ping { id } if id % 2 != self.own_ping() % 2 => self.pong(id),
             Control::GoAway => return Ok(!self.open.is_empty()),
             Control::Ping { .. } | Control::Ignored => {}
         }
@@ -234,6 +248,20 @@ impl<R: AsyncRead> Reader<R> {
             sender,
         };
         Ok(accept.send(stream).await.is_ok())
+    }
+
+    /// Answers a ping as soon as there is room: Go's clients wait for the answer without an end. Further pings until then get
+    /// none, which nobody sends who waits.
+    fn pong(&mut self, id: u32) {
+        if self.pong.as_ref().is_some_and(|pong| !pong.is_finished()) {
+            return;
+        }
+        if let Err(TrySendError::Full(pong)) = self.outgoing.try_send(Outgoing::Ping(id)) {
+            let outgoing = self.outgoing.clone();
+            self.pong = Some(tokio::spawn(async move {
+                let _ = outgoing.send(pong).await;
+            }));
+        }
     }
 
     /// Sends what the other end can do without, if there is room: reading must not wait for an end that does not read.

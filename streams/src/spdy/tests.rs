@@ -171,6 +171,26 @@ async fn a_client_that_hangs_up_is_noticed_though_nobody_reads_what_it_sent() {
 }
 
 #[tokio::test]
+async fn what_a_server_said_before_it_hung_up_is_not_lost_to_a_slow_consumer() {
+    let (near, far) = tokio::io::duplex(16 << 10);
+    let (mut client, mut server) = (Connection::client(near), Connection::server(far));
+    let mut asked = client.open(Headers::default()).await.unwrap();
+    let answered = server.accept().await.unwrap();
+    // More than waits for the consumer, and less than the pipe holds.
+    for _ in 0..20 {
+        answered.sender.send(Bytes::from_static(b"x")).await.unwrap();
+    }
+    answered.sender.finish().await.unwrap();
+    drop(tokio::time::timeout(std::time::Duration::from_millis(50), server.close()).await);
+    tokio::time::sleep(std::time::Duration::from_millis(150)).await;
+    let mut count = 0;
+    while asked.incoming.recv().await.is_some() {
+        count += 1;
+    }
+    assert_eq!(count, 20);
+}
+
+#[tokio::test]
 async fn both_ends_are_ours() {
     let (near, far) = tokio::io::duplex(16 << 10);
     let (mut client, mut server) = (Connection::client(near), Connection::server(far));

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -10,7 +11,7 @@ use super::backends::{Backends, backends};
 use super::{legacy, slices};
 use crate::controllers::Context;
 use crate::controllers::api::{Api, Error, EventType, Recorder, resources};
-use crate::controllers::informer::{Informer, Key, Next, Queue};
+use crate::controllers::informer::{Expectations, Informer, Key, Next, Queue};
 use crate::controllers::model::{EndpointSlice, Endpoints, Node, Pod, Service, has_all};
 
 const WORKERS: usize = 4;
@@ -18,6 +19,8 @@ const WORKERS: usize = 4;
 const MOST_PORTS: usize = 20_000;
 /// Most ports in all subsets of an Endpoints object: no request has more parts.
 const MOST_IN_SUBSETS: usize = 65_536;
+/// How often it is looked whether a slice that was made has been seen.
+const UNSEEN: Duration = Duration::from_secs(1);
 const ZONE: &str = "topology.kubernetes.io/zone";
 
 struct Controller {
@@ -30,6 +33,8 @@ struct Controller {
     nodes: Arc<Informer<Node>>,
     slices: Arc<Informer<EndpointSlice>>,
     endpoints: Arc<Informer<Endpoints>>,
+    /// Slices that were made and have not been seen yet: who plans without them makes another one, and both stay.
+    made: Arc<Expectations>,
     /// Two queues: an error in one kind does not delay the other.
     slice_queue: Arc<Queue<Key>>,
     endpoints_queue: Arc<Queue<Key>>,
@@ -49,6 +54,7 @@ pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
         nodes: context.nodes.clone(),
         slices: context.endpoint_slices.clone(),
         endpoints: context.endpoints.clone(),
+        made: Arc::default(),
         slice_queue: Queue::new(),
         endpoints_queue: Queue::new(),
     });
@@ -131,11 +137,16 @@ impl Controller {
                 }
             }
         });
-        let queue = self.slice_queue.clone();
+        let (queue, made) = (self.slice_queue.clone(), self.made.clone());
         self.slices.on_change(move |old, new| {
             for slice in [old, new].into_iter().flatten() {
                 if let Some(service) = slice.metadata.labels.get(slices::SERVICE_NAME) {
-                    queue.add(Key::new(&slice.metadata.namespace, service));
+                    let service = Key::new(&slice.metadata.namespace, service);
+                    let ours = slice.metadata.labels.get(slices::MANAGED_BY.0);
+                    if old.is_none() && ours.is_some_and(|manager| manager == slices::MANAGED_BY.1) {
+                        made.created(&service);
+                    }
+                    queue.add(service);
                 }
             }
         });
@@ -173,8 +184,13 @@ impl Controller {
     async fn reconcile_slices(&self, key: Key) -> Result<Next, Error> {
         let Some((service, backends)) = self.backends(&key) else {
             // Slices of a deleted service go with their owner.
+            self.made.forget(&key);
             return Ok(Next::Wait);
         };
+        if !self.made.satisfied(&key) {
+            // The next one that is seen brings the service back; the timer does where its event was lost.
+            return Ok(Next::After(UNSEEN));
+        }
         let backends = match backends {
             Ok(backends) => backends,
             Err(why) => {
@@ -208,18 +224,23 @@ impl Controller {
             .collect();
         let plan = slices::plan(&service, &backends, &existing, &zones);
         let resource = resources::endpoint_slices();
+        let mut unmade = plan.create.len();
+        self.made.expect(&key, unmade, []);
         for draft in plan.create {
             match self
                 .slices_api
                 .create(resource, &key.namespace, draft.body())
                 .await
             {
-                Err(error) if !error.is_namespace_terminating() && !error.is_not_found() => {
+                Ok(_) => unmade -= 1,
+                Err(error) if error.is_namespace_terminating() || error.is_not_found() => {}
+                Err(error) => {
+                    self.made.created_many(&key, unmade);
                     return Err(error);
                 }
-                _ => {}
             }
         }
+        self.made.created_many(&key, unmade);
         for draft in plan.update {
             self.slices_api.replace(resource, "", &draft.body()).await?;
         }

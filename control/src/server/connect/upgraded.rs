@@ -177,10 +177,15 @@ async fn messages(client: impl Io, server: impl Io) {
         let mut frames = Frames::default();
         let mut buffer = vec![0; PIECE];
         loop {
-            let count = from_server.read(&mut buffer).await?;
-            if count == 0 {
-                return to_client.shutdown().await;
-            }
+            let count = match from_server.read(&mut buffer).await {
+                Ok(0) => return to_client.shutdown().await,
+                Ok(count) => count,
+                Err(error) => {
+                    // What has come is the client's.
+                    to_client.shutdown().await?;
+                    return Err(error);
+                }
+            };
             let mut rest = &buffer[..count];
             while !rest.is_empty() {
                 let (piece, others) = rest.split_at(frames.piece(rest));

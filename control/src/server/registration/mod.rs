@@ -84,10 +84,14 @@ async fn pass(api: &Arc<Api>, known: &mut Known, first: bool) -> Result<(), Stat
     };
     // In this order: the definition of an APIService that is seen here is seen as well.
     look(api, &served, known)?;
-    let wanted = wanted(api)?;
+    let (wanted, readable) = wanted(api);
     let found = known.iter().map(|(name, (_, found))| (name.as_str(), &**found));
-    let steps = plan::steps(&wanted, &found.collect(), first);
-    let mut done = Ok(());
+    let mut steps = plan::steps(&wanted, &found.collect(), first);
+    if readable.is_err() {
+        // What cannot be read is not gone.
+        steps.retain(|(_, step)| !matches!(step, Step::Delete(_)));
+    }
+    let mut done = readable;
     for some in steps.chunks(AT_ONCE) {
         let work = some
             .iter()
@@ -103,10 +107,9 @@ async fn pass(api: &Arc<Api>, known: &mut Known, first: bool) -> Result<(), Stat
     done
 }
 
-/// The APIServices that should be there, by their names.
-fn wanted(api: &Api) -> Result<BTreeMap<String, Wanted>, Status> {
-    // What cannot be read is not gone.
-    all(api, &definitions::resource())?;
+/// The APIServices that should be there, by their names, and whether all definitions can be read.
+fn wanted(api: &Api) -> (BTreeMap<String, Wanted>, Result<(), Status>) {
+    let readable = stored(api, &definitions::resource()).map(drop);
     let mut all = BTreeMap::new();
     for definition in definitions::slim(api) {
         let group = definition["spec"]["group"].as_str().unwrap_or_default();
@@ -119,10 +122,10 @@ fn wanted(api: &Api) -> Result<BTreeMap<String, Wanted>, Status> {
     }
     // Nothing takes the place of a built-in group.
     all.extend(plan::builtin());
-    Ok(all)
+    (all, readable)
 }
 
-fn all(api: &Api, resource: &Arc<GroupResource>) -> Result<Vec<Arc<Object>>, Status> {
+fn stored(api: &Api, resource: &Arc<GroupResource>) -> Result<Vec<Arc<Object>>, Status> {
     let page = api.store.range(resource, &Range::all(None));
     let page = page.map_err(|error| Status::internal(&error.to_string()))?;
     Ok(page.objects)
@@ -130,7 +133,7 @@ fn all(api: &Api, resource: &Arc<GroupResource>) -> Result<Vec<Arc<Object>>, Sta
 
 /// Looks at the APIServices that have changed.
 fn look(api: &Api, served: &Served, known: &mut Known) -> Result<(), Status> {
-    let objects = all(api, &served.storage)?;
+    let objects = stored(api, &served.storage)?;
     let mut old = std::mem::take(known);
     for object in objects {
         let kept = old

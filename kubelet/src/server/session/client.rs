@@ -12,8 +12,8 @@ use tokio::sync::mpsc;
 use super::status::Outcome;
 use crate::server::query::Streams;
 
-/// How long a client may take to answer our goodbye.
-const LINGER: Duration = Duration::from_secs(5);
+/// How long a client may take to read what is left and to answer our goodbye.
+const LINGER: Duration = Duration::from_mins(15);
 
 /// A connected client.
 pub(in crate::server) struct Client {
