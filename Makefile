@@ -36,7 +36,7 @@ unit:
 
 # On a real etcd: the linearizability checks, with servers and members of etcd killed, and the API server's component tests
 # once more, those that the store has a part in. All of them: KEELSON_TEST_STORE=etcd cargo test --workspace --test api
-ON_ETCD := watches:: lists:: writes:: deletes:: restarts:: custom:: applies:: --skip kubectl --skip published
+ON_ETCD := watches:: lists:: writes:: deletes:: restarts:: custom:: applies:: events:: --skip kubectl --skip published
 unit-etcd:
 	if ! command -v etcd >/dev/null && [ -z "$$KEELSON_TEST_PEERS" ]; \
 	then echo "SKIPPED: the API's tests on etcd: there is no etcd (Debian: apt-get install etcd-server etcd-client)"; \

@@ -238,12 +238,19 @@ pub fn selectable_fields(
     resource: &GroupResource,
     value: &serde_json::Value,
 ) -> std::collections::BTreeMap<String, String> {
-    crate::kinds::builtin()
-        .iter()
-        .find(|kind| match &kind.storage {
-            Some((group, plural)) => *group == resource.group && *plural == resource.resource,
-            None => kind.group == resource.group && kind.plural == resource.resource,
-        })
+    let version = value["apiVersion"].as_str().unwrap_or_default();
+    let (group, version) = version.rsplit_once('/').unwrap_or(("", version));
+    let stored = |kind: &&crate::kinds::Kind| match &kind.storage {
+        Some((group, plural)) => *group == resource.group && *plural == resource.resource,
+        None => kind.group == resource.group && kind.plural == resource.resource,
+    };
+    let mut kinds = crate::kinds::builtin().iter().filter(stored);
+    // Of several that share a place (events), each stores its own form.
+    let written = kinds
+        .clone()
+        .find(|kind| kind.group == group && kind.version == version);
+    written
+        .or_else(|| kinds.next())
         .map(|kind| kind.strategy.selectable_fields(value))
         .unwrap_or_default()
 }

@@ -80,7 +80,7 @@ fn an_event_lives_in_the_core_group() {
 
 #[test]
 fn an_event_lives_in_its_own_group() {
-    let cluster = Cluster::start();
+    let mut cluster = Cluster::start();
     lives(&cluster, NEW, "/apis/events.k8s.io/v1/events", &new("e"), "note");
     cluster.post(NEW, &new("n"));
     let (code, refused) = cluster.patch(&format!("{NEW}/n"), "merge-patch+json", &json!({"note": "x"}));
@@ -108,6 +108,11 @@ fn an_event_lives_in_its_own_group() {
         cluster.get(&format!("{CORE}?fieldSelector=regarding.name%3Dp")).0,
         400
     );
+    // Read again from the store, where it has the form in which it came.
+    cluster.stop();
+    cluster.resume();
+    let selected = format!("{CORE}?fieldSelector=involvedObject.name%3Dp");
+    assert_eq!(names(&cluster.get(&selected).1), ["n"]);
 }
 
 #[test]
