@@ -11,7 +11,7 @@ use tokio_rustls::client::TlsStream;
 use tokio_tungstenite::WebSocketStream;
 use tokio_tungstenite::tungstenite::Message;
 
-use super::support::Host;
+use super::support::{Host, all};
 
 type Socket = WebSocketStream<TlsStream<TcpStream>>;
 const V4: &str = "v4.channel.k8s.io";
@@ -160,20 +160,6 @@ async fn spdy<const N: usize>(
         streams.push(open(kind).await);
     }
     (client, error, streams.try_into().unwrap())
-}
-
-/// All that comes on a stream.
-async fn all(stream: &mut Stream) -> Vec<u8> {
-    let mut all = Vec::new();
-    let read = async {
-        while let Some(piece) = stream.incoming.recv().await {
-            all.extend_from_slice(&piece);
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(20), read)
-        .await
-        .expect("no end");
-    all
 }
 
 async fn status(error: &mut Stream) -> Value {

@@ -8,7 +8,7 @@ use futures::{SinkExt, StreamExt};
 use keelson_streams::spdy::{Connection, Headers, Stream};
 use tokio_tungstenite::tungstenite::Message;
 
-use super::support::{Host, UID};
+use super::support::{Host, UID, all};
 
 const PATH: &str = "/portForward/default/pod";
 
@@ -34,20 +34,6 @@ async fn echo() -> Host {
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
     host
-}
-
-/// All that comes on a stream.
-async fn all(stream: &mut Stream) -> Vec<u8> {
-    let mut all = Vec::new();
-    let read = async {
-        while let Some(piece) = stream.incoming.recv().await {
-            all.extend_from_slice(&piece);
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(10), read)
-        .await
-        .expect("no end");
-    all
 }
 
 /// Two connections at once and one to a closed port; one ends, and the other goes on.

@@ -13,6 +13,7 @@ use http::{Request, Response};
 use http_body_util::{BodyExt, Full};
 use k8s_openapi::api::core::v1::Pod;
 use keelson_runtime::node::*;
+use keelson_streams::spdy::Stream;
 use rcgen::{BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
@@ -391,4 +392,18 @@ fn busybox(root: &std::path::Path) {
         let _ = symlink("busybox", root.join("bin").join(name));
     }
     fs::write(root.join("etc/passwd"), "root:x:0:0:root:/:/bin/sh\n").unwrap();
+}
+
+/// All that comes on a stream.
+pub(super) async fn all(stream: &mut Stream) -> Vec<u8> {
+    let mut all = Vec::new();
+    let read = async {
+        while let Some(piece) = stream.incoming.recv().await {
+            all.extend_from_slice(&piece);
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), read)
+        .await
+        .expect("no end");
+    all
 }
