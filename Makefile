@@ -35,16 +35,15 @@ unit:
 	else cargo test --workspace --exclude keelson-tests --locked --no-fail-fast; fi
 
 # On a real etcd: the linearizability checks, with servers and members of etcd killed, and the API server's component tests
-# once more, those that the store has a part in. All of them: KEELSON_TEST_STORE=etcd cargo test --workspace --test api
-ON_ETCD := watches:: lists:: writes:: deletes:: restarts:: custom:: applies:: events:: --skip kubectl --skip published
+# once more.
 unit-etcd:
 	if ! command -v etcd >/dev/null && [ -z "$$KEELSON_TEST_PEERS" ]; \
 	then echo "SKIPPED: the API's tests on etcd: there is no etcd (Debian: apt-get install etcd-server etcd-client)"; \
 	elif cargo nextest --version >/dev/null 2>&1; \
 	then cargo nextest run --workspace --locked --no-fail-fast --run-ignored only -E 'binary(linearizable)' && \
-		KEELSON_TEST_STORE=etcd cargo nextest run --workspace --locked --no-fail-fast -E 'binary(api)' -- $(ON_ETCD); \
+		KEELSON_TEST_STORE=etcd cargo nextest run --workspace --locked --no-fail-fast -E 'binary(api)'; \
 	else cargo test --workspace --locked --no-fail-fast --test linearizable -- --ignored && \
-		KEELSON_TEST_STORE=etcd cargo test --workspace --locked --no-fail-fast --test api -- $(ON_ETCD); fi
+		KEELSON_TEST_STORE=etcd cargo test --workspace --locked --no-fail-fast --test api; fi
 
 # Whole-system tests: a private cluster, driven by the real kubectl. (Chosen by target in the whole workspace: chosen by
 # package, cargo would build every dependency again with other features.)

@@ -15,7 +15,7 @@ use super::index::{Index, Limits};
 use super::sealed::Sealed;
 use super::snapshot::Snapshot;
 use super::writer::{Clock, Job, Writer, now};
-use super::{Store, StoreError, Write};
+use super::{Expect, Store, StoreError, Write};
 use crate::encryption::{Encryption, path_of};
 use crate::object::{GroupResource, Object};
 
@@ -180,6 +180,12 @@ impl Store for Embedded {
 
     fn write(&self, write: Write) -> BoxFuture<'static, Result<Arc<Object>, StoreError>> {
         if let Some(error) = self.cache.sealed().fault(&write.resource, &write.key) {
+            // It is there, whatever it is: the answer to a create is that its place is taken.
+            let error = if write.expect == Expect::Absent {
+                StoreError::Exists
+            } else {
+                error
+            };
             return std::future::ready(Err(error)).boxed();
         }
         let (reply, answer) = oneshot::channel();

@@ -23,7 +23,7 @@ pub struct Cluster {
     pub config: Config,
     running: Option<Running>,
     /// Ends after the control plane.
-    _etcd: Option<Peer>,
+    etcd: Option<Peer>,
 }
 
 /// Whether these tests run on an etcd of their own instead of the embedded store: `KEELSON_TEST_STORE=etcd`.
@@ -85,7 +85,7 @@ impl Cluster {
             dir,
             config,
             running: None,
-            _etcd: etcd,
+            etcd,
         };
         let url = format!("https://{listen}");
         let path = cluster.kubeconfig();
@@ -133,6 +133,14 @@ impl Cluster {
         if let Some(running) = self.running.take() {
             let _ = running.stop.send(());
             running.thread.join().unwrap().unwrap();
+        }
+    }
+
+    /// Where the store keeps its files.
+    pub fn store_dir(&self) -> PathBuf {
+        match &self.etcd {
+            Some(peer) => peer.data_dir(0),
+            None => self.config.data_dir.clone(),
         }
     }
 

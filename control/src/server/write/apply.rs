@@ -83,7 +83,7 @@ pub async fn patch(call: &Call, subresource: Option<&str>, bytes: &[u8]) -> Resu
     let mut tries = 0;
     loop {
         tries += 1;
-        let missing = call.stored().is_err();
+        let missing = call.stored().is_err_and(|error| error.code == 404);
         if missing && subresource.is_none() {
             match create(call, &config).await {
                 // Somebody else was faster.

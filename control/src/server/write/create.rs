@@ -180,7 +180,9 @@ async fn validate_and_store(
     check_size(&object)?;
     let key = key_of(call.namespace(), name);
     if dry_run {
-        return if api.store.get(call.storage(), &key).is_some() {
+        let is_taken = api.store.get(call.storage(), &key).is_some()
+            || api.store.unreadable(call.storage(), &key).is_some();
+        return if is_taken {
             Err(Failure::Taken)
         } else {
             metadata::of(value).remove("resourceVersion");

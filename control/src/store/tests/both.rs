@@ -302,6 +302,8 @@ pub fn read_beside_sealed(subject: &mut impl Subject) {
     let listed = store.range(&configmaps(), &Range::all(None));
     assert!(matches!(listed, Err(StoreError::Unreadable(_))), "{listed:?}");
     assert!(store.unreadable(&configmaps(), "a/sealed").is_some());
+    let again = wait(store.write(put(("a", "sealed"), Expect::Absent, "2")));
+    assert!(matches!(again, Err(StoreError::Exists)), "{again:?}");
     let names: Vec<_> = store.cache().list(&configmaps(), None);
     let names: Vec<_> = names.iter().map(|object| object.name.as_str()).collect();
     assert_eq!(names, ["plain"]);
