@@ -35,13 +35,13 @@ unit:
 	else cargo test --workspace --exclude keelson-tests --locked --no-fail-fast; fi
 
 # On a real etcd: the linearizability checks, with servers and members of etcd killed, and the API server's component tests
-# once more.
+# once more (most of their time etcd waits for the disk, so more of them at once than there are cores).
 unit-etcd:
 	if ! command -v etcd >/dev/null && [ -z "$$KEELSON_TEST_PEERS" ]; \
 	then echo "SKIPPED: the API's tests on etcd: there is no etcd (Debian: apt-get install etcd-server etcd-client)"; \
 	elif cargo nextest --version >/dev/null 2>&1; \
 	then cargo nextest run --workspace --locked --no-fail-fast --run-ignored only -E 'binary(linearizable)' && \
-		KEELSON_TEST_STORE=etcd cargo nextest run --workspace --locked --no-fail-fast -E 'binary(api)'; \
+		KEELSON_TEST_STORE=etcd cargo nextest run --workspace --locked --no-fail-fast --test-threads 6 -E 'binary(api)'; \
 	else cargo test --workspace --locked --no-fail-fast --test linearizable -- --ignored && \
 		KEELSON_TEST_STORE=etcd cargo test --workspace --locked --no-fail-fast --test api; fi
 
