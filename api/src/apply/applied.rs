@@ -218,7 +218,7 @@ impl Apply<'_> {
         Ok(Applied { object, managers })
     }
 
-    /// Removes what the applier named last time and neither it nor another applier names now.
+    /// Removes what the applier named last time and neither it nor another manager names now.
     fn prune(&self, merged: Value, managers: &[Entry], last: &Entry) -> Value {
         let (Some(kind), Some(merged_then)) = (
             self.versions.kind(&last.version),
@@ -231,13 +231,10 @@ impl Apply<'_> {
         let mut gone = with_structs(Some(place), &last.fields);
         strip(&mut gone);
         let mut pruned = remove(place, &merged_then, &gone);
-        // What appliers name stays. Those of the same version come first, so that what others need for a conversion is
-        // there.
+        // What anybody names stays, also who wrote it by an update. Managers of the same version come first, so that what
+        // others need for a conversion is there.
         let mut owned: Vec<(&str, Set)> = Vec::new();
-        for entry in managers
-            .iter()
-            .filter(|entry| entry.operation == Operation::Apply)
-        {
+        for entry in managers {
             match owned.iter_mut().find(|(version, _)| *version == entry.version) {
                 Some((_, fields)) => fields.extend(entry.fields.clone()),
                 None => owned.push((&entry.version, entry.fields.clone())),

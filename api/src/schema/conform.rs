@@ -1,6 +1,8 @@
 //! Makes an object fit its type, as decoding into upstream's Go structs does: unknown fields go (and are reported),
 //! nulls go, quantities and times take their canonical form, and what has the wrong type is an error.
 
+use base64::Engine;
+use base64::engine::general_purpose::{GeneralPurpose, GeneralPurposeConfig, STANDARD as BASE64};
 use serde_json::{Map, Value};
 
 use super::mistyped::{TypeError, found};
@@ -16,12 +18,18 @@ pub struct Conformed {
     pub unknown: Vec<String>,
 }
 
+const BASE64_AS_GO: GeneralPurpose = GeneralPurpose::new(
+    &base64::alphabet::STANDARD,
+    GeneralPurposeConfig::new().with_decode_allow_trailing_bits(true),
+);
 /// Upstream stops listing after this many.
 const MAX_UNKNOWN: usize = 100;
 /// What controllers say of an object. Go always writes these texts, even if empty, and clients with types insist on them.
 const CONDITION: &str = "io.k8s.apimachinery.pkg.apis.meta.v1.Condition";
 /// Whose `data` is raw JSON (`RawExtension`): the published type is an object, but Go's takes any value.
 const REVISION: &str = "io.k8s.api.apps.v1.ControllerRevision";
+/// Schemas, some fields of which have a schema or something else; the published type of these is anything.
+const SCHEMA: &str = "io.k8s.apiextensions-apiserver.pkg.apis.apiextensions.v1.JSONSchemaProps";
 
 impl Type<'_> {
     /// Makes the object fit this type.
@@ -33,16 +41,34 @@ impl Type<'_> {
             unknown: Vec::new(),
         };
         if !object.is_object() {
-            let found = json_type(object);
-            let name = go_name(&self.definition.name);
-            return Err(TypeError::alike(format!(
-                "json: cannot unmarshal {found} into Go value of type {name}"
-            )));
+            return Err(not_a(self.definition, object));
         }
         walk.fields(self.definition, object)?;
         Ok(Conformed {
             unknown: walk.unknown,
         })
+    }
+}
+
+/// What a field of a schema may have besides a schema.
+#[derive(Clone, Copy)]
+enum Choice {
+    /// A list of schemas.
+    Array,
+    /// True or false.
+    Boolean,
+    /// By name, schemas or lists of texts.
+    Dependencies,
+}
+
+impl Choice {
+    fn of(field: &str) -> Option<Self> {
+        match field {
+            "items" => Some(Self::Array),
+            "additionalItems" | "additionalProperties" => Some(Self::Boolean),
+            "dependencies" => Some(Self::Dependencies),
+            _ => None,
+        }
     }
 }
 
@@ -75,8 +101,9 @@ impl<'a> Walk<'a> {
                 }
                 continue;
             };
+            let choice = (definition.name == SCHEMA).then(|| Choice::of(name)).flatten();
             if value.is_null() {
-                if field.node != Node::Any {
+                if field.node != Node::Any || choice.is_some() {
                     null.push(name.clone());
                 }
                 continue;
@@ -86,7 +113,10 @@ impl<'a> Walk<'a> {
             }
             self.path.push(Step::Field(name.clone()));
             let owner = std::mem::replace(&mut self.owner, definition.short_name());
-            self.value(&field.node, value)?;
+            match choice {
+                Some(choice) => self.choice(definition, choice, value)?,
+                None => self.value(&field.node, value)?,
+            }
             self.owner = owner;
             self.path.pop();
         }
@@ -98,6 +128,41 @@ impl<'a> Walk<'a> {
                 map.entry(name).or_insert_with(|| Value::from(""));
             }
         }
+        Ok(())
+    }
+
+    /// A schema, or what may stand in its place (`UnmarshalJSON` of apiextensions/v1). What is neither is for validation to
+    /// tell, as it is there, but for a number or text in the place of a boolean.
+    fn choice(&mut self, schema: &'a Definition, choice: Choice, value: &mut Value) -> Result<(), TypeError> {
+        // Decoders of types that have their own tell of no unknown fields.
+        let known = self.unknown.len();
+        match (value, choice) {
+            (value @ Value::Object(_), Choice::Dependencies) => {
+                for (name, value) in value.as_object_mut().into_iter().flatten() {
+                    self.path.push(Step::Key(name.clone()));
+                    self.fields(schema, value)?;
+                    self.path.pop();
+                }
+            }
+            (value @ Value::Object(_), _) => self.fields(schema, value)?,
+            (Value::Array(items), Choice::Array) => {
+                for (index, item) in items.iter_mut().enumerate() {
+                    if item.is_null() {
+                        *item = Value::Object(Map::new());
+                    } else if !item.is_object() {
+                        return Err(not_a(schema, item));
+                    }
+                    self.path.push(Step::Index(index));
+                    self.fields(schema, item)?;
+                    self.path.pop();
+                }
+            }
+            (Value::Bool(_), Choice::Boolean) | (_, Choice::Array | Choice::Dependencies) => {}
+            (_, Choice::Boolean) => {
+                return Err(TypeError::alike("boolean or JSON schema expected".to_owned()));
+            }
+        }
+        self.unknown.truncate(known);
         Ok(())
     }
 
@@ -194,19 +259,31 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    fn bytes(&self, value: &Value) -> Result<(), TypeError> {
-        use base64::Engine;
+    /// As Go's `encoding/base64` reads it: ends of lines are nothing, and the bits that are left over need not be zero. What
+    /// is kept is written as Go would write it.
+    fn bytes(&self, value: &mut Value) -> Result<(), TypeError> {
         let Some(text) = value.as_str() else {
             return Err(self.wrong(value, &Node::Bytes));
         };
-        match base64::engine::general_purpose::STANDARD.decode(text) {
-            Ok(_) => Ok(()),
+        if BASE64.decode(text).is_ok() {
+            return Ok(());
+        }
+        let (places, joined): (Vec<usize>, String) = text
+            .char_indices()
+            .filter(|(_, letter)| !matches!(letter, '\r' | '\n'))
+            .unzip();
+        match BASE64_AS_GO.decode(&joined) {
+            Ok(bytes) => {
+                *value = Value::from(BASE64.encode(bytes));
+                Ok(())
+            }
             Err(error) => {
                 let at = match error {
                     base64::DecodeError::InvalidByte(at, _)
-                    | base64::DecodeError::InvalidLastSymbol(at, _) => at,
-                    _ => text.len(),
+                    | base64::DecodeError::InvalidLastSymbol(at, _) => places.get(at).copied(),
+                    _ => None,
                 };
+                let at = at.unwrap_or(text.len());
                 Err(TypeError::base64(format!(
                     "illegal base64 data at input byte {at}"
                 )))
@@ -281,6 +358,14 @@ impl<'a> Walk<'a> {
             Node::Map(inner) => format!("map[string]{}", self.go_type(inner)),
         }
     }
+}
+
+/// A value by itself that is no struct of that kind.
+fn not_a(definition: &Definition, value: &Value) -> TypeError {
+    let (found, name) = (json_type(value), go_name(&definition.name));
+    TypeError::alike(format!(
+        "json: cannot unmarshal {found} into Go value of type {name}"
+    ))
 }
 
 /// `io.k8s.api.core.v1.Pod` as `v1.Pod`.

@@ -284,3 +284,76 @@ fn revisions_hold_any_json() {
     let wrong = json!({"metadata": {"name": "r"}, "revision": "x", "data": 5});
     assert!(conform("apps", "ControllerRevision", &wrong).is_err());
 }
+
+#[test]
+fn schemas_are_schemas_wherever_they_stand() {
+    let definition = |schema: Value| {
+        let value = json!({"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+            "spec": {"versions": [{"name": "v1", "schema": {"openAPIV3Schema": schema}}]}});
+        let (value, unknown) = conform("apiextensions.k8s.io", "CustomResourceDefinition", &value)?;
+        assert_eq!(unknown, [""; 0]);
+        Ok::<_, String>(value["spec"]["versions"][0]["schema"]["openAPIV3Schema"].clone())
+    };
+    for (schema, why) in [
+        (
+            json!({"additionalProperties": 5}),
+            "boolean or JSON schema expected",
+        ),
+        (
+            json!({"additionalProperties": "yes"}),
+            "boolean or JSON schema expected",
+        ),
+        (json!({"additionalItems": []}), "boolean or JSON schema expected"),
+        (json!({"items": {"maxLength": "x"}}), "maxLength of type int64"),
+        (json!({"items": [{"type": true}]}), "type of type string"),
+        (
+            json!({"items": [5]}),
+            "cannot unmarshal number into Go value of type v1.JSONSchemaProps",
+        ),
+        (
+            json!({"properties": {"a": {"additionalProperties": {"items": {"type": 1}}}}}),
+            "type of type string",
+        ),
+        (json!({"dependencies": {"a": {"type": 1}}}), "type of type string"),
+    ] {
+        let error = definition(schema.clone()).unwrap_err();
+        assert!(error.contains(why), "{schema}: {error}");
+    }
+    // What is no field goes without a word there, and what is null as everywhere.
+    let odd = json!({"items": {"type": "string", "odd": 1}, "additionalProperties": null, "additionalItems": true,
+        "dependencies": {"a": ["b"]}});
+    let kept = json!({"items": {"type": "string"}, "additionalItems": true, "dependencies": {"a": ["b"]}});
+    assert_eq!(definition(odd), Ok(kept));
+}
+
+#[test]
+fn base64_is_read_as_by_go() {
+    let secret = |text: &str| {
+        let value = json!({"apiVersion": "v1", "kind": "Secret", "data": {"a": text}});
+        conform("", "Secret", &value).map(|(value, _)| value["data"]["a"].clone())
+    };
+    for (text, kept) in [
+        ("YWJj", "YWJj"),
+        ("", ""),
+        ("YW\r\nJj\n", "YWJj"),
+        ("YQ\n==\n", "YQ=="),
+        ("\n", ""),
+        ("YR==", "YQ=="),
+    ] {
+        assert_eq!(secret(text), Ok(json!(kept)), "{text:?}");
+    }
+    for (text, at) in [
+        ("YW\nJ!", 4),
+        ("YWJj!", 4),
+        ("YWJ", 3),
+        ("Y W Jj", 1),
+        ("YW\u{e9}", 2),
+    ] {
+        let error = secret(text).unwrap_err();
+        assert_eq!(
+            error,
+            format!("illegal base64 data at input byte {at}"),
+            "{text:?}"
+        );
+    }
+}

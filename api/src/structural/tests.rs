@@ -62,6 +62,24 @@ fn schemas_must_be_structural() {
             "schema.properties[a].additionalProperties: Forbidden: additionalProperties and properties are mutual exclusive",
         ),
         (
+            object(
+                json!({"a": {"type": "object", "x-kubernetes-embedded-resource": true, "default": {"kind": "K"},
+                "x-kubernetes-preserve-unknown-fields": true}}),
+            ),
+            "schema.properties[a].default.apiVersion: Required value: must not be empty",
+        ),
+        (
+            object(
+                json!({"a": {"type": "array", "x-kubernetes-list-type": "set", "items": {"type": "object"}}}),
+            ),
+            "schema.properties[a].items.x-kubernetes-map-type: Invalid value: \"null\": must be atomic as item of a list with \
+             x-kubernetes-list-type=set",
+        ),
+        (
+            object(json!({"a": {"type": "array", "items": {"type": "string", "$schema": "x"}}})),
+            "schema: Invalid value: \"\": OpenAPIV3Schema 'schema' is not supported",
+        ),
+        (
             object(json!({"a": {"$ref": "#/x"}})),
             "schema.properties[a].$ref: Forbidden: $ref is not supported",
         ),

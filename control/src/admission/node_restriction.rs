@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::fields::{items, text};
 use super::{Context, Operation, Request, node_audiences};
-use crate::auth::resources::PODS;
+use crate::auth::resources::{NODES, PODS};
 use crate::auth::{Target, node_name, targets};
 
 const MIRROR: &str = "kubernetes.io/config.mirror";
@@ -57,7 +57,7 @@ fn pods(context: &Context, request: &Request<'_>, node: &str) -> Result<(), Stat
     let quoted = go_quote(node);
     let elsewhere = |pod: &Value| text(pod, "/spec/nodeName") != node;
     match (request.subresource, request.operation) {
-        ("", Operation::Create) => mirror_pod(request, node),
+        ("", Operation::Create) => mirror_pod(context, request, node),
         ("", Operation::Delete) if elsewhere(request.stored()) => Err(request.forbidden(&format!(
             "node {quoted} can only delete pods with spec.nodeName set to itself"
         ))),
@@ -101,7 +101,43 @@ fn pods(context: &Context, request: &Request<'_>, node: &str) -> Result<(), Stat
     }
 }
 
-fn mirror_pod(request: &Request<'_>, node: &str) -> Result<(), Status> {
+/// A mirror pod has one owner: the Node itself.
+fn owned_by(context: &Context, request: &Request<'_>, node: &str) -> Result<(), Status> {
+    let quoted = go_quote(node);
+    let only = |what: &str| {
+        let why = format!("node {quoted} can only create pods with {what} set to itself");
+        Err(request.forbidden(&why))
+    };
+    let owner = match items(request.object(), "/metadata/ownerReferences") {
+        [owner] => owner,
+        [] => return only("an owner reference"),
+        _ => return only("a single owner reference"),
+    };
+    if owner["apiVersion"] != "v1" || owner["kind"] != "Node" || owner["name"] != node {
+        return only("an owner reference");
+    }
+    if owner["controller"] != true {
+        return only("a controller owner reference");
+    }
+    if owner["blockOwnerDeletion"] == true {
+        return Err(request.forbidden(&format!(
+            "node {quoted} must not set blockOwnerDeletion on an owner reference"
+        )));
+    }
+    let Some(stored) = context.reader.get(&NODES, "", node) else {
+        return Err(Status::not_found("", "nodes", node));
+    };
+    let given = text(owner, "/uid");
+    if given != stored.uid {
+        return Err(request.forbidden(&format!(
+            "node {node} UID mismatch: expected {given} got {}",
+            stored.uid
+        )));
+    }
+    Ok(())
+}
+
+fn mirror_pod(context: &Context, request: &Request<'_>, node: &str) -> Result<(), Status> {
     let (pod, quoted) = (request.object(), go_quote(node));
     if pod["metadata"]["annotations"][MIRROR].is_null() {
         return Err(request.forbidden(&format!(
@@ -114,21 +150,7 @@ fn mirror_pod(request: &Request<'_>, node: &str) -> Result<(), Status> {
             "node {quoted} can only create pods with spec.nodeName set to itself"
         )));
     }
-    let owners = items(pod, "/metadata/ownerReferences");
-    if owners.len() > 1
-        || owners
-            .iter()
-            .any(|owner| text(owner, "/kind") != "Node" || text(owner, "/name") != node)
-    {
-        return Err(request.forbidden(&format!(
-            "node {quoted} can only create pods with an owner reference set to itself"
-        )));
-    }
-    if owners.iter().any(|owner| owner["blockOwnerDeletion"] == true) {
-        return Err(request.forbidden(&format!(
-            "node {quoted} must not set blockOwnerDeletion on an owner reference"
-        )));
-    }
+    owned_by(context, request, node)?;
     let refused = |what: &str| {
         Err(request.forbidden(&format!(
             "node {quoted} can not create pods that reference {what}"

@@ -109,21 +109,19 @@ fn wanted(headers: &HeaderMap) -> Result<Option<UserInfo>, Status> {
 /// Percent-decodes the key of an extra; a key that is not encoded properly is taken as it stands, as upstream does.
 fn unescape(key: &str) -> String {
     let mut out = Vec::with_capacity(key.len());
-    let bytes = key.as_bytes();
-    let mut at = 0;
-    while at < bytes.len() {
-        if bytes[at] == b'%' {
-            let hex = bytes
-                .get(at + 1..at + 3)
-                .and_then(|hex| std::str::from_utf8(hex).ok());
-            let Some(byte) = hex.and_then(|hex| u8::from_str_radix(hex, 16).ok()) else {
+    let mut rest = key.as_bytes();
+    while let [byte, after @ ..] = rest {
+        if *byte == b'%' {
+            let digit = |at: usize| after.get(at).and_then(|byte| char::from(*byte).to_digit(16));
+            let (Some(high), Some(low)) = (digit(0), digit(1)) else {
                 return key.to_owned();
             };
-            out.push(byte);
-            at += 3;
+            // Two hexadecimal digits are a byte.
+            out.push((high << 4 | low) as u8);
+            rest = &after[2..];
         } else {
-            out.push(bytes[at]);
-            at += 1;
+            out.push(*byte);
+            rest = after;
         }
     }
     String::from_utf8(out).unwrap_or_else(|_| key.to_owned())

@@ -168,9 +168,10 @@ pub trait Strategy: Send + Sync + std::fmt::Debug {
         let _ = object;
         None
     }
-    /// Grace period of a delete that names none, in seconds; `None`: deleted at once.
-    fn default_grace(&self, object: &Value) -> Option<i64> {
-        let _ = object;
+    /// Seconds that the first delete of an object waits, of which it `asked` for some (upstream's `CheckGracefulDelete`);
+    /// `None`: objects of the kind are deleted at once.
+    fn grace(&self, object: &Value, asked: Option<i64>) -> Option<i64> {
+        let _ = (object, asked);
         None
     }
     /// Reads the `Scale` of the object: replicas, observed replicas, selector string.

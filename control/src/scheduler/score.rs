@@ -115,7 +115,7 @@ fn resources(pod: &PodView, state: &NodeState, node: &NodeView) -> i64 {
         if total <= 0 {
             10_000
         } else {
-            (i128::from(wanted + used) * 10_000 / i128::from(total)).clamp(0, 10_000) as i64
+            ((i128::from(wanted) + i128::from(used)) * 10_000 / i128::from(total)).clamp(0, 10_000) as i64
         }
     };
     let cpu = share(cpu, state.nonzero.0, node.allocatable.cpu);

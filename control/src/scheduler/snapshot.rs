@@ -110,7 +110,11 @@ impl NodeState {
         self.used.add(&pod.request);
         self.ports.add(&pod.host_ports);
         let (cpu, memory) = nonzero(&pod.request);
-        self.nonzero = (self.nonzero.0 + cpu, self.nonzero.1 + memory);
+        // As in Go: what is taken off again comes back to what it was.
+        self.nonzero = (
+            self.nonzero.0.wrapping_add(cpu),
+            self.nonzero.1.wrapping_add(memory),
+        );
         self.pods.insert(pod.meta.uid.clone(), pod.clone());
     }
 
@@ -119,7 +123,10 @@ impl NodeState {
             self.used.subtract(&pod.request);
             self.ports.remove(&pod.host_ports);
             let (cpu, memory) = nonzero(&pod.request);
-            self.nonzero = (self.nonzero.0 - cpu, self.nonzero.1 - memory);
+            self.nonzero = (
+                self.nonzero.0.wrapping_sub(cpu),
+                self.nonzero.1.wrapping_sub(memory),
+            );
         }
     }
 }

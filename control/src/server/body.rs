@@ -67,9 +67,10 @@ pub async fn read(body: Body) -> Result<Bytes, Status> {
     }
 }
 
-/// A JSON answer.
-pub fn json(code: StatusCode, bytes: impl Into<Bytes>) -> Response<Body> {
-    with_type(code, "application/json", full(bytes))
+/// A JSON answer, which ends with a new line as those of Go's encoder do.
+pub fn json(code: StatusCode, mut document: Vec<u8>) -> Response<Body> {
+    document.push(b'\n');
+    with_type(code, "application/json", full(document))
 }
 
 /// A plain text answer.

@@ -105,7 +105,7 @@ fn finish(kind: &Kind, value: &Value, errors: &[FieldError]) -> Result<Value, St
     let _ = kinds::warnings::of(kind, None, value);
     let _ = kind.strategy.row(value, 1_800_000_000);
     let _ = kind.strategy.scale(value);
-    let _ = kind.strategy.default_grace(value);
+    let _ = kind.strategy.grace(value, None);
     Ok(encode::object(kind, value).value())
 }
 

@@ -101,25 +101,34 @@ fn decode(segment: &str) -> Option<String> {
     (!hidden).then_some(text)
 }
 
-/// Percent-decodes.
+/// Percent-decodes; `None` if it is not UTF-8.
 pub fn percent_decode(text: &str) -> Option<String> {
     if !text.contains('%') {
         return Some(text.to_owned());
     }
+    String::from_utf8(percent_decoded(text)?).ok()
+}
+
+/// The bytes behind percent signs; `None` where two hexadecimal digits do not follow one.
+pub fn percent_decoded(text: &str) -> Option<Vec<u8>> {
+    let digit = |byte: &u8| {
+        char::from(*byte)
+            .to_digit(16)
+            .and_then(|digit| u8::try_from(digit).ok())
+    };
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
     let mut at = 0;
     while let Some(byte) = bytes.get(at) {
         if *byte == b'%' {
-            let digits = std::str::from_utf8(bytes.get(at + 1..at + 3)?).ok()?;
-            out.push(u8::from_str_radix(digits, 16).ok()?);
+            out.push(digit(bytes.get(at + 1)?)? << 4 | digit(bytes.get(at + 2)?)?);
             at += 3;
         } else {
             out.push(*byte);
             at += 1;
         }
     }
-    String::from_utf8(out).ok()
+    Some(out)
 }
 
 #[cfg(test)]

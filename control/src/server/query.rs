@@ -4,20 +4,25 @@ use std::num::{IntErrorKind, ParseIntError};
 
 use keelson_api::status::Status;
 
-use super::path::percent_decode;
+use super::path::percent_decoded;
 
 /// The parameters in the order in which they came.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Query(Vec<(String, String)>);
 
 impl Query {
-    /// Parses `a=b&c=d`; undecodable pairs are dropped, as Go's `url.ParseQuery` callers do.
+    /// Parses `a=b&c=d`. Pairs with a percent sign before something else than two digits are dropped, and those with a
+    /// semicolon, as callers of Go's `url.ParseQuery` do. What is not UTF-8 stays, marked as such, for whoever reads it to
+    /// refuse: a selector that is dropped would select everything.
     pub fn parse(query: &str) -> Self {
-        let decode = |text: &str| percent_decode(&text.replace('+', " "));
+        let decode = |text: &str| {
+            let bytes = percent_decoded(&text.replace('+', " "))?;
+            Some(String::from_utf8_lossy(&bytes).into_owned())
+        };
         Self(
             query
                 .split('&')
-                .filter(|pair| !pair.is_empty())
+                .filter(|pair| !pair.is_empty() && !pair.contains(';'))
                 .filter_map(|pair| {
                     let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
                     Some((decode(name)?, decode(value)?))
@@ -90,6 +95,16 @@ mod tests {
             ["sh", "-c", "echo a b+"]
         );
         assert!(query.flag("stdin") && !query.flag("tty") && query.flag("x") && !query.flag("y"));
+    }
+
+    #[test]
+    fn what_cannot_be_read_is_not_taken_for_nothing() {
+        let query = Query::parse("a=%ff&b=1;c=2&d=%+5&e=%4&f=x%&%fe=1&g=1");
+        assert_eq!(query.get("a"), "\u{fffd}");
+        for dropped in ["b", "c", "d", "e", "f"] {
+            assert!(!query.has(dropped), "{dropped}");
+        }
+        assert!(query.has("g") && query.has("\u{fffd}"));
     }
 
     #[test]

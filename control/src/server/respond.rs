@@ -41,8 +41,10 @@ pub fn object(call: &Call, code: StatusCode, object: &Object, warnings: &[String
     let mut response = match (call.accept.form, call.accept.encoding) {
         (Form::Object, Encoding::Json) => {
             let bytes = view(kind, object);
-            let size = bytes.len();
-            body::compress(body::json(code, bytes), size, call.accept.gzip && !call.local)
+            let mut document = Vec::with_capacity(bytes.len() + 1);
+            document.extend_from_slice(&bytes);
+            let response = body::json(code, document);
+            body::compress(response, bytes.len(), call.accept.gzip && !call.local)
         }
         (Form::Object, Encoding::Yaml) => body::yaml(code, &value(kind, object)),
         (Form::Object | Form::Partial { .. }, Encoding::Protobuf) => protobuf_object(call, code, object),

@@ -48,6 +48,11 @@ fn scales_are_read_updated_and_patched() {
         let (code, patched) = cluster.patch(&path, "merge-patch+json", &patch);
         assert_eq!((code, replicas(&patched)), (200, json!(4)), "{patched}");
         assert_eq!(replicas(&cluster.get(&one).1), json!(4));
+        // Whatever a strategic patch calls itself: Ansible's k8s_scale names the kind of what it scales.
+        let named = json!({"kind": "Deployment", "apiVersion": "apps/v1", "metadata": {"name": "s"},
+            "spec": {"replicas": 4}});
+        let (code, patched) = cluster.patch(&path, "strategic-merge-patch+json", &named);
+        assert_eq!((code, &patched["kind"]), (200, &json!("Scale")), "{patched}");
         // Its controller follows.
         cluster.eventually("the status has so many", |cluster| {
             let status = cluster.get(&one).1["status"].clone();

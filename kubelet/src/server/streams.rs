@@ -62,7 +62,10 @@ pub(super) async fn exec(
         Err(answer) => return answer,
     };
     let spec = exec_spec(args, streams);
-    open(request, streams, Kind::Exec, move || {
+    let kind = Kind::Exec {
+        reads_on: streams.stdin && !streams.tty,
+    };
+    open(request, streams, kind, move || {
         runtime
             .exec(&container.spec.id, &spec)
             .map_err(|error| words("error executing command in container", &error))

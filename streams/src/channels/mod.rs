@@ -130,14 +130,22 @@ where
     tokio::spawn(async move {
         let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config())).await;
         let (mut sink, mut stream) = socket.split();
-        let finished = tokio::select! {
-            finished = write(&mut sink, to_client, protocol) => finished,
-            error = read(&mut stream, to_process, pongs, protocol) => {
-                tracing::debug!(?error, "WebSocket client is gone");
-                false
+        let ended = {
+            let mut reading = std::pin::pin!(read(&mut stream, to_process, pongs, protocol));
+            let ended = tokio::select! {
+                ended = write(&mut sink, to_client, protocol) => ended,
+                error = &mut reading => {
+                    tracing::debug!(?error, "WebSocket client is gone");
+                    Ended::Dropped
+                }
+            };
+            if ended == Ended::Broken {
+                // It listens no more; what it had sent is passed on all the same.
+                let _ = tokio::time::timeout(linger, reading).await;
             }
+            ended
         };
-        if finished {
+        if ended == Ended::Finished {
             let goodbye = CloseFrame {
                 code: CloseCode::Normal,
                 reason: "".into(),
@@ -154,12 +162,22 @@ where
     (input, Output(output))
 }
 
-/// True if the session was finished, false if the client is gone or the session was dropped.
+/// How the way to the client ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Ended {
+    /// With all said.
+    Finished,
+    /// The session was dropped, or the client had hung up.
+    Dropped,
+    /// The client takes no more.
+    Broken,
+}
+
 async fn write<T>(
     sink: &mut SplitSink<WebSocketStream<T>, Message>,
     mut messages: mpsc::Receiver<Outgoing>,
     protocol: Protocol,
-) -> bool
+) -> Ended
 where
     T: AsyncRead + AsyncWrite + Unpin,
 {
@@ -167,11 +185,11 @@ where
         let message = match messages.recv().await {
             Some(Outgoing::Data(channel, bytes)) => encode(number(channel), &bytes, protocol),
             Some(Outgoing::Pong) => Message::Pong(Bytes::new()),
-            Some(Outgoing::End) => return true,
-            None => return false,
+            Some(Outgoing::End) => return Ended::Finished,
+            None => return Ended::Dropped,
         };
         if sink.send(message).await.is_err() {
-            return false;
+            return Ended::Broken;
         }
     }
 }

@@ -57,6 +57,37 @@ fn what_an_applier_no_longer_names_goes() {
 }
 
 #[test]
+fn what_others_wrote_stays_when_an_applier_names_nothing_around_it_any_more() {
+    let applied = |object: &Value, config: &Value, managers: &[Entry]| {
+        CONFIG_MAP
+            .apply("gitops", object, config, managers, false)
+            .unwrap()
+    };
+    let config = json!({"metadata": {"name": "c", "labels": {"app": "x"}}, "data": {"k": "1"}});
+    let first = applied(&CONFIG_MAP.empty(), &config, &[]);
+    let mut edited = first.object.clone();
+    edited["metadata"]["labels"]["team"] = "t".into();
+    edited["data"]["t"] = "2".into();
+    let managers = CONFIG_MAP.update("ed", Some(&first.object), &edited, &first.managers);
+    let last = applied(&edited, &json!({"metadata": {"name": "c"}}), &managers);
+    assert_eq!(last.object["data"], json!({"t": "2"}));
+    assert_eq!(last.object["metadata"]["labels"], json!({"team": "t"}));
+    assert_eq!(
+        fields(&last.managers, "ed"),
+        json!({"f:metadata": {"f:labels": {"f:team": {}}}, "f:data": {"f:t": {}}})
+    );
+    // What both have written is the other's alone then.
+    let managers = CONFIG_MAP.update("ed", None, &first.object, &[]);
+    let shared = applied(&first.object, &config, &managers);
+    let last = applied(
+        &shared.object,
+        &json!({"metadata": {"name": "c"}}),
+        &shared.managers,
+    );
+    assert_eq!(last.object["data"], json!({"k": "1"}));
+}
+
+#[test]
 fn others_fields_are_conflicts_unless_forced() {
     let live = json!({"apiVersion": "apps/v1", "kind": "Deployment", "metadata": {"name": "d"}, "spec": {"replicas": 1,
         "template": {"spec": {"containers": [{"name": "c", "image": "x:1"}]}}}});

@@ -20,7 +20,7 @@ pub(super) fn check(path: &str, schema: &Value, errors: &mut Vec<FieldError>) {
     let keys = texts(&schema[KEYS]);
     if schema[LIST].is_string() {
         if kind != "array" {
-            let why = format!("must be array if {LIST} is {list}");
+            let why = format!("must be array if {LIST} is specified");
             errors.push(if kind.is_empty() {
                 FieldError::required(at("type"), &why)
             } else {
@@ -34,6 +34,9 @@ pub(super) fn check(path: &str, schema: &Value, errors: &mut Vec<FieldError>) {
                 &["atomic", "set", "map"],
             ));
         }
+    }
+    if list == "set" && kind == "array" {
+        of_set(path, &schema["items"], errors);
     }
     if !keys.is_empty() && list != "map" {
         let why = format!("must be map if {KEYS} is non-empty");
@@ -63,6 +66,18 @@ pub(super) fn check(path: &str, schema: &Value, errors: &mut Vec<FieldError>) {
             errors.push(FieldError::not_supported(at(MAP), map, &["atomic", "granular"]));
         }
     }
+}
+
+/// Items of a set are compared as a whole, so they must be atomic.
+fn of_set(path: &str, items: &Value, errors: &mut Vec<FieldError>) {
+    let wrong = match text(items, "type") {
+        "array" if items[LIST].is_string() && items[LIST] != "atomic" => LIST,
+        "object" if items[MAP] != "atomic" => MAP,
+        _ => return,
+    };
+    let why = format!("must be atomic as item of a list with {LIST}=set");
+    let at = child(&child(path, "items"), wrong);
+    errors.push(FieldError::invalid(at, items[wrong].clone(), &why));
 }
 
 fn of_map(path: &str, schema: &Value, keys: &[String], errors: &mut Vec<FieldError>) {

@@ -60,6 +60,14 @@ pub fn check(path: &str, schema: &Value) -> Vec<FieldError> {
         nested::complete(path, schema, path, schema, &mut errors);
         errors.sort_by_cached_key(ToString::to_string);
     }
+    if errors.is_empty() && names_its_schema(schema) {
+        // Upstream finds it when it builds what objects are checked with, and does not say where.
+        errors.push(FieldError::invalid(
+            path,
+            "",
+            "OpenAPIV3Schema 'schema' is not supported",
+        ));
+    }
     if errors.is_empty() {
         let mut allowance = Allowance {
             steps: STEPS,
@@ -175,6 +183,10 @@ fn forbidden(path: &str, schema: &Value, errors: &mut Vec<FieldError>) {
     for (path, part) in parts(path, schema) {
         forbidden(&path, part, errors);
     }
+}
+
+fn names_its_schema(schema: &Value) -> bool {
+    !text(schema, "$schema").is_empty() || parts("", schema).any(|(_, part)| names_its_schema(part))
 }
 
 /// What makes a schema structural.

@@ -36,6 +36,7 @@ impl Structural {
         let mut report = Report::new(*steps);
         let path = Path::Root(path);
         self.walk(path, value, false, &mut report);
+        self.embedded(path, value, &mut report);
         self.lists(path, value, &mut report);
         let (errors, left) = report.end();
         *steps = left;

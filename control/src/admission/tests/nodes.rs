@@ -6,7 +6,8 @@ use super::{Ask, Fixture, ask, user};
 use crate::admission::Operation;
 use crate::auth::UserInfo;
 use crate::auth::resources::{
-    CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, CSI_DRIVERS, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS,
+    CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, CSI_DRIVERS, NODES, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES,
+    PODS,
 };
 
 fn kubelet() -> UserInfo {
@@ -152,12 +153,16 @@ fn only_mirror_pods_without_credentials() {
     let question = ask(&kubelet, Operation::Create, "", "pods");
     let mirror = |spec: Value| {
         let mut pod = json!({
-            "metadata": {"name": "x", "annotations": {"kubernetes.io/config.mirror": "h"}},
+            "metadata": {"name": "x", "annotations": {"kubernetes.io/config.mirror": "h"},
+                "ownerReferences": [{"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "u1", "controller": true}]},
             "spec": spec,
         });
         pod["spec"]["nodeName"] = "n1".into();
         pod
     };
+    fixture
+        .memory
+        .put(&NODES, &json!({"metadata": {"name": "n1", "uid": "u1"}}));
     assert!(
         fixture
             .ask(question, Some(mirror(json!({"containers": [{"name": "c"}]}))))
@@ -165,6 +170,40 @@ fn only_mirror_pods_without_credentials() {
     );
     let plain = json!({"metadata": {"name": "x"}, "spec": {"nodeName": "n1"}});
     assert!(refused(&fixture, question, Some(plain)).contains("can only create mirror pods"));
+    for (owners, why) in [
+        (json!([]), "an owner reference set to itself"),
+        (json!([{}, {}]), "a single owner reference"),
+        (
+            json!([{"apiVersion": "v1", "kind": "Pod", "name": "n1"}]),
+            "an owner reference set to itself",
+        ),
+        (
+            json!([{"apiVersion": "evil/v1", "kind": "Node", "name": "n1"}]),
+            "an owner reference set to itself",
+        ),
+        (
+            json!([{"apiVersion": "v1", "kind": "Node", "name": "n2"}]),
+            "an owner reference set to itself",
+        ),
+        (
+            json!([{"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "u1"}]),
+            "a controller owner",
+        ),
+        (
+            json!([{"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "u1", "controller": true,
+                "blockOwnerDeletion": true}]),
+            "must not set blockOwnerDeletion",
+        ),
+        (
+            json!([{"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": "u2", "controller": true}]),
+            "UID mismatch",
+        ),
+    ] {
+        let mut pod = mirror(json!({}));
+        pod["metadata"]["ownerReferences"] = owners;
+        let found = refused(&fixture, question, Some(pod));
+        assert!(found.contains(why), "{found}");
+    }
     let mut elsewhere = mirror(json!({}));
     elsewhere["spec"]["nodeName"] = "n2".into();
     refused(&fixture, question, Some(elsewhere));

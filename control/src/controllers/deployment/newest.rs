@@ -17,7 +17,7 @@ pub fn sync_revision(state: &mut State<'_>, create: bool) {
         .map(|index| state.sets[index].revision())
         .max()
         .unwrap_or(0);
-    let next = newest_old + 1;
+    let next = newest_old.saturating_add(1);
     match state.newest {
         Some(index) => update_existing(state, index, next),
         None if create => create_set(state, next),

@@ -35,7 +35,7 @@ fn no_strategy_panics_on_odd_objects() {
             strategy.validate_update(Some("status"), object, &new);
             strategy.row(&new, 0);
             strategy.selectable_fields(&new);
-            strategy.default_grace(&new);
+            strategy.grace(&new, Some(1));
             strategy.scale(&new);
             validate_metadata(kind, &new);
         }

@@ -29,6 +29,8 @@ use crate::server::metrics::Translation;
 const PROTOCOL: &str = "v4.channel.k8s.io";
 /// How long a client may take to read what is left and to answer the goodbye.
 const LINGER: Duration = Duration::from_mins(15);
+/// How long a kubelet may take with what the client had sent before it went away.
+const PARTING: Duration = Duration::from_secs(30);
 /// Longest status at the end of a session.
 const MOST_STATUS: usize = 64 << 10;
 
@@ -51,13 +53,18 @@ pub fn serve(
         tokio::select! {
             () = session(&api, &errand, wanted, input, &output) => {}
             // Dropping the session hangs up on the kubelet, which then ends the process.
-            () = output.closed() => {}
+            () = parted(&output) => {}
             // Without a goodbye, which a client would take for a success.
             () = api.stopping() => {}
         }
     });
     let answer = upgrade::accept_websocket(key, Some(Protocol::V5.name));
     Ok(answer.map(|()| full(Bytes::new())))
+}
+
+async fn parted(output: &Output) {
+    output.closed().await;
+    tokio::time::sleep(PARTING).await;
 }
 
 /// The streams that the client has asked for.
@@ -100,14 +107,18 @@ async fn session(
     input: mpsc::Receiver<Input>,
     output: &Output,
 ) {
-    // Tells the client that the session is there, as upstream.
+    // Tells the client that the session is there, as upstream. One that is gone may have sent what it wanted.
     let first = channels::first(wanted.stdout, wanted.stderr);
-    if output.send(first, Bytes::new()).await.is_err() {
-        return;
-    }
+    let _ = output.send(first, Bytes::new()).await;
     let (connection, ended) = match open(api, errand, wanted).await {
         Ok((connection, streams)) => (Some(connection), carry(streams, input, output).await),
-        Err(status) => (None, Err(status)),
+        Err(status) => (None, Some(Err(status))),
+    };
+    let Some(ended) = ended else {
+        if let Some(connection) = connection {
+            connection.close().await;
+        }
+        return;
     };
     let code = ended.as_ref().map_or_else(|status| status.code, |_| 200);
     api.metrics.translated(Translation::Channels, code);
@@ -163,8 +174,13 @@ fn unable(why: &str) -> Status {
     Status::internal(&format!("unable to upgrade connection: {why}"))
 }
 
-/// Carries data until the kubelet has ended its outputs, and returns the kubelet's own word about how it went.
-async fn carry(streams: Streams, input: mpsc::Receiver<Input>, output: &Output) -> Result<Bytes, Status> {
+/// Carries data until the kubelet has ended its outputs, and returns the kubelet's own word about how it went. `None` if
+/// the client went away before; all that it had sent has been passed on.
+async fn carry(
+    streams: Streams,
+    input: mpsc::Receiver<Input>,
+    output: &Output,
+) -> Option<Result<Bytes, Status>> {
     let Streams {
         mut error,
         stdin,
@@ -183,9 +199,12 @@ async fn carry(streams: Streams, input: mpsc::Receiver<Input>, output: &Output) 
         );
         status
     };
+    let left = async {
+        tokio::join!(up, output.closed());
+    };
     tokio::select! {
-        status = down => status,
-        never = up => match never {},
+        status = down => Some(status),
+        () = left => None,
     }
 }
 
@@ -193,7 +212,7 @@ async fn carry(streams: Streams, input: mpsc::Receiver<Input>, output: &Output) 
 async fn forward(from: Option<Stream>, channel: Channel, output: &Output) {
     let Some(mut stream) = from else { return };
     while let Some(data) = stream.incoming.recv().await {
-        // A client that is gone ends the session from outside.
+        // A client that is gone ends the session as soon as its input has been passed on.
         let _ = output.send(channel, data).await;
     }
 }
@@ -229,13 +248,13 @@ async fn last_words(error: &mut Stream) -> Result<Bytes, Status> {
     }
 }
 
-/// Passes the client's input on. Never ends: a client without input is still a client, and a kubelet that is gone is
-/// noticed by who listens to it.
+/// Passes the client's input on until the client is gone, which ends stdin. A kubelet that is gone is noticed by who listens
+/// to it.
 async fn feed(
     mut input: mpsc::Receiver<Input>,
     mut stdin: Option<StreamSender>,
     resize: Option<StreamSender>,
-) -> std::convert::Infallible {
+) {
     while let Some(item) = input.recv().await {
         let _ = match (item, &stdin, &resize) {
             (Input::Stdin(data), Some(stdin), _) => stdin.send(data).await,
@@ -252,5 +271,7 @@ async fn feed(
             _ => Ok(()),
         };
     }
-    std::future::pending().await
+    if let Some(stdin) = stdin {
+        let _ = stdin.finish().await;
+    }
 }

@@ -26,6 +26,8 @@ use crate::server::metrics::Running;
 const PIECE: usize = 32 << 10;
 /// How long one end may take to notice that the other has ended.
 const LINGER: Duration = Duration::from_secs(5);
+/// How long what a client had sent before it went away may take to reach the server.
+const PARTING: Duration = Duration::from_secs(30);
 
 /// The refusal of an upgrade on a connection that carries several requests.
 pub fn no_upgrade() -> Status {
@@ -160,7 +162,10 @@ async fn either(
     let (mut up, mut down) = (std::pin::pin!(up), std::pin::pin!(down));
     let (first, second) = tokio::select! {
         done = &mut up => (done, tokio::time::timeout(LINGER, down).await),
-        done = &mut down => (done, tokio::time::timeout(LINGER, up).await),
+        done = &mut down => {
+            let patience = if done.is_ok() { LINGER } else { PARTING };
+            (done, tokio::time::timeout(patience, up).await)
+        }
     };
     for done in [Ok(first), second].into_iter().flatten() {
         if let Err(error) = done {

@@ -30,7 +30,13 @@ impl Patch<'_> {
         validation: FieldValidation,
         fit: impl FnOnce(&mut Parsed) -> Result<Vec<String>, FitError>,
     ) -> Result<(Value, Vec<String>), Status> {
-        let patched = apply(self.format, self.schema, old, self.bytes)?;
+        let mut patched = apply(self.format, self.schema, old, self.bytes)?;
+        if self.format == Format::Strategic {
+            // It is made into a Go struct of the path's type: what it says of its own is lost (smpPatcher).
+            for field in ["apiVersion", "kind"] {
+                patched.value[field] = old[field].clone();
+            }
+        }
         let mut parsed = Parsed {
             value: patched.value,
             duplicates: patched.duplicates,

@@ -152,6 +152,20 @@ fn versions_are_rewritten_into_each_other() {
         "{message}"
     );
     assert_eq!(cluster.get(&format!("{beta}/a")).1["spec"], json!({"x": 1}));
+    // Whoever has written all objects anew says so in the status; what it calls its names is checked there.
+    let status = format!("{DEFINITION}/status");
+    let patch = |body: &Value| cluster.patch(&status, "merge-patch+json", &json!({"status": body}));
+    let (code, refused) = patch(&json!({"acceptedNames": {"plural": "1", "kind": "K", "listKind": "K"}}));
+    let message = refused["message"].as_str().unwrap();
+    assert_eq!(code, 422, "{message}");
+    for complaint in [
+        "status.acceptedNames.plural: Invalid value: \"1\"",
+        "status.acceptedNames.listKind: Invalid value: \"K\": kind and listKind may not be the same",
+    ] {
+        assert!(message.contains(complaint), "{message}");
+    }
+    assert_eq!(patch(&json!({"storedVersions": ["v1beta1"]})).0, 200);
+    assert_eq!(patch(&json!({"storedVersions": ["v1", "v1beta1"]})).0, 200);
     // One that is not served is gone for clients.
     let mut unserved = cluster.get(DEFINITION).1;
     unserved["spec"]["versions"][1]["served"] = json!(false);

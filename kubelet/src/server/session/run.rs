@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use keelson_streams::Closed;
 use keelson_streams::channels::{Channel, Input};
-use tokio::sync::mpsc;
+use tokio::sync::{Notify, mpsc};
 
 use super::client::{Client, Output};
 use super::pipe::Pipe;
@@ -21,11 +21,20 @@ const DRAIN: Duration = Duration::from_secs(2);
 /// After the end of the client's input, what the container answers may still come; likewise.
 const ANSWER: Duration = Duration::from_millis(200);
 
+/// How long a process may take with what its client had sent before it went away.
+const PARTING: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 30 });
+/// What it may say meanwhile to nobody.
+const UNHEARD: usize = 1 << 20;
+
 /// What kind of session it is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(in crate::server) enum Kind {
     /// Its exit code is passed on.
-    Exec,
+    Exec {
+        /// The process reads what its client has sent to the end, also when that has gone away meanwhile: clients of
+        /// version 4 have no other way to end stdin. Not with a terminal, which hangs up.
+        reads_on: bool,
+    },
     /// The container's end is not the session's failure.
     Attach {
         /// The end of the client's input ends the session: the container's stdin stays open (`stdinOnce: false`), so it
@@ -42,12 +51,10 @@ pub(in crate::server) async fn run(
     start: impl Future<Output = Result<Process, String>>,
 ) {
     let Client { input, output } = client;
-    let outcome = tokio::select! {
-        started = start => match started {
-            Ok(process) => connect(process, input, &output, kind).await,
-            Err(words) => Some(Outcome::Failed(words)),
-        },
-        () = output.closed() => None,
+    // Also for a client that is gone by then: it may have said already all that it wanted.
+    let outcome = match start.await {
+        Ok(process) => connect(process, input, &output, kind).await,
+        Err(words) => Some(Outcome::Failed(words)),
     };
     if let Some(outcome) = outcome
         && output.tell(&outcome).await.is_ok()
@@ -56,7 +63,7 @@ pub(in crate::server) async fn run(
     }
 }
 
-/// `None` if the client went away; then the process is killed.
+/// `None` if the client went away before the end; then the process is killed.
 async fn connect(
     process: Process,
     input: mpsc::Receiver<Input>,
@@ -65,6 +72,7 @@ async fn connect(
 ) -> Option<Outcome> {
     let (stdin, stdout, stderr, exit, mut leash) = process.parts();
     let activity = Activity::default();
+    let fed = Notify::new();
     let finished = {
         let outputs = async {
             let (out, err) = tokio::join!(
@@ -92,16 +100,29 @@ async fn connect(
         };
         tokio::select! {
             finished = running => finished,
-            () = feed(stdin, input, &leash, &activity, kind) => return Some(Outcome::Success),
-            () = output.closed() => Err(Closed),
+            () = feed(stdin, input, &leash, &activity, kind, &fed) => return Some(Outcome::Success),
+            () = deserted(output, kind, &fed) => Err(Closed),
         }
     };
     finished.ok()?;
     Some(match (leash.exit_code(), kind) {
         (Ok(0), _) | (_, Kind::Attach { .. }) => Outcome::Success,
-        (Ok(code), Kind::Exec) => Outcome::Exit(code),
-        (Err(error), Kind::Exec) => Outcome::Failed(format!("error executing command in container: {error}")),
+        (Ok(code), Kind::Exec { .. }) => Outcome::Exit(code),
+        (Err(error), Kind::Exec { .. }) => {
+            Outcome::Failed(format!("error executing command in container: {error}"))
+        }
     })
+}
+
+/// Resolves when the client is gone and nothing of what it has sent is left to do.
+async fn deserted(output: &Output, kind: Kind, fed: &Notify) {
+    output.closed().await;
+    match kind {
+        Kind::Exec { reads_on: false } => {}
+        // The end of its input ends such a process; one that goes on is killed.
+        Kind::Exec { reads_on: true } => tokio::time::sleep(PARTING).await,
+        Kind::Attach { .. } => drop(tokio::time::timeout(PARTING, fed.notified()).await),
+    }
 }
 
 /// What tells a quiet end of output from a slow client.
@@ -134,8 +155,22 @@ async fn forward(
         activity.sending.fetch_add(1, Relaxed);
         let sent = to.send(channel, piece.freeze()).await;
         activity.sending.fetch_sub(1, Relaxed);
-        sent?;
+        if sent.is_err() {
+            return unheard(&pipe).await;
+        }
     }
+}
+
+/// Reads what nobody hears any more, so that a process that says something is not kept from reading its input.
+async fn unheard(pipe: &Pipe) -> Result<(), Closed> {
+    let mut piece = vec![0; PIECE];
+    let mut left = UNHEARD;
+    while let Ok(count) = pipe.read(&mut piece).await
+        && count > 0
+    {
+        left = left.checked_sub(count).ok_or(Closed)?;
+    }
+    Ok(())
 }
 
 /// Lets output end. A child in the background may hold it open for ever, so silence ends it, too.
@@ -160,14 +195,15 @@ async fn silence(activity: &Activity, time: Duration) {
     }
 }
 
-/// Writes input to the process. Returns where the end of the input is the session's; else never, for a client without
-/// input is still a client.
+/// Writes input to the process, and tells when all of it is written. Returns where the end of the input is the session's;
+/// else never, for a client without input is still a client.
 async fn feed(
     mut stdin: Option<Pipe>,
     mut input: mpsc::Receiver<Input>,
     leash: &Leash,
     activity: &Activity,
     kind: Kind,
+    fed: &Notify,
 ) {
     while let Some(item) = input.recv().await {
         match item {
@@ -188,6 +224,9 @@ async fn feed(
             Input::Resize(size) => leash.resize(size.width, size.height),
         }
     }
+    // The client is gone.
+    drop(stdin);
+    fed.notify_one();
     std::future::pending::<()>().await;
 }
 

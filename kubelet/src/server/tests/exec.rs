@@ -14,10 +14,10 @@ use tokio_tungstenite::tungstenite::Message;
 use super::support::{Host, all};
 
 type Socket = WebSocketStream<TlsStream<TcpStream>>;
-const V4: &str = "v4.channel.k8s.io";
+pub(super) const V4: &str = "v4.channel.k8s.io";
 
 /// Outputs and status of a session that ends by itself.
-async fn finish(socket: &mut Socket) -> (String, String, Value) {
+pub(super) async fn finish(socket: &mut Socket) -> (String, String, Value) {
     let mut channels = [const { Vec::new() }; 4];
     loop {
         match tokio::time::timeout(Duration::from_secs(20), socket.next())
@@ -43,7 +43,7 @@ async fn finish(socket: &mut Socket) -> (String, String, Value) {
     )
 }
 
-fn path(query: &str, command: &[&str]) -> String {
+pub(super) fn path(query: &str, command: &[&str]) -> String {
     let encode = |byte: u8| match byte {
         b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' => char::from(byte).to_string(),
         _ => format!("%{byte:02X}"),
@@ -56,14 +56,14 @@ fn path(query: &str, command: &[&str]) -> String {
 }
 
 /// Whether any process on this machine has these words in its command line.
-fn exists(words: &str) -> bool {
+pub(super) fn exists(words: &str) -> bool {
     std::fs::read_dir("/proc").unwrap().flatten().any(|entry| {
         let line = std::fs::read(entry.path().join("cmdline")).unwrap_or_default();
         String::from_utf8_lossy(&line).replace('\0', " ").contains(words)
     })
 }
 
-async fn until(what: &str, mut condition: impl FnMut() -> bool) {
+pub(super) async fn until(what: &str, mut condition: impl FnMut() -> bool) {
     for _ in 0..500 {
         if condition() {
             return;
@@ -147,7 +147,7 @@ async fn old_protocols_say_the_end_in_words() {
 }
 
 /// A session over SPDY: its connection, its error stream, and the others that are wanted.
-async fn spdy<const N: usize>(
+pub(super) async fn spdy<const N: usize>(
     host: &Host,
     path: &str,
     kinds: [&str; N],
@@ -236,74 +236,6 @@ async fn terminals_have_a_size() {
     let (out, _, status) = finish(&mut socket).await;
     assert!(out.contains("45 123"), "{out:?}");
     assert_eq!(status["status"], "Success");
-}
-
-#[tokio::test]
-async fn a_client_that_goes_away_leaves_no_process() {
-    let host = Host::new().await;
-    host.start("sleep 1000", |_| {});
-    for round in 0..4 {
-        let marker = format!("sleep 98765{round}");
-        let path = path("input=1&output=1", &["sh", "-c", &format!("{marker}; true")]);
-        if round % 2 == 0 {
-            let socket = host.websocket(&path, V4).await.unwrap();
-            until("started", || exists(&marker)).await;
-            drop(socket);
-        } else {
-            let session = spdy(&host, &path, ["stdin", "stdout"]).await;
-            until("started", || exists(&marker)).await;
-            drop(session);
-        }
-        until("killed", || !exists(&format!("{marker}; true"))).await;
-    }
-}
-
-#[tokio::test]
-async fn hundreds_of_aborts_leave_nothing() {
-    let descriptors = || std::fs::read_dir("/proc/self/fd").unwrap().count();
-    let host = Host::new().await;
-    host.start("while read line; do echo $line; done; sleep 1000", |spec| {
-        spec.stdin = true;
-    });
-    let exec = path("input=1&output=1&error=1", &["sh", "-c", "yes; sleep 24680"]);
-    let paths = [
-        exec.as_str(),
-        "/attach/default/pod/main?input=1&output=1&error=1",
-        "/containerLogs/default/pod/main?follow=1",
-    ];
-    let abort = async |n: usize| match n % 4 {
-        3 => {
-            let path = paths[n / 4 % 2];
-            let kinds = ["stdin", "stdout", "stderr"];
-            let (_client, _error, [stdin, mut stdout, _]) = spdy(&host, path, kinds).await;
-            let _ = stdin.sender.send(vec![b'x'; n * 500].into()).await;
-            let some = stdout.incoming.recv();
-            let _ = tokio::time::timeout(Duration::from_millis(n as u64 % 7), some).await;
-        }
-        2 => {
-            let mut stream = host.connect().await;
-            let head = format!("GET {} HTTP/1.1\r\nHost: x\r\n\r\n", paths[2]);
-            tokio::io::AsyncWriteExt::write_all(&mut stream, head.as_bytes())
-                .await
-                .unwrap();
-            tokio::time::sleep(Duration::from_millis(n as u64 % 7)).await;
-        }
-        kind => {
-            let mut socket = host.websocket(paths[kind], V4).await.unwrap();
-            // At different moments, in the middle of what is going on.
-            let _ = tokio::time::timeout(Duration::from_millis(n as u64 % 7), socket.next()).await;
-        }
-    };
-    for n in 0..4 {
-        abort(n).await;
-    }
-    tokio::time::sleep(Duration::from_millis(300)).await;
-    let before = descriptors();
-    for n in 0..300 {
-        abort(n).await;
-    }
-    until("closed", || descriptors() <= before).await;
-    until("killed", || !exists("sleep 24680")).await;
 }
 
 #[tokio::test]

@@ -186,13 +186,14 @@ impl Strategy for Pod {
         row::conditions(pod)
     }
 
-    fn default_grace(&self, pod: &Value) -> Option<i64> {
-        // A pod that never reached a node, or is finished, has nobody to wait for.
+    fn grace(&self, pod: &Value, asked: Option<i64>) -> Option<i64> {
+        // A pod that never reached a node, or is finished, has nobody to wait for, whatever was asked.
         if text(pod, "/spec/nodeName").is_empty()
             || matches!(text(pod, "/status/phase"), "Succeeded" | "Failed")
         {
             return Some(0);
         }
-        Some(int(pod, "/spec/terminationGracePeriodSeconds").unwrap_or(30))
+        let grace = asked.or_else(|| int(pod, "/spec/terminationGracePeriodSeconds"));
+        Some(grace.unwrap_or(30))
     }
 }

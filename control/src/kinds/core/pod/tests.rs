@@ -146,13 +146,15 @@ fn only_a_few_fields_of_a_pod_change() {
 fn grace_is_that_of_the_spec_once_bound() {
     let strategy = &find("", "v1", "pods").unwrap().strategy;
     let mut pod = json!({"spec": {"terminationGracePeriodSeconds": 5}});
-    assert_eq!(strategy.default_grace(&pod), Some(0));
+    assert_eq!(strategy.grace(&pod, None), Some(0));
+    assert_eq!(strategy.grace(&pod, Some(77)), Some(0));
     pod["spec"]["nodeName"] = json!("n");
-    assert_eq!(strategy.default_grace(&pod), Some(5));
-    assert_eq!(
-        find("", "v1", "services").unwrap().strategy.default_grace(&pod),
-        None
-    );
+    assert_eq!(strategy.grace(&pod, None), Some(5));
+    assert_eq!(strategy.grace(&pod, Some(77)), Some(77));
+    pod["status"]["phase"] = json!("Succeeded");
+    assert_eq!(strategy.grace(&pod, Some(77)), Some(0));
+    let services = &find("", "v1", "services").unwrap().strategy;
+    assert_eq!(services.grace(&pod, Some(77)), None);
 }
 
 #[test]

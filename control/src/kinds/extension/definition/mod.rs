@@ -76,15 +76,17 @@ impl Strategy for Definition {
     }
 
     fn validate_update(&self, subresource: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {
-        let mut errors = if subresource == Some("status") || old["spec"] == new["spec"] {
-            // What was accepted once is not looked at again as long as it stays.
-            Vec::new()
-        } else {
-            validate::definition(new)
-        };
-        if subresource.is_none() {
-            errors.extend(approval::check(Some(old), new));
+        let mut errors = Vec::new();
+        if subresource == Some("status") {
+            // Which versions are stored is for whoever has migrated the objects to say.
+            naming::names(new, "/status/acceptedNames", &mut errors);
+            return errors;
         }
+        if old["spec"] != new["spec"] {
+            // What was accepted once is not looked at again as long as it stays.
+            errors = validate::definition(new);
+        }
+        errors.extend(approval::check(Some(old), new));
         errors.extend(change::check(old, new));
         errors
     }

@@ -6,6 +6,9 @@ use serde_json::Value;
 
 use crate::kinds::json::{items, text};
 
+/// What a definition is called by.
+const NAMES: [&str; 4] = ["plural", "singular", "kind", "listKind"];
+
 /// Complaints about `metadata.name`, `spec.group` and `spec.names`.
 pub(super) fn validate(definition: &Value, errors: &mut Vec<FieldError>) {
     let (group, plural) = (
@@ -32,11 +35,21 @@ pub(super) fn validate(definition: &Value, errors: &mut Vec<FieldError>) {
             names::dns1123_subdomain(group),
         ));
     }
-    for field in ["plural", "singular", "kind", "listKind"] {
-        let path = format!("spec.names.{field}");
-        let found = text(definition, &format!("/spec/names/{field}"));
+    for field in NAMES {
+        if text(definition, &format!("/spec/names/{field}")).is_empty() {
+            errors.push(FieldError::required(format!("spec.names.{field}"), ""));
+        }
+    }
+    names(definition, "/spec/names", errors);
+}
+
+/// Complaints about those of the names at a pointer that are there (`ValidateCustomResourceDefinitionNames`).
+pub(super) fn names(definition: &Value, at: &str, errors: &mut Vec<FieldError>) {
+    let shown = at.trim_start_matches('/').replace('/', ".");
+    for field in NAMES {
+        let path = format!("{shown}.{field}");
+        let found = text(definition, &format!("{at}/{field}"));
         if found.is_empty() {
-            errors.push(FieldError::required(path, ""));
             continue;
         }
         // Kinds are compared as names are written in lower case.
@@ -50,21 +63,18 @@ pub(super) fn validate(definition: &Value, errors: &mut Vec<FieldError>) {
         }
     }
     let (kind, list) = (
-        text(definition, "/spec/names/kind"),
-        text(definition, "/spec/names/listKind"),
+        text(definition, &format!("{at}/kind")),
+        text(definition, &format!("{at}/listKind")),
     );
     if !kind.is_empty() && kind == list {
         let why = "kind and listKind may not be the same";
-        errors.push(FieldError::invalid("spec.names.listKind", list, why));
+        errors.push(FieldError::invalid(format!("{shown}.listKind"), list, why));
     }
     for field in ["shortNames", "categories"] {
-        for (index, name) in items(definition, &format!("/spec/names/{field}"))
-            .iter()
-            .enumerate()
-        {
+        for (index, name) in items(definition, &format!("{at}/{field}")).iter().enumerate() {
             let name = name.as_str().unwrap_or_default();
             errors.extend(FieldError::complaints(
-                format_args!("spec.names.{field}[{index}]"),
+                format_args!("{shown}.{field}[{index}]"),
                 name,
                 names::dns1035_label(name),
             ));

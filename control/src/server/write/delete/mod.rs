@@ -109,7 +109,7 @@ pub async fn run(call: &Call, name: &str, namespace: &str, options: &Options) ->
             admit(call, &stored, &old, options.dry_run).await?;
             admitted = true;
         }
-        let grace = kind.strategy.default_grace(&old);
+        let grace = kind.strategy.grace(&old, options.grace);
         let (change, removed) = match plan(kind, &old, options, grace, time::now()) {
             Outcome::Keep => {
                 return Ok(Deleted {

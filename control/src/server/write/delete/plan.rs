@@ -25,14 +25,18 @@ pub enum Outcome {
     Keep,
 }
 
-/// Decides (`rest.BeforeDelete` and the generic registry's finalizer rules). `default_grace` is the kind's answer for
-/// this object, `now` Unix seconds.
-pub fn plan(kind: &Kind, old: &Value, options: &Options, default_grace: Option<i64>, now: i64) -> Outcome {
+/// Decides (`rest.BeforeDelete` and the generic registry's finalizer rules). `grace` is the kind's answer for this object
+/// and these options, `now` Unix seconds.
+pub fn plan(kind: &Kind, old: &Value, options: &Options, grace: Option<i64>, now: i64) -> Outcome {
     let meta = &old["metadata"];
     let pending = !meta["deletionTimestamp"].is_null();
+    let definition = kind.group == "apiextensions.k8s.io" && kind.kind == "CustomResourceDefinition";
+    if definition && !pending {
+        return Outcome::Mark(Box::new(terminating(old, now)));
+    }
     let left = meta["deletionGracePeriodSeconds"].as_i64().unwrap_or(0);
-    let asked = default_grace.map_or(Some(0), |default| {
-        let grace = options.grace.or((!pending).then_some(default));
+    let asked = grace.map_or(Some(0), |grace| {
+        let grace = if pending { options.grace } else { Some(grace) };
         grace.map(|grace| if grace < 0 { 1 } else { grace })
     });
     // A second delete can shorten the grace, never lengthen it.
@@ -63,12 +67,7 @@ pub fn plan(kind: &Kind, old: &Value, options: &Options, default_grace: Option<i
         Propagation::Foreground => after.push(FOREGROUND),
         Propagation::Orphan => after.push(ORPHAN),
     }
-    let definition = kind.group == "apiextensions.k8s.io" && kind.kind == "CustomResourceDefinition";
     let namespace = kind.group.is_empty() && kind.kind == "Namespace";
-    if definition && !pending && !after.contains(&CLEANUP) {
-        // Its objects go first.
-        after.push(CLEANUP);
-    }
     let held = !after.is_empty() || (namespace && has_namespace_finalizers(old));
     if grace == 0 && !held {
         return Outcome::Remove;
@@ -81,7 +80,10 @@ pub fn plan(kind: &Kind, old: &Value, options: &Options, default_grace: Option<i
         time::parse(meta["deletionTimestamp"].as_str().unwrap_or_default()).map_or(now, |at| at - left);
     let generation = meta["generation"].as_i64().unwrap_or(0);
     let fields = metadata::of(&mut new);
-    fields.insert("deletionTimestamp".to_owned(), time::format(began + grace).into());
+    fields.insert(
+        "deletionTimestamp".to_owned(),
+        time::format(began.saturating_add(grace)).into(),
+    );
     fields.insert("deletionGracePeriodSeconds".to_owned(), grace.into());
     if after.is_empty() {
         fields.remove("finalizers");
@@ -91,21 +93,32 @@ pub fn plan(kind: &Kind, old: &Value, options: &Options, default_grace: Option<i
     if generation > 0 && !pending {
         fields.insert("generation".to_owned(), (generation + 1).into());
     }
-    if definition && !pending {
-        let condition = Condition {
-            kind: "Terminating",
-            status: "True",
-            reason: "InstanceDeletionPending",
-            message: "CustomResourceDefinition marked for deletion; CustomResource deletion will be in progress",
-        };
-        if let Some(conditions) = conditions::with(&new["status"]["conditions"], &condition) {
-            new["status"]["conditions"] = conditions;
-        }
-    }
     if namespace {
         new["status"]["phase"] = "Terminating".into();
     }
     Outcome::Mark(Box::new(new))
+}
+
+/// A definition after its first delete, whatever that asked for: its objects go first (customresourcedefinition's registry).
+fn terminating(old: &Value, now: i64) -> Value {
+    let mut new = old.clone();
+    let mut finalizers = metadata::finalizers(old);
+    if !finalizers.contains(&CLEANUP) {
+        finalizers.push(CLEANUP);
+    }
+    let fields = metadata::of(&mut new);
+    fields.insert("deletionTimestamp".to_owned(), time::format(now).into());
+    fields.insert("finalizers".to_owned(), json!(finalizers));
+    let condition = Condition {
+        kind: "Terminating",
+        status: "True",
+        reason: "InstanceDeletionPending",
+        message: "CustomResourceDefinition marked for deletion; CustomResource deletion will begin soon",
+    };
+    if let Some(conditions) = conditions::with(&new["status"]["conditions"], &condition) {
+        new["status"]["conditions"] = conditions;
+    }
+    new
 }
 
 fn has_namespace_finalizers(namespace: &Value) -> bool {
@@ -131,6 +144,7 @@ mod tests {
     fn plan(kind: &str, old: &Value, options: &Options, default_grace: Option<i64>, now: i64) -> Outcome {
         let (group, plural) = match kind {
             "ConfigMap" => ("", "configmaps"),
+            "CustomResourceDefinition" => ("apiextensions.k8s.io", "customresourcedefinitions"),
             "Event" => ("", "events"),
             "Job" => ("batch", "jobs"),
             "Namespace" => ("", "namespaces"),
@@ -140,7 +154,8 @@ mod tests {
             other => panic!("{other}"),
         };
         let kind = kinds::find(group, "v1", plural).unwrap();
-        super::plan(kind, old, options, default_grace, now)
+        let grace = default_grace.map(|default| options.grace.unwrap_or(default));
+        super::plan(kind, old, options, grace, now)
     }
 
     fn pod(meta: &Value) -> Value {
@@ -252,6 +267,26 @@ mod tests {
             Outcome::Remove,
             "an Event has no dependents"
         );
+    }
+
+    #[test]
+    fn the_first_delete_of_a_definition_marks_it_and_no_more() {
+        let old = json!({"kind": "CustomResourceDefinition", "metadata": {"generation": 1}});
+        let options = Options {
+            propagation: Some(Propagation::Foreground),
+            ..Options::default()
+        };
+        let Outcome::Mark(new) = plan("CustomResourceDefinition", &old, &options, None, 5) else {
+            panic!()
+        };
+        assert_eq!(
+            new["metadata"],
+            json!({"generation": 1, "deletionTimestamp": time::format(5), "finalizers": [CLEANUP]})
+        );
+        assert_eq!(new["status"]["conditions"][0]["type"], "Terminating");
+        // Later ones are like any other's.
+        let again = plan("CustomResourceDefinition", &new, &Options::default(), None, 9);
+        assert_eq!(again, Outcome::Keep);
     }
 
     #[test]

@@ -94,7 +94,7 @@ fn a_grace_period_may_be_negative() {
     let kind = find("", "v1", "pods").unwrap();
     let running = json!({"spec": {"nodeName": "n", "terminationGracePeriodSeconds": -1}});
     assert_eq!(
-        kind.strategy.default_grace(&running),
+        kind.strategy.grace(&running, None),
         Some(-1),
         "which a delete takes for 1"
     );
