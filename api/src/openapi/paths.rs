@@ -71,10 +71,45 @@ pub(super) fn write(paths: &mut dyn Members, resource: &Resource, wanted: &mut W
         methods.insert("parameters".to_owned(), in_path(resource.namespaced, true));
         paths.member(&format!("{collection}/{{name}}"), &Value::Object(methods));
     }
+    if has("watch") && resource.schema.is_none() {
+        watches(paths, &operations, &base, scope, wanted);
+    }
     for subresource in &resource.subresources {
         let path = format!("{collection}/{{name}}/{}", subresource.name);
         write_subresource(paths, resource, subresource, in_namespace, &path, wanted);
     }
+}
+
+/// The old paths of watches: of all namespaces, of a collection and of one object.
+fn watches(
+    paths: &mut dyn Members,
+    operations: &Operations<'_>,
+    base: &str,
+    scope: &str,
+    wanted: &mut Wanted,
+) {
+    let resource = operations.resource;
+    let event = wanted.watch_event();
+    let in_namespace = if resource.namespaced { "Namespaced" } else { "" };
+    let collection = format!("{base}/watch{scope}/{}", resource.plural);
+    let one = format!("{collection}/{{name}}");
+    let mut write = |path: &str, action: &str, id: &str, parameters: Value| {
+        let get = operations.operation(id, action, LIST, None, &event);
+        paths.member(path, &json!({"get": get, "parameters": parameters}));
+    };
+    if resource.namespaced {
+        let id = operations.id("watch", "", "ListForAllNamespaces");
+        write(
+            &format!("{base}/watch/{}", resource.plural),
+            "watchlist",
+            &id,
+            json!([]),
+        );
+    }
+    let id = operations.id("watch", in_namespace, "List");
+    write(&collection, "watchlist", &id, in_path(resource.namespaced, false));
+    let id = operations.id("watch", in_namespace, "");
+    write(&one, "watch", &id, in_path(resource.namespaced, true));
 }
 
 fn write_subresource(

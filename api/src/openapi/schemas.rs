@@ -95,6 +95,22 @@ impl Wanted {
         name
     }
 
+    /// The name of `WatchEvent`.
+    pub(super) fn watch_event(&mut self) -> String {
+        let name = format!("{META}.WatchEvent");
+        let schema = json!({
+            "description": "Event represents a single event to a watched resource.",
+            "type": "object",
+            "required": ["type", "object"],
+            "properties": {
+                "object": {"type": "object", "description": "The object after the change; of an error, a Status."},
+                "type": {"type": "string"},
+            },
+        });
+        self.made.insert(name.clone(), schema);
+        name
+    }
+
     /// Has a built-in definition of that name.
     pub(super) fn builtin(&mut self, name: &str) {
         self.builtin.insert(name.to_owned());

@@ -76,6 +76,38 @@ fn what_kubectl_looks_for() {
 }
 
 #[test]
+fn watches_have_paths_of_their_own() {
+    let document = read(&[deployments()], "apps");
+    for (path, action, id) in [
+        (
+            "deployments",
+            "watchlist",
+            "watchAppsV1DeploymentListForAllNamespaces",
+        ),
+        (
+            "namespaces/{namespace}/deployments",
+            "watchlist",
+            "watchAppsV1NamespacedDeploymentList",
+        ),
+        (
+            "namespaces/{namespace}/deployments/{name}",
+            "watch",
+            "watchAppsV1NamespacedDeployment",
+        ),
+    ] {
+        let get = &document["paths"][format!("/apis/apps/v1/watch/{path}")]["get"];
+        assert_eq!(
+            (&get["x-kubernetes-action"], &get["operationId"]),
+            (&json!(action), &json!(id))
+        );
+        assert_eq!(
+            get["responses"]["200"]["content"]["application/json"]["schema"]["$ref"],
+            "#/components/schemas/io.k8s.apimachinery.pkg.apis.meta.v1.WatchEvent"
+        );
+    }
+}
+
+#[test]
 fn every_reference_leads_somewhere() {
     let document = read(&[deployments()], "apps");
     let text = document.to_string();
