@@ -5,13 +5,16 @@ use super::{Format, NANO};
 const DECIMAL: [&str; 10] = ["n", "u", "m", "", "k", "M", "G", "T", "P", "E"];
 const BINARY: [&str; 7] = ["", "Ki", "Mi", "Gi", "Ti", "Pi", "Ei"];
 
+/// Most zeros that are written before the largest suffix; what has more is written with an exponent.
+const MOST_ZEROS: i64 = 18;
+
 /// The canonical text.
-pub(super) fn canonical(nanos: i128, format: Format) -> String {
+pub(super) fn canonical(nanos: i128, power: u32, format: Format) -> String {
     if nanos == 0 {
         return "0".to_owned();
     }
     // Small and fractional amounts lose nothing in decimal.
-    let binary = format == Format::BinarySi && nanos % NANO == 0 && nanos.abs() >= 1024 * NANO;
+    let binary = format == Format::BinarySi && power == 0 && nanos % NANO == 0 && nanos.abs() >= 1024 * NANO;
     if binary {
         let (mut amount, mut power) = (nanos / NANO, 0);
         while amount % 1024 == 0 && power + 1 < BINARY.len() {
@@ -20,14 +23,23 @@ pub(super) fn canonical(nanos: i128, format: Format) -> String {
         }
         return format!("{amount}{}", BINARY[power]);
     }
-    let (mut amount, mut power) = (nanos, 0);
-    while amount % 1000 == 0 && power + 1 < DECIMAL.len() {
-        amount /= 1000;
-        power += 1;
+    let (mut amount, mut exponent) = (nanos, i64::from(power) - 9);
+    while amount % 10 == 0 {
+        amount /= 10;
+        exponent += 1;
     }
-    match (format, power) {
-        (Format::DecimalExponent, 3) => amount.to_string(),
-        (Format::DecimalExponent, _) => format!("{amount}e{}", (power as i32 - 3) * 3),
-        _ => format!("{amount}{}", DECIMAL[power]),
+    // The largest amounts have no room for more digits: what follows is text.
+    let mut zeros = exponent.rem_euclid(3);
+    exponent -= zeros;
+    if exponent == 0 || format == Format::DecimalExponent || exponent - 18 > MOST_ZEROS {
+        let suffix = match exponent {
+            0 => String::new(),
+            exponent => format!("e{exponent}"),
+        };
+        return format!("{amount}{:0<1$}{suffix}", "", zeros as usize);
     }
+    zeros += (exponent - 18).max(0);
+    // At least the first, as the smallest amount is one of that unit.
+    let suffix = DECIMAL[(exponent.min(18) / 3 + 3).max(0) as usize];
+    format!("{amount}{:0<1$}{suffix}", "", zeros as usize)
 }

@@ -1,7 +1,8 @@
 //! `resource.Quantity`: exact numbers with units, e.g. `100m`, `1.5Gi`, `2e3`.
 //!
-//! Kept as a count of nano-units, which is upstream's precision: finer input is rounded away from zero, and values
-//! saturate at 2^63-1. Source: `k8s.io/apimachinery/pkg/api/resource`.
+//! Kept as a count of nano-units, which is upstream's precision: finer input is rounded away from zero. Values with binary
+//! suffixes saturate at 2^63-1; of larger decimal ones, whose size nothing limits, the first digits are kept, and a power of
+//! ten. Source: `k8s.io/apimachinery/pkg/api/resource`.
 
 mod format;
 mod parse;
@@ -14,8 +15,12 @@ use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 const NANO: i128 = 1_000_000_000;
-/// Values saturate here, in nano-units.
+/// Values with binary suffixes saturate here, in nano-units.
 const MAX: i128 = i64::MAX as i128 * NANO;
+/// Digits that are kept; twice as much still fits.
+const DIGITS: u32 = 37;
+/// The first number with more digits.
+const MORE: u128 = 10u128.pow(DIGITS);
 
 /// Which family of suffixes a quantity was written with, and is printed with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
@@ -47,6 +52,9 @@ pub enum QuantityError {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Quantity {
     nanos: i128,
+    /// The amount is so many nano-units times ten to this power; zero unless all digits are in use, so that each amount
+    /// has one form.
+    power: u32,
     format: Format,
 }
 
@@ -55,6 +63,7 @@ impl Quantity {
     pub fn new(value: i64, format: Format) -> Self {
         Self {
             nanos: i128::from(value) * NANO,
+            power: 0,
             format,
         }
     }
@@ -63,6 +72,7 @@ impl Quantity {
     pub fn from_millis(millis: i64) -> Self {
         Self {
             nanos: i128::from(millis) * 1_000_000,
+            power: 0,
             format: Format::DecimalSi,
         }
     }
@@ -76,7 +86,7 @@ impl Quantity {
         }
     }
 
-    /// In whole units, rounded away from zero.
+    /// In whole units, rounded away from zero; saturates.
     pub fn value(self) -> i64 {
         self.scaled(NANO)
     }
@@ -88,12 +98,14 @@ impl Quantity {
 
     fn scaled(self, unit: i128) -> i64 {
         let out = round_up(self.nanos, unit);
-        i64::try_from(out).unwrap_or(if out < 0 { i64::MIN } else { i64::MAX })
+        let fits = i64::try_from(out).ok().filter(|_| self.power == 0);
+        fits.unwrap_or(if out < 0 { i64::MIN } else { i64::MAX })
     }
 
     /// As a float, for ratios.
     pub fn as_f64(self) -> f64 {
-        self.nanos as f64 / NANO as f64
+        let power = i32::try_from(self.power).unwrap_or(i32::MAX);
+        self.nanos as f64 / NANO as f64 * 10f64.powi(power)
     }
 
     /// Whether it is zero.
@@ -108,7 +120,7 @@ impl Quantity {
 
     /// Whether it is a multiple of a whole unit.
     pub fn is_whole(self) -> bool {
-        self.nanos % NANO == 0
+        self.power >= 9 || self.nanos % (NANO / 10i128.pow(self.power)) == 0
     }
 
     /// How it is printed.
@@ -119,13 +131,39 @@ impl Quantity {
     /// The sum; keeps this one's format unless it is zero.
     #[must_use]
     pub fn plus(self, other: Self) -> Self {
+        let power = self.power.max(other.power);
+        let at = |one: Self| {
+            let factor = 10i128.checked_pow(power - one.power);
+            factor.map_or(0, |factor| one.nanos / factor)
+        };
         Self {
-            nanos: (self.nanos + other.nanos).clamp(-MAX, MAX),
             format: if self.nanos == 0 {
                 other.format
             } else {
                 self.format
             },
+            ..Self::of(at(self) + at(other), power)
+        }
+    }
+
+    /// The one form of an amount.
+    fn of(mut nanos: i128, mut power: u32) -> Self {
+        while nanos.unsigned_abs() >= MORE {
+            nanos = round_up(nanos, 10);
+            power = power.saturating_add(1);
+        }
+        while power > 0 && nanos.unsigned_abs() < MORE / 10 {
+            if nanos == 0 {
+                power = 0;
+                break;
+            }
+            nanos *= 10;
+            power -= 1;
+        }
+        Self {
+            nanos,
+            power,
+            format: Format::default(),
         }
     }
 
@@ -141,9 +179,15 @@ impl Quantity {
     /// So many times as much.
     #[must_use]
     pub fn times(self, times: i64) -> Self {
+        let times = i128::from(times);
+        let product = match self.nanos.checked_mul(times) {
+            Some(nanos) => Self::of(nanos, self.power),
+            // As many digits as `times` may have are too many.
+            None => Self::of(self.nanos / 10i128.pow(19) * times, self.power.saturating_add(19)),
+        };
         Self {
-            nanos: self.nanos.saturating_mul(i128::from(times)).clamp(-MAX, MAX),
-            ..self
+            format: self.format,
+            ..product
         }
     }
 
@@ -168,15 +212,23 @@ fn round_up(value: i128, unit: i128) -> i128 {
     quotient + rest.signum()
 }
 
+impl Quantity {
+    /// What amounts are ordered by: of those with a power the number of digits, then the digits.
+    fn rank(self) -> (i64, i128) {
+        let power = i64::from(self.power);
+        (if self.nanos < 0 { -power } else { power }, self.nanos)
+    }
+}
+
 impl PartialEq for Quantity {
     fn eq(&self, other: &Self) -> bool {
-        self.nanos == other.nanos
+        self.rank() == other.rank()
     }
 }
 impl Eq for Quantity {}
 impl Hash for Quantity {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.nanos.hash(state);
+        self.rank().hash(state);
     }
 }
 impl PartialOrd for Quantity {
@@ -186,7 +238,7 @@ impl PartialOrd for Quantity {
 }
 impl Ord for Quantity {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.nanos.cmp(&other.nanos)
+        self.rank().cmp(&other.rank())
     }
 }
 
@@ -194,14 +246,17 @@ impl FromStr for Quantity {
     type Err = QuantityError;
 
     fn from_str(text: &str) -> Result<Self, QuantityError> {
-        let (nanos, format) = parse::parse(text)?;
-        Ok(Self { nanos, format })
+        let (nanos, power, format) = parse::parse(text)?;
+        Ok(Self {
+            format,
+            ..Self::of(nanos, power)
+        })
     }
 }
 
 impl Display for Quantity {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&format::canonical(self.nanos, self.format))
+        f.write_str(&format::canonical(self.nanos, self.power, self.format))
     }
 }
 

@@ -1,9 +1,9 @@
 //! Text to nano-units.
 
-use super::{Format, MAX, NANO, QuantityError};
+use super::{DIGITS, Format, MAX, NANO, QuantityError};
 
-/// Reads number and suffix.
-pub(super) fn parse(text: &str) -> Result<(i128, Format), QuantityError> {
+/// Reads number and suffix: nano-units, the power of ten by which they are to be multiplied, and the format.
+pub(super) fn parse(text: &str) -> Result<(i128, u32, Format), QuantityError> {
     let (negative, rest) = match text.as_bytes().first() {
         Some(b'-') => (true, &text[1..]),
         Some(b'+') => (false, &text[1..]),
@@ -22,8 +22,8 @@ pub(super) fn parse(text: &str) -> Result<(i128, Format), QuantityError> {
         return Err(QuantityError::Number);
     }
     let (unit, format) = unit(suffix)?;
-    let amount = scale(whole, fraction, unit);
-    Ok((if negative { -amount } else { amount }, format))
+    let (amount, power) = scale(whole, fraction, unit);
+    Ok((if negative { -amount } else { amount }, power, format))
 }
 
 fn is_suffix_byte(b: u8) -> bool {
@@ -69,12 +69,13 @@ fn unit(suffix: &str) -> Result<(Unit, Format), QuantityError> {
     }
 }
 
-/// `whole.fraction` units in nano-units: rounded up, saturating.
-fn scale(whole: &str, fraction: &str, unit: Unit) -> i128 {
+/// `whole.fraction` units in nano-units, rounded up, and a power of ten to multiply them by. What has a binary suffix
+/// saturates, as upstream.
+fn scale(whole: &str, fraction: &str, unit: Unit) -> (i128, u32) {
     // The decimal point moves by this many digits for a result in nano-units.
     let (shift, factor) = match unit {
-        Unit::Ten(power) => (i64::from(power) + 9, 1),
-        Unit::Two(power) => (9, 1i128 << power),
+        Unit::Ten(power) => (i64::from(power) + 9, None),
+        Unit::Two(power) => (9, Some(1i128 << power)),
     };
     let mut digits = whole
         .bytes()
@@ -83,27 +84,29 @@ fn scale(whole: &str, fraction: &str, unit: Unit) -> i128 {
         .peekable();
     let leading = whole.len() + fraction.len() - digits.clone().count();
     if digits.peek().is_none() {
-        return 0;
+        return (0, 0);
     }
     // How many of the digits (leading zeros removed) are left of the moved point.
     let wanted = whole.len() as i64 + shift - leading as i64;
+    let kept = wanted.min(i64::from(DIGITS));
     let mut amount: i128 = 0;
-    let mut taken: i64 = 0;
-    // 30 digits hold every amount below the cap of 2^63-1 units with a factor of one.
-    while taken < wanted.min(31) {
+    for _ in 0..kept.max(0) {
         amount = amount * 10 + i128::from(digits.next().map_or(0, |b| b - b'0'));
-        taken += 1;
     }
-    if taken < wanted || amount > MAX {
-        return MAX;
-    }
-    // With a binary factor, digits below a nano-unit still count: "0.1Ki" is exact at this precision already, so
-    // only the rounding of the last place is left to do, after multiplying.
-    if factor == 1 {
+    let Some(factor) = factor else {
         let rest = digits.any(|b| b != b'0');
-        return (amount + i128::from(rest)).min(MAX);
+        // No text is so long, and no exponent so large, that the power would not fit.
+        return (
+            amount + i128::from(rest),
+            u32::try_from(wanted - kept).unwrap_or(u32::MAX),
+        );
+    };
+    if kept < wanted || amount > MAX {
+        return (MAX, 0);
     }
-    binary(amount, digits, factor)
+    // Digits below a nano-unit still count: "0.1Ki" is exact at this precision already, so only the rounding of the last
+    // place is left to do, after multiplying.
+    (binary(amount, digits, factor), 0)
 }
 
 /// Multiplies `amount` and the digits behind it by a power of two, rounding the result up.

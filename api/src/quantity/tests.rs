@@ -41,8 +41,14 @@ fn canonical_forms() {
         ("0.0000000001", "1n"),
         ("1.0000000001", "1000000001n"),
         ("9223372036854775807", "9223372036854775807"),
-        ("1e30", "9223372036854775807"),
-        ("10E", "9223372036854775807"),
+        ("9223372036854775808", "9223372036854775808"),
+        ("8Ei", "9223372036854775807"),
+        ("1e30", "1e30"),
+        ("-10e30", "-10e30"),
+        ("1e2147483647", "10e2147483646"),
+        ("10E", "10E"),
+        ("1234567E", "1234567E"),
+        ("1000E", "1000E"),
         (
             "100000000000000000000000000000000000000000Ki",
             "9223372036854775807",
@@ -102,14 +108,46 @@ fn arithmetic() {
     );
 }
 
+/// Nothing limits what is written with a decimal suffix; whole numbers of machines are at most what fits.
+#[test]
+fn large_amounts() {
+    let quantity = |text: &str| text.parse::<Quantity>().unwrap();
+    let ordered = [
+        "-1e1000", "-2e30", "-1e30", "-1", "0", "1", "10E", "1e28", "1e30", "2e30", "1e31", "1e1000",
+    ];
+    for pair in ordered.windows(2) {
+        assert!(quantity(pair[0]) < quantity(pair[1]), "{pair:?}");
+    }
+    assert_eq!(quantity("1e30"), quantity("1000000e24"));
+    assert_eq!(
+        (quantity("1e30").value(), quantity("-1e99").millis()),
+        (i64::MAX, i64::MIN)
+    );
+    assert!(quantity("1e30").is_whole() && !quantity("1.5e-3").is_whole());
+    assert_eq!(quantity("1e40").plus(quantity("1e40")).to_string(), "20e39");
+    assert_eq!(quantity("1e40").minus(quantity("1e40")).to_string(), "0");
+    assert_eq!(quantity("1e30").plus(quantity("-9e29")), quantity("1e29"));
+    assert_eq!(quantity("1e1000").plus(quantity("1")), quantity("1e1000"));
+    assert_eq!(quantity("1e27").times(1_000_000), quantity("1e33"));
+    assert_eq!(
+        quantity("1e30").times(i64::MAX),
+        quantity("9223372036854775807e30")
+    );
+    assert_eq!(quantity("9e36").times(-20), quantity("-180e36"));
+    assert!((quantity("1e30").as_f64() / 1e30 - 1.0).abs() < 1e-9);
+    // What is added up may be written with any suffix, and is not written out.
+    let huge = quantity("1e2000000000").written_as(quantity("1"));
+    assert_eq!(huge.to_string(), "100e1999999998");
+}
+
 proptest! {
     #[test]
     fn no_text_panics(text in "[-+.0-9eEinumkKMGTP]{0,40}|\\PC{0,20}") {
-        let _ = text.parse::<Quantity>();
+        let _ = text.parse::<Quantity>().map(|quantity| quantity.plus(quantity).times(3).to_string());
     }
 
     #[test]
-    fn canonical_is_stable_and_keeps_the_amount(text in "[0-9]{1,12}(\\.[0-9]{0,9})?(n|u|m|k|M|G|T|Ki|Mi|Gi|Ti|e[0-9]|)") {
+    fn canonical_is_stable_and_keeps_the_amount(text in "[0-9]{1,12}(\\.[0-9]{0,9})?(n|u|m|k|M|G|T|E|Ki|Mi|Gi|Ti|e[0-9]{1,3}|)") {
         let quantity: Quantity = text.parse().unwrap();
         let again: Quantity = quantity.to_string().parse().unwrap();
         prop_assert_eq!(quantity, again);

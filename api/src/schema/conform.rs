@@ -292,6 +292,10 @@ impl<'a> Walk<'a> {
     }
 
     fn time(&self, value: &mut Value, canonical: impl Fn(&str) -> Option<String>) -> Result<(), TypeError> {
+        // In a list or map this is no time, as Go writes it.
+        if value.is_null() {
+            return Ok(());
+        }
         let Some(text) = value.as_str() else {
             return Err(self.wrong(value, &Node::Time));
         };

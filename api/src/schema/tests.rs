@@ -131,6 +131,11 @@ fn values_take_their_canonical_form() {
         "containers": [{"name": "c", "resources": {"requests": {"cpu": 0.5, "memory": "1024Mi"}}, "args": [null],
             "livenessProbe": {"httpGet": {"port": "http"}}}]}});
     let (value, _) = conform("", "Pod", &pod).unwrap();
+    let pods = json!({"status": {"disruptedPods": {"a": null, "b": "2024-01-01T02:00:00+02:00"}}});
+    assert_eq!(
+        conform("policy", "PodDisruptionBudget", &pods).unwrap().0,
+        json!({"status": {"disruptedPods": {"a": null, "b": "2024-01-01T00:00:00Z"}}})
+    );
     assert_eq!(
         value,
         json!({"metadata": {"creationTimestamp": "2024-01-01T00:00:00Z"}, "spec": {"terminationGracePeriodSeconds": 5,

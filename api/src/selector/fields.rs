@@ -23,7 +23,7 @@ pub struct FieldSelector {
 }
 
 impl FieldSelector {
-    /// Reads the query syntax. Empty text matches everything.
+    /// Reads the query syntax. Empty text matches everything, and so does an operator alone.
     pub fn parse(text: &str) -> Result<Self, SelectorError> {
         let mut terms = Vec::new();
         for part in split(text).into_iter().filter(|part| !part.is_empty()) {
@@ -32,11 +32,14 @@ impl FieldSelector {
                     "invalid selector: '{text}'; can't understand '{part}'"
                 )));
             };
-            terms.push(FieldTerm {
+            let term = FieldTerm {
                 field: field.to_owned(),
                 value: unescape(value)?,
                 negated,
-            });
+            };
+            if !(term.field.is_empty() && term.value.is_empty()) {
+                terms.push(term);
+            }
         }
         Ok(Self { terms })
     }

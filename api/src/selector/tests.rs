@@ -121,6 +121,9 @@ fn field_grammar() {
         ("gone=", true),
         ("gone!=", false),
         (",a.b=x,", true),
+        ("=", true),
+        ("!=,==,a.b=x", true),
+        ("=x", false),
     ] {
         let selector = FieldSelector::parse(text).unwrap();
         assert_eq!(selector.matches(look), matches, "{text}");

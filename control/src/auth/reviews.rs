@@ -116,12 +116,14 @@ pub fn local_subject_access_review(
             attributes.namespace.as_str(),
             "must match metadata.namespace",
         )),
-        Some(_) => {}
-        None => errors.push(FieldError::invalid(
+        _ => {}
+    }
+    if spec.non_resource_attributes.is_some() {
+        errors.push(FieldError::invalid(
             "spec.nonResourceAttributes",
-            Value::Null,
+            review["spec"]["nonResourceAttributes"].clone(),
             "disallowed on this kind of request",
-        )),
+        ));
     }
     errors.extend(named(review, true));
     refuse(&errors, "LocalSubjectAccessReview")?;

@@ -3,7 +3,6 @@
 mod convert;
 mod metrics;
 
-use keelson_api::names;
 use keelson_api::status::FieldError;
 use serde_json::{Value, json};
 
@@ -118,15 +117,7 @@ impl Strategy for Autoscaler {
 
     fn validate_create(&self, hpa: &Value) -> Vec<FieldError> {
         let mut errors = Vec::new();
-        for field in ["kind", "name"] {
-            let value = text(hpa, &format!("/spec/scaleTargetRef/{field}"));
-            let path = format!("spec.scaleTargetRef.{field}");
-            if value.is_empty() {
-                errors.push(FieldError::required(path, ""));
-            } else {
-                errors.extend(FieldError::complaints(&path, value, names::path_segment(value)));
-            }
-        }
+        metrics::check_reference(&mut errors, &hpa["spec"]["scaleTargetRef"], "spec.scaleTargetRef");
         let (least, most) = (
             int(hpa, "/spec/minReplicas"),
             int(hpa, "/spec/maxReplicas").unwrap_or(0),

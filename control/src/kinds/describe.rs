@@ -73,7 +73,11 @@ fn column(&(name, kind, priority, description): &ColumnDef) -> Column {
     Column {
         name: Cow::Borrowed(name),
         kind: Cow::Borrowed(kind),
-        format: Cow::Borrowed(if name == "Name" { "name" } else { "" }),
+        format: Cow::Borrowed(if matches!(name, "Name" | "Attacher") {
+            "name"
+        } else {
+            ""
+        }),
         description: Cow::Borrowed(description),
         priority,
     }

@@ -6,52 +6,33 @@ use keelson_api::names;
 use keelson_api::status::{FieldError, MOST_ERRORS, go_quote};
 use serde_json::Value;
 
-use super::Kind;
 use super::json::{int, items, text};
+use super::{Kind, object_names};
 
 /// Bytes that all annotations together may take.
 pub(super) const MAX_ANNOTATIONS: usize = 256 * 1024;
 
-/// How the names of a kind look.
-fn name_rule(kind: &Kind) -> fn(&str) -> names::Complaints {
-    match (kind.group.as_ref(), kind.plural.as_ref()) {
-        ("", "namespaces") => names::dns1123_label,
-        ("", "services") => names::dns1035_label,
-        // Named after what they are: an address may contain colons, an APIService ends in the (empty) core group.
-        ("rbac.authorization.k8s.io" | "apiregistration.k8s.io", _)
-        | ("networking.k8s.io", "ipaddresses")
-        // Not restricted upstream either: requests are called after whom they are for, old events after anything.
-        | ("certificates.k8s.io", "certificatesigningrequests")
-        | ("" | "events.k8s.io", "events") => names::path_segment,
-        _ => names::dns1123_subdomain,
+/// Complaints about a new object, after the strategy's preparation. Whether its name can stand in a path is only looked
+/// at when nothing else is wrong (`BeforeCreate`).
+pub fn validate_create(kind: &Kind, object: &Value) -> Vec<FieldError> {
+    let mut errors = validate_metadata(kind, object);
+    errors.extend(kind.strategy.validate_create(object));
+    if errors.is_empty() {
+        object_names::check_path(&mut errors, object);
     }
+    errors
 }
 
-/// Complaints about `metadata` of an object about to be stored. Virtual kinds (reviews) have no such rules.
-pub fn validate_metadata(kind: &Kind, object: &Value) -> Vec<FieldError> {
+/// Complaints about `metadata` of a new object. Virtual kinds (reviews) have no such rules.
+pub(super) fn validate_metadata(kind: &Kind, object: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
-    let (name, generate) = (
-        text(object, "/metadata/name"),
-        text(object, "/metadata/generateName"),
-    );
-    let rule = name_rule(kind);
-    if !generate.is_empty() {
-        // The prefix may end in a dash, because something will follow.
-        let checked = generate.strip_suffix('-').map(|text| format!("{text}a"));
-        errors.extend(FieldError::complaints(
-            "metadata.generateName",
-            generate,
-            rule(checked.as_deref().unwrap_or(generate)),
-        ));
-    }
-    if name.is_empty() {
-        errors.push(FieldError::required(
-            "metadata.name",
-            "name or generateName is required",
-        ));
-    } else {
-        errors.extend(FieldError::complaints("metadata.name", name, rule(name)));
-    }
+    object_names::check_new(&mut errors, kind, object);
+    validate_rest(&mut errors, kind, object);
+    errors
+}
+
+/// Complaints about what is in `metadata` beside the names, of new and of changed objects.
+fn validate_rest(errors: &mut Vec<FieldError>, kind: &Kind, object: &Value) {
     let namespace = text(object, "/metadata/namespace");
     if kind.namespaced {
         if namespace.is_empty() {
@@ -73,24 +54,32 @@ pub fn validate_metadata(kind: &Kind, object: &Value) -> Vec<FieldError> {
         let path = "metadata.generation";
         errors.push(FieldError::invalid(path, generation, names::NON_NEGATIVE));
     }
-    check_labels(&mut errors, object.pointer("/metadata/labels"), "metadata.labels");
+    check_labels(errors, object.pointer("/metadata/labels"), "metadata.labels");
     check_annotations(
-        &mut errors,
+        errors,
         object.pointer("/metadata/annotations"),
         "metadata.annotations",
     );
-    check_owners(&mut errors, object);
-    check_finalizers(&mut errors, object, !takes_plain_finalizers(kind));
-    errors
+    check_owners(errors, object);
+    check_finalizers(errors, object, !takes_plain_finalizers(kind));
 }
 
 /// Whether finalizers without a domain are let in: upstream's servers for definitions, custom resources and APIServices do,
-/// those for its own kinds do not.
+/// and so do those of its own kinds that are checked by the rules of all servers (`apimachinery/pkg/api/validation`) and
+/// not by those of the core group.
 fn takes_plain_finalizers(kind: &Kind) -> bool {
     kind.custom.is_some()
         || matches!(
-            kind.group.as_ref(),
-            "apiextensions.k8s.io" | "apiregistration.k8s.io"
+            (kind.group.as_ref(), kind.plural.as_ref()),
+            (
+                "admissionregistration.k8s.io"
+                    | "apiextensions.k8s.io"
+                    | "apiregistration.k8s.io"
+                    | "coordination.k8s.io"
+                    | "node.k8s.io",
+                _
+            ) | ("", "events")
+                | ("policy", "poddisruptionbudgets")
         )
 }
 
@@ -119,9 +108,21 @@ pub fn finalizer_warnings(kind: &Kind, old: Option<&Value>, new: &Value) -> Vec<
     added.into_iter().map(warning).collect()
 }
 
-/// Complaints about a change of `metadata`, beyond [`validate_metadata`] of the new object: what never changes
-/// (`ValidateObjectMetaUpdate`).
-pub fn validate_metadata_update(old: &Value, new: &Value) -> Vec<FieldError> {
+/// Complaints about a change of `metadata`, that of an object or of its subresource: about what never changes
+/// (`ValidateObjectMetaUpdate`), and about what is there now.
+pub(super) fn validate_metadata_update(
+    kind: &Kind,
+    part: Option<&str>,
+    old: &Value,
+    new: &Value,
+) -> Vec<FieldError> {
+    let mut errors = unchanging(old, new);
+    object_names::check_changed(&mut errors, kind, part, new);
+    validate_rest(&mut errors, kind, new);
+    errors
+}
+
+fn unchanging(old: &Value, new: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     if !text(old, "/metadata/deletionTimestamp").is_empty() {
         let finalizers = |object| -> BTreeSet<&str> {

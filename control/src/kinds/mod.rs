@@ -18,6 +18,7 @@ mod go;
 mod json;
 mod metadata;
 mod networking;
+mod object_names;
 pub mod openapi;
 mod plain;
 mod podspec;
@@ -140,7 +141,7 @@ pub trait Strategy: Send + Sync + std::fmt::Debug {
         let _ = object;
         BTreeMap::new()
     }
-    /// Names of the selectable fields, for `field label not supported` errors.
+    /// What selectors call the selectable fields.
     fn selectable_field_names(&self) -> &'static [&'static str] {
         &[]
     }
@@ -191,7 +192,7 @@ pub trait Strategy: Send + Sync + std::fmt::Debug {
 }
 
 pub use gates::{drop_disabled, drop_from_pod_spec};
-pub use metadata::{finalizer_warnings, validate_metadata};
+pub use metadata::{finalizer_warnings, validate_create};
 pub use podspec::drop_zeros;
 pub use ratchet::validate_update;
 pub use table::{builtin, find};

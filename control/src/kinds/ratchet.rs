@@ -7,15 +7,14 @@ use keelson_api::status::FieldError;
 use serde_json::Value;
 
 use super::Kind;
-use super::metadata::{validate_metadata, validate_metadata_update};
+use super::metadata::validate_metadata_update;
 
 /// Most ends that the name of a step may have; a field with more is not looked for.
 const MOST_ENDS: usize = 256;
 
 /// Complaints about a change of an object or of its subresource, after the strategy's preparation.
 pub fn validate_update(kind: &Kind, part: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {
-    let mut errors = validate_metadata_update(old, new);
-    errors.extend(validate_metadata(kind, new));
+    let mut errors = validate_metadata_update(kind, part, old, new);
     errors.extend(kind.strategy.validate_update(part, old, new));
     if !errors.is_empty() {
         drop_known(&mut errors, &kind.strategy.validate_create(old), old, new);

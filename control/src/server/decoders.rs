@@ -34,8 +34,7 @@ pub fn create(kind: &Kind, content_type: &str, body: &[u8]) -> Result<Value, Sta
     kind.strategy.default(&mut value);
     kinds::drop_disabled(kind, None, &mut value);
     kind.strategy.prepare_create(&mut value);
-    let mut errors = kinds::validate_metadata(kind, &value);
-    errors.extend(kind.strategy.validate_create(&value));
+    let errors = kinds::validate_create(kind, &value);
     finish(kind, &value, &errors)
 }
 

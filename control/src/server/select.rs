@@ -1,7 +1,7 @@
 //! Label and field selectors over stored metadata, without decoding objects.
 
 use keelson_api::selector::{FieldSelector, FieldTerm, Selector};
-use keelson_api::status::Status;
+use keelson_api::status::{Status, go_quote};
 
 use super::convert::STAMP;
 use super::query::Query;
@@ -30,12 +30,6 @@ impl Selection {
         let bad = |error: &dyn std::fmt::Display| Status::bad_request(error.to_string());
         let labels = Selector::parse(query.get("labelSelector")).map_err(|error| bad(&error))?;
         let mut fields = FieldSelector::parse(query.get("fieldSelector")).map_err(|error| bad(&error))?;
-        for term in &mut fields.terms {
-            let stored = kind.strategy.selectable_alias(&term.field);
-            if stored != term.field {
-                term.field = stored.to_owned();
-            }
-        }
         let known = kind.strategy.selectable_field_names();
         let mut own = false;
         for term in &fields.terms {
@@ -51,16 +45,13 @@ impl Selection {
                 .as_ref()
                 .is_some_and(|custom| custom.can_select(field));
             if !custom && !known.contains(&field) {
-                return Err(Status::bad_request(
-                    if known.is_empty() && kind.custom.is_none() {
-                        format!(
-                            "{} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"",
-                            keelson_api::status::go_quote(field)
-                        )
-                    } else {
-                        format!("field label not supported: {field}")
-                    },
-                ));
+                return Err(Status::bad_request(unsupported(kind, field)));
+            }
+        }
+        for term in &mut fields.terms {
+            let stored = kind.strategy.selectable_alias(&term.field);
+            if stored != term.field {
+                term.field = stored.to_owned();
             }
         }
         let custom = kind.custom.clone().filter(|_| own);
@@ -106,5 +97,17 @@ impl Selection {
                 (field, Some(read)) => read.get(field).map(String::as_str),
                 (field, None) => object.fields.get(field),
             })
+    }
+}
+
+/// Why this field does not select objects of this kind.
+fn unsupported(kind: &Kind, field: &str) -> String {
+    let quoted = go_quote(field);
+    if kind.group == "batch" && kind.plural == "jobs" {
+        format!("field label {quoted} not supported for batchv1.Job")
+    } else if kind.strategy.selectable_field_names().is_empty() && kind.custom.is_none() {
+        format!("{quoted} is not a known field selector: only \"metadata.name\", \"metadata.namespace\"")
+    } else {
+        format!("field label not supported: {field}")
     }
 }

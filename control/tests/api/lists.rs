@@ -125,7 +125,13 @@ fn selectors_and_resource_versions() {
         (code, status["message"].as_str().unwrap()),
         (400, "field label not supported: metadata.namespace")
     );
+    let (code, status) = cluster.get("/apis/batch/v1/jobs?fieldSelector=x%3Dy");
+    assert_eq!(
+        (code, status["message"].as_str().unwrap()),
+        (400, "field label \"x\" not supported for batchv1.Job")
+    );
     assert_eq!(get("labelSelector=a%3D%3D%3Db").0, 400);
+    assert_eq!(names(&get("fieldSelector=%3D&labelSelector=app").1), ["a", "b"]);
     let exact = format!("labelSelector=app&resourceVersion={old}&resourceVersionMatch=Exact");
     assert_eq!(names(&get(&exact).1), ["a"], "the state at an old revision");
     let (code, status) = get("resourceVersion=999999999");

@@ -163,3 +163,59 @@ fn what_is_not_there_is_not_served() {
         "{status}"
     );
 }
+
+/// A name that is taken, and a version of what is not stored yet, are told after everything else.
+#[test]
+fn what_the_store_refuses_comes_last() {
+    let cluster = Cluster::start();
+    let create = |metadata: Value| {
+        let mut map = config_map("", "1");
+        map["metadata"] = metadata;
+        let (code, answer) = cluster.post(MAPS, &map);
+        (code, answer["message"].as_str().unwrap_or_default().to_owned())
+    };
+    assert_eq!(create(json!({"name": "a"})).0, 201);
+    let taken = "configmaps \"a\" already exists".to_owned();
+    assert_eq!(create(json!({"name": "a"})), (409, taken.clone()));
+    assert_eq!(
+        create(json!({"name": "a", "generateName": "b-"})),
+        (
+            409,
+            format!("{taken}, the server was not able to generate a unique name for the object")
+        )
+    );
+    assert_eq!(create(json!({"name": "BAD!", "resourceVersion": "5"})).0, 422);
+    assert_eq!(
+        create(json!({"name": "b", "resourceVersion": "5"})),
+        (
+            500,
+            "resourceVersion should not be set on objects to be created".to_owned()
+        )
+    );
+    for none in ["", "0", "x"] {
+        let name = format!("c{none}");
+        assert_eq!(
+            create(json!({"name": name, "resourceVersion": none})).0,
+            201,
+            "{none}"
+        );
+    }
+}
+
+#[test]
+fn of_yaml_the_first_document_is_read() {
+    let cluster = Cluster::start();
+    let yaml = [("content-type", "application/yaml")];
+    for body in ["", "{\"a\":1}x", "---\nmetadata: {}\n---\n[[]"] {
+        let (code, status) = cluster.request(Method::POST, MAPS, &yaml, body.as_bytes());
+        let message = status["message"].as_str().unwrap();
+        assert!(
+            code == 422
+                && message.ends_with("metadata.name: Required value: name or generateName is required"),
+            "{body:?}: {status}"
+        );
+    }
+    let body = "metadata: {name: a}\n---\nmetadata: {name: b, name: c}\n";
+    let (code, created) = cluster.request(Method::POST, MAPS, &yaml, body.as_bytes());
+    assert_eq!((code, &created["metadata"]["name"]), (201, &json!("a")));
+}

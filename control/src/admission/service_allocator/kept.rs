@@ -128,7 +128,8 @@ fn keep_node_ports(old: &Value, new: &mut Value) {
     for port in ports(new) {
         let found = {
             let field = |name: &str| port.get(name).unwrap_or(&Value::Null);
-            if number(field("nodePort")).is_some() {
+            // What is not zero is asked for, even if it is no port.
+            if field("nodePort").as_i64().is_some_and(|asked| asked != 0) {
                 continue;
             }
             let protocol = Protocol::named(field("protocol").as_str().unwrap_or_default());

@@ -267,28 +267,28 @@ impl Allocation<'_> {
         // Ports that are asked for come first, lest one be given to another port of the same Service.
         let mut given: Vec<(i64, u16, Protocol)> = Vec::new();
         for (index, port) in items(service, "/spec/ports").iter().enumerate() {
-            let Some(asked) = number(&port["nodePort"]) else {
+            // Whatever is not zero is asked for, a negative number too.
+            let Some(wanted) = port["nodePort"].as_i64().filter(|wanted| *wanted != 0) else {
                 continue;
             };
             let protocol = Protocol::of(port);
-            let item = Item::Port(asked, protocol);
             let range = self.allocator.ports;
-            let why = if own.contains(&item) {
-                None
-            } else if !range.contains(asked) {
-                let (first, last) = (range.first, range.last);
-                Some(format!(
-                    "provided port is not in the valid range. The range of valid ports is {first}-{last}"
-                ))
-            } else if self.reserve(item) {
-                None
-            } else {
-                Some("provided port is already allocated".to_owned())
+            let asked = number(&port["nodePort"]);
+            let is_own = asked.is_some_and(|asked| own.contains(&Item::Port(asked, protocol)));
+            let free = match asked.filter(|asked| is_own || range.contains(*asked)) {
+                None => {
+                    let (first, last) = (range.first, range.last);
+                    Err(format!(
+                        "provided port is not in the valid range. The range of valid ports is {first}-{last}"
+                    ))
+                }
+                Some(asked) if is_own || self.reserve(Item::Port(asked, protocol)) => Ok(asked),
+                Some(_) => Err("provided port is already allocated".to_owned()),
             };
-            if let Some(why) = why {
-                let error = FieldError::invalid(format!("spec.ports[{index}].nodePort"), asked, &why);
-                return Err(Status::invalid("", "Service", name, &[error]));
-            }
+            let asked = free.map_err(|why| {
+                let error = FieldError::invalid(format!("spec.ports[{index}].nodePort"), wanted, &why);
+                Status::invalid("", "Service", name, &[error])
+            })?;
             given.push((port["port"].as_i64().unwrap_or_default(), asked, protocol));
         }
         if !automatic {

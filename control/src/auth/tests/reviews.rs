@@ -86,6 +86,17 @@ fn access_reviews() {
         |namespace: &str| reviews::local_subject_access_review(&authorizer, namespace, &about("jane"));
     assert_eq!(local("a").unwrap()["status"]["allowed"], true);
     assert_eq!(local("b").unwrap_err().code, 422);
+    let local_of = |spec: Value| {
+        let review = json!({"spec": spec});
+        let refused = reviews::local_subject_access_review(&authorizer, "a", &review).unwrap_err();
+        refused.message
+    };
+    assert!(!local_of(json!({"user": "jane"})).contains("disallowed"));
+    let told = local_of(json!({"user": "jane", "nonResourceAttributes": {"path": "/x"}}));
+    assert!(
+        told.contains("{\"path\":\"/x\"}: disallowed on this kind of request"),
+        "{told}"
+    );
     assert_eq!(
         reviews::subject_access_review(&authorizer, &json!({"spec": 7}))
             .unwrap_err()

@@ -40,7 +40,10 @@ impl fmt::Display for Time {
 
 impl<'de> Deserialize<'de> for Time {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
+        // In a list or map null is a time too: one that is long over.
+        let Some(text) = Option::<String>::deserialize(deserializer)? else {
+            return Ok(Self::default());
+        };
         Self::parse(&text).ok_or_else(|| serde::de::Error::custom("not an RFC 3339 time"))
     }
 }

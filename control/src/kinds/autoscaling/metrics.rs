@@ -6,15 +6,17 @@ use keelson_api::status::FieldError;
 use serde_json::Value;
 
 use crate::kinds::json::{int, items, text};
+use crate::kinds::resource_names;
 
-/// Types of metrics and the fields that hold them.
+/// Types of metrics and the fields that hold them, in the order in which they are looked at.
 const SOURCES: [(&str, &str); 5] = [
-    ("ContainerResource", "containerResource"),
-    ("External", "external"),
     ("Object", "object"),
+    ("External", "external"),
     ("Pods", "pods"),
     ("Resource", "resource"),
+    ("ContainerResource", "containerResource"),
 ];
+const TYPES: [&str; 5] = ["ContainerResource", "External", "Object", "Pods", "Resource"];
 /// Longest memory of a scaling rule, and longest period of a policy, in seconds.
 const LONGEST_WINDOW: i64 = 3600;
 const LONGEST_PERIOD: i64 = 1800;
@@ -23,6 +25,13 @@ const LONGEST_PERIOD: i64 = 1800;
 pub(super) fn check(errors: &mut Vec<FieldError>, hpa: &Value) {
     for (index, metric) in items(hpa, "/spec/metrics").iter().enumerate() {
         check_metric(errors, metric, &format!("spec.metrics[{index}]"));
+    }
+    // What is measured in pods says nothing where there are none.
+    let of_others = |metric: &Value| matches!(text(metric, "/type"), "Object" | "External");
+    if int(hpa, "/spec/minReplicas") == Some(0) && !items(hpa, "/spec/metrics").iter().any(of_others) {
+        let detail =
+            "must specify at least one Object or External metric to support scaling to zero replicas";
+        errors.push(FieldError::forbidden("spec.metrics", detail));
     }
     for direction in ["scaleUp", "scaleDown"] {
         let rules = hpa.pointer(&format!("/spec/behavior/{direction}"));
@@ -34,65 +43,82 @@ pub(super) fn check(errors: &mut Vec<FieldError>, hpa: &Value) {
 
 fn check_metric(errors: &mut Vec<FieldError>, metric: &Value, path: &str) {
     let kind = text(metric, "/type");
-    let known: Vec<&str> = SOURCES.iter().map(|(kind, _)| *kind).collect();
-    let Some((_, field)) = SOURCES.iter().find(|(known, _)| *known == kind) else {
+    let own = SOURCES.iter().find(|(known, _)| *known == kind);
+    let own = own.map(|(_, field)| *field);
+    if own.is_none() {
         let path = format!("{path}.type");
         if kind.is_empty() {
             let detail = "must specify a metric source type";
             errors.push(FieldError::required(path.as_str(), detail));
         }
-        errors.push(FieldError::not_supported(path, kind, &known));
-        return;
-    };
-    for (_, other) in SOURCES.iter().filter(|(_, other)| other != field) {
-        if metric.get(*other).is_some_and(Value::is_object) {
+        errors.push(FieldError::not_supported(path, kind, &TYPES));
+    }
+    let present: Vec<&str> = SOURCES
+        .iter()
+        .map(|(_, field)| *field)
+        .filter(|field| metric.get(*field).is_some_and(Value::is_object))
+        .collect();
+    // Of several sources only the first is looked into, whichever is meant.
+    if let Some(first) = present.first() {
+        check_source(errors, &metric[*first], &format!("{path}.{first}"), first);
+    }
+    if let Some(own) = own.filter(|own| !present.contains(own)) {
+        let detail = "must populate information for the given metric source";
+        errors.push(FieldError::required(format!("{path}.{own}"), detail));
+    }
+    if present.len() > 1 {
+        for other in present.into_iter().filter(|other| Some(*other) != own) {
             let detail = "must populate the given metric source only";
             errors.push(FieldError::forbidden(format!("{path}.{other}"), detail));
         }
     }
-    let path = format!("{path}.{field}");
-    let Some(source) = metric.get(*field).filter(|source| source.is_object()) else {
-        let detail = "must populate information for the given metric source";
-        errors.push(FieldError::required(path, detail));
+}
+
+fn check_source(errors: &mut Vec<FieldError>, source: &Value, path: &str, field: &str) {
+    if matches!(field, "resource" | "containerResource") {
+        resource(errors, source, path, field == "containerResource");
         return;
-    };
-    match kind {
-        "Resource" | "ContainerResource" => resource(errors, source, &path, kind == "ContainerResource"),
-        _ => {
-            let name = text(source, "/metric/name");
-            let at = format!("{path}.metric.name");
-            if name.is_empty() {
-                errors.push(FieldError::required(at, "must specify a metric name"));
-            } else {
-                errors.extend(FieldError::complaints(&at, name, names::path_segment(name)));
-            }
-            if kind == "Object" {
-                for field in ["kind", "name"] {
-                    if text(source, &format!("/describedObject/{field}")).is_empty() {
-                        errors.push(FieldError::required(
-                            format!("{path}.describedObject.{field}"),
-                            "",
-                        ));
-                    }
-                }
-            }
-            other_target(errors, source, &path, kind);
+    }
+    if field == "object" {
+        check_reference(
+            errors,
+            &source["describedObject"],
+            &format!("{path}.describedObject"),
+        );
+    }
+    let name = text(source, "/metric/name");
+    let at = format!("{path}.metric.name");
+    if name.is_empty() {
+        errors.push(FieldError::required(at, "must specify a metric name"));
+    } else {
+        errors.extend(FieldError::complaints(&at, name, names::path_segment(name)));
+    }
+    other_target(errors, source, path, field);
+}
+
+/// Complaints about a `CrossVersionObjectReference`.
+pub(super) fn check_reference(errors: &mut Vec<FieldError>, reference: &Value, path: &str) {
+    for field in ["kind", "name"] {
+        let value = text(reference, &format!("/{field}"));
+        let path = format!("{path}.{field}");
+        if value.is_empty() {
+            errors.push(FieldError::required(path, ""));
+        } else {
+            errors.extend(FieldError::complaints(&path, value, names::path_segment(value)));
         }
     }
 }
 
 fn target(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
     let target = source.get("target").unwrap_or(&Value::Null);
-    match text(target, "/type") {
-        "" => {
-            let detail = "must specify a metric target type";
-            errors.push(FieldError::required(format!("{path}.type"), detail));
-        }
-        "Utilization" | "Value" | "AverageValue" => {}
-        other => {
-            let detail = "must be either Utilization, Value, or AverageValue";
-            errors.push(FieldError::invalid(format!("{path}.type"), other, detail));
-        }
+    let (kind, at) = (text(target, "/type"), format!("{path}.type"));
+    if kind.is_empty() {
+        let detail = "must specify a metric target type";
+        errors.push(FieldError::required(at.as_str(), detail));
+    }
+    if !matches!(kind, "Utilization" | "Value" | "AverageValue") {
+        let detail = "must be either Utilization, Value, or AverageValue";
+        errors.push(FieldError::invalid(at, kind, detail));
     }
     for field in ["value", "averageValue"] {
         let amount = target.get(field).filter(|amount| !amount.is_null());
@@ -125,13 +151,23 @@ fn has(source: &Value, field: &str) -> bool {
 }
 
 fn resource(errors: &mut Vec<FieldError>, source: &Value, path: &str, of_container: bool) {
-    if text(source, "/name").is_empty() {
-        let detail = "must specify a resource name";
-        errors.push(FieldError::required(format!("{path}.name"), detail));
+    let (name, at) = (text(source, "/name"), format!("{path}.name"));
+    if name.is_empty() {
+        errors.push(FieldError::required(at, "must specify a resource name"));
+    } else if of_container {
+        resource_names::check_of_container(errors, name, &at);
     }
-    if of_container && text(source, "/container").is_empty() {
-        let detail = "must specify a container";
-        errors.push(FieldError::required(format!("{path}.container"), detail));
+    if of_container {
+        let (container, at) = (text(source, "/container"), format!("{path}.container"));
+        if container.is_empty() {
+            errors.push(FieldError::required(at, "must specify a container"));
+        } else {
+            errors.extend(FieldError::complaints(
+                at,
+                container,
+                names::dns1123_label(container),
+            ));
+        }
     }
     let path = format!("{path}.target");
     target(errors, source, &path);
@@ -148,19 +184,20 @@ fn resource(errors: &mut Vec<FieldError>, source: &Value, path: &str, of_contain
     }
 }
 
-fn other_target(errors: &mut Vec<FieldError>, source: &Value, path: &str, kind: &str) {
+fn other_target(errors: &mut Vec<FieldError>, source: &Value, path: &str, field: &str) {
     let path = format!("{path}.target");
     target(errors, source, &path);
     let (value, average) = (has(source, "value"), has(source, "averageValue"));
-    if kind == "Pods" {
-        if !average {
-            let detail = "must specify a positive target averageValue";
-            errors.push(FieldError::required(format!("{path}.averageValue"), detail));
-        }
-    } else if !value && !average {
-        let detail = "must set either a target value for metric or a per-pod target";
+    let missing = match field {
+        "pods" => (!average).then_some("must specify a positive target averageValue"),
+        _ if value || average => None,
+        "object" => Some("must set either a target value or averageValue"),
+        _ => Some("must set either a target value for metric or a per-pod target"),
+    };
+    if let Some(detail) = missing {
         errors.push(FieldError::required(format!("{path}.averageValue"), detail));
-    } else if value && average && kind == "External" {
+    }
+    if value && average && field == "external" {
         let detail = "may not set both a target value for metric and a per-pod target";
         errors.push(FieldError::forbidden(format!("{path}.value"), detail));
     }

@@ -156,6 +156,19 @@ fn alias(field: &str) -> &str {
     }
 }
 
+const NEW_SELECTABLE: &[&str] = &[
+    "regarding.kind",
+    "regarding.namespace",
+    "regarding.name",
+    "regarding.uid",
+    "regarding.apiVersion",
+    "regarding.resourceVersion",
+    "regarding.fieldPath",
+    "reason",
+    "reportingController",
+    "type",
+];
+
 #[derive(Debug)]
 struct Event {
     fields: Fields,
@@ -236,7 +249,11 @@ impl Strategy for Event {
     }
 
     fn selectable_field_names(&self) -> &'static [&'static str] {
-        SELECTABLE
+        if self.fields.object == NEW.object {
+            NEW_SELECTABLE
+        } else {
+            SELECTABLE
+        }
     }
 
     fn row(&self, event: &Value, now: i64) -> Vec<Value> {

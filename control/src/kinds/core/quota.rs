@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
 use crate::kinds::json::{entries, items, object_or_new, text};
-use crate::kinds::{Kind, Strategy, cells, go, update};
+use crate::kinds::{Kind, Strategy, cells, go, resource_names, update};
 
 const QUOTA: &[ColumnDef] = &[
     NAME,
@@ -152,11 +152,7 @@ fn amounts(quota: &Value, pointer: &str, field: &str) -> Vec<FieldError> {
     let mut errors = Vec::new();
     for (resource, amount) in entries(quota, pointer) {
         let path = format!("{field}[{resource}]");
-        errors.extend(FieldError::complaints(
-            &path,
-            resource.as_str(),
-            names::qualified_name(resource),
-        ));
+        resource_names::check(&mut errors, resource, &path);
         if !resource.contains('/') && !is_standard(resource) {
             let detail = "must be a standard resource for quota";
             errors.push(FieldError::invalid(path.as_str(), resource.as_str(), detail));

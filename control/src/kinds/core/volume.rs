@@ -85,30 +85,30 @@ pub(super) fn kind() -> Kind {
         .done()
 }
 
-/// Fields of the spec that say where the data are.
+/// Fields of the spec that say where the data are, in the order in which upstream looks at them.
 const SOURCES: [&str; 22] = [
     "hostPath",
-    "local",
-    "nfs",
-    "csi",
-    "iscsi",
-    "fc",
-    "awsElasticBlockStore",
-    "azureDisk",
-    "azureFile",
-    "cephfs",
-    "cinder",
-    "flexVolume",
-    "flocker",
     "gcePersistentDisk",
+    "awsElasticBlockStore",
     "glusterfs",
+    "flocker",
+    "nfs",
+    "rbd",
+    "quobyte",
+    "cephfs",
+    "iscsi",
+    "cinder",
+    "fc",
+    "flexVolume",
+    "azureFile",
+    "vsphereVolume",
     "photonPersistentDisk",
     "portworxVolume",
-    "quobyte",
-    "rbd",
+    "azureDisk",
     "scaleIO",
+    "local",
     "storageos",
-    "vsphereVolume",
+    "csi",
 ];
 
 /// When the phase has last changed. Whoever changes it may tell; else it is now.
@@ -170,7 +170,13 @@ impl Strategy for Volume {
                     resource.as_str(),
                     &["storage"],
                 ));
-            } else if amount.is_zero() || amount.is_negative() {
+                continue;
+            }
+            if amount.is_negative() {
+                let detail = "must be a valid resource quantity";
+                errors.push(FieldError::invalid(path.as_str(), amount.value(), detail));
+            }
+            if amount.is_zero() || amount.is_negative() {
                 let detail = "must be greater than zero";
                 errors.push(FieldError::invalid(path, amount.to_string(), detail));
             }
@@ -189,8 +195,7 @@ impl Strategy for Volume {
             )),
             None => {}
         }
-        let has = |field: &str| object.pointer("/spec").and_then(|spec| spec.get(field)).is_some();
-        sources(&mut errors, spec, "spec", text(object, "/metadata/name"));
+        let source = sources(&mut errors, spec, "spec", text(object, "/metadata/name"));
         let policy = text(object, "/spec/persistentVolumeReclaimPolicy");
         let allowed = ["Delete", "Recycle", "Retain"];
         if !allowed.contains(&policy) {
@@ -200,7 +205,7 @@ impl Strategy for Volume {
                 &allowed,
             ));
         }
-        if has("local") && affinity.is_none() {
+        if source == Some("local") && affinity.is_none() {
             errors.push(FieldError::required(
                 "spec.nodeAffinity",
                 "Local volume requires node affinity",
@@ -225,10 +230,11 @@ impl Strategy for Volume {
         }
         let source =
             |object: &Value, source: &str| object.pointer("/spec").and_then(|spec| spec.get(source)).cloned();
-        if SOURCES
-            .iter()
-            .any(|name| !alike(source(old, name).as_ref(), source(&now, name).as_ref()))
-        {
+        // A source without anything in it is one.
+        if SOURCES.iter().any(|name| {
+            let (was, is) = (source(old, name), source(&now, name));
+            was.is_some() != is.is_some() || !alike(was.as_ref(), is.as_ref())
+        }) {
             let detail = "spec.persistentvolumesource is immutable after creation\n";
             errors.push(FieldError::forbidden("spec.persistentvolumesource", detail));
         }
@@ -268,23 +274,23 @@ impl Strategy for Volume {
     }
 }
 
-/// Checks the one source of the volume of this name.
-fn sources(errors: &mut Vec<FieldError>, spec: &Value, path: &str, name: &str) {
-    for (kind, source) in entries(spec, "").filter(|(_, source)| source.is_object()) {
-        podspec::sources::check_volume(errors, source, kind, &format!("{path}.{kind}"), name);
-    }
-    match SOURCES
-        .iter()
-        .filter(|source| spec.get(**source).is_some())
-        .count()
-    {
-        0 => errors.push(FieldError::required(path, "must specify a volume type")),
-        1 => {}
-        _ => errors.push(FieldError::forbidden(
-            path,
+/// Checks the source of the volume of this name, and returns which it is. Of several it is the first, and the others are
+/// not looked into.
+fn sources(errors: &mut Vec<FieldError>, spec: &Value, path: &str, name: &str) -> Option<&'static str> {
+    let mut given = SOURCES.into_iter().filter(|source| spec[*source].is_object());
+    let Some(first) = given.next() else {
+        errors.push(FieldError::required(path, "must specify a volume type"));
+        return None;
+    };
+    podspec::sources::check_volume(errors, &spec[first], first, &format!("{path}.{first}"), name);
+    for more in given {
+        let field = if more == "cephfs" { "cephFS" } else { more };
+        errors.push(FieldError::forbidden(
+            format!("{path}.{field}"),
             "may not specify more than 1 volume type",
-        )),
+        ));
     }
+    Some(first)
 }
 
 /// Checks what the specs of volumes and claims share: the name of the class, and the mode.

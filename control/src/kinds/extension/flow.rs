@@ -3,6 +3,9 @@
 mod level;
 mod schema;
 
+use std::collections::HashSet;
+
+use keelson_api::status::{FieldError, MOST_ERRORS};
 use serde_json::{Value, json};
 
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
@@ -68,11 +71,13 @@ pub(super) fn kinds() -> Vec<Kind> {
             }
         },
         validate: schema::validate,
+        told: conditions,
         ..Plain::with_status(schema_row)
     };
     let level = Plain {
         default: default_level,
         validate: level::validate,
+        told: conditions,
         ..Plain::with_status(level_row)
     };
     vec![
@@ -91,6 +96,28 @@ pub(super) fn kinds() -> Vec<Kind> {
         .status()
         .done(),
     ]
+}
+
+/// Complaints about the conditions in a status: each says what it is about, and no other says it too.
+fn conditions(object: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let mut seen = HashSet::new();
+    for (index, condition) in items(object, "/status/conditions").iter().enumerate() {
+        if errors.len() > MOST_ERRORS {
+            break;
+        }
+        let (kind, path) = (
+            text(condition, "/type"),
+            format!("status.conditions[{index}].type"),
+        );
+        if !seen.insert(kind) {
+            errors.push(FieldError::duplicate(path.as_str(), kind));
+        }
+        if kind.is_empty() {
+            errors.push(FieldError::required(path, "must not be empty"));
+        }
+    }
+    errors
 }
 
 fn default_level(level: &mut Value) {

@@ -294,27 +294,23 @@ fn check_backend(errors: &mut Vec<FieldError>, backend: &Value, path: &str) {
                 ));
             }
             let port = text(backend, "/service/port/name");
-            let named = !port.is_empty();
-            if named {
-                let path = format_args!("{path}.service.port.name");
-                errors.extend(FieldError::complaints(path, port, names::port_name(port)));
-            }
-            let numbered = backend
-                .pointer("/service/port/number")
-                .is_some_and(|number| number.as_i64() != Some(0));
-            if let Some(number) = int(backend, "/service/port/number").filter(|_| numbered) {
-                if named {
-                    let detail = "cannot set both port name & port number";
-                    errors.push(FieldError::invalid(path, "", detail));
-                }
-                errors.extend(FieldError::complaints(
+            let number = int(backend, "/service/port/number").unwrap_or(0);
+            match (port.is_empty(), number) {
+                (true, 0) => errors.push(FieldError::required(path, "port name or number is required")),
+                (true, _) => errors.extend(FieldError::complaints(
                     format_args!("{path}.service.port.number"),
                     number,
                     names::port_number(number),
-                ));
-            }
-            if !named && !numbered {
-                errors.push(FieldError::required(path, "port name or number is required"));
+                )),
+                (false, 0) => errors.extend(FieldError::complaints(
+                    format_args!("{path}.service.port.name"),
+                    port,
+                    names::port_name(port),
+                )),
+                (false, _) => {
+                    let detail = "cannot set both port name & port number";
+                    errors.push(FieldError::invalid(path, "", detail));
+                }
             }
         }
     }

@@ -139,19 +139,27 @@ fn check_peer(errors: &mut Vec<FieldError>, peer: &Value, path: &str) {
         if cidr.is_empty() {
             errors.push(FieldError::required(format!("{path}.ipBlock.cidr"), ""));
         } else {
+            let complaints = names::cidr(cidr);
+            // Parts of what is no network are not looked at.
+            let parts = if complaints.is_empty() {
+                items(peer, "/ipBlock/except")
+            } else {
+                &[]
+            };
+            let path = format!("{path}.ipBlock");
             errors.extend(FieldError::complaints(
-                format_args!("{path}.ipBlock.cidr"),
+                format_args!("{path}.cidr"),
                 cidr,
-                names::cidr(cidr),
+                complaints,
             ));
-            for (index, except) in items(peer, "/ipBlock/except").iter().enumerate() {
+            for (index, except) in parts.iter().enumerate() {
                 let except = except.as_str().unwrap_or_default();
-                let path = format!("{path}.ipBlock.except[{index}]");
+                let path = format!("{path}.except[{index}]");
                 let complaints = names::cidr(except);
                 for complaint in &complaints {
                     errors.push(FieldError::invalid(path.as_str(), except, complaint));
                 }
-                if complaints.is_empty() && names::cidr(cidr).is_empty() && !is_part(except, cidr) {
+                if complaints.is_empty() && !is_part(except, cidr) {
                     let detail = "must be a strict subset of `cidr`";
                     errors.push(FieldError::invalid(path, except, detail));
                 }

@@ -14,6 +14,7 @@ use keelson_api::names;
 use keelson_api::status::FieldError;
 use serde_json::Value;
 
+pub(in crate::kinds) use self::resources::overhead;
 use crate::kinds::json::{int, is_true, items, text};
 
 /// The three lists of containers.

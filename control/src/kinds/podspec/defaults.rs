@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::volume_defaults::default_volume;
-use super::zeros;
+use super::{image, zeros};
 use crate::kinds::json::{list, object_or_new, set_default, set_zero};
 
 /// Defaults of the spec of a real pod. Beyond those of templates: service links, requests taken from limits, and ports
@@ -157,14 +157,11 @@ fn default_http_get(handler: &mut Map<String, Value>) {
     }
 }
 
-/// A tag that can move (`latest`, or none) is always pulled. Digests, and bundles on the node, never move.
+/// A tag that can move (`latest`, or none) is always pulled. What is no name of an image, such as a bundle on the node, is
+/// not looked up at all if it is there.
 fn pull_policy(image: &str) -> &'static str {
-    if image.contains('@') || image.contains("://") {
-        return "IfNotPresent";
-    }
-    let last = image.rsplit('/').next().unwrap_or_default();
-    match last.split_once(':') {
-        Some((_, tag)) if tag != "latest" => "IfNotPresent",
-        _ => "Always",
+    match image::tag(image) {
+        Some("latest") => "Always",
+        _ => "IfNotPresent",
     }
 }

@@ -4,6 +4,7 @@ mod affinity;
 mod container_checks;
 mod defaults;
 mod ephemeral;
+mod image;
 mod label_keys;
 mod pod_checks;
 mod qos;
@@ -17,6 +18,7 @@ mod windows;
 mod zeros;
 
 pub(super) use affinity::node_selector;
+pub(super) use container_checks::overhead;
 pub(super) use defaults::{default_pod_spec, default_template, default_template_in};
 pub(super) use ephemeral::claim_names;
 pub(super) use label_keys::merge as merge_label_keys;

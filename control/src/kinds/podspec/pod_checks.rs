@@ -4,15 +4,14 @@ use std::collections::HashSet;
 
 use keelson_api::names;
 use keelson_api::pointer::at;
-use keelson_api::quantity::Quantity;
 use keelson_api::status::FieldError;
 use serde_json::Value;
 
-use super::container_checks::{Group, containers};
+use super::container_checks::{Group, containers, overhead};
 use super::volume_checks::volumes;
 use super::{affinity, system, windows};
 use crate::kinds::go;
-use crate::kinds::json::{entries, int, is_true, is_unset, items, text};
+use crate::kinds::json::{int, is_true, is_unset, items, text};
 use crate::kinds::metadata::{check_annotations, check_labels};
 
 /// Complaints about labels and annotations of a pod template at `path`; upstream's paths leave `metadata` out.
@@ -63,13 +62,6 @@ pub(in crate::kinds) fn validate_pod_spec(spec: &Value, path: &str, is_pod: bool
     );
     let dns = ["ClusterFirstWithHostNet", "ClusterFirst", "Default", "None"];
     choice(&mut errors, spec, path, "dnsPolicy", &dns);
-    if text(spec, "/dnsPolicy") == "None" && items(spec, "/dnsConfig/nameservers").is_empty() {
-        let detail = "must provide at least one DNS nameserver when `dnsPolicy` is None";
-        errors.push(FieldError::required(
-            format!("{path}.dnsConfig.nameservers"),
-            detail,
-        ));
-    }
     check_labels(
         &mut errors,
         spec.get("nodeSelector"),
@@ -234,12 +226,7 @@ fn classes(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
             errors.push(FieldError::not_supported(path, value, allowed));
         }
     }
-    for (resource, amount) in entries(spec, "/overhead") {
-        let path = format!("{path}.overhead[{resource}]");
-        if Quantity::from_json(amount).is_ok_and(Quantity::is_negative) {
-            errors.push(FieldError::invalid(path, amount.clone(), names::NON_NEGATIVE));
-        }
-    }
+    overhead(errors, &spec["overhead"], &format!("{path}.overhead"));
 }
 
 type Rule = fn(&str) -> names::Complaints;

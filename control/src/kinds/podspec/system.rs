@@ -19,11 +19,21 @@ const LONGEST_SYSCTL: usize = 253;
 
 /// Complaints about `dnsConfig` of a pod spec at `path`.
 pub(super) fn dns(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
+    let path = format!("{path}.dnsConfig");
+    let alone = text(spec, "/dnsPolicy") == "None";
     let Some(config) = spec.get("dnsConfig").filter(|config| config.is_object()) else {
+        if alone {
+            let detail = "must provide `dnsConfig` when `dnsPolicy` is None";
+            errors.push(FieldError::required(path, detail));
+        }
         return;
     };
-    let path = format!("{path}.dnsConfig");
     let servers = items(config, "/nameservers");
+    if alone && servers.is_empty() {
+        let detail = "must provide at least one DNS nameserver when `dnsPolicy` is None";
+        errors.push(FieldError::required(format!("{path}.nameservers"), detail));
+        return;
+    }
     if servers.len() > MOST_SERVERS {
         let detail = format!("must not have more than {MOST_SERVERS} nameservers");
         let at = format!("{path}.nameservers");
@@ -165,21 +175,25 @@ pub(super) fn profiles(errors: &mut Vec<FieldError>, context: &Value, path: &str
                 let local = local.unwrap_or_default();
                 super::volume_checks::relative_path(errors, local, &format!("{path}.localhostProfile"));
             }
-            "RuntimeDefault" | "Unconfined" => {
-                if let Some(local) = local {
-                    let detail = format!("can only be set when {name} type is Localhost");
-                    errors.push(FieldError::invalid(
-                        format!("{path}.localhostProfile"),
-                        local,
-                        &detail,
-                    ));
-                }
-            }
+            "RuntimeDefault" | "Unconfined" => {}
             "" => errors.push(FieldError::required(
                 format!("{path}.type"),
                 &format!("type is required when {field} is set"),
             )),
             other => errors.push(FieldError::not_supported(format!("{path}.type"), other, &TYPES)),
+        }
+        // Of AppArmor, only what types are known is told.
+        let is_other = match field {
+            "seccompProfile" => kind != "Localhost",
+            _ => matches!(kind, "RuntimeDefault" | "Unconfined"),
+        };
+        if let Some(local) = local.filter(|_| is_other) {
+            let detail = format!("can only be set when {name} type is Localhost");
+            errors.push(FieldError::invalid(
+                format!("{path}.localhostProfile"),
+                local,
+                &detail,
+            ));
         }
     }
 }

@@ -19,6 +19,40 @@ const OF_FILES: &[&str] = &[
     "metadata.uid",
 ];
 
+/// What a volume may be of, in the order in which upstream looks.
+const SOURCES: [&str; 30] = [
+    "emptyDir",
+    "hostPath",
+    "gitRepo",
+    "gcePersistentDisk",
+    "awsElasticBlockStore",
+    "secret",
+    "nfs",
+    "iscsi",
+    "glusterfs",
+    "flocker",
+    "persistentVolumeClaim",
+    "rbd",
+    "cinder",
+    "cephfs",
+    "quobyte",
+    "downwardAPI",
+    "fc",
+    "flexVolume",
+    "configMap",
+    "azureFile",
+    "vsphereVolume",
+    "photonPersistentDisk",
+    "portworxVolume",
+    "azureDisk",
+    "storageos",
+    "projected",
+    "scaleIO",
+    "csi",
+    "ephemeral",
+    "image",
+];
+
 /// Complaints about the volumes of a pod spec. Returns those without, by name.
 pub(super) fn volumes<'a>(
     errors: &mut Vec<FieldError>,
@@ -50,26 +84,20 @@ pub(super) fn volumes<'a>(
     known
 }
 
+/// Of several sources the first is looked into, and the others are too many.
 fn source(errors: &mut Vec<FieldError>, volume: &Value, path: &str) {
-    let sources: Vec<&String> = volume
-        .as_object()
-        .into_iter()
-        .flatten()
-        .filter(|(key, value)| *key != "name" && value.is_object())
-        .map(|(key, _)| key)
-        .collect();
-    match sources[..] {
-        [] => errors.push(FieldError::required(path, "must specify a volume type")),
-        [kind] => one_source(errors, &volume[kind.as_str()], kind, &format!("{path}.{kind}")),
-        [_, ref rest @ ..] => {
-            for kind in rest {
-                let path = format!("{path}.{kind}");
-                errors.push(FieldError::forbidden(
-                    path,
-                    "may not specify more than 1 volume type",
-                ));
-            }
-        }
+    let mut given = SOURCES.into_iter().filter(|kind| volume[*kind].is_object());
+    let Some(first) = given.next() else {
+        errors.push(FieldError::required(path, "must specify a volume type"));
+        return;
+    };
+    one_source(errors, &volume[first], first, &format!("{path}.{first}"));
+    for more in given {
+        let field = if more == "cephfs" { "cephFS" } else { more };
+        errors.push(FieldError::forbidden(
+            format!("{path}.{field}"),
+            "may not specify more than 1 volume type",
+        ));
     }
 }
 

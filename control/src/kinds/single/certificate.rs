@@ -8,6 +8,8 @@ use keelson_api::names;
 use keelson_api::status::FieldError;
 use keelson_api::time;
 use serde_json::{Value, json};
+use x509_parser::pem::parse_x509_pem;
+use x509_parser::prelude::{FromDer, X509CertificationRequest};
 
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
 use crate::kinds::json::{int, items, text};
@@ -127,15 +129,9 @@ impl Strategy for Request {
 
     fn validate_create(&self, object: &Value) -> Vec<FieldError> {
         let mut errors = Vec::new();
-        let request = STANDARD.decode(text(object, "/spec/request")).unwrap_or_default();
-        let pem = String::from_utf8_lossy(&request);
-        if !pem.contains("-----BEGIN CERTIFICATE REQUEST-----") {
-            let detail = "PEM block type must be CERTIFICATE REQUEST";
-            errors.push(FieldError::invalid(
-                "spec.request",
-                text(object, "/spec/request"),
-                detail,
-            ));
+        let request = text(object, "/spec/request");
+        if let Err(detail) = check_request(request) {
+            errors.push(FieldError::invalid("spec.request", request, &detail));
         }
         let usages = items(object, "/spec/usages");
         if usages.is_empty() {
@@ -227,6 +223,21 @@ impl Strategy for Request {
             Value::from(duration),
             Value::from(state(object)),
         ]
+    }
+}
+
+/// Whether this is a signing request (PKCS#10) in PEM, in base64. Its signature is checked by who signs.
+fn check_request(request: &str) -> Result<(), String> {
+    const WHAT: &str = "PEM block type must be CERTIFICATE REQUEST";
+    let bytes = STANDARD.decode(request).map_err(|error| error.to_string())?;
+    let (_, pem) = parse_x509_pem(&bytes).map_err(|_| WHAT)?;
+    if pem.label != "CERTIFICATE REQUEST" {
+        return Err(WHAT.to_owned());
+    }
+    match X509CertificationRequest::from_der(&pem.contents) {
+        Ok(([], _)) => Ok(()),
+        Ok(_) => Err("asn1: syntax error: trailing data".to_owned()),
+        Err(error) => Err(format!("asn1: syntax error: {error}")),
     }
 }
 

@@ -3,16 +3,15 @@
 use std::collections::HashSet;
 
 use keelson_api::names;
-use keelson_api::quantity::Quantity;
 use keelson_api::status::FieldError;
 use serde_json::Value;
 
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
-use crate::kinds::json::{entries, items, text};
+use crate::kinds::json::{items, text};
 use crate::kinds::metadata::check_labels;
 use crate::kinds::plain::Plain;
-use crate::kinds::podspec::tolerations;
-use crate::kinds::{Kind, cells, go, resource_names};
+use crate::kinds::podspec::{overhead, tolerations};
+use crate::kinds::{Kind, cells, go};
 
 const COLUMNS: &[ColumnDef] = &[
     NAME,
@@ -32,14 +31,7 @@ pub(super) fn kind() -> Kind {
             let complaints = names::dns1123_label(handler);
             let mut errors: Vec<FieldError> =
                 FieldError::complaints("handler", handler, complaints).collect();
-            for (resource, amount) in entries(class, "/overhead/podFixed") {
-                // Upstream's path: it checks them as the limits of a container.
-                let path = format!("overhead.limits[{resource}]");
-                resource_names::check_of_container(&mut errors, resource, &path);
-                if Quantity::from_json(amount).is_ok_and(Quantity::is_negative) {
-                    errors.push(FieldError::invalid(path, amount.clone(), names::NON_NEGATIVE));
-                }
-            }
+            overhead(&mut errors, &class["overhead"]["podFixed"], "overhead");
             check_labels(
                 &mut errors,
                 class.pointer("/scheduling/nodeSelector"),

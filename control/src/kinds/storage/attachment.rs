@@ -68,51 +68,24 @@ impl Strategy for Attachment {
     fn validate_create(&self, object: &Value) -> Vec<FieldError> {
         let mut errors = Vec::new();
         driver_name(&mut errors, text(object, "/spec/attacher"), "spec.attacher");
-        let (volume, inline) = (
-            object.pointer("/spec/source/persistentVolumeName"),
-            object.pointer("/spec/source/inlineVolumeSpec"),
-        );
-        match (
-            volume.and_then(Value::as_str),
-            inline.is_some_and(Value::is_object),
-        ) {
-            (None, false) => errors.push(FieldError::required(
-                "spec.source",
-                "must specify exactly one of inlineVolumeSpec and persistentVolumeName",
-            )),
-            (Some(_), true) => errors.push(FieldError::forbidden(
-                "spec.source",
-                "must specify exactly one of inlineVolumeSpec and persistentVolumeName",
-            )),
-            (Some(name), false) => {
-                if name.is_empty() {
-                    errors.push(FieldError::required(
-                        "spec.source.persistentVolumeName",
-                        "must specify non empty persistentVolumeName",
-                    ));
-                }
-                errors.extend(FieldError::complaints(
-                    "spec.source.persistentVolumeName",
-                    name,
-                    names::dns1123_subdomain(name),
-                ));
-            }
-            (None, true) => {
-                let spec = inline.unwrap_or(&Value::Null);
-                errors.extend(inline_volume(spec, "spec.source.inlineVolumeSpec"));
-            }
+        if let Some(name) = object["spec"]["source"]["persistentVolumeName"].as_str() {
+            errors.extend(FieldError::complaints(
+                "spec.source.persistentVolumeName",
+                name,
+                names::dns1123_subdomain(name),
+            ));
         }
-        let node = text(object, "/spec/nodeName");
-        errors.extend(FieldError::complaints(
-            "spec.nodeName",
-            node,
-            names::dns1123_subdomain(node),
-        ));
+        check_spec(&mut errors, object);
         errors
     }
 
+    /// Names are not looked at again: v1 has stricter rules for them than its predecessors had.
     fn validate_update(&self, _: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {
-        let mut errors = self.validate_create(new);
+        let mut errors = Vec::new();
+        if text(new, "/spec/attacher").is_empty() {
+            errors.push(FieldError::required("spec.attacher", ""));
+        }
+        check_spec(&mut errors, new);
         if old.get("spec") != new.get("spec") {
             let spec = new.get("spec").cloned().unwrap_or_default();
             errors.push(FieldError::invalid("spec", spec, "field is immutable"));
@@ -130,4 +103,43 @@ impl Strategy for Attachment {
             cells::age(object, now),
         ]
     }
+}
+
+/// Complaints about the spec, but for how the names in it look.
+fn check_spec(errors: &mut Vec<FieldError>, object: &Value) {
+    let (volume, inline) = (
+        object.pointer("/spec/source/persistentVolumeName"),
+        object.pointer("/spec/source/inlineVolumeSpec"),
+    );
+    match (
+        volume.and_then(Value::as_str),
+        inline.is_some_and(Value::is_object),
+    ) {
+        (None, false) => errors.push(FieldError::required(
+            "spec.source",
+            "must specify exactly one of inlineVolumeSpec and persistentVolumeName",
+        )),
+        (Some(_), true) => errors.push(FieldError::forbidden(
+            "spec.source",
+            "must specify exactly one of inlineVolumeSpec and persistentVolumeName",
+        )),
+        (Some(name), false) => {
+            if name.is_empty() {
+                errors.push(FieldError::required(
+                    "spec.source.persistentVolumeName",
+                    "must specify non empty persistentVolumeName",
+                ));
+            }
+        }
+        (None, true) => {
+            let spec = inline.unwrap_or(&Value::Null);
+            errors.extend(inline_volume(spec, "spec.source.inlineVolumeSpec"));
+        }
+    }
+    let node = text(object, "/spec/nodeName");
+    errors.extend(FieldError::complaints(
+        "spec.nodeName",
+        node,
+        names::dns1123_subdomain(node),
+    ));
 }

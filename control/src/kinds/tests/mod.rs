@@ -1,12 +1,13 @@
 //! Tests of the whole table.
 
+mod metadata;
 mod rows;
 mod rules;
 
 use serde_json::{Value, json};
 
-use super::metadata::validate_metadata_update;
-use super::{builtin, find, validate_metadata};
+use super::metadata::validate_metadata;
+use super::{builtin, find};
 
 #[test]
 fn no_strategy_panics_on_odd_objects() {
@@ -52,113 +53,6 @@ fn names_are_unique() {
             kind.plural
         );
     }
-}
-
-#[test]
-fn metadata_is_checked_as_upstream() {
-    let check = |plural: &str, metadata: Value| -> Vec<String> {
-        let kind = find("", "v1", plural)
-            .or_else(|| find("rbac.authorization.k8s.io", "v1", plural))
-            .unwrap();
-        validate_metadata(kind, &json!({"metadata": metadata}))
-            .iter()
-            .map(ToString::to_string)
-            .collect()
-    };
-    assert!(check("pods", json!({"name": "a.b", "namespace": "x"})).is_empty());
-    assert!(check("clusterroles", json!({"name": "system:node"})).is_empty());
-    assert_eq!(
-        check("namespaces", json!({"name": "a.b"})),
-        ["metadata.name: Invalid value: \"a.b\": must not contain dots"]
-    );
-    assert_eq!(
-        check("pods", json!({"namespace": "x"})),
-        ["metadata.name: Required value: name or generateName is required"]
-    );
-    assert!(check("services", json!({"name": "1a", "namespace": "x"}))[0].contains("a DNS-1035 label must"));
-    assert_eq!(
-        check(
-            "pods",
-            json!({"name": "a", "namespace": "x", "finalizers": ["f"]})
-        ),
-        [
-            "metadata.finalizers[0]: Invalid value: \"f\": name is neither a standard finalizer name nor is it fully qualified"
-        ]
-    );
-    // Other servers of upstream's take any.
-    let service = find("apiregistration.k8s.io", "v1", "apiservices").unwrap();
-    let metadata = json!({"metadata": {"name": "v1.a.b", "finalizers": ["f"]}});
-    assert!(validate_metadata(service, &metadata).is_empty());
-    assert!(
-        check(
-            "pods",
-            json!({"name": "a", "namespace": "x", "labels": {"a": "b c"}})
-        )[0]
-        .starts_with("metadata.labels: Invalid value: \"b c\": a valid label must be")
-    );
-}
-
-#[test]
-fn requests_and_old_events_are_called_anything() {
-    let named = |group: &str, plural: &str, name: &str| {
-        let kind = find(group, "v1", plural).unwrap();
-        let metadata = if kind.namespaced {
-            json!({"name": name, "namespace": "x"})
-        } else {
-            json!({"name": name})
-        };
-        validate_metadata(kind, &json!({"metadata": metadata})).len()
-    };
-    for (group, plural) in [
-        ("certificates.k8s.io", "certificatesigningrequests"),
-        ("", "events"),
-    ] {
-        assert_eq!(named(group, plural, "system:node: A_b"), 0, "{plural}");
-        assert_eq!(named(group, plural, "a/b"), 1, "{plural}");
-    }
-    assert_eq!(named("", "pods", "A_b"), 1);
-}
-
-#[test]
-fn metadata_that_never_changes() {
-    let old = json!({"metadata": {"name": "a", "namespace": "x", "uid": "u", "creationTimestamp": "2026-01-01T00:00:00Z",
-        "deletionTimestamp": "2026-01-02T00:00:00Z", "finalizers": ["a/b", "a/c"]}});
-    let changed = |change: &dyn Fn(&mut Value)| -> Vec<String> {
-        let mut new = old.clone();
-        change(&mut new["metadata"]);
-        let errors = validate_metadata_update(&old, &new);
-        errors.iter().map(ToString::to_string).collect()
-    };
-    assert!(changed(&|metadata| metadata["finalizers"] = json!(["a/c"])).is_empty());
-    assert_eq!(
-        changed(&|metadata| metadata["finalizers"] = json!(["x/z", "a/b", "x/y", "x/z"])),
-        [
-            "metadata.finalizers: Forbidden: no new finalizers can be added if the object is being deleted, found new \
-             finalizers []string{\"x/y\", \"x/z\"}"
-        ]
-    );
-    for field in ["name", "namespace", "uid", "creationTimestamp"] {
-        assert_eq!(
-            changed(&|metadata| metadata[field] = "z".into()),
-            [format!(
-                "metadata.{field}: Invalid value: \"z\": field is immutable"
-            )]
-        );
-    }
-    // Only a delete says that an object is deleted.
-    let mut alive = old.clone();
-    alive["metadata"]
-        .as_object_mut()
-        .unwrap()
-        .remove("deletionTimestamp");
-    let errors: Vec<String> = validate_metadata_update(&alive, &old)
-        .iter()
-        .map(ToString::to_string)
-        .collect();
-    assert_eq!(
-        errors,
-        ["metadata.deletionTimestamp: Invalid value: 2026-01-02 00:00:00 +0000 UTC: field is immutable"]
-    );
 }
 
 #[test]

@@ -38,20 +38,12 @@ pub async fn store_new(
     mut warnings: Vec<String>,
 ) -> Result<Response<Body>, Status> {
     let dry_run = call.query.dry_run();
-    if !metadata::text(&value, "resourceVersion").is_empty() {
-        return Err(Status::failure(
-            500,
-            "",
-            "resourceVersion should not be set on objects to be created",
-            None,
-        ));
-    }
     let base = metadata::text(&value, "generateName").to_owned();
     if terms::names_itself(call.kind()) && base.is_empty() && metadata::text(&value, "name").is_empty() {
         let name = call.api.uid();
         metadata::of(&mut value).insert("name".to_owned(), name.into());
     }
-    let name = metadata::text(&value, "name").to_owned();
+    let mut name = metadata::text(&value, "name").to_owned();
     let generated = name.is_empty() && !base.is_empty();
     // Of Services too: another server may have given their address away.
     let repeats = generated || call.storage().resource == "services";
@@ -66,8 +58,8 @@ pub async fn store_new(
             value.take()
         };
         if generated {
-            let name = metadata::generate(&call.api, &base);
-            metadata::of(&mut candidate).insert("name".to_owned(), name.into());
+            name = metadata::generate(&call.api, &base);
+            metadata::of(&mut candidate).insert("name".to_owned(), name.clone().into());
         }
         match admit_and_store(call, candidate, managers, dry_run, &mut warnings).await {
             Err(Failure::Taken) if generated && tries < TRIES => {}
@@ -84,10 +76,11 @@ pub async fn store_new(
             }
             Err(Failure::Taken) => {
                 let kind = call.kind();
-                return Err(if generated {
-                    Status::generate_name_conflict(&kind.group, &kind.plural, &base)
-                } else {
+                // Who gives both the name and what it begins with is told so as well.
+                return Err(if base.is_empty() {
                     Status::already_exists(&kind.group, &kind.plural, &name)
+                } else {
+                    Status::generate_name_conflict(&kind.group, &kind.plural, &name)
                 });
             }
             Err(Failure::Refused(status)) => return Err(*status),
@@ -165,8 +158,7 @@ async fn validate_and_store(
     metadata::fill(api, value);
     kinds::drop_disabled(kind, None, value);
     kind.strategy.prepare_create(value);
-    let mut errors = kinds::validate_metadata(kind, value);
-    errors.extend(kind.strategy.validate_create(value));
+    let errors = kinds::validate_create(kind, value);
     if !errors.is_empty() {
         return Err(Status::invalid(&kind.group, &kind.kind, name, &errors).into());
     }
@@ -175,6 +167,7 @@ async fn validate_and_store(
     let turn = turn::take(call, &request(call, name, dry_run, value)).await;
     let turn = turn.map_err(|error| call.store_error(name, &error))?;
     warnings.extend(api.chain.validate(&request(call, name, dry_run, value)).await?);
+    not_stored_yet(value)?;
     check_depth(value)?;
     let object = encode::object(kind, value);
     check_size(&object)?;
@@ -185,7 +178,6 @@ async fn validate_and_store(
         return if is_taken {
             Err(Failure::Taken)
         } else {
-            metadata::of(value).remove("resourceVersion");
             if call.accept.form == Form::Object {
                 return Ok(respond::plain(call, StatusCode::CREATED, value, warnings));
             }
@@ -210,6 +202,22 @@ async fn validate_and_store(
         Err(error @ StoreError::Taken(_)) => Err(Failure::Claimed(error)),
         Err(StoreError::Overtaken) => Err(Failure::Overtaken),
         Err(error) => Err(call.store_error(name, &error).into()),
+    }
+}
+
+/// A new object has no version; what is no version is ignored. Only who stores objects upstream looks at it, after
+/// everything else has been checked.
+fn not_stored_yet(value: &mut Value) -> Result<(), Status> {
+    let version = metadata::of(value).remove("resourceVersion");
+    let version = version.as_ref().and_then(Value::as_str);
+    match version.and_then(|version| version.parse().ok()) {
+        None | Some(0_u64) => Ok(()),
+        Some(_) => Err(Status::failure(
+            500,
+            "",
+            "resourceVersion should not be set on objects to be created",
+            None,
+        )),
     }
 }
 

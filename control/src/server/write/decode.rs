@@ -90,7 +90,7 @@ fn summary(bytes: &[u8]) -> String {
     }
 }
 
-/// Parses YAML, of which JSON is a part. Duplicates are told in the words of upstream's YAML library, with lines.
+/// Parses YAML, of which JSON is a part; an empty document is null. Duplicates are told in the words of upstream's YAML library, with lines.
 pub fn yaml(bytes: &[u8]) -> Result<Parsed, String> {
     let mut parsed = plain_yaml(bytes)?;
     if !parsed.duplicates.is_empty()
@@ -110,9 +110,15 @@ fn plain_yaml(bytes: &[u8]) -> Result<Parsed, String> {
     if bytes.len().saturating_mul(deepest(bytes)) > MOST_OF_BRACKETS {
         return Err("the document is nested too deeply".to_owned());
     }
+    // What comes after the first document is not looked at.
+    let Some(document) = serde_yaml_ng::Deserializer::from_slice(bytes).next() else {
+        return Ok(Parsed {
+            value: Value::Null,
+            duplicates: Vec::new(),
+        });
+    };
     // Aliases may not make much more of a body than its text.
-    let deserializer = serde_yaml_ng::Deserializer::from_slice(bytes);
-    schema::parse_from(deserializer, 2 * bytes.len() + MOST_OF_ALIASES).map_err(|error| error.to_string())
+    schema::parse_from(document, 2 * bytes.len() + MOST_OF_ALIASES).map_err(|error| error.to_string())
 }
 
 /// Reads the body as an object of this kind; a missing kind or version is the endpoint's. Fields that the schema does

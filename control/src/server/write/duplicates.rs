@@ -22,6 +22,9 @@ pub fn of(text: &str) -> Option<String> {
     let mut open: Vec<Open> = Vec::new();
     for event in Parser::new_from_str(text) {
         let Ok((event, span)) = event else { break };
+        if matches!(event, Event::DocumentEnd) {
+            break;
+        }
         if matches!(event, Event::MappingEnd | Event::SequenceEnd) {
             open.pop();
             continue;

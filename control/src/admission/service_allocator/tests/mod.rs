@@ -174,9 +174,9 @@ fn asked_for_addresses() {
 fn node_ports() {
     let fixture = usual();
     let first = fixture.store(None, web("n", "NodePort")).unwrap();
-    let given = first["spec"]["ports"][0]["nodePort"].as_u64().unwrap();
+    let given = first["spec"]["ports"][0]["nodePort"].as_i64().unwrap();
     assert!((30000..=32767).contains(&given));
-    let ask = |name: &str, port: u64, protocol: &str| {
+    let ask = |name: &str, port: i64, protocol: &str| {
         let ports = json!([{"port": 80, "protocol": protocol, "nodePort": port}]);
         fixture.store(None, service(name, json!({"type": "NodePort", "ports": ports})))
     };
@@ -187,11 +187,16 @@ fn node_ports() {
         )
     );
     assert!(ask("u", given, "UDP").is_ok(), "protocols are apart");
-    assert!(
-        ask("x", 8080, "TCP")
-            .unwrap_err()
-            .ends_with("The range of valid ports is 30000-32767")
-    );
+    let outside = "provided port is not in the valid range. The range of valid ports is 30000-32767";
+    for wrong in [8080, -1, 70000] {
+        let expected =
+            format!("Service \"x\" is invalid: spec.ports[0].nodePort: Invalid value: {wrong}: {outside}");
+        assert_eq!(ask("x", wrong, "TCP").unwrap_err(), expected);
+        let mut changed = first.clone();
+        changed["spec"]["ports"][0]["nodePort"] = wrong.into();
+        let error = fixture.store(Some(&first), changed).unwrap_err();
+        assert!(error.ends_with(outside), "{error}");
+    }
     fixture.remove("n");
     assert!(ask("x", given, "TCP").is_ok());
     // One port in two protocols gets one number.

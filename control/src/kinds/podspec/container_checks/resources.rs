@@ -48,6 +48,15 @@ pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str)
     }
 }
 
+/// Complaints about what pods take besides their containers: upstream checks it as the limits of one, and says so.
+pub(in crate::kinds) fn overhead(errors: &mut Vec<FieldError>, overhead: &Value, path: &str) {
+    for (resource, amount) in entries(overhead, "") {
+        let path = format!("{path}.limits[{resource}]");
+        resource_names::check_of_container(errors, resource, &path);
+        check_amount(errors, resource, amount, &path);
+    }
+}
+
 /// Devices and huge pages are handed out whole; the others may be promised more often than they exist.
 fn overcommits(resource: &str) -> bool {
     !resource.contains('/') && !resource.starts_with("hugepages-") || resource.starts_with("kubernetes.io/")

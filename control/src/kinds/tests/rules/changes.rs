@@ -241,7 +241,7 @@ fn a_port_of_zero_is_none() {
     assert!(ingress(json!({"name": "web", "number": 0})).is_empty());
     assert!(ingress(json!({"number": 80})).is_empty());
     assert_eq!(
-        ingress(json!({"name": "web", "number": 80})),
+        ingress(json!({"name": "Bad_", "number": -1})),
         ["spec.defaultBackend: Invalid value: \"\": cannot set both port name & port number"]
     );
     assert_eq!(

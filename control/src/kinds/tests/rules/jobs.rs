@@ -118,6 +118,32 @@ fn autoscalers() {
         check(json!({"metrics": [{"type": "Pods"}]})),
         ["spec.metrics[0].pods: Required value: must populate information for the given metric source"]
     );
+    // Of several sources the first is looked into.
+    let object =
+        json!({"describedObject": {"kind": "a/b", "name": "%"}, "metric": {"name": "m"}, "target": {}});
+    assert_eq!(
+        check(
+            json!({"minReplicas": 0, "metrics": [{"type": "Pods", "object": object, "external": {}, "pods": {}}]})
+        ),
+        [
+            "spec.minReplicas: Invalid value: 0: must be greater than or equal to 1",
+            "spec.metrics[0].object.describedObject.kind: Invalid value: \"a/b\": may not contain '/'",
+            "spec.metrics[0].object.describedObject.name: Invalid value: \"%\": may not contain '%'",
+            "spec.metrics[0].object.target.type: Required value: must specify a metric target type",
+            "spec.metrics[0].object.target.type: Invalid value: \"\": must be either Utilization, Value, or AverageValue",
+            "spec.metrics[0].object.target.averageValue: Required value: must set either a target value or averageValue",
+            "spec.metrics[0].object: Forbidden: must populate the given metric source only",
+            "spec.metrics[0].external: Forbidden: must populate the given metric source only",
+            "spec.metrics: Forbidden: must specify at least one Object or External metric to support scaling to zero replicas",
+        ]
+    );
+    let of_container =
+        json!({"name": "x", "container": "A", "target": {"type": "AverageValue", "averageValue": "1"}});
+    assert_eq!(
+        check(json!({"metrics": [{"type": "ContainerResource", "containerResource": of_container}]})).len(),
+        3,
+        "names of the resource and of the container"
+    );
     assert_eq!(
         check(
             json!({"behavior": {"scaleDown": {"stabilizationWindowSeconds": 3601, "policies": [{"type": "Pods", "value": 0, "periodSeconds": 1801}]}}})

@@ -102,15 +102,19 @@ fn networking() {
             "a.b/d".into()),
         ["spec.controller: Invalid value: \"a.b/d\": field is immutable"]
     );
-    let policy = |except: &str| {
-        let peer = json!({"ipBlock": {"cidr": "10.0.0.0/8", "except": [except]}});
+    let policy_of = |cidr: &str, except: &str| {
+        let peer = json!({"ipBlock": {"cidr": cidr, "except": [except]}});
         new(
             group,
             "networkpolicies",
             json!({"metadata": {"name": "n"}, "spec": {"podSelector": {}, "ingress": [{"from": [peer]}]}}),
         )
     };
+    let policy = |except: &str| policy_of("10.0.0.0/8", except);
     assert!(policy("10.1.0.0/16").is_empty());
+    let errors = policy_of("x", "y");
+    assert_eq!(errors.len(), 1, "{errors:?}");
+    assert!(errors[0].starts_with("spec.ingress[0].from[0].ipBlock.cidr: "));
     for outside in ["11.0.0.0/16", "10.0.0.0/8", "0.0.0.0/0"] {
         assert_eq!(
             policy(outside),

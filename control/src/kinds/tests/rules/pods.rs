@@ -37,6 +37,28 @@ fn pods_ask_for_what_there_is() {
             "spec.securityContext.seccompProfile.localhostProfile: Required value: must be set when seccomp type is Localhost"
         ]
     );
+    let unknown = json!({"type": "x", "localhostProfile": "y"});
+    let path = "spec.securityContext.seccompProfile";
+    let types = "supported values: \"Localhost\", \"RuntimeDefault\", \"Unconfined\"";
+    assert_eq!(
+        pod(&json!({"securityContext": {"seccompProfile": unknown}})),
+        [
+            format!("{path}.type: Unsupported value: \"x\": {types}"),
+            format!(
+                "{path}.localhostProfile: Invalid value: \"y\": can only be set when seccomp type is Localhost"
+            ),
+        ]
+    );
+    assert_eq!(
+        pod(&json!({"dnsPolicy": "None"})),
+        ["spec.dnsConfig: Required value: must provide `dnsConfig` when `dnsPolicy` is None"]
+    );
+    assert_eq!(
+        pod(&json!({"dnsPolicy": "None", "dnsConfig": {"options": [{}]}})),
+        [
+            "spec.dnsConfig.nameservers: Required value: must provide at least one DNS nameserver when `dnsPolicy` is None"
+        ]
+    );
     assert_eq!(
         pod(&json!({"dnsConfig": {"nameservers": ["1.1.1.1", "1.1.1.2", "1.1.1.3", "1.1.1.4"]}})),
         [

@@ -1,5 +1,8 @@
 //! Storage, certificates, events, configurations of admission and the rest.
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::*;
 
 #[test]
@@ -57,9 +60,37 @@ fn single_kinds() {
              is non-nil"
         ]
     );
-    let request = json!({"metadata": {"name": "r"}, "spec": {"request": "LS0tLS1CRUdJTiBDRVJUSUZJQ0FURSBSRVFVRVNULS0tLS0K",
-        "signerName": "kubernetes.io/legacy-unknown", "usages": ["client auth", "x"]}});
-    let errors = new("certificates.k8s.io", "certificatesigningrequests", request);
+    let request = |request: &str, signer: &str| {
+        let request = STANDARD.encode(request);
+        let spec = json!({"request": request, "signerName": signer, "usages": ["client auth", "x"]});
+        let object = json!({"metadata": {"name": "r"}, "spec": spec});
+        new("certificates.k8s.io", "certificatesigningrequests", object)
+    };
+    let key = rcgen::KeyPair::generate().unwrap();
+    let good = rcgen::CertificateParams::default()
+        .serialize_request(&key)
+        .unwrap();
+    let good = good.pem().unwrap();
+    let empty = "-----BEGIN CERTIFICATE REQUEST-----\n-----END CERTIFICATE REQUEST-----\n";
+    let renamed = good.replace("CERTIFICATE REQUEST", "CERTIFICATE");
+    for (pem, detail) in [
+        ("", "PEM block type must be CERTIFICATE REQUEST"),
+        (
+            "-----BEGIN CERTIFICATE REQUEST-----",
+            "PEM block type must be CERTIFICATE REQUEST",
+        ),
+        (&renamed, "PEM block type must be CERTIFICATE REQUEST"),
+        (empty, "asn1: "),
+    ] {
+        let errors = request(pem, "a.b/c");
+        assert!(
+            errors[0].starts_with("spec.request: Invalid value: "),
+            "{errors:?}"
+        );
+        assert!(errors[0].contains(detail), "{errors:?}");
+    }
+    assert_eq!(request(&format!("a comment\n{good}"), "a.b/c").len(), 1);
+    let errors = request(&good, "kubernetes.io/legacy-unknown");
     assert!(
         errors[0].starts_with(
             "spec.usages[1]: Unsupported value: \"x\": supported values: \"any\", \"cert sign\""

@@ -285,3 +285,48 @@ fn drivers_of_a_node_do_not_change() {
         ]
     );
 }
+
+#[test]
+fn of_several_sources_the_first_is_looked_into() {
+    let spec = |more: &Value| {
+        let mut spec = json!({"capacity": {"storage": "-1"}, "accessModes": ["ReadWriteOnce"], "nfs": {"server": "s", "path": "/a"}});
+        for (field, value) in more.as_object().unwrap() {
+            spec[field] = value.clone();
+        }
+        json!({"metadata": {"name": "v"}, "spec": spec})
+    };
+    let several = json!({"cephfs": {}, "hostPath": {"path": "/a/../b"}, "local": {"path": ""}});
+    let more = "Forbidden: may not specify more than 1 volume type";
+    assert_eq!(
+        new("", "persistentvolumes", spec(&several)),
+        [
+            "spec.capacity[storage]: Invalid value: -1: must be a valid resource quantity".to_owned(),
+            "spec.capacity[storage]: Invalid value: \"-1\": must be greater than zero".to_owned(),
+            "spec.hostPath.path: Invalid value: \"/a/../b\": must not contain '..'".to_owned(),
+            format!("spec.nfs: {more}"),
+            format!("spec.cephFS: {more}"),
+            format!("spec.local: {more}"),
+        ]
+    );
+    let of_pod = json!({"nfs": {}, "emptyDir": {"sizeLimit": "-1"}, "cephfs": {}, "configMap": {}});
+    assert_eq!(
+        with_volume(&of_pod),
+        [
+            "spec.volumes[0].emptyDir.sizeLimit: Forbidden: SizeLimit field must be a valid resource quantity"
+                .to_owned(),
+            format!("spec.volumes[0].nfs: {more}"),
+            format!("spec.volumes[0].cephFS: {more}"),
+            format!("spec.volumes[0].configMap: {more}"),
+        ]
+    );
+    // An empty source is one as well, which was not there.
+    let capacity = json!({"capacity": {"storage": "1"}});
+    let errors = changed("", "persistentvolumes", spec(&capacity), |new| {
+        new["spec"]["fc"] = json!({});
+    });
+    assert_eq!(errors[0], format!("spec.fc: {more}"));
+    assert!(
+        errors[1].starts_with("spec.persistentvolumesource: Forbidden: "),
+        "{errors:?}"
+    );
+}

@@ -176,16 +176,9 @@ fn updates_are_complained_of_as_creates_are() {
     let complaints = changed("storage.k8s.io", "volumeattachments", attachment, |new| {
         new["spec"]["attacher"] = "".into();
     });
-    assert_eq!(
-        complaints.first().map(String::as_str),
-        Some("spec.attacher: Required value")
-    );
-    assert!(
-        complaints
-            .last()
-            .is_some_and(|last| last.ends_with(": field is immutable")),
-        "{complaints:?}"
-    );
+    assert_eq!(complaints.len(), 2, "{complaints:?}");
+    assert_eq!(complaints[0], "spec.attacher: Required value");
+    assert!(complaints[1].ends_with(": field is immutable"), "{complaints:?}");
     let v1 = find("autoscaling", "v1", "horizontalpodautoscalers").unwrap();
     let mut scaler = json!({"metadata": {"name": "h"}, "spec": {"maxReplicas": 1, "scaleTargetRef": {"kind": "K", "name": "n"}}});
     v1.strategy.default(&mut scaler);
@@ -221,6 +214,44 @@ fn overhead_is_of_what_a_container_has() {
             "overhead.limits[storage]: Invalid value: \"storage\": must be a standard resource for containers",
         ]
     );
+    let template = json!({"metadata": {"labels": {"a": "b"}}, "spec": {
+        "containers": [{"name": "c", "image": "i"}], "overhead": {"k": "1", "cpu": "-1"}}});
+    let spec = json!({"selector": {"matchLabels": {"a": "b"}}, "template": template});
+    let path = "spec.template.spec.overhead.limits";
+    assert_eq!(
+        new(
+            "apps",
+            "deployments",
+            json!({"metadata": {"name": "d"}, "spec": spec})
+        ),
+        [
+            format!("{path}[cpu]: Invalid value: \"-1\": must be greater than or equal to 0"),
+            format!("{path}[k]: Invalid value: \"k\": must be a standard resource type or fully qualified"),
+            format!("{path}[k]: Invalid value: \"k\": must be a standard resource for containers"),
+        ]
+    );
+}
+
+#[test]
+fn conditions_of_flows_are_about_something() {
+    let level = json!({"type": "Limited", "limited": {"limitResponse": {"type": "Reject"}}});
+    let schema = json!({"priorityLevelConfiguration": {"name": "p"}});
+    for (plural, spec) in [("flowschemas", schema), ("prioritylevelconfigurations", level)] {
+        let object = json!({"metadata": {"name": "f"}, "spec": spec});
+        let conditions = |conditions: Value| {
+            let status = json!({"conditions": conditions});
+            told("flowcontrol.apiserver.k8s.io", plural, object.clone(), status)
+        };
+        assert!(conditions(json!([{"type": "a"}, {"type": "b"}])).is_empty());
+        assert_eq!(
+            conditions(json!([{}, {"type": "a"}, {"type": "a"}])),
+            [
+                "status.conditions[0].type: Required value: must not be empty",
+                "status.conditions[2].type: Duplicate value: \"a\"",
+            ],
+            "{plural}"
+        );
+    }
 }
 
 #[test]
@@ -233,6 +264,13 @@ fn amounts_of_what_there_are_whole_ones_of() {
         )
     };
     assert!(quota(json!({"count/pods": "2", "requests.cpu": "1m", "a.kubernetes.io/b": "1m"})).is_empty());
+    assert_eq!(
+        quota(json!({"k": "1"})),
+        [
+            "spec.hard[k]: Invalid value: \"k\": must be a standard resource type or fully qualified",
+            "spec.hard[k]: Invalid value: \"k\": must be a standard resource for quota",
+        ]
+    );
     assert_eq!(
         quota(json!({"count/pods": "1m"})),
         ["spec.hard[count/pods]: Invalid value: \"1m\": must be an integer"]

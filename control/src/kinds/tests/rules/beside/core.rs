@@ -223,7 +223,7 @@ fn long_lists_of_mistakes_are_not_gone_through() {
     let kind = find("", "v1", "configmaps").unwrap();
     let map = json!({"metadata": {"name": "m", "namespace": "a", "finalizers": empty()}});
     let few = 2..1_100;
-    assert!(few.contains(&crate::kinds::validate_metadata(kind, &map).len()));
+    assert!(few.contains(&crate::kinds::metadata::validate_metadata(kind, &map).len()));
     let node = json!({"metadata": {"name": "n"}, "spec": {"podCIDRs": empty()}});
     assert!(few.contains(&new("", "nodes", node).len()));
     let space = json!({"metadata": {"name": "n"}, "spec": {"finalizers": empty()}});
