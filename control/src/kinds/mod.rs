@@ -33,6 +33,7 @@ mod table;
 mod tests;
 mod update;
 pub mod warnings;
+mod zeros;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -117,6 +118,11 @@ pub trait Strategy: Send + Sync + std::fmt::Debug {
     fn default(&self, object: &mut Value) {
         let _ = object;
     }
+    /// Why upstream's decoder does not take an object whose fields have their types.
+    fn undecodable(&self, object: &Value) -> Option<String> {
+        let _ = object;
+        None
+    }
     /// Before a create: resets what clients may not set (status), sets `metadata.generation` where the kind has one.
     fn prepare_create(&self, object: &mut Value) {
         let _ = object;
@@ -193,9 +199,9 @@ pub trait Strategy: Send + Sync + std::fmt::Debug {
 
 pub use gates::{drop_disabled, drop_from_pod_spec};
 pub use metadata::{finalizer_warnings, validate_create};
-pub use podspec::drop_zeros;
 pub use ratchet::validate_update;
 pub use table::{builtin, find};
+pub use zeros::{default, drop_zeros};
 
 pub use self::go::is_printable;
 

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::kinds::core::endpoints::address_rule;
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
-use crate::kinds::json::{alike, int, items, list, set_default, text};
+use crate::kinds::json::{alike, int, items, list, object_or_new, set_default, text};
 use crate::kinds::{Kind, Strategy, cells, update};
 
 const COLUMNS: &[ColumnDef] = &[
@@ -51,6 +51,9 @@ struct EndpointSlice;
 impl Strategy for EndpointSlice {
     fn default(&self, object: &mut Value) {
         let Some(map) = object.as_object_mut() else { return };
+        for endpoint in list(map, "endpoints") {
+            object_or_new(endpoint, "conditions");
+        }
         for port in list(map, "ports") {
             set_default(port, "name", "");
             set_default(port, "protocol", "TCP");
@@ -65,6 +68,7 @@ impl Strategy for EndpointSlice {
 
     fn prepare_create(&self, new: &mut Value) {
         update::start_generation(new);
+        drop_topology(new);
     }
 
     fn prepare_update(&self, _: Option<&str>, old: &Value, new: &mut Value) {
@@ -77,6 +81,9 @@ impl Strategy for EndpointSlice {
         let generation = int(old, "/metadata/generation").unwrap_or(0) + i64::from(changed);
         if let Some(metadata) = new.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.insert("generation".to_owned(), Value::from(generation));
+        }
+        if old.get("endpoints") != new.get("endpoints") {
+            drop_topology(new);
         }
     }
 
@@ -112,6 +119,15 @@ impl Strategy for EndpointSlice {
             Value::from(first_three(addresses)),
             cells::age(object, now),
         ]
+    }
+}
+
+/// Clears what only v1beta1 could write.
+fn drop_topology(slice: &mut Value) {
+    if let Some(slice) = slice.as_object_mut() {
+        for endpoint in list(slice, "endpoints") {
+            endpoint.remove("deprecatedTopology");
+        }
     }
 }
 

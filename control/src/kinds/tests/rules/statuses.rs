@@ -7,7 +7,7 @@ fn told(group: &str, plural: &str, mut old: Value, status: Value) -> Vec<String>
     let kind = find(group, "v1", plural)
         .or_else(|| find(group, "v2", plural))
         .unwrap_or_else(|| panic!("{plural}"));
-    kind.strategy.default(&mut old);
+    crate::kinds::default(kind, &mut old);
     let mut new = old.clone();
     new["status"] = status;
     let errors = kind.strategy.validate_update(Some("status"), &old, &new);
@@ -162,7 +162,7 @@ fn what_is_empty_by_pointer_is_there() {
 fn a_policy_without_a_spec_has_one() {
     let kind = find("networking.k8s.io", "v1", "networkpolicies").unwrap();
     let mut policy = json!({"metadata": {"name": "p"}});
-    kind.strategy.default(&mut policy);
+    crate::kinds::default(kind, &mut policy);
     assert_eq!(
         policy["spec"],
         json!({"podSelector": {}, "policyTypes": ["Ingress"]})
@@ -181,11 +181,11 @@ fn updates_are_complained_of_as_creates_are() {
     assert!(complaints[1].ends_with(": field is immutable"), "{complaints:?}");
     let v1 = find("autoscaling", "v1", "horizontalpodautoscalers").unwrap();
     let mut scaler = json!({"metadata": {"name": "h"}, "spec": {"maxReplicas": 1, "scaleTargetRef": {"kind": "K", "name": "n"}}});
+    let counts = json!({"currentReplicas": 0, "desiredReplicas": 0});
     v1.strategy.default(&mut scaler);
-    assert_eq!(
-        scaler["status"],
-        json!({"currentReplicas": 0, "desiredReplicas": 0})
-    );
+    assert_eq!(scaler["status"], counts);
+    v1.strategy.prepare_create(&mut scaler);
+    assert_eq!(scaler["status"], counts, "as the client would have it");
 }
 
 #[test]
