@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::HeaderMap;
-use http::header::{AUTHORIZATION, SEC_WEBSOCKET_PROTOCOL};
+use http::header::{AUTHORIZATION, CONNECTION, SEC_WEBSOCKET_PROTOCOL, UPGRADE};
+use http::{HeaderMap, HeaderName};
 use keelson_api::status::Status;
 use keelson_api::time::now;
 use serde_json::{Value, json};
@@ -187,17 +187,35 @@ fn bearer(headers: &HeaderMap) -> Option<String> {
         let token = words.next().filter(|token| !token.is_empty())?;
         return scheme.eq_ignore_ascii_case("bearer").then(|| token.to_owned());
     }
-    headers
+    websocket_bearer(headers)
+}
+
+/// The token among the subprotocols of a request for WebSocket. A second one, one that stands alone (there would be no
+/// protocol to answer with) and one that is no text is a wrong one (`apiserver/pkg/authentication/request/websocket`).
+fn websocket_bearer(headers: &HeaderMap) -> Option<String> {
+    let has = |name: HeaderName, word: &str| {
+        let values = headers.get_all(name).into_iter();
+        let words = values
+            .filter_map(|value| value.to_str().ok())
+            .flat_map(|value| value.split(','));
+        words.map(str::trim).any(|own| own.eq_ignore_ascii_case(word))
+    };
+    if !has(UPGRADE, "websocket") || !has(CONNECTION, "upgrade") {
+        return None;
+    }
+    let protocols = headers
         .get_all(SEC_WEBSOCKET_PROTOCOL)
         .iter()
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
-        .find_map(|protocol| protocol.trim().strip_prefix(WEBSOCKET_PREFIX))
-        .map(|encoded| {
-            let token = URL_SAFE_NO_PAD
-                .decode(encoded)
-                .ok()
-                .and_then(|bytes| String::from_utf8(bytes).ok());
-            token.unwrap_or_default()
-        })
+        .map(str::trim);
+    let (tokens, others): (Vec<&str>, Vec<&str>) =
+        protocols.partition(|protocol| protocol.starts_with(WEBSOCKET_PREFIX));
+    let encoded = tokens.first()?.strip_prefix(WEBSOCKET_PREFIX)?;
+    let token = URL_SAFE_NO_PAD
+        .decode(encoded)
+        .ok()
+        .and_then(|bytes| String::from_utf8(bytes).ok())
+        .filter(|_| tokens.len() == 1 && !others.is_empty());
+    Some(token.unwrap_or_default())
 }

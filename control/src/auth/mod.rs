@@ -24,6 +24,7 @@ pub mod rbac;
 pub(crate) mod resources;
 pub mod reviews;
 mod service_account;
+mod tenant;
 #[cfg(test)]
 mod tests;
 pub mod tokens;

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use std::thread;
 
 use futures::future::BoxFuture;
-use http::{HeaderMap, Response};
+use http::HeaderMap;
 use keelson_api::status::Status;
 use tokio::runtime::Handle;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::{AcquireError, OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::accept::content_type;
-use super::body::Body;
+use super::each::Each;
 
 /// Bodies from this size on, and queries: each of thousands of conditions is asked of each object.
 const LARGE_BODY: usize = 32 << 10;
@@ -27,11 +27,18 @@ const STACK: usize = 8 << 20;
 
 /// The places for them.
 #[derive(Debug)]
-pub struct Apart(Arc<Semaphore>);
+pub struct Apart {
+    places: Arc<Semaphore>,
+    /// Of which each user has one.
+    turns: Each,
+}
 
 impl Default for Apart {
     fn default() -> Self {
-        Self(Arc::new(Semaphore::new(MOST as usize)))
+        Self {
+            places: Arc::new(Semaphore::new(MOST as usize)),
+            turns: Each::new(1),
+        }
     }
 }
 
@@ -59,17 +66,26 @@ pub fn is_large(body: usize, query: usize) -> bool {
 }
 
 impl Apart {
+    /// Places are given in the order in which they are asked for. Each user asks for one thing at a time, so whoever has many
+    /// waits for others' as often as they wait for its.
+    async fn place(&self, user: &str, places: u32) -> Result<OwnedSemaphorePermit, AcquireError> {
+        let turn = self.turns.of(user);
+        let _turn = turn.acquire().await?;
+        Arc::clone(&self.places).acquire_many_owned(places).await
+    }
+
     /// Runs the work in a thread. It goes on, and keeps its place, when nobody waits for it any more.
-    pub async fn run(
+    pub async fn run<T: Send + 'static>(
         &self,
-        work: BoxFuture<'static, Result<Response<Body>, Status>>,
+        user: &str,
+        work: BoxFuture<'static, T>,
         room: Room,
-    ) -> Result<Response<Body>, Status> {
+    ) -> Result<T, Status> {
         let places = match room {
             Room::Usual => 1,
             Room::Whole => MOST,
         };
-        let place = Arc::clone(&self.0).acquire_many_owned(places).await;
+        let place = self.place(user, places).await;
         let place = place.map_err(|_| Status::internal("the server is closed"))?;
         let (done, outcome) = oneshot::channel();
         let runtime = Handle::current();
@@ -84,7 +100,7 @@ impl Apart {
             .spawn(body)
             .map_err(|error| Status::internal(&format!("no thread for a large request: {error}")))?;
         match outcome.await {
-            Ok(Ok(answer)) => answer,
+            Ok(Ok(made)) => Ok(made),
             Ok(Err(panic)) => resume_unwind(panic),
             Err(_) => Err(Status::internal("a large request was given up")),
         }
@@ -93,13 +109,13 @@ impl Apart {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Mutex;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use futures::FutureExt;
     use futures::future::poll_immediate;
     use http::header::CONTENT_TYPE;
 
-    use super::super::body::full;
     use super::*;
 
     #[test]
@@ -128,18 +144,40 @@ mod tests {
         let usual = async move {
             drop(finished.await);
             first.store(true, Ordering::SeqCst);
-            Ok(Response::new(full("")))
         };
         let whole = async move {
             assert!(second.load(Ordering::SeqCst), "beside another");
-            Ok(Response::new(full("")))
         };
-        let mut usual = Box::pin(apart.run(usual.boxed(), Room::Usual));
-        let mut whole = Box::pin(apart.run(whole.boxed(), Room::Whole));
+        let mut usual = Box::pin(apart.run("a", usual.boxed(), Room::Usual));
+        let mut whole = Box::pin(apart.run("b", whole.boxed(), Room::Whole));
         assert!(poll_immediate(&mut usual).await.is_none());
         assert!(poll_immediate(&mut whole).await.is_none());
         finish.send(()).unwrap();
         let (usual, whole) = futures::join!(usual, whole);
         assert!(usual.is_ok() && whole.is_ok());
+    }
+
+    #[tokio::test]
+    async fn users_take_turns() {
+        let apart = Apart::default();
+        let all = Arc::clone(&apart.places).acquire_many_owned(MOST).await.unwrap();
+        let order = Mutex::new(Vec::new());
+        let mut waiting: Vec<_> = ["a", "a", "a", "b"]
+            .into_iter()
+            .map(|user| {
+                let (apart, order) = (&apart, &order);
+                Box::pin(async move {
+                    let place = apart.place(user, MOST).await.unwrap();
+                    order.lock().unwrap().push(user);
+                    drop(place);
+                })
+            })
+            .collect();
+        for one in &mut waiting {
+            assert!(poll_immediate(one).await.is_none());
+        }
+        drop(all);
+        futures::future::join_all(waiting).await;
+        assert_eq!(*order.lock().unwrap(), ["a", "b", "a", "a"]);
     }
 }

@@ -20,7 +20,11 @@ use keelson_api::status::Status;
 use serde_json::Value;
 
 use super::accept::Encoding;
+use super::outgo::takes;
 use super::protobuf;
+
+/// What a compressor holds, about.
+const COMPRESSOR: usize = 320 << 10;
 
 /// An error that ends a body early.
 pub type BoxError = Box<dyn std::error::Error + Send + Sync>;
@@ -29,6 +33,8 @@ pub type Body = UnsyncBoxBody<Bytes, BoxError>;
 
 /// Largest request body (upstream: 3 MiB).
 pub const MOST_BYTES: usize = 3 << 20;
+/// Largest piece of an answer that is made while it is sent.
+pub const FRAME: usize = 64 << 10;
 /// Answers from this size on are compressed for clients that take gzip (upstream: 128 KiB).
 const COMPRESS_FROM: usize = 128 << 10;
 
@@ -68,9 +74,20 @@ pub async fn read(body: Body) -> Result<Bytes, Status> {
 }
 
 /// A JSON answer, which ends with a new line as those of Go's encoder do.
-pub fn json(code: StatusCode, mut document: Vec<u8>) -> Response<Body> {
-    document.push(b'\n');
-    with_type(code, "application/json", full(document))
+pub fn json(code: StatusCode, document: impl Into<Bytes>) -> Response<Body> {
+    const END: &[u8] = b"\n";
+    let document = document.into();
+    let size = document.len() + END.len();
+    // What a large piece becomes on its way (compressed, indented) is not made at once.
+    let body = if document.len() > FRAME {
+        chunks([document, Bytes::from_static(END)].into_iter(), size)
+    } else {
+        let mut line = Vec::with_capacity(size);
+        line.extend_from_slice(&document);
+        line.extend_from_slice(END);
+        full(line)
+    };
+    with_type(code, "application/json", body)
 }
 
 /// A plain text answer.
@@ -134,6 +151,7 @@ pub fn compress(mut response: Response<Body>, size: usize, wanted: bool) -> Resp
     let headers = response.headers_mut();
     headers.insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     headers.insert(VARY, HeaderValue::from_static("Accept-Encoding"));
+    takes(&mut response, COMPRESSOR);
     response.map(|body| {
         let encoder = Some(GzEncoder::new(Vec::new(), Compression::fast()));
         let pieces = futures::stream::unfold((body, encoder), |(mut body, encoder)| async move {
@@ -148,15 +166,15 @@ pub fn compress(mut response: Response<Body>, size: usize, wanted: bool) -> Resp
                         }
                         std::mem::take(encoder.get_mut())
                     }
-                    Some(Err(_)) => return None,
-                    None => return Some((Bytes::from(encoder.finish().ok()?), (body, None))),
+                    Some(Err(error)) => return Some((Err(error), (body, None))),
+                    None => return Some((Ok(Bytes::from(encoder.finish().ok()?)), (body, None))),
                 };
                 if !out.is_empty() {
-                    return Some((Bytes::from(out), (body, Some(encoder))));
+                    return Some((Ok(Bytes::from(out)), (body, Some(encoder))));
                 }
             }
         });
-        stream(pieces)
+        StreamBody::new(pieces.map(|piece: Result<Bytes, BoxError>| piece.map(Frame::data))).boxed_unsync()
     })
 }
 
@@ -165,6 +183,7 @@ pub fn compress(mut response: Response<Body>, size: usize, wanted: bool) -> Resp
 pub fn chunks(pieces: impl Iterator<Item = Bytes> + Send + 'static, size: usize) -> Body {
     Chunks {
         pieces: Box::new(pieces),
+        large: Bytes::new(),
         left: size as u64,
     }
     .boxed_unsync()
@@ -173,6 +192,8 @@ pub fn chunks(pieces: impl Iterator<Item = Bytes> + Send + 'static, size: usize)
 /// A body whose size is known.
 struct Chunks {
     pieces: Box<dyn Iterator<Item = Bytes> + Send>,
+    /// What is left of a large piece, which is sent as it is: it may be stored bytes, which cost nothing.
+    large: Bytes,
     left: u64,
 }
 
@@ -184,16 +205,27 @@ impl hyper::body::Body for Chunks {
         mut self: Pin<&mut Self>,
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
-        const CHUNK: usize = 64 << 10;
+        const LARGE: usize = 16 << 10;
         let mut chunk = BytesMut::new();
-        while chunk.len() < CHUNK {
+        while self.large.is_empty() && chunk.len() < FRAME - LARGE {
             match self.pieces.next() {
+                Some(piece) if piece.len() >= LARGE => self.large = piece,
                 Some(piece) => chunk.extend_from_slice(&piece),
                 None => break,
             }
         }
+        let chunk = if chunk.is_empty() {
+            let size = self.large.len().min(FRAME);
+            self.large.split_to(size)
+        } else {
+            chunk.freeze()
+        };
         self.left = self.left.saturating_sub(chunk.len() as u64);
-        Poll::Ready((!chunk.is_empty()).then(|| Ok(Frame::data(chunk.freeze()))))
+        Poll::Ready((!chunk.is_empty()).then(|| Ok(Frame::data(chunk))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.left == 0
     }
 
     fn size_hint(&self) -> SizeHint {

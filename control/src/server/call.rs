@@ -63,6 +63,11 @@ impl Call {
         Some(self.namespace()).filter(|namespace| !namespace.is_empty())
     }
 
+    /// The caller does not wait for clients.
+    pub fn is_exempt(&self) -> bool {
+        self.local || self.user.is_exempt()
+    }
+
     /// Storage key of the named object.
     pub fn key(&self) -> String {
         key_of(self.namespace(), &self.path.name)

@@ -25,6 +25,11 @@ pub fn of(timeout: &str) -> Result<Instant, Status> {
     Ok(Instant::now() + most)
 }
 
+/// The answer to a request that was given up.
+pub fn late() -> Status {
+    Status::timeout("request did not complete within the allotted timeout", 0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -1,14 +1,15 @@
 //! Accepting connections: TCP, TLS, HTTP/1.1 and HTTP/2, with limits against slow and greedy clients.
 
+use std::convert::Infallible;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::Request;
+use http::{HeaderMap, Request};
 use http_body_util::BodyExt;
 use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
 use rustls::server::WebPkiClientVerifier;
 use rustls::{RootCertStore, ServerConfig};
@@ -17,7 +18,9 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
 use super::Api;
-use super::connections::{Connections, Known};
+use super::connections::Connections;
+use super::cut::{self, Cut, Streams};
+use super::host;
 use super::pipeline::{Peer, handle};
 use crate::auth::{Presented, front_proxy};
 use crate::pki;
@@ -31,6 +34,8 @@ const HEAD: Duration = Duration::from_secs(90);
 const LINGER: Duration = Duration::from_secs(2);
 /// Most bytes of a request's head.
 const MOST_HEAD: usize = 64 << 10;
+/// Most of its lines, of which each group that is impersonated is one.
+const MOST_HEADERS: usize = 1000;
 /// Most streams of one HTTP/2 connection (upstream: 100 for clients that are not trusted, 250 at most).
 const MOST_STREAMS: u32 = 250;
 /// Most bytes that wait on one stream of an HTTP/2 connection for a client that does not read.
@@ -111,14 +116,13 @@ pub async fn serve(api: Arc<Api>, listener: TcpListener, tls: Tls) {
             }
         };
         let place = tokio::select! {
-            place = connections.enter() => place,
+            Some(place) = connections.enter() => place,
             () = api.stopping() => break,
         };
         drop(stream.set_nodelay(true));
         // One that is gone without a word must not hold a session for ever.
         keep_alive(&stream);
-        let known = Known::default();
-        let stranger = known.clone();
+        let stranger = Connections::stranger(&place);
         let (api, tls) = (Arc::clone(&api), tls.0.clone());
         let task = tokio::spawn(async move {
             // The timer ends handshakes that never finish.
@@ -133,37 +137,50 @@ pub async fn serve(api: Arc<Api>, listener: TcpListener, tls: Tls) {
                 .peer_certificates()
                 .and_then(|chain| chain.first())
                 .map(|certificate| Arc::new(Presented::new(certificate.clone().into_owned())));
-            if certificate.is_some() {
-                known.set();
-            }
             let from = match certificate {
                 Some(certificate) if api.authenticator.is_front_proxy(&certificate) => {
+                    place.claim_vital(front_proxy::AUTHORITY);
                     Peer::Proxy(certificate)
                 }
-                certificate => Peer::Remote(certificate),
+                Some(certificate) => {
+                    if let Ok(user) = api
+                        .authenticator
+                        .authenticate(Some(&certificate), &HeaderMap::new())
+                    {
+                        place.claim(&user);
+                    }
+                    Peer::Remote(Some(certificate))
+                }
+                None => Peer::Remote(None),
             };
             let handler = Arc::clone(&api);
             let service = service_fn(move |request: Request<Incoming>| {
                 let mut request = request.map(|body| body.map_err(Into::into).boxed_unsync());
-                request.extensions_mut().insert(known.clone());
-                if let Some(place) = &place {
-                    request.extensions_mut().insert(place.clone());
-                }
+                request.extensions_mut().insert(place.clone());
                 let (api, peer) = (Arc::clone(&handler), from.clone());
-                async move { Ok::<_, std::convert::Infallible>(handle(api, request, peer).await) }
+                async move {
+                    Ok::<_, Infallible>(match host::check(&request) {
+                        Ok(()) => handle(api, request, peer).await,
+                        Err(refused) => refused,
+                    })
+                }
             });
-            let builder = builder(HEAD);
+            let builder = builder(HEAD, cut::PATIENCE);
             let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
             let mut connection = std::pin::pin!(connection);
-            let ended = tokio::select! {
-                ended = connection.as_mut() => ended,
-                () = api.stopping() => {
-                    connection.as_mut().graceful_shutdown();
-                    connection.await
+            let ended = Cut::unless(cut::PATIENCE, async {
+                tokio::select! {
+                    ended = connection.as_mut() => ended,
+                    () = api.stopping() => {
+                        connection.as_mut().graceful_shutdown();
+                        connection.await
+                    }
                 }
-            };
-            if let Err(error) = ended {
-                tracing::debug!(%peer, %error, "connection");
+            });
+            match ended.await {
+                Some(Ok(())) => {}
+                Some(Err(error)) => tracing::debug!(%peer, %error, "connection"),
+                None => tracing::debug!(%peer, "answers are not taken"),
             }
         });
         connections.add(stranger, task.abort_handle());
@@ -173,12 +190,14 @@ pub async fn serve(api: Arc<Api>, listener: TcpListener, tls: Tls) {
     connections.ended(LINGER).await;
 }
 
-fn builder(head: Duration) -> auto::Builder<TokioExecutor> {
-    let mut builder = auto::Builder::new(TokioExecutor::new());
+/// `patience` is with clients that take nothing of an answer.
+fn builder(head: Duration, patience: Duration) -> auto::Builder<Streams> {
+    let mut builder = auto::Builder::new(Streams { patience });
     builder
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(head)
+        .max_headers(MOST_HEADERS)
         .max_buf_size(MOST_HEAD);
     builder
         .http2()
@@ -193,11 +212,12 @@ fn builder(head: Duration) -> auto::Builder<TokioExecutor> {
 
 #[cfg(test)]
 mod tests {
-    use std::convert::Infallible;
-
+    use bytes::Bytes;
     use http::Response;
+    use hyper_util::rt::TokioExecutor;
     use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 
+    use super::super::body::{self, Body};
     use super::*;
 
     /// The client's end of a connection with little patience.
@@ -205,9 +225,9 @@ mod tests {
         let (client, server) = tokio::io::duplex(1 << 10);
         tokio::spawn(async move {
             let service = service_fn(|_: Request<Incoming>| async {
-                Ok::<_, Infallible>(Response::new(super::super::body::full("answer")))
+                Ok::<_, Infallible>(Response::new(body::full("answer")))
             });
-            let builder = builder(Duration::from_millis(300));
+            let builder = builder(Duration::from_millis(300), Duration::from_millis(300));
             drop(
                 builder
                     .serve_connection_with_upgrades(TokioIo::new(server), service)
@@ -215,6 +235,67 @@ mod tests {
             );
         });
         client
+    }
+
+    /// Answers without end.
+    async fn endless(_: Request<Incoming>) -> Result<Response<Body>, Infallible> {
+        let pieces = futures::stream::repeat(Bytes::from(vec![0; 1 << 10]));
+        Ok(Response::new(cut::watched(body::stream(pieces))))
+    }
+
+    #[tokio::test]
+    async fn answers_that_are_not_taken_are_cut_off() {
+        let patience = Duration::from_millis(300);
+        let long = Duration::from_secs(5);
+        for http2 in [false, true] {
+            let (client, server) = tokio::io::duplex(1 << 20);
+            tokio::spawn(async move {
+                let builder = builder(Duration::from_mins(1), patience);
+                let connection = builder.serve_connection(TokioIo::new(server), service_fn(endless));
+                drop(Cut::unless(patience, connection).await);
+            });
+            if !http2 {
+                let mut client = client;
+                client
+                    .write_all(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+                    .await
+                    .unwrap();
+                // The server's end of the connection is closed without a byte being read.
+                let closed = async {
+                    while client.write_all(b"a").await.is_ok() {
+                        tokio::task::yield_now().await;
+                    }
+                };
+                tokio::time::timeout(long, closed).await.expect("kept for ever");
+                continue;
+            }
+            let (mut sender, connection) = hyper::client::conn::http2::Builder::new(TokioExecutor::new())
+                .initial_stream_window_size(1 << 10)
+                .handshake(TokioIo::new(client))
+                .await
+                .unwrap();
+            let connection = tokio::spawn(connection);
+            let empty = || Request::get("http://x/").body(body::full("")).unwrap();
+            let mut stuck = sender.send_request(empty()).await.unwrap();
+            // Only the stream is cut off.
+            let mut live = sender.send_request(empty()).await.unwrap();
+            let other = async {
+                loop {
+                    live.frame().await.unwrap().unwrap();
+                }
+            };
+            let reset = async {
+                // What has been sent comes, and then the error.
+                tokio::time::sleep(patience * 2).await;
+                while let Some(Ok(_)) = stuck.frame().await {}
+            };
+            tokio::select! {
+                () = other => {}
+                () = reset => {}
+                () = tokio::time::sleep(long) => panic!("kept for ever"),
+            }
+            assert!(!connection.is_finished());
+        }
     }
 
     #[tokio::test]

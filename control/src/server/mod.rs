@@ -3,8 +3,8 @@
 //! A request's way: [`listen`] accepts and speaks TLS; [`pipeline`] bounds, authenticates, authorizes and accounts;
 //! [`dispatch`] finds the handler; [`read`] and [`write`] serve objects of any kind, [`subresource`] what hangs on
 //! them, [`connect`] streams to kubelets and pods, [`socket`] is for clients that take answers as WebSocket messages; [`discovery`], [`health`] and [`metrics`] tell about the server.
-//! [`local`] is the door for callers in this process: the same way, without sockets. [`connections`] and [`intake`] bound
-//! what clients can hold; [`decoders`] are doors for fuzzing.
+//! [`local`] is the door for callers in this process: the same way, without sockets. [`connections`], [`intake`], [`outgo`] and [`cut`] bound
+//! what clients can hold, [`apart`] and [`later`] how long they hold up others; [`decoders`] are doors for fuzzing.
 
 mod accept;
 mod apart;
@@ -15,25 +15,31 @@ mod components;
 mod connect;
 mod connections;
 mod convert;
+mod cut;
 mod deadline;
 pub mod decoders;
 mod definitions;
 mod discovery;
 mod dispatch;
+mod each;
 mod encode;
 mod health;
+mod host;
 mod intake;
+mod later;
 mod legacy_tokens;
 mod listen;
 mod local;
 mod metrics;
 mod options;
+mod outgo;
 mod path;
 mod pipeline;
 mod pretty;
 mod protobuf;
 mod query;
 mod read;
+mod recent;
 mod refusal;
 mod registration;
 mod registry;
@@ -43,6 +49,7 @@ mod snapshot;
 mod socket;
 mod subresource;
 mod table;
+mod verb;
 mod version;
 mod write;
 
@@ -89,12 +96,16 @@ pub struct Api {
     apart_exempt: apart::Apart,
     writes: Arc<Semaphore>,
     intake: intake::Intake,
+    outgo: outgo::Outgo,
+    /// Where answers are made that are not the stored bytes; of those who do not wait for clients, too.
+    making: apart::Apart,
+    making_exempt: apart::Apart,
     /// One snapshot at a time.
     snapshots: Arc<Semaphore>,
     random: SystemRandom,
     stop: watch::Sender<bool>,
     kubelets: connect::Kubelets,
-    protobuf: protobuf::Recent,
+    recent: recent::Recent,
     definitions: definitions::Definitions,
     budgets: subresource::Budgets,
 }
@@ -174,11 +185,14 @@ impl Server {
                 apart_exempt: apart::Apart::default(),
                 writes: Arc::new(Semaphore::new(MOST_WRITES)),
                 intake: intake::Intake::default(),
+                outgo: outgo::Outgo::default(),
+                making: apart::Apart::default(),
+                making_exempt: apart::Apart::default(),
                 snapshots: Arc::new(Semaphore::new(1)),
                 random: SystemRandom::new(),
                 stop: watch::Sender::new(false),
                 kubelets: connect::Kubelets::new(config),
-                protobuf: protobuf::Recent::default(),
+                recent: recent::Recent::default(),
                 definitions: definitions::Definitions::default(),
                 budgets: subresource::Budgets::default(),
             }),

@@ -7,8 +7,8 @@ use std::time::Instant;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use http::header::{ACCEPT, CACHE_CONTROL, HeaderValue};
-use http::{HeaderMap, HeaderName, Method, Request, Response};
+use http::header::{ACCEPT, CACHE_CONTROL, HeaderValue, UPGRADE};
+use http::{HeaderMap, HeaderName, Request, Response};
 use hyper::body::Body as _;
 use keelson_api::status::Status;
 use tokio::sync::OwnedSemaphorePermit;
@@ -16,12 +16,13 @@ use tokio::sync::OwnedSemaphorePermit;
 use super::accept::Accept;
 use super::apart::{self, Apart, Room};
 use super::body::{self, Body};
-use super::connections::Known;
+use super::connections::Place;
 use super::metrics::Labels;
+use super::outgo::{self, Share};
 use super::path::{self, ResourcePath};
 use super::query::Query;
 use super::refusal::Refusal;
-use super::{Api, deadline, dispatch, pretty};
+use super::{Api, cut, deadline, dispatch, pretty, verb};
 use crate::auth::{self, Attributes, Decision, Presented, UserInfo};
 
 /// By which a request is found again in the logs of whoever has handled it.
@@ -63,7 +64,7 @@ pub async fn handle(api: Arc<Api>, request: Request<Body>, peer: Peer) -> Respon
     let (mut parts, body) = request.into_parts();
     let path = path::parse(parts.uri.path());
     let query = Query::parse(parts.uri.query().unwrap_or_default());
-    let verb = verb(&parts.method, path.as_ref(), &query);
+    let verb = verb::of(&parts.method, path.as_ref(), &query);
     let labels = Labels::of(
         &api.registry(),
         (&parts.method, &parts.headers),
@@ -71,7 +72,7 @@ pub async fn handle(api: Arc<Api>, request: Request<Body>, peer: Peer) -> Respon
         path.as_ref(),
         &query,
     );
-    let long = is_long_running(verb, path.as_ref());
+    let long = verb::is_long_running(verb, path.as_ref());
     let running = long.then(|| api.metrics.run(&labels));
     if let Some(running) = &running {
         // Of streams that outlive this function because their connection is upgraded.
@@ -103,6 +104,12 @@ pub async fn handle(api: Arc<Api>, request: Request<Body>, peer: Peer) -> Respon
     };
     if pretty {
         response = pretty::indented(response);
+    }
+    if let Some(share) = response.extensions_mut().remove::<Arc<Share>>() {
+        response = response.map(|body| outgo::counted(body, share));
+    }
+    if !long {
+        response = response.map(cut::watched);
     }
     // What one user may see is for nobody else's cache (`apiserver/pkg/endpoints/filters/cachecontrol.go`).
     response
@@ -149,7 +156,7 @@ async fn admit(
     peer: Peer,
 ) -> Result<Response<Body>, Refusal> {
     let local = matches!(peer, Peer::Local(_));
-    let long = is_long_running(verb, path.as_ref());
+    let long = verb::is_long_running(verb, path.as_ref());
     let _flying = (!long).then(|| api.metrics.fly(matches!(verb, "get" | "list")));
     // The `timeout` of a proxied request is for whom it goes to.
     let until = deadline::of(if long { "" } else { query.get("timeout") });
@@ -173,9 +180,10 @@ async fn admit(
         local,
     };
     // Nodes and administrators are not held up by what tenants do (upstream gives them priority levels of their own).
-    let exempt = local || is_exempt(&incoming.user);
+    let exempt = local || incoming.user.is_exempt();
     // A body is read before a place is taken, so that slow senders hold none; streams read theirs themselves.
-    let bounded = if exempt { "" } else { incoming.user.name.as_str() };
+    let tenant = incoming.user.tenant();
+    let bounded = if exempt { "" } else { tenant.as_str() };
     let (body, size, share) = if long || matches!(verb, "get" | "list") {
         (body, 0, None)
     } else {
@@ -193,7 +201,11 @@ async fn admit(
     let query = incoming.parts.uri.query().map_or(0, str::len);
     let apart = apart::is_large(size, query).then(|| {
         let places = if exempt { &api.apart_exempt } else { &api.apart };
-        (places, apart::room(&incoming.parts.headers, size))
+        (
+            places,
+            tenant.as_str(),
+            apart::room(&incoming.parts.headers, size),
+        )
     });
     let work = Box::pin(dispatch::dispatch(Arc::clone(api), incoming, body));
     if long {
@@ -205,7 +217,12 @@ async fn admit(
         Some(slot(api, verb, size).map_err(Refusal::in_defence)?)
     };
     let work = work_on(work, (share, slot), apart);
-    within(until, async { Ok(work.await?) }).await
+    let answer = within(until, async { Ok(work.await?) }).await?;
+    if exempt {
+        return Ok(answer);
+    }
+    let reads = matches!(verb, "get" | "list" | "head");
+    api.outgo.admit(bounded, answer, reads, until).await
 }
 
 /// Does the work, in this thread or apart. There it goes on when nobody waits for it any more, and holds what it has
@@ -213,14 +230,14 @@ async fn admit(
 async fn work_on(
     work: BoxFuture<'static, Result<Response<Body>, Status>>,
     taken: impl Send + 'static,
-    apart: Option<(&Apart, Room)>,
+    apart: Option<(&Apart, &str, Room)>,
 ) -> Result<Response<Body>, Status> {
     let work = Box::pin(async move {
         let _taken = taken;
         work.await
     });
     match apart {
-        Some((places, room)) => places.run(work, room).await,
+        Some((places, user, room)) => places.run(user, work, room).await?,
         None => work.await,
     }
 }
@@ -254,6 +271,7 @@ fn identify(
             let user = api
                 .authenticator
                 .authenticate(certificate.as_deref(), &parts.headers)?;
+            keep(parts, &user)?;
             auth::impersonate(&api.authorizer, &user, &parts.headers)?.unwrap_or(user)
         }
         Peer::Proxy(certificate) => {
@@ -261,13 +279,27 @@ fn identify(
             auth::impersonate(&api.authorizer, &user, &parts.headers)?.unwrap_or(user)
         }
     };
-    if let Some(known) = parts.extensions.get::<Known>()
-        && user.name != auth::ANONYMOUS
-    {
-        known.set();
-    }
     authorize(api, &user, verb, path, query, parts.uri.path())?;
     Ok(user)
+}
+
+/// Lets the connection keep its place, as long as the user has not too many. One that may have to leave it carries no
+/// streams: they would hold it when HTTP has ended.
+fn keep(parts: &http::request::Parts, user: &UserInfo) -> Result<(), Status> {
+    let Some(place) = parts
+        .extensions
+        .get::<Place>()
+        .filter(|_| user.name != auth::ANONYMOUS)
+    else {
+        return Ok(());
+    };
+    if !place.claim(user) && parts.headers.contains_key(UPGRADE) {
+        return Err(Status::too_many_requests(
+            "Too many connections, please try again later.",
+            1,
+        ));
+    }
+    Ok(())
 }
 
 /// The timer ends requests whose client sends its body too slowly, or whose write the disk does not finish.
@@ -275,54 +307,9 @@ async fn within<T>(
     until: tokio::time::Instant,
     work: impl Future<Output = Result<T, Refusal>>,
 ) -> Result<T, Refusal> {
-    let late = || Status::timeout("request did not complete within the allotted timeout", 0);
     tokio::time::timeout_at(until, work)
         .await
-        .unwrap_or_else(|_| Err(Refusal::in_defence(late())))
-}
-
-fn is_exempt(user: &UserInfo) -> bool {
-    user.groups
-        .iter()
-        .any(|group| group == "system:masters" || group == "system:nodes")
-}
-
-/// The verb (`RequestInfoFactory`).
-fn verb(method: &Method, path: Option<&ResourcePath>, query: &Query) -> &'static str {
-    let Some(path) = path else {
-        return match method.as_str() {
-            "GET" => "get",
-            "HEAD" => "head",
-            "POST" => "post",
-            "PUT" => "put",
-            "PATCH" => "patch",
-            "DELETE" => "delete",
-            "OPTIONS" => "options",
-            _ => "",
-        };
-    };
-    let collection = path.name.is_empty();
-    match method.as_str() {
-        "GET" | "HEAD" if path.watch => "watch",
-        "GET" | "HEAD" if collection && query.flag("watch") => "watch",
-        "GET" | "HEAD" if collection => "list",
-        "GET" | "HEAD" => "get",
-        "POST" => "create",
-        "PUT" => "update",
-        "PATCH" => "patch",
-        "DELETE" if collection => "deletecollection",
-        "DELETE" => "delete",
-        _ => "",
-    }
-}
-
-fn is_long_running(verb: &str, path: Option<&ResourcePath>) -> bool {
-    let Some(path) = path else { return false };
-    verb == "watch"
-        || matches!(
-            path.subresource.as_str(),
-            "exec" | "attach" | "portforward" | "proxy" | "log"
-        )
+        .unwrap_or_else(|_| Err(Refusal::in_defence(deadline::late())))
 }
 
 fn authorize(
@@ -379,7 +366,7 @@ mod tests {
             drop(finished.await);
             Ok(Response::new(body::full("done")))
         };
-        let mut waiting = Box::pin(work_on(work.boxed(), taken, Some((&places, Room::Usual))));
+        let mut waiting = Box::pin(work_on(work.boxed(), taken, Some((&places, "a", Room::Usual))));
         assert!(poll_immediate(&mut waiting).await.is_none());
         // The client has gone away, or the time is over.
         drop(waiting);

@@ -1,11 +1,10 @@
 //! Objects as protobuf: from their stored JSON, never through a decoded value.
 //!
-//! A single object is encoded for its request. A watch event is encoded once, for all its watchers ([`Recent`]). A list
+//! A single object is encoded for its request. A watch event is encoded once, for all its watchers ([`super::recent`]). A list
 //! must say how long it is before its first item, so small lists are made whole; of large ones the items' lengths are
 //! kept beside the objects, and the items are encoded again while they are sent.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream;
@@ -24,13 +23,9 @@ use crate::kinds::Kind;
 use crate::object::Object;
 
 /// Lists whose JSON takes no more than this are made whole.
-const SMALL: usize = 1 << 20;
+const SMALL: usize = 64 << 10;
 /// A chunk of a large list is about this large.
 const CHUNK: usize = 64 << 10;
-/// What [`Recent`] keeps at most, in bytes.
-const RECENT: usize = 1 << 20;
-/// The largest body that [`Recent`] keeps.
-const LARGEST: usize = 64 << 10;
 
 /// What objects of a kind become: that kind, or only their metadata.
 #[derive(Debug, Clone)]
@@ -65,6 +60,11 @@ impl Target {
         envelope::object(&self.api_version, &self.kind, self.message, json)
             .map(Bytes::from)
             .map_err(|error| failed(&error))
+    }
+
+    /// Whether it is the objects' own kind, and not only their metadata.
+    pub fn is_whole(&self) -> bool {
+        self.whole
     }
 
     fn item(&self, kind: &Kind, object: &Object, out: &mut Vec<u8>) -> Result<(), EncodeError> {
@@ -181,54 +181,6 @@ fn large(
     Ok((body::stream(chunks), length))
 }
 
-/// Which body: kind, whether only metadata, revision, and UID, for what expires together is deleted at one revision. A custom kind, whose place in memory another may take, has nothing
-/// but metadata here, which is the same in all kinds.
-type Key = (usize, bool, u64, String);
-
-/// The bodies of the latest watch events, so that each is encoded once, however many watch.
-#[derive(Debug, Default)]
-pub struct Recent(Mutex<Kept>);
-
-#[derive(Debug, Default)]
-struct Kept {
-    bodies: HashMap<Key, Bytes>,
-    order: VecDeque<Key>,
-    bytes: usize,
-}
-
-impl Recent {
-    /// The body of an object as it was stored at its revision.
-    pub fn body(&self, kind: &Kind, target: &Target, object: &Object) -> Result<Bytes, Status> {
-        if object.bytes.len() > LARGEST {
-            return target.body(&view(kind, object));
-        }
-        let key = (
-            std::ptr::from_ref(kind) as usize,
-            target.whole,
-            object.resource_version,
-            object.uid.clone(),
-        );
-        // Held while encoding, which takes microseconds: others who come now want the same body.
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(body) = kept.bodies.get(&key) {
-            return Ok(body.clone());
-        }
-        let body = target.body(&view(kind, object))?;
-        kept.bytes += body.len();
-        kept.order.push_back(key.clone());
-        kept.bodies.insert(key, body.clone());
-        while kept.bytes > RECENT {
-            let Some(oldest) = kept.order.pop_front() else {
-                break;
-            };
-            if let Some(body) = kept.bodies.remove(&oldest) {
-                kept.bytes -= body.len();
-            }
-        }
-        Ok(body)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -247,32 +199,6 @@ mod tests {
             .iter()
             .find(|kind| kind.kind == name && kind.group.is_empty())
             .unwrap()
-    }
-
-    #[test]
-    fn a_watch_event_is_encoded_once_for_all() {
-        let recent = Recent::default();
-        let whole = Target::new(kind("Pod"), Form::Object).unwrap();
-        let partial = Target::new(kind("Pod"), Form::Partial { beta: false }).unwrap();
-        let body = |target: &Target, object: &Object| recent.body(kind("Pod"), target, object).unwrap();
-        let one = body(&whole, &pod(7, "a"));
-        assert_eq!(one.as_ptr(), body(&whole, &pod(7, "a")).as_ptr());
-        assert_ne!(one, body(&whole, &pod(8, "a")));
-        assert_ne!(one, body(&partial, &pod(7, "a")));
-        let mut twin = pod(7, "b");
-        twin.uid = "another".to_owned();
-        assert_ne!(one, body(&whole, &twin), "deleted at the same revision");
-        // What it keeps is bounded.
-        let long = "x".repeat(LARGEST / 2);
-        for revision in 10..100 {
-            body(&whole, &pod(revision, &long));
-        }
-        let kept = recent.0.lock().unwrap();
-        assert!(
-            kept.bytes <= RECENT && kept.bodies.len() == kept.order.len(),
-            "{kept:?}"
-        );
-        assert_eq!(kept.bytes, kept.bodies.values().map(Bytes::len).sum::<usize>());
     }
 
     #[test]

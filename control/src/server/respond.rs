@@ -1,5 +1,7 @@
 //! Single objects as answers, in the form that was asked for.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::header::HeaderValue;
 use http::{HeaderName, Response, StatusCode};
@@ -11,6 +13,7 @@ use super::accept::{Encoding, Form};
 use super::body::{self, Body};
 use super::call::Call;
 use super::convert;
+use super::later::{Later, Write};
 use super::protobuf::Target;
 use super::table;
 use crate::kinds::Kind;
@@ -38,38 +41,65 @@ pub fn value(kind: &Kind, object: &Object) -> Value {
 /// A stored object as the answer.
 pub fn object(call: &Call, code: StatusCode, object: &Object, warnings: &[String]) -> Response<Body> {
     let kind = call.kind();
-    let mut response = match (call.accept.form, call.accept.encoding) {
-        (Form::Object, Encoding::Json) => {
-            let bytes = view(kind, object);
-            let mut document = Vec::with_capacity(bytes.len() + 1);
-            document.extend_from_slice(&bytes);
-            let response = body::json(code, document);
-            body::compress(response, bytes.len(), call.accept.gzip && !call.local)
-        }
-        (Form::Object, Encoding::Yaml) => body::yaml(code, &value(kind, object)),
-        (Form::Object | Form::Partial { .. }, Encoding::Protobuf) => protobuf_object(call, code, object),
-        (Form::Table { beta }, encoding) => {
-            let table = table::single(kind, object, table::include(&call.query), beta);
-            body::value(code, encoding, &table)
-        }
-        (Form::Partial { beta }, encoding) => {
-            body::value(code, encoding, &table::partial(&object.value(), beta))
-        }
+    let is_stored = matches!(
+        (call.accept.form, call.accept.encoding),
+        (Form::Object, Encoding::Json)
+    );
+    let mut response = if is_stored {
+        let bytes = view(kind, object);
+        let size = bytes.len();
+        body::compress(body::json(code, bytes), size, call.accept.gzip && !call.local)
+    } else {
+        made(call, code, object).unwrap_or_else(|status| body::status(Encoding::Json, &status))
     };
     warn(&mut response, warnings);
     response
 }
 
-fn protobuf_object(call: &Call, code: StatusCode, object: &Object) -> Response<Body> {
-    let kind = call.kind();
-    match Target::new(kind, call.accept.form).and_then(|target| target.body(&view(kind, object))) {
-        Ok(bytes) => {
-            let size = bytes.len();
-            let response = body::with_type(code, MEDIA_TYPE, body::full(bytes));
-            body::compress(response, size, call.accept.gzip && !call.local)
+/// An object that is not answered as it is stored.
+fn made(call: &Call, code: StatusCode, object: &Object) -> Result<Response<Body>, Status> {
+    let (form, encoding) = (call.accept.form, call.accept.encoding);
+    let (kind, include) = (call.served.kind.clone(), table::include(&call.query));
+    let (media, write): (_, Write) = match (form, encoding) {
+        (Form::Object | Form::Partial { .. }, Encoding::Protobuf) => {
+            let target = Target::new(&kind, form)?;
+            let write = move |out: &mut Vec<u8>, _: usize, object: &Object| {
+                out.extend_from_slice(&target.body(&view(&kind, object))?);
+                Ok(())
+            };
+            (MEDIA_TYPE, Box::new(write))
         }
-        Err(status) => body::status(Encoding::Json, &status),
-    }
+        _ => {
+            let value = move |object: &Object| match form {
+                Form::Object => value(&kind, object),
+                Form::Table { beta } => table::single(&kind, object, include, beta),
+                Form::Partial { beta } => table::partial(&object.value(), beta),
+            };
+            let yaml = encoding == Encoding::Yaml;
+            let write = move |out: &mut Vec<u8>, _: usize, object: &Object| {
+                // Values always serialize, and writing into memory cannot fail.
+                if yaml {
+                    let _ = serde_yaml_ng::to_writer(out, &value(object));
+                } else {
+                    let _ = serde_json::to_writer(out, &value(object));
+                }
+                Ok(())
+            };
+            let media = if yaml {
+                "application/yaml"
+            } else {
+                "application/json"
+            };
+            (media, Box::new(write))
+        }
+    };
+    let later = Later {
+        head: Vec::new(),
+        objects: vec![Arc::new(object.clone())],
+        write,
+        tail: Vec::new(),
+    };
+    later.answer(call, code, media)
 }
 
 /// A value that is not stored as the answer.

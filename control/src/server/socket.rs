@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use bytes::{Buf, Bytes};
+use bytes::{Buf, Bytes, BytesMut};
 use futures::{SinkExt, StreamExt};
 use http::header::{HeaderMap, UPGRADE};
 use http::{Extensions, Response, StatusCode};
@@ -126,6 +126,7 @@ where
     let socket = WebSocketStream::from_raw_socket(io, Role::Server, Some(config)).await;
     let (mut sink, mut stream) = socket.split();
     let (pings, mut wanted) = tokio::sync::mpsc::channel(1);
+    let mut splitter = Splitter::new(form);
     let send = async {
         loop {
             let piece = tokio::select! {
@@ -140,7 +141,7 @@ where
                     _ => break,
                 },
             };
-            for message in split(piece, form) {
+            for message in splitter.split(piece) {
                 if sink.send(message).await.is_err() {
                     return;
                 }
@@ -166,23 +167,79 @@ where
     }
 }
 
-/// The messages of a piece, which holds whole events.
-fn split(mut piece: Bytes, form: Form) -> Vec<Message> {
-    match form.messages {
-        Messages::Log if piece.is_empty() => Vec::new(),
-        Messages::Log if form.base64 => vec![Message::text(BASE64.encode(&piece))],
-        Messages::Log => vec![Message::Binary(piece)],
-        Messages::Events => piece
-            .split_inclusive(|byte| *byte == b'\n')
-            .map(|line| Message::text(String::from_utf8_lossy(line).into_owned()))
-            .collect(),
-        Messages::Frames => {
-            let mut frames = Vec::new();
-            while piece.len() >= 4 {
-                let length = (piece.get_u32() as usize).min(piece.len());
-                frames.push(Message::Binary(piece.split_to(length)));
+/// Makes messages of pieces, which may end in the middle of an event.
+#[derive(Debug)]
+struct Splitter {
+    form: Form,
+    rest: BytesMut,
+}
+
+impl Splitter {
+    fn new(form: Form) -> Self {
+        let rest = BytesMut::new();
+        Self { form, rest }
+    }
+
+    fn split(&mut self, piece: Bytes) -> Vec<Message> {
+        let mut messages = Vec::new();
+        match self.form.messages {
+            Messages::Log if piece.is_empty() => {}
+            Messages::Log if self.form.base64 => messages.push(Message::text(BASE64.encode(&piece))),
+            Messages::Log => messages.push(Message::Binary(piece)),
+            Messages::Events => {
+                for line in piece.split_inclusive(|byte| *byte == b'\n') {
+                    self.rest.extend_from_slice(line);
+                    if line.ends_with(b"\n") {
+                        let event = std::mem::take(&mut self.rest);
+                        messages.push(Message::text(String::from_utf8_lossy(&event).into_owned()));
+                    }
+                }
             }
-            frames
+            Messages::Frames => {
+                self.rest.extend_from_slice(&piece);
+                while let Some(length) = self.rest.first_chunk::<4>() {
+                    let length = u32::from_be_bytes(*length) as usize;
+                    if self.rest.len() < 4 + length {
+                        break;
+                    }
+                    self.rest.advance(4);
+                    messages.push(Message::Binary(self.rest.split_to(length).freeze()));
+                }
+                if self.rest.is_empty() {
+                    // What has been split off would keep the memory of all.
+                    self.rest = BytesMut::new();
+                }
+            }
+        }
+        messages
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_is_an_event_however_it_comes() {
+        let events: [&[u8]; 3] = [b"{\"a\":1}\n", b"{}\n", b"{\"b\":\"c\"}\n"];
+        let text: Vec<u8> = events.concat();
+        let frames: Vec<u8> = events
+            .iter()
+            .flat_map(|event| [&(event.len() as u32).to_be_bytes()[..], event].concat())
+            .collect();
+        for (messages, bytes) in [(Messages::Events, text), (Messages::Frames, frames)] {
+            for size in 1..bytes.len() {
+                let mut splitter = Splitter::new(Form {
+                    messages,
+                    base64: false,
+                });
+                let split: Vec<Bytes> = bytes
+                    .chunks(size)
+                    .flat_map(|piece| splitter.split(Bytes::copy_from_slice(piece)))
+                    .map(Message::into_data)
+                    .collect();
+                assert_eq!(split, events, "{messages:?} in pieces of {size}");
+            }
         }
     }
 }

@@ -1,6 +1,8 @@
 //! Clients that want too much at once, or never come to an end: memory stays bounded, and the others are served.
 
+mod answers;
 mod objects;
+mod unread;
 mod watches;
 
 use std::io::{Read, Write};
@@ -211,4 +213,28 @@ fn silent_connections_keep_nobody_out() {
     others_are_served(&cluster);
     known.write_all(ask).unwrap();
     assert_eq!(code(&mut known), 200);
+}
+
+#[test]
+fn heads_of_many_lines_and_of_no_host() {
+    let cluster = Cluster::start();
+    let ask = |head: &str| {
+        let mut stream = connect(&cluster, true);
+        stream.write_all(head.as_bytes()).unwrap();
+        code(&mut stream)
+    };
+    let groups: String = (0..900)
+        .map(|n| format!("Impersonate-Group: group-{n}\r\n"))
+        .collect();
+    let version = "GET /version HTTP/1.1\r\n";
+    assert_eq!(
+        ask(&format!(
+            "{version}Host: x\r\nImpersonate-User: jane\r\n{groups}\r\n"
+        )),
+        200
+    );
+    for (hosts, expected) in [("Host: x\r\n", 200), ("", 400), ("Host: x\r\nHost: y\r\n", 400)] {
+        assert_eq!(ask(&format!("{version}{hosts}\r\n")), expected, "{hosts}");
+    }
+    assert_eq!(ask("GET /version HTTP/1.0\r\n\r\n"), 200);
 }

@@ -126,23 +126,41 @@ fn browsers_send_the_token_as_a_protocol() {
     use base64::Engine as _;
     let fixture = fixture();
     let encoded = base64::engine::general_purpose::URL_SAFE_NO_PAD.encode(fixture.token(json!({})));
-    let mut headers = HeaderMap::new();
-    let value = format!("v5.channel.k8s.io, base64url.bearer.authorization.k8s.io.{encoded}");
-    headers.insert("sec-websocket-protocol", value.parse().unwrap());
-    assert_eq!(
-        fixture.authenticator.authenticate(None, &headers).unwrap().name,
-        "system:serviceaccount:a:robot"
-    );
-    headers.insert(
-        "sec-websocket-protocol",
-        "base64url.bearer.authorization.k8s.io.!!".parse().unwrap(),
-    );
-    assert_eq!(
-        fixture
-            .authenticator
-            .authenticate(None, &headers)
-            .unwrap_err()
-            .code,
-        401
-    );
+    let token = format!("base64url.bearer.authorization.k8s.io.{encoded}");
+    let wrong = "v5.channel.k8s.io, base64url.bearer.authorization.k8s.io.!!".to_owned();
+    let (robot, nobody) = (Ok("system:serviceaccount:a:robot"), Ok("system:anonymous"));
+    for (upgrade, connection, protocols, expected) in [
+        (
+            "websocket",
+            "Upgrade",
+            format!("v5.channel.k8s.io, {token}"),
+            robot,
+        ),
+        (
+            "WebSocket",
+            "keep-alive, upgrade",
+            format!("{token},v5.channel.k8s.io"),
+            robot,
+        ),
+        // Not alone, not twice, and well written.
+        ("websocket", "Upgrade", token.clone(), Err(401)),
+        ("websocket", "Upgrade", format!("{token}, x, {token}"), Err(401)),
+        ("websocket", "Upgrade", wrong.clone(), Err(401)),
+        // Elsewhere it is no credential.
+        ("SPDY/3.1", "Upgrade", format!("x, {token}"), nobody),
+        ("websocket", "close", format!("x, {token}"), nobody),
+        ("websocket", "close", wrong, nobody),
+    ] {
+        let mut headers = HeaderMap::new();
+        headers.insert("upgrade", upgrade.parse().unwrap());
+        headers.insert("connection", connection.parse().unwrap());
+        headers.insert("sec-websocket-protocol", protocols.parse().unwrap());
+        let user = fixture.authenticator.authenticate(None, &headers);
+        let user = user.as_ref().map(|user| user.name.as_str());
+        assert_eq!(
+            user.map_err(|status| status.code),
+            expected,
+            "{upgrade} {connection} {protocols}"
+        );
+    }
 }

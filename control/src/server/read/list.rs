@@ -8,18 +8,19 @@ use keelson_api::status::Status;
 use keelson_api::time;
 use serde_json::{Map, Value, json};
 
+use super::forms;
 use super::fresh::too_large;
-use super::items::{Items, untyped};
+use super::items::Items;
 use super::token::Token;
 use crate::object::Object;
 use crate::server::accept::{Encoding, Form};
 use crate::server::body::{self, Body};
 use crate::server::call::Call;
 use crate::server::options;
+use crate::server::protobuf;
 use crate::server::query::no_number;
 use crate::server::registry::api_version;
 use crate::server::select::Selection;
-use crate::server::{protobuf, respond, table};
 use crate::store::{Page, Range, StoreError, key_of};
 
 /// Which state of the store a list asks for.
@@ -193,45 +194,6 @@ pub fn answer(call: &Call, listed: Listed) -> Result<Response<Body>, Status> {
             let response = body::with_type(StatusCode::OK, "application/json", body::chunks(pieces, size));
             body::compress(response, size, call.accept.gzip && !call.local)
         }
-        (Form::Object, Encoding::Yaml) => {
-            let items: Vec<Value> = page
-                .objects
-                .iter()
-                .map(|object| untyped(kind, respond::value(kind, object)))
-                .collect();
-            let list = json!({
-                "kind": format!("{}List", kind.kind),
-                "apiVersion": api_version(&kind.group, &kind.version),
-                "metadata": metadata, "items": items,
-            });
-            body::yaml(StatusCode::OK, &list)
-        }
-        (Form::Table { beta }, encoding) => {
-            let include = table::include(&call.query);
-            let rows = page
-                .objects
-                .iter()
-                .map(|object| table::row(kind, object, include, beta))
-                .collect();
-            let table = table::table(table::columns(kind), rows, metadata.into(), beta);
-            body::value(StatusCode::OK, encoding, &table)
-        }
-        (Form::Partial { beta }, encoding) => {
-            let items: Vec<Value> = page
-                .objects
-                .iter()
-                .map(|object| table::partial(&object.value(), beta))
-                .collect();
-            let version = if beta {
-                "meta.k8s.io/v1beta1"
-            } else {
-                "meta.k8s.io/v1"
-            };
-            let list = json!({
-                "kind": "PartialObjectMetadataList", "apiVersion": version,
-                "metadata": metadata, "items": items,
-            });
-            body::value(StatusCode::OK, encoding, &list)
-        }
+        _ => return forms::list(call, metadata, page.objects),
     })
 }

@@ -1,9 +1,11 @@
 //! Reading: get, list and watch. Objects are handed out as stored bytes; only Tables and other versions decode.
 
 mod bookmark;
+mod forms;
 pub mod fresh;
 pub mod items;
 pub mod list;
+mod pieces;
 pub mod token;
 pub mod watch;
 

@@ -9,15 +9,16 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http::{Response, StatusCode};
-use keelson_api::protobuf::{WATCH_MEDIA_TYPE, envelope};
+use keelson_api::protobuf::WATCH_MEDIA_TYPE;
 use keelson_api::status::Status;
 use serde_json::{Value, json};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::bookmark;
+use super::pieces::Pieces;
 use crate::kinds::Kind;
 use crate::object::Object;
 use crate::server::accept::{Encoding, Form};
@@ -25,6 +26,7 @@ use crate::server::body::{self, Body};
 use crate::server::call::Call;
 use crate::server::options;
 use crate::server::protobuf::{Target, document};
+use crate::server::recent::Shape;
 use crate::server::registry::{Registry, Served, api_version};
 use crate::server::select::Selection;
 use crate::server::table::{self, Include};
@@ -63,6 +65,8 @@ struct Watcher {
     /// How many events all watches of the kind have sent.
     sent: Arc<AtomicU64>,
     done: bool,
+    /// What has been made and not been taken.
+    out: Pieces,
 }
 
 /// Serves the watch.
@@ -123,6 +127,7 @@ pub fn watch(call: &Call) -> Result<Response<Body>, Status> {
         ends,
         sent: call.api.metrics.events(call.kind()),
         done: false,
+        out: Pieces::default(),
     };
     let pieces = futures::stream::unfold(watcher, |mut watcher| async move {
         let chunk = watcher.next().await?;
@@ -173,8 +178,8 @@ impl Watcher {
 
     /// The next piece of the answer; `None` at the end.
     async fn next(&mut self) -> Option<Bytes> {
-        let mut out = BytesMut::new();
-        while out.is_empty() {
+        let mut out = std::mem::take(&mut self.out);
+        'read: while out.is_empty() {
             if self.done {
                 return None;
             }
@@ -194,7 +199,7 @@ impl Watcher {
                         }
                         self.cursor = event.revision;
                         if out.len() >= CHUNK {
-                            return Some(out.freeze());
+                            break 'read;
                         }
                     }
                     self.cursor = changes.upto;
@@ -205,7 +210,9 @@ impl Watcher {
                 Err(error) => self.fail(&mut out, &error),
             }
         }
-        Some(out.freeze())
+        let piece = out.pop();
+        self.out = out;
+        piece
     }
 
     /// Whether the definition of a custom kind has changed or gone: clients begin anew.
@@ -218,7 +225,7 @@ impl Watcher {
             .is_none_or(|now| now.stamp() != custom.stamp())
     }
 
-    fn send_initial(&mut self, out: &mut BytesMut) {
+    fn send_initial(&mut self, out: &mut Pieces) {
         while out.len() < CHUNK {
             let Some(object) = self.initial.pop_front() else {
                 if std::mem::take(&mut self.initial_end) {
@@ -226,12 +233,12 @@ impl Watcher {
                 }
                 return;
             };
-            self.frame(out, "ADDED", &object);
+            self.frame(out, "ADDED", &object, true);
         }
     }
 
     /// Waits for a change, the next bookmark or the end.
-    async fn wait(&mut self, out: &mut BytesMut) {
+    async fn wait(&mut self, out: &mut Pieces) {
         let bookmark = self.bookmark.unwrap_or(self.ends);
         tokio::select! {
             changed = self.changed.changed() => self.done = changed.is_err(),
@@ -251,7 +258,7 @@ impl Watcher {
     }
 
     /// What an event means to this watcher, if anything.
-    fn event(&mut self, out: &mut BytesMut, event: &Event) {
+    fn event(&mut self, out: &mut Pieces, event: &Event) {
         let inside = |object: &Object| {
             self.namespace
                 .as_ref()
@@ -261,61 +268,81 @@ impl Watcher {
         let before = event.previous.as_deref().is_some_and(inside);
         let after = !event.deleted && inside(&event.object);
         match (before, after) {
-            (false, true) => self.frame(out, "ADDED", &event.object),
-            (true, true) => self.frame(out, "MODIFIED", &event.object),
-            (true, false) if event.deleted => self.frame(out, "DELETED", &event.object),
+            (false, true) => self.frame(out, "ADDED", &event.object, true),
+            (true, true) => self.frame(out, "MODIFIED", &event.object, true),
+            (true, false) if event.deleted => self.frame(out, "DELETED", &event.object, true),
             (true, false) => {
                 // Left the selection: its last selected state, at the revision of this change.
                 let Some(previous) = &event.previous else { return };
                 let mut last = Object::clone(previous);
-                if let Some(bytes) = splice(&last.bytes, event.revision) {
-                    last.bytes = bytes;
-                }
                 last.resource_version = event.revision;
-                match &self.protobuf {
-                    // Another object of this revision is among the recent ones.
-                    Some(target) => {
-                        let body = target.body(&respond::view(self.kind(), &last));
-                        self.sent.fetch_add(1, Ordering::Relaxed);
-                        self.protobuf_frame(out, "DELETED", body);
-                    }
-                    None => self.frame(out, "DELETED", &last),
-                }
+                last.bytes = self.api.recent.json(self.kind(), Shape::Left, &last, || {
+                    splice(&previous.bytes, event.revision).unwrap_or_else(|| previous.bytes.clone())
+                });
+                self.frame(out, "DELETED", &last, false);
             }
             (false, false) => {}
         }
     }
 
-    fn frame(&mut self, out: &mut BytesMut, event: &str, object: &Object) {
+    /// `stored`: no other state of the object is of this revision, so that all watches have the same.
+    fn frame(&mut self, out: &mut Pieces, event: &str, object: &Object, stored: bool) {
+        let shape = |shape: Shape| if stored { shape } else { Shape::Own };
         self.sent.fetch_add(1, Ordering::Relaxed);
         if let Some(target) = &self.protobuf {
-            let body = self.api.protobuf.body(self.kind(), target, object);
+            let body = if stored {
+                self.api.recent.body(self.kind(), target, object)
+            } else {
+                target.body(&respond::view(self.kind(), object))
+            };
             self.protobuf_frame(out, event, body);
             return;
         }
         match self.form {
-            Form::Object if convert::is_version(self.kind(), object) => {
-                wrap(out, event, &object.bytes);
+            Form::Object if convert::is_version(self.kind(), object) => out.json(event, &object.bytes),
+            Form::Object => {
+                let recent = &self.api.recent;
+                let view = || respond::view(self.kind(), object);
+                out.json(
+                    event,
+                    &recent.json(self.kind(), shape(Shape::Other), object, view),
+                );
             }
-            Form::Object => wrap(out, event, &respond::view(self.kind(), object)),
             Form::Table { beta } => {
-                let row = table::row(self.kind(), object, self.include, beta);
-                let metadata = json!({"resourceVersion": object.resource_version.to_string()});
-                let columns = self.columns.take().unwrap_or(Value::Null);
-                wrap_value(out, event, &table::table(columns, vec![row], metadata, beta));
+                let columns = self.columns.take();
+                let shape = match self.include {
+                    Include::Object => shape(Shape::Table {
+                        beta,
+                        columns: columns.is_some(),
+                    }),
+                    // Little is left of the object.
+                    _ => Shape::Own,
+                };
+                let table = || {
+                    let row = table::row(self.kind(), object, self.include, beta);
+                    let metadata = json!({"resourceVersion": object.resource_version.to_string()});
+                    let table = table::table(columns.unwrap_or(Value::Null), vec![row], metadata, beta);
+                    // Values always serialize.
+                    serde_json::to_vec(&table).unwrap_or_default().into()
+                };
+                out.json(event, &self.api.recent.json(self.kind(), shape, object, table));
             }
-            Form::Partial { beta } => wrap(out, event, &table::partial_json(&object.bytes, beta)),
+            Form::Partial { beta } => {
+                let partial = || table::partial_json(&object.bytes, beta).into();
+                let shape = shape(Shape::Partial { beta });
+                out.json(event, &self.api.recent.json(self.kind(), shape, object, partial));
+            }
         }
     }
 
-    fn protobuf_frame(&mut self, out: &mut BytesMut, event: &str, body: Result<Bytes, Status>) {
+    fn protobuf_frame(&mut self, out: &mut Pieces, event: &str, body: Result<Bytes, Status>) {
         match body {
-            Ok(body) => envelope::frame(out, event, &body),
+            Ok(body) => out.protobuf(event, &body),
             Err(status) => self.end_with(out, &status),
         }
     }
 
-    fn send_bookmark(&mut self, out: &mut BytesMut, end: bool) {
+    fn send_bookmark(&mut self, out: &mut Pieces, end: bool) {
         let mut metadata = json!({"resourceVersion": self.cursor.to_string(), "creationTimestamp": null});
         if end {
             metadata["annotations"] = json!({"k8s.io/initial-events-end": "true"});
@@ -342,7 +369,7 @@ impl Watcher {
         }
     }
 
-    fn fail(&mut self, out: &mut BytesMut, error: &StoreError) {
+    fn fail(&mut self, out: &mut Pieces, error: &StoreError) {
         let status = match error {
             StoreError::Compacted(oldest) => {
                 Status::expired(format!("too old resource version: {} ({oldest})", self.cursor))
@@ -353,26 +380,18 @@ impl Watcher {
     }
 
     /// An error ends the watch.
-    fn end_with(&mut self, out: &mut BytesMut, status: &Status) {
+    fn end_with(&mut self, out: &mut Pieces, status: &Status) {
         self.done = true;
         // A Status always serializes.
         let value = serde_json::to_value(status).unwrap_or_default();
         match self.protobuf.as_ref().and_then(|_| document(&value)) {
-            Some(body) => envelope::frame(out, "ERROR", &body),
+            Some(body) => out.protobuf("ERROR", &body.into()),
             None => wrap_value(out, "ERROR", &value),
         }
     }
 }
 
-fn wrap(out: &mut BytesMut, event: &str, object: &[u8]) {
-    out.reserve(object.len() + 40);
-    out.extend_from_slice(b"{\"type\":\"");
-    out.extend_from_slice(event.as_bytes());
-    out.extend_from_slice(b"\",\"object\":");
-    out.extend_from_slice(object);
-    out.extend_from_slice(b"}\n");
-}
-
-fn wrap_value(out: &mut BytesMut, event: &str, object: &Value) {
-    wrap(out, event, &serde_json::to_vec(object).unwrap_or_default());
+fn wrap_value(out: &mut Pieces, event: &str, object: &Value) {
+    // Values always serialize.
+    out.json(event, &serde_json::to_vec(object).unwrap_or_default().into());
 }

@@ -1,15 +1,12 @@
 //! Watches whose clients do not read.
 
 use std::io::Write;
-use std::sync::Arc;
 
-use keelson_control::pki;
-use rustls::ClientConfig;
 use serde_json::json;
 
+use super::unread::Unread;
 use super::{Stream, code, connect, others_are_served, resident};
 use crate::cluster::{Cluster, MAPS, config_map};
-use crate::streams::roots;
 
 #[test]
 fn watches_that_do_not_read() {
@@ -43,59 +40,39 @@ fn watches_that_do_not_read() {
     assert_eq!(code(&mut late), 200);
 }
 
-/// Opens many watches on one HTTP/2 connection, reads none of them, and keeps them until `done` is dropped.
-async fn watches(
-    cluster_pki: &std::path::Path,
-    listen: std::net::SocketAddr,
-    ready: std::sync::mpsc::Sender<u16>,
-    done: tokio::sync::oneshot::Receiver<()>,
-) {
-    let mut config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .unwrap()
-        .with_root_certificates(roots(cluster_pki))
-        .with_client_auth_cert(
-            pki::certificates(&cluster_pki.join("admin.crt")).unwrap(),
-            pki::private_key(&cluster_pki.join("admin.key")).unwrap(),
-        )
-        .unwrap();
-    config.alpn_protocols = vec![b"h2".to_vec()];
-    let socket = tokio::net::TcpStream::connect(listen).await.unwrap();
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
-    let stream = connector
-        .connect("127.0.0.1".try_into().unwrap(), socket)
-        .await
-        .unwrap();
-    let (mut sender, connection) =
-        hyper::client::conn::http2::Builder::new(hyper_util::rt::TokioExecutor::new())
-            .initial_stream_window_size(1 << 10)
-            .initial_connection_window_size(1 << 16)
-            .handshake(hyper_util::rt::TokioIo::new(stream))
-            .await
-            .unwrap();
-    tokio::spawn(connection);
-    let mut unread = Vec::new();
-    for _ in 0..200 {
-        let request = http::Request::get(format!("https://{listen}{MAPS}?watch=1"))
-            .body(http_body_util::Empty::<bytes::Bytes>::new())
-            .unwrap();
-        let response = sender.send_request(request).await.unwrap();
-        ready.send(response.status().as_u16()).unwrap();
-        unread.push(response);
-    }
-    let _ = done.await;
+#[test]
+fn a_large_event_is_there_once() {
+    let cluster = Cluster::start();
+    let forms = [
+        "application/json",
+        "application/vnd.kubernetes.protobuf;stream=watch",
+        "application/json;as=Table;g=meta.k8s.io;v=v1",
+    ];
+    let unread: Vec<Unread> = forms
+        .iter()
+        .map(|form| {
+            Unread::open(
+                &cluster,
+                &format!("{MAPS}?watch=1&includeObject=Object"),
+                form,
+                1 << 16,
+            )
+        })
+        .collect();
+    let before = resident();
+    let mut map = config_map("large", "0");
+    map["data"]["large"] = "x".repeat(1_000_000).into();
+    assert_eq!(cluster.post(MAPS, &map).0, 201);
+    others_are_served(&cluster);
+    let grown = resident().saturating_sub(before);
+    assert!(grown < 150 << 10, "{grown} KiB");
+    drop(unread);
 }
 
 #[test]
 fn watches_of_one_connection_that_do_not_read() {
     let cluster = Cluster::start();
-    let (ready, opened) = std::sync::mpsc::channel();
-    let (done, wait) = tokio::sync::oneshot::channel();
-    let (pki_dir, listen) = (cluster.config.pki_dir.clone(), cluster.config.listen);
-    let client = std::thread::spawn(move || {
-        crate::cluster::runtime().block_on(watches(&pki_dir, listen, ready, wait));
-    });
-    assert!(opened.iter().take(200).all(|code| code == 200));
+    let unread = Unread::open(&cluster, &format!("{MAPS}?watch=1"), "application/json", 1 << 10);
     let before = resident();
     assert_eq!(cluster.post(MAPS, &config_map("large", "0")).0, 201);
     for n in 0..300 {
@@ -110,6 +87,5 @@ fn watches_of_one_connection_that_do_not_read() {
     let grown = resident().saturating_sub(before);
     assert!(grown < 200 << 10, "{grown} KiB");
     others_are_served(&cluster);
-    drop(done);
-    client.join().unwrap();
+    drop(unread);
 }
