@@ -2,8 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
-use super::volume_defaults::default_volume;
 use super::image;
+use super::volume_defaults::default_volume;
 use crate::kinds::json::{list, object_or_new, set_default, set_zero};
 
 /// Defaults of the spec of a real pod. Beyond those of templates: service links, requests taken from limits, and ports

@@ -60,8 +60,7 @@ fn is_domain(text: &str) -> bool {
 /// Small letters and digits, with `.`, `_`, `__` or any number of dashes between them.
 fn is_component(text: &str) -> bool {
     let is_plain = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit();
-    let between =
-        |run: &[u8]| matches!(run, [] | [b'.' | b'_'] | [b'_', b'_']) || run.iter().all(|b| *b == b'-');
+    let between = |run: &[u8]| matches!(run, [b'.' | b'_'] | [b'_', b'_']) || run.iter().all(|b| *b == b'-');
     let bytes = text.as_bytes();
     bytes.first().is_some_and(|b| is_plain(*b))
         && bytes.last().is_some_and(|b| is_plain(*b))

@@ -76,6 +76,7 @@ impl Strategy for Attachment {
     fn validate_create(&self, object: &Value) -> Vec<FieldError> {
         let mut errors = Vec::new();
         driver_name(&mut errors, text(object, "/spec/attacher"), "spec.attacher");
+        check_spec(&mut errors, object);
         if let Some(name) = object["spec"]["source"]["persistentVolumeName"].as_str() {
             errors.extend(FieldError::complaints(
                 "spec.source.persistentVolumeName",
@@ -83,7 +84,6 @@ impl Strategy for Attachment {
                 names::dns1123_subdomain(name),
             ));
         }
-        check_spec(&mut errors, object);
         errors
     }
 
