@@ -41,14 +41,23 @@ fn says_something(field: &Field, value: &mut Value) -> bool {
 }
 
 fn within(kind: Kind, value: &mut Value) {
-    if let (Kind::Message(child), Value::Object(fields)) = (kind, value) {
-        drop_zeros(table::message(child), fields);
+    match (kind, value) {
+        (Kind::Message(child), Value::Object(fields)) => drop_zeros(table::message(child), fields),
+        (Kind::SchemaOrList | Kind::SchemaOrBool | Kind::SchemaOrTexts, Value::Object(fields)) => {
+            drop_zeros(table::schema(), fields);
+        }
+        (Kind::SchemaOrList, Value::Array(schemas)) => {
+            for fields in schemas.iter_mut().filter_map(Value::as_object_mut) {
+                drop_zeros(table::schema(), fields);
+            }
+        }
+        _ => {}
     }
 }
 
 fn is_zero(kind: Kind, value: &Value) -> bool {
     match (kind, value) {
-        (Kind::Text, Value::String(text)) => text.is_empty(),
+        (Kind::Text | Kind::Bytes, Value::String(text)) => text.is_empty(),
         (Kind::Bool, Value::Bool(set)) => !set,
         (Kind::Integer | Kind::Double, Value::Number(number)) => number.as_f64() == Some(0.0),
         _ => false,

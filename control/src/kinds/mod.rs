@@ -32,6 +32,7 @@ mod table;
 mod tests;
 mod update;
 pub mod warnings;
+mod zeros;
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -191,9 +192,9 @@ pub trait Strategy: Send + Sync + std::fmt::Debug {
 
 pub use gates::{drop_disabled, drop_from_pod_spec};
 pub use metadata::{finalizer_warnings, validate_metadata};
-pub use podspec::drop_zeros;
 pub use ratchet::validate_update;
 pub use table::{builtin, find};
+pub use zeros::{default, drop_zeros};
 
 pub use self::go::is_printable;
 

@@ -31,7 +31,7 @@ pub const APPLY: &str = super::write::apply::MEDIA;
 pub fn create(kind: &Kind, content_type: &str, body: &[u8]) -> Result<Value, Status> {
     let (mut value, _) = decode::of_kind(kind, content_type, body)?;
     metadata::of(&mut value).remove(managed::FIELD);
-    kind.strategy.default(&mut value);
+    kinds::default(kind, &mut value);
     kinds::drop_disabled(kind, None, &mut value);
     kind.strategy.prepare_create(&mut value);
     let mut errors = kinds::validate_metadata(kind, &value);
@@ -57,7 +57,7 @@ pub fn update(kind: &Kind, content_type: &str, old: &Value, body: &[u8]) -> Resu
         new
     };
     metadata::keep(kind, metadata::text(old, "name"), old, &mut new)?;
-    kind.strategy.default(&mut new);
+    kinds::default(kind, &mut new);
     kinds::drop_disabled(kind, Some(old), &mut new);
     kind.strategy.prepare_update(None, old, &mut new);
     let errors = kinds::validate_update(kind, None, old, &new);

@@ -43,3 +43,4 @@ mod surface;
 mod warnings;
 mod watches;
 mod writes;
+mod zeros;

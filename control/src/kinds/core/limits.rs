@@ -8,7 +8,7 @@ use keelson_api::status::FieldError;
 use serde_json::{Map, Value};
 
 use crate::kinds::describe::{self, CREATED_AT, NAME};
-use crate::kinds::json::{entries, items, list, object, object_or_new, text};
+use crate::kinds::json::{entries, items, list, object, object_or_new, set_default, text};
 use crate::kinds::plain::Plain;
 use crate::kinds::{Kind, cells, resource_names};
 
@@ -26,6 +26,8 @@ pub(super) fn limit_range() -> Kind {
 /// For containers, limits are the default of defaults, and those of default requests.
 fn default_range(range: &mut Value) {
     let Some(spec) = object(range, "spec") else { return };
+    // Upstream's type writes `null` for none, which some clients do not take.
+    set_default(spec, "limits", Vec::<Value>::new());
     for limit in list(spec, "limits") {
         if limit.get("type").and_then(Value::as_str) != Some("Container") {
             continue;

@@ -3,7 +3,6 @@
 use serde_json::{Map, Value, json};
 
 use super::volume_defaults::default_volume;
-use super::zeros;
 use crate::kinds::json::{list, object_or_new, set_default, set_zero};
 
 /// Defaults of the spec of a real pod. Beyond those of templates: service links, requests taken from limits, and ports
@@ -15,7 +14,6 @@ pub(in crate::kinds) fn default_pod_spec(spec: &mut Map<String, Value>) {
             requests_from_limits(container);
         }
     }
-    zeros::drop(spec);
     default_spec(spec);
     if spec.get("hostNetwork") == Some(&Value::Bool(true)) {
         host_ports(spec);
@@ -44,7 +42,6 @@ pub(in crate::kinds) fn default_template_in(spec: &mut Map<String, Value>) {
 
 /// Defaults of a pod template.
 pub(in crate::kinds) fn default_template(template: &mut Value) {
-    zeros::drop_zeros(template);
     let Some(template) = template.as_object_mut() else {
         return;
     };

@@ -14,7 +14,6 @@ mod tests;
 mod volume_checks;
 mod volume_defaults;
 mod windows;
-mod zeros;
 
 pub(super) use affinity::node_selector;
 pub(super) use defaults::{default_pod_spec, default_template, default_template_in};
@@ -23,4 +22,3 @@ pub(super) use label_keys::merge as merge_label_keys;
 pub(super) use pod_checks::{tolerations, validate_pod_spec, validate_template, validate_template_metadata};
 pub(super) use qos::qos_class;
 pub(super) use volume_defaults::default_source;
-pub use zeros::drop_zeros;

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::kinds::core::endpoints::address_rule;
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
-use crate::kinds::json::{alike, int, items, list, set_default, text};
+use crate::kinds::json::{alike, int, items, list, object_or_new, set_default, text};
 use crate::kinds::{Kind, Strategy, cells, update};
 
 const COLUMNS: &[ColumnDef] = &[
@@ -51,6 +51,9 @@ struct EndpointSlice;
 impl Strategy for EndpointSlice {
     fn default(&self, object: &mut Value) {
         let Some(map) = object.as_object_mut() else { return };
+        for endpoint in list(map, "endpoints") {
+            object_or_new(endpoint, "conditions");
+        }
         for port in list(map, "ports") {
             set_default(port, "name", "");
             set_default(port, "protocol", "TCP");

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use super::GROUP;
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
-use crate::kinds::json::{alike, int, items, text};
+use crate::kinds::json::{alike, int, items, object, set_default, text};
 use crate::kinds::plain::Plain;
 use crate::kinds::podspec::sources::driver_name;
 use crate::kinds::{Kind, cells, go};
@@ -26,6 +26,12 @@ const NODE: &[ColumnDef] = &[
 
 pub(super) fn kind() -> Kind {
     let strategy = Plain {
+        default: |node| {
+            // Upstream's type writes `null` for none, which some clients do not take.
+            if let Some(spec) = object(node, "spec") {
+                set_default(spec, "drivers", Vec::<Value>::new());
+            }
+        },
         validate: |node| {
             let mut errors = Vec::new();
             let mut seen = HashSet::new();

@@ -260,7 +260,7 @@ fn defaults_keep_to_the_schema() {
         }
         let of = schema.kind(&kind.group, &kind.version, &kind.kind).unwrap();
         of.conform(&mut object).unwrap();
-        kind.strategy.default(&mut object);
+        crate::kinds::default(kind, &mut object);
         kind.strategy.prepare_create(&mut object);
         let before = object.clone();
         let found = of

@@ -135,7 +135,7 @@ async fn admit_and_store(
     warnings: &mut Vec<String>,
 ) -> Result<Response<Body>, Failure> {
     let name = metadata::text(&value, "name").to_owned();
-    call.kind().strategy.default(&mut value);
+    kinds::default(call.kind(), &mut value);
     if managers == Managers::Track {
         managed::created(call, &mut value);
     }

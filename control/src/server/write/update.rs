@@ -120,7 +120,7 @@ pub async fn apply(
     for _ in 0..TRIES {
         let stored = call.stored()?;
         let mut old = respond::value(kind, &stored);
-        kind.strategy.default(&mut old);
+        kinds::default(kind, &mut old);
         let mut new = change(&old)?;
         let asked = metadata::text(&new, "resourceVersion");
         if !matches!(asked, "" | "0") && asked != stored.resource_version.to_string() {
@@ -156,7 +156,7 @@ async fn attempt(
     let (api, kind) = (&call.api, call.kind());
     let managers = metadata::of(new).remove(managed::FIELD);
     metadata::keep(kind, &call.path.name, old, new)?;
-    kind.strategy.default(new);
+    kinds::default(kind, new);
     let subresource = edit.subresource.unwrap_or("");
     match edit.managers {
         Managers::Track => managed::updated(call, subresource, old, new, managers),

@@ -141,7 +141,7 @@ fn addresses_of_load_balancers_have_a_mode() {
     let check = |point: Value| -> (Value, Vec<String>) {
         let mut new = json!({"metadata": {"name": "s"}, "spec": {"type": "LoadBalancer", "ports": [{"port": 80}]},
             "status": {"loadBalancer": {"ingress": [point]}}});
-        kind.strategy.default(&mut new);
+        crate::kinds::default(kind, &mut new);
         let errors = kind.strategy.validate_update(Some("status"), &new, &new);
         (
             new["status"]["loadBalancer"]["ingress"][0]["ipMode"].clone(),

@@ -7,7 +7,7 @@ use super::{Value, changed, find, json, new};
 fn service(old: &Value, change: &Value) -> Result<Value, Vec<String>> {
     let kind = find("", "v1", "services").unwrap();
     let mut old = json!({"metadata": {"name": "s"}, "spec": old, "status": {"loadBalancer": {"ingress": [{"ip": "192.0.2.1"}]}}});
-    kind.strategy.default(&mut old);
+    crate::kinds::default(kind, &mut old);
     let mut new = old.clone();
     for (field, value) in change.as_object().unwrap() {
         if value.is_null() {
@@ -16,7 +16,7 @@ fn service(old: &Value, change: &Value) -> Result<Value, Vec<String>> {
             new["spec"][field] = value.clone();
         }
     }
-    kind.strategy.default(&mut new);
+    crate::kinds::default(kind, &mut new);
     kind.strategy.prepare_update(None, &old, &mut new);
     let errors = kind.strategy.validate_update(None, &old, &new);
     if errors.is_empty() {

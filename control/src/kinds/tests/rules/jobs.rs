@@ -100,7 +100,7 @@ fn autoscalers() {
         spec["maxReplicas"] = 3.into();
         let kind = find("autoscaling", "v2", "horizontalpodautoscalers").unwrap();
         let mut object = json!({"metadata": {"name": "h"}, "spec": spec});
-        kind.strategy.default(&mut object);
+        crate::kinds::default(kind, &mut object);
         let errors = kind.strategy.validate_create(&object);
         errors.iter().map(ToString::to_string).collect::<Vec<_>>()
     };

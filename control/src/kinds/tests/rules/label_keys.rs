@@ -12,7 +12,7 @@ fn made(affinity: Value, constraints: Value) -> (Value, Vec<String>) {
         "spec": {"containers": [{"name": "c", "image": "i"}]}});
     pod["spec"]["affinity"] = affinity;
     pod["spec"]["topologySpreadConstraints"] = constraints;
-    kind.strategy.default(&mut pod);
+    crate::kinds::default(kind, &mut pod);
     kind.strategy.prepare_create(&mut pod);
     let errors = kind.strategy.validate_create(&pod);
     let errors = errors.iter().map(ToString::to_string).collect();

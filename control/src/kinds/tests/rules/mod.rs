@@ -14,6 +14,7 @@ mod shown;
 mod singles;
 mod sources;
 mod statuses;
+mod zeros;
 
 use serde_json::{Value, json};
 
@@ -24,7 +25,7 @@ fn new(group: &str, plural: &str, mut object: Value) -> Vec<String> {
     let kind = find(group, "v1", plural)
         .or_else(|| find(group, "v2", plural))
         .unwrap_or_else(|| panic!("{plural}"));
-    kind.strategy.default(&mut object);
+    crate::kinds::default(kind, &mut object);
     let errors = kind.strategy.validate_create(&object);
     errors.iter().map(ToString::to_string).collect()
 }
@@ -32,7 +33,7 @@ fn new(group: &str, plural: &str, mut object: Value) -> Vec<String> {
 /// Complaints about a change, after the defaults of both.
 fn changed(group: &str, plural: &str, mut old: Value, change: impl Fn(&mut Value)) -> Vec<String> {
     let kind = find(group, "v1", plural).unwrap_or_else(|| panic!("{plural}"));
-    kind.strategy.default(&mut old);
+    crate::kinds::default(kind, &mut old);
     let mut new = old.clone();
     change(&mut new);
     let errors = kind.strategy.validate_update(None, &old, &new);

@@ -22,10 +22,10 @@ fn ephemeral_containers_come_later_and_have_a_few_fields() {
         for (field, value) in fields.as_object().unwrap() {
             container[field] = value.clone();
         }
-        kind.strategy.default(&mut old);
+        crate::kinds::default(kind, &mut old);
         let mut new = old.clone();
         new["spec"]["ephemeralContainers"] = json!([container]);
-        kind.strategy.default(&mut new);
+        crate::kinds::default(kind, &mut new);
         let errors = kind
             .strategy
             .validate_update(Some("ephemeralcontainers"), &old, &new);

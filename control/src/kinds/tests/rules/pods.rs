@@ -99,7 +99,7 @@ fn a_resize_keeps_the_class() {
     let pod = |resources: Value| {
         let container = json!({"name": "c", "image": "i", "resources": resources});
         let mut pod = json!({"metadata": {"name": "p"}, "spec": {"containers": [container]}, "status": {"qosClass": "Burstable"}});
-        kind.strategy.default(&mut pod);
+        crate::kinds::default(kind, &mut pod);
         pod
     };
     let resized = |old: Value, new: Value| -> Vec<String> {
@@ -134,7 +134,7 @@ fn zeros_without_a_meaning_are_not_kept() {
         "containers": [{"name": "c", "image": "i", "stdin": false, "env": [{"name": "A", "value": ""}],
             "readinessProbe": {"exec": {"command": ["a"]}, "initialDelaySeconds": 0},
             "securityContext": {"runAsNonRoot": false}, "volumeMounts": [{"name": "v", "mountPath": "/v", "readOnly": false}]}]}});
-    kind.strategy.default(&mut pod);
+    crate::kinds::default(kind, &mut pod);
     let (spec, container) = (&pod["spec"], &pod["spec"]["containers"][0]);
     for (object, field) in [
         (spec, "hostNetwork"),
@@ -160,8 +160,8 @@ fn zeros_without_a_meaning_are_not_kept() {
             "resources": {"limits": {}, "requests": {}}, "envFrom": []}]}});
     let mut expected = plain;
     expected["spec"]["affinity"] = json!({"podAffinity": {}});
-    kind.strategy.default(&mut wordy);
-    kind.strategy.default(&mut expected);
+    crate::kinds::default(kind, &mut wordy);
+    crate::kinds::default(kind, &mut expected);
     assert_eq!(wordy, expected);
 }
 

@@ -7,7 +7,7 @@ fn told(group: &str, plural: &str, mut old: Value, status: Value) -> Vec<String>
     let kind = find(group, "v1", plural)
         .or_else(|| find(group, "v2", plural))
         .unwrap_or_else(|| panic!("{plural}"));
-    kind.strategy.default(&mut old);
+    crate::kinds::default(kind, &mut old);
     let mut new = old.clone();
     new["status"] = status;
     let errors = kind.strategy.validate_update(Some("status"), &old, &new);
@@ -162,7 +162,7 @@ fn what_is_empty_by_pointer_is_there() {
 fn a_policy_without_a_spec_has_one() {
     let kind = find("networking.k8s.io", "v1", "networkpolicies").unwrap();
     let mut policy = json!({"metadata": {"name": "p"}});
-    kind.strategy.default(&mut policy);
+    crate::kinds::default(kind, &mut policy);
     assert_eq!(
         policy["spec"],
         json!({"podSelector": {}, "policyTypes": ["Ingress"]})
