@@ -76,6 +76,9 @@ impl Strategy for Autoscaler {
         let Some(map) = hpa.as_object_mut() else { return };
         if let Some(status) = object_or_new(map, "status") {
             set_default(status, "desiredReplicas", 0);
+            if self.old {
+                set_default(status, "currentReplicas", 0);
+            }
         }
         let Some(spec) = object_or_new(map, "spec") else {
             return;
@@ -110,6 +113,10 @@ impl Strategy for Autoscaler {
 
     fn prepare_create(&self, new: &mut Value) {
         new["status"] = json!({"desiredReplicas": 0});
+        if self.old {
+            // In v1 it is always there.
+            new["status"]["currentReplicas"] = json!(0);
+        }
     }
 
     fn prepare_update(&self, subresource: Option<&str>, old: &Value, new: &mut Value) {
@@ -233,7 +240,13 @@ fn targets(hpa: &Value) -> String {
                 let unit = if now == "<unknown>" { "" } else { "%" };
                 format!("{now}{unit}/{percent}%")
             } else if let Some(average) = wanted("averageValue") {
-                format!("{}/{average}", amount("averageValue"))
+                // Of pods, any value is an average.
+                let unit = if matches!(source, "object" | "external") {
+                    " (avg)"
+                } else {
+                    ""
+                };
+                format!("{}/{average}{unit}", amount("averageValue"))
             } else {
                 format!("{}/{}", amount("value"), wanted("value").unwrap_or_default())
             };

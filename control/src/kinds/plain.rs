@@ -22,8 +22,8 @@ pub(super) struct Plain {
     pub(super) told: fn(&Value) -> Vec<FieldError>,
     /// Whether there is a status that only its subresource may write.
     pub(super) status: bool,
-    /// Whether the generation counts changes of the spec.
-    pub(super) generation: bool,
+    /// The field whose changes the generation counts.
+    pub(super) generation: Option<&'static str>,
 }
 
 impl Plain {
@@ -37,7 +37,7 @@ impl Plain {
             change: |_, _| Vec::new(),
             told: |_| Vec::new(),
             status: false,
-            generation: false,
+            generation: None,
         }
     }
 
@@ -45,7 +45,7 @@ impl Plain {
     pub(super) fn with_status(row: fn(&Value, i64) -> Vec<Value>) -> Self {
         Self {
             status: true,
-            generation: true,
+            generation: Some("spec"),
             ..Self::new(row)
         }
     }
@@ -60,7 +60,7 @@ impl Strategy for Plain {
         if self.status {
             update::clear_status(object);
         }
-        if self.generation {
+        if self.generation.is_some() {
             update::start_generation(object);
         }
         (self.default)(object);
@@ -70,8 +70,8 @@ impl Strategy for Plain {
         if self.status {
             update::without_generation(subresource, old, new);
         }
-        if self.generation {
-            update::generation(old, new);
+        if let Some(field) = self.generation {
+            update::generation_of(field, old, new);
         }
     }
 

@@ -67,8 +67,13 @@ pub(super) fn keep(old: &Value, new: &mut Value, field: &str) {
 
 /// Sets the generation: the old one, or one more if `spec` differs.
 pub(super) fn generation(old: &Value, new: &mut Value) {
+    generation_of("spec", old, new);
+}
+
+/// As [`generation`], for what is desired in this field.
+pub(super) fn generation_of(field: &str, old: &Value, new: &mut Value) {
     let before = old.pointer("/metadata/generation").and_then(Value::as_i64);
-    let changed = old.get("spec") != new.get("spec");
+    let changed = old.get(field) != new.get(field);
     let Some(before) = before.or(changed.then_some(0)) else {
         return;
     };

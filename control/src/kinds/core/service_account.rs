@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
-use crate::kinds::json::items;
+use crate::kinds::json::{items, list};
 use crate::kinds::{Kind, Strategy, cells};
 
 const COLUMNS: &[ColumnDef] = &[
@@ -34,11 +34,28 @@ pub(super) fn kind() -> Kind {
 struct ServiceAccount;
 
 impl Strategy for ServiceAccount {
+    fn prepare_create(&self, new: &mut Value) {
+        names_only(new);
+    }
+
+    fn prepare_update(&self, _: Option<&str>, _: &Value, new: &mut Value) {
+        names_only(new);
+    }
+
     fn row(&self, object: &Value, now: i64) -> Vec<Value> {
         vec![
             cells::name(object),
             Value::from(items(object, "/secrets").len()),
             cells::age(object, now),
         ]
+    }
+}
+
+/// Secrets are those of the same namespace: of what a reference may say, its name is all that counts.
+fn names_only(account: &mut Value) {
+    if let Some(account) = account.as_object_mut() {
+        for secret in list(account, "secrets") {
+            secret.retain(|field, _| field == "name");
+        }
     }
 }

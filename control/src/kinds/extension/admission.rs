@@ -59,7 +59,7 @@ pub(super) fn kinds() -> Vec<Kind> {
     let hooks = |default: fn(&mut Value)| Plain {
         default,
         validate: webhooks::check,
-        generation: true,
+        generation: Some("webhooks"),
         ..Plain::new(|object, now| {
             let count = Value::from(items(object, "/webhooks").len());
             vec![cells::name(object), count, cells::age(object, now)]
@@ -84,7 +84,7 @@ pub(super) fn kinds() -> Vec<Kind> {
     };
     let binding = Plain {
         validate: policies::binding,
-        generation: true,
+        generation: Some("spec"),
         ..Plain::new(|binding, now| {
             let parameters = match (
                 text(binding, "/spec/paramRef/name"),

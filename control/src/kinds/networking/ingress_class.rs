@@ -62,7 +62,7 @@ pub(super) fn kind() -> Kind {
                 names::IMMUTABLE,
             )]
         },
-        generation: true,
+        generation: Some("spec"),
         ..Plain::new(|class, now| {
             let parameters = class
                 .pointer("/spec/parameters")

@@ -25,7 +25,7 @@ pub(super) fn kind() -> Kind {
     let strategy = Plain {
         default,
         validate,
-        generation: true,
+        generation: Some("spec"),
         ..Plain::new(|policy, now| {
             let selector = cells::label_selector(policy, "/spec/podSelector");
             vec![cells::name(policy), selector, cells::age(policy, now)]

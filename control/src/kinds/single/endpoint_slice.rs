@@ -68,6 +68,7 @@ impl Strategy for EndpointSlice {
 
     fn prepare_create(&self, new: &mut Value) {
         update::start_generation(new);
+        drop_topology(new);
     }
 
     fn prepare_update(&self, _: Option<&str>, old: &Value, new: &mut Value) {
@@ -80,6 +81,9 @@ impl Strategy for EndpointSlice {
         let generation = int(old, "/metadata/generation").unwrap_or(0) + i64::from(changed);
         if let Some(metadata) = new.get_mut("metadata").and_then(Value::as_object_mut) {
             metadata.insert("generation".to_owned(), Value::from(generation));
+        }
+        if old.get("endpoints") != new.get("endpoints") {
+            drop_topology(new);
         }
     }
 
@@ -115,6 +119,15 @@ impl Strategy for EndpointSlice {
             Value::from(first_three(addresses)),
             cells::age(object, now),
         ]
+    }
+}
+
+/// Clears what only v1beta1 could write.
+fn drop_topology(slice: &mut Value) {
+    if let Some(slice) = slice.as_object_mut() {
+        for endpoint in list(slice, "endpoints") {
+            endpoint.remove("deprecatedTopology");
+        }
     }
 }
 

@@ -87,7 +87,7 @@ fn strategy() -> Plain {
             }
             errors
         },
-        generation: true,
+        generation: Some("spec"),
         ..Plain::new(|driver, now| {
             let modes: Vec<&str> = items(driver, "/spec/volumeLifecycleModes")
                 .iter()

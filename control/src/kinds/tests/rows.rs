@@ -15,7 +15,7 @@ fn texts(cells: &[Value]) -> Vec<String> {
 fn row(group: &str, plural: &str, mut object: Value) -> Vec<String> {
     let kind = find(group, "v1", plural).unwrap_or_else(|| panic!("no {plural}"));
     object["metadata"]["creationTimestamp"] = json!("1970-01-01T00:10:00Z");
-    kind.strategy.default(&mut object);
+    crate::kinds::default(kind, &mut object);
     texts(&kind.strategy.row(&object, 1_000))
 }
 
@@ -24,7 +24,7 @@ fn every_row_has_a_cell_per_column() {
     for kind in builtin() {
         for object in [json!({}), json!({"metadata": {}, "spec": {}, "status": {}})] {
             let mut object = object;
-            kind.strategy.default(&mut object);
+            crate::kinds::default(kind, &mut object);
             let cells = kind.strategy.row(&object, 0);
             assert_eq!(cells.len(), kind.columns.len(), "{}", kind.plural);
         }
@@ -50,6 +50,21 @@ fn rows_of_workloads() {
         row("apps", "statefulsets", object),
         ["d", "2/3", "6m40s", "a,b", "i:1,j"]
     );
+}
+
+#[test]
+fn averages_of_what_is_no_pod_are_told_as_such() {
+    let targets = |kind: &str, source: &str, now: &Value| {
+        let metric = json!({"type": kind, source: {"target": {"averageValue": "10"}}});
+        let current = json!([{"type": kind, source: {"current": now}}]);
+        let object = json!({"metadata": {"name": "h"}, "spec": {"metrics": [metric]}, "status": {"currentMetrics": current}});
+        let kind = find("autoscaling", "v2", "horizontalpodautoscalers").unwrap();
+        texts(&kind.strategy.row(&object, 0))[2].clone()
+    };
+    let (none, some) = (json!({}), json!({"averageValue": "5"}));
+    assert_eq!(targets("Object", "object", &none), "<unknown>/10 (avg)");
+    assert_eq!(targets("External", "external", &some), "5/10 (avg)");
+    assert_eq!(targets("Pods", "pods", &some), "5/10");
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod addresses;
 mod beside;
 mod changes;
 mod flows;
+mod generations;
 mod jobs;
 mod label_keys;
 mod networks;

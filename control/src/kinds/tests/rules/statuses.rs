@@ -188,11 +188,11 @@ fn updates_are_complained_of_as_creates_are() {
     );
     let v1 = find("autoscaling", "v1", "horizontalpodautoscalers").unwrap();
     let mut scaler = json!({"metadata": {"name": "h"}, "spec": {"maxReplicas": 1, "scaleTargetRef": {"kind": "K", "name": "n"}}});
+    let counts = json!({"currentReplicas": 0, "desiredReplicas": 0});
     v1.strategy.default(&mut scaler);
-    assert_eq!(
-        scaler["status"],
-        json!({"currentReplicas": 0, "desiredReplicas": 0})
-    );
+    assert_eq!(scaler["status"], counts);
+    v1.strategy.prepare_create(&mut scaler);
+    assert_eq!(scaler["status"], counts, "as the client would have it");
 }
 
 #[test]
