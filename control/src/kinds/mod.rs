@@ -117,6 +117,11 @@ pub trait Strategy: Send + Sync + std::fmt::Debug {
     fn default(&self, object: &mut Value) {
         let _ = object;
     }
+    /// Why upstream's decoder does not take an object whose fields have their types.
+    fn undecodable(&self, object: &Value) -> Option<String> {
+        let _ = object;
+        None
+    }
     /// Before a create: resets what clients may not set (status), sets `metadata.generation` where the kind has one.
     fn prepare_create(&self, object: &mut Value) {
         let _ = object;

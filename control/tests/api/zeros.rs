@@ -87,3 +87,35 @@ fn that_are_applied_are_owned() {
     assert_eq!(code, 409, "{refusal}");
     assert_eq!(refusal["details"]["causes"][0]["field"], ".globalDefault");
 }
+
+#[test]
+fn generations_of_daemon_templates_are_numbers() {
+    const ANNOTATION: &str = "deprecated.daemonset.template.generation";
+    const WHY: &str = "strconv.ParseInt: parsing \"x\": invalid syntax";
+    let cluster = Cluster::start();
+    let all = format!("{APPS}/daemonsets");
+    let mut set = workload();
+    set["spec"].as_object_mut().unwrap().remove("replicas");
+    let (code, made) = cluster.post(&all, &set);
+    assert_eq!(
+        (code, &made["metadata"]["annotations"]),
+        (201, &json!({ANNOTATION: "1"}))
+    );
+    let fields = &made["metadata"]["managedFields"][0]["fieldsV1"]["f:metadata"];
+    assert!(
+        fields["f:annotations"][format!("f:{ANNOTATION}")].is_object(),
+        "{fields}"
+    );
+    set["apiVersion"] = "apps/v1".into();
+    set["kind"] = "DaemonSet".into();
+    set["metadata"]["annotations"] = json!({ANNOTATION: "x"});
+    let path = format!("{all}/w");
+    let (code, answer) = cluster.put(&path, &set);
+    let message = format!("DaemonSet in version \"v1\" cannot be handled as a DaemonSet: {WHY}");
+    assert_eq!((code, &answer["message"]), (400, &json!(message)));
+    let media = [("content-type", "application/apply-patch+yaml")];
+    let target = format!("{path}?fieldManager=m&force=true");
+    let (code, answer) = cluster.request(Method::PATCH, &target, &media, set.to_string().as_bytes());
+    let message = format!("failed to convert to unversioned: {WHY}");
+    assert_eq!((code, &answer["message"]), (500, &json!(message)));
+}

@@ -6,6 +6,9 @@ use crate::controllers::model::{DaemonSet, Node, Toleration, controller_referenc
 use crate::controllers::{api::resources, pods, revisions};
 use crate::scheduler::{NodeView, PodView, matches_node};
 
+/// The annotation with the generation of the template, a number that older controllers told pods apart by.
+const TEMPLATE_GENERATION: &str = "deprecated.daemonset.template.generation";
+
 /// Taints that never keep a daemon away: nodes in trouble need their daemons most.
 const TOLERATED: [(&str, &str); 6] = [
     ("node.kubernetes.io/not-ready", "NoExecute"),
@@ -41,7 +44,11 @@ pub fn pod(set: &DaemonSet, template: &Value, hash: &str, node: &str) -> Value {
         json!({"generateName": format!("{}-", set.metadata.name)}),
         &controller_reference(&set.metadata, resources::daemon_sets()),
     );
-    body["metadata"]["labels"][revisions::HASH_LABEL] = hash.into();
+    let labels = &mut body["metadata"]["labels"];
+    labels[revisions::HASH_LABEL] = hash.into();
+    if let Some(generation) = set.metadata.annotations.get(TEMPLATE_GENERATION) {
+        labels["pod-template-generation"] = generation.as_str().into();
+    }
     let term = json!({"matchFields": [{"key": "metadata.name", "operator": "In", "values": [node]}]});
     let required =
         &mut body["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"];

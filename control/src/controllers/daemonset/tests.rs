@@ -78,8 +78,11 @@ fn one_pod_on_every_right_node() {
 
 #[test]
 fn the_pod_names_its_node_by_affinity() {
-    let set = set(|_| {});
+    let set = set(|set| {
+        set["metadata"]["annotations"] = json!({"deprecated.daemonset.template.generation": "3"});
+    });
     let body = pod::pod(&set, &pod::template(&set), "h", "n1");
+    assert_eq!(body["metadata"]["labels"]["pod-template-generation"], "3");
     assert_eq!(
         body["spec"]["affinity"]["nodeAffinity"]["requiredDuringSchedulingIgnoredDuringExecution"],
         json!({"nodeSelectorTerms": [{"matchFields": [{"key": "metadata.name", "operator": "In", "values": ["n1"]}]}]})

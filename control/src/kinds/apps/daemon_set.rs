@@ -3,6 +3,7 @@
 use keelson_api::status::FieldError;
 use serde_json::Value;
 
+use super::template_generation;
 use super::workload::{
     collisions, count_or_percent, immutable_selector, is_nothing, non_negative, selector_and_template,
 };
@@ -102,18 +103,27 @@ impl Strategy for DaemonSet {
         set_default(spec, "revisionHistoryLimit", 10);
         if let Some(strategy) = object_or_new(spec, "updateStrategy") {
             set_zero(strategy, "type", "RollingUpdate");
-            if strategy.get("type").and_then(Value::as_str) == Some("RollingUpdate")
+            let rolls = strategy.get("type").and_then(Value::as_str) == Some("RollingUpdate");
+            if (rolls || strategy.get("rollingUpdate").is_some_and(Value::is_object))
                 && let Some(rolling) = object_or_new(strategy, "rollingUpdate")
             {
-                set_default(rolling, "maxUnavailable", 1);
+                set_default(rolling, "maxUnavailable", i32::from(rolls));
                 set_default(rolling, "maxSurge", 0);
             }
         }
         podspec::default_template_in(spec);
+        let generation = template_generation::of(object);
+        template_generation::set(object, generation);
+    }
+
+    fn undecodable(&self, object: &Value) -> Option<String> {
+        template_generation::complaint(object)
     }
 
     fn prepare_create(&self, new: &mut Value) {
         update::create(new);
+        let generation = template_generation::of(new).max(1);
+        template_generation::set(new, generation);
         for count in COUNTS {
             new["status"][count] = Value::from(0);
         }
@@ -121,6 +131,10 @@ impl Strategy for DaemonSet {
 
     fn prepare_update(&self, subresource: Option<&str>, old: &Value, new: &mut Value) {
         update::update(subresource, old, new);
+        let changed = old.pointer("/spec/template") != new.pointer("/spec/template");
+        // Earlier versions stored none.
+        let generation = template_generation::of(old).max(1);
+        template_generation::set(new, generation.saturating_add(i64::from(changed)));
     }
 
     fn validate_create(&self, object: &Value) -> Vec<FieldError> {

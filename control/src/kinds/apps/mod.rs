@@ -5,6 +5,7 @@ mod daemon_set;
 mod deployment;
 mod replica_set;
 mod stateful_set;
+mod template_generation;
 pub(super) mod workload;
 
 use super::Kind;

@@ -125,6 +125,10 @@ fn finished(kind: &Kind, applied: Applied, config: &Config, call: &Call) -> Resu
     };
     decode::conform(&mut parsed, kind)?;
     let mut value = parsed.value;
+    if let Some(why) = kind.strategy.undecodable(&value) {
+        let message = format!("failed to convert to unversioned: {why}");
+        return Err(Status::failure(500, "", message, None));
+    }
     if managed::manager(call) == KUBECTL {
         sync_annotation(&mut value, &config.value);
     }

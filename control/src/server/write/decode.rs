@@ -135,7 +135,10 @@ pub fn of_kind(kind: &Kind, content_type: &str, bytes: &[u8]) -> Result<(Value, 
     } else {
         conform(&mut parsed, kind)?
     };
-    Ok((parsed.value, complaints))
+    match kind.strategy.undecodable(&parsed.value) {
+        Some(why) => Err(cannot_handle(&kind.kind, &kind.version, &why)),
+        None => Ok((parsed.value, complaints)),
+    }
 }
 
 fn is_json(content_type: &str) -> bool {

@@ -34,6 +34,53 @@ fn of_webhooks_are_changes_of_webhooks() {
 }
 
 #[test]
+fn of_templates_of_daemon_sets_are_annotations() {
+    const ANNOTATION: &str = "deprecated.daemonset.template.generation";
+    let kind = find("apps", "v1", "daemonsets").unwrap();
+    let sent = |annotations: Value| {
+        json!({"metadata": {"name": "d", "annotations": annotations}, "spec": {"template": {"spec": {"containers": [
+            {"name": "c", "image": "i"}]}}}})
+    };
+    let of = |set: &Value| set["metadata"]["annotations"][ANNOTATION].clone();
+    for (annotations, expected) in [
+        (json!({}), "1"),
+        (json!({"a": "b"}), "1"),
+        (json!({ANNOTATION: "-3"}), "1"),
+        (json!({ANNOTATION: "+7"}), "7"),
+    ] {
+        let set = created(kind, sent(annotations));
+        assert_eq!(of(&set), expected);
+    }
+
+    let old = created(kind, sent(json!({ANNOTATION: "4"})));
+    let same = updated(kind, &old, |new| new["metadata"]["annotations"] = json!({}));
+    assert_eq!(of(&same), "4", "nobody takes it away");
+    let same = updated(kind, &old, |new| {
+        new["metadata"]["annotations"][ANNOTATION] = json!("9");
+        new["spec"]["minReadySeconds"] = json!(1);
+    });
+    assert_eq!(of(&same), "4", "or changes it");
+    let rolled = updated(kind, &old, |new| {
+        new["spec"]["template"]["metadata"]["labels"] = json!({"a": "b"});
+    });
+    assert_eq!(
+        (of(&rolled), &rolled["metadata"]["generation"]),
+        (json!("5"), &json!(2))
+    );
+
+    let why = |text: &str| kind.strategy.undecodable(&sent(json!({ANNOTATION: text})));
+    assert_eq!(why("3"), None);
+    assert_eq!(
+        why("x").as_deref(),
+        Some("strconv.ParseInt: parsing \"x\": invalid syntax")
+    );
+    assert_eq!(
+        why("9223372036854775808").as_deref(),
+        Some("strconv.ParseInt: parsing \"9223372036854775808\": value out of range")
+    );
+}
+
+#[test]
 fn secrets_of_service_accounts_are_names() {
     let kind = find("", "v1", "serviceaccounts").unwrap();
     let secrets = json!([{"name": "x", "namespace": "y", "kind": "Z", "fieldPath": "q"}, {"name": ""}]);
