@@ -63,7 +63,9 @@ pub(super) fn kinds() -> Vec<Kind> {
     let group = "flowcontrol.apiserver.k8s.io/v1";
     let schema = Plain {
         default: |schema| {
-            if let Some(spec) = object(schema, "spec") {
+            if let Some(schema) = schema.as_object_mut()
+                && let Some(spec) = object_or_new(schema, "spec")
+            {
                 set_zero(spec, "matchingPrecedence", 1000);
             }
         },

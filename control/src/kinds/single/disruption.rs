@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use crate::kinds::apps::workload::{count_or_percent, label_selector};
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
-use crate::kinds::json::text;
+use crate::kinds::json::{object_or_new, set_default, text};
 use crate::kinds::{Kind, Strategy, cells, update};
 
 const COLUMNS: &[ColumnDef] = &[
@@ -55,6 +55,16 @@ const COUNTS: [&str; 4] = [
 ];
 
 impl Strategy for Budget {
+    fn default(&self, object: &mut Value) {
+        if let Some(map) = object.as_object_mut()
+            && let Some(status) = object_or_new(map, "status")
+        {
+            for count in COUNTS {
+                set_default(status, count, 0);
+            }
+        }
+    }
+
     fn prepare_create(&self, new: &mut Value) {
         update::create(new);
         for count in COUNTS {

@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::GROUP;
 use crate::kinds::core::inline_volume;
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
-use crate::kinds::json::{is_true, text};
+use crate::kinds::json::{is_true, object_or_new, set_default, text};
 use crate::kinds::podspec::sources::driver_name;
 use crate::kinds::{Kind, Strategy, cells, update};
 
@@ -57,6 +57,14 @@ pub(super) fn kind() -> Kind {
 struct Attachment;
 
 impl Strategy for Attachment {
+    fn default(&self, object: &mut Value) {
+        if let Some(map) = object.as_object_mut()
+            && let Some(status) = object_or_new(map, "status")
+        {
+            set_default(status, "attached", false);
+        }
+    }
+
     fn prepare_create(&self, new: &mut Value) {
         new["status"] = serde_json::json!({"attached": false});
     }

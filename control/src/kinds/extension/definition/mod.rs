@@ -12,7 +12,7 @@ use keelson_api::status::FieldError;
 use serde_json::{Value, json};
 
 use crate::kinds::describe::{self, CREATED_AT, NAME};
-use crate::kinds::json::{items, object, set_default, set_zero, text};
+use crate::kinds::json::{items, object_or_new, set_default, set_zero, text};
 use crate::kinds::{Kind, Strategy, cells, update};
 
 /// Its kinds.
@@ -106,7 +106,10 @@ fn storage(definition: &Value) -> &str {
 }
 
 fn default_definition(definition: &mut Value) {
-    let Some(spec) = object(definition, "spec") else {
+    let Some(definition) = definition.as_object_mut() else {
+        return;
+    };
+    let Some(spec) = object_or_new(definition, "spec") else {
         return;
     };
     // A conversion that does not say how is an error.

@@ -196,3 +196,46 @@ fn no_policies_at_all_are_none_of_the_defaults() {
         ["spec.behavior.scaleDown.policies: Required value: must specify at least one Policy"]
     );
 }
+
+#[test]
+fn that_types_always_have_are_there() {
+    for (group, plural, sent, expected) in [
+        (
+            "policy",
+            "poddisruptionbudgets",
+            json!({}),
+            json!({"currentHealthy": 0, "desiredHealthy": 0, "disruptionsAllowed": 0, "expectedPods": 0}),
+        ),
+        (
+            "storage.k8s.io",
+            "volumeattachments",
+            json!({}),
+            json!({"attached": false}),
+        ),
+    ] {
+        let mut object = with(sample(plural), &json!({ "status": sent }));
+        crate::kinds::default(kind(group, plural), &mut object);
+        assert_eq!(object["status"], expected, "{plural}");
+    }
+    let set = json!({"spec": {"updateStrategy": {"type": "OnDelete", "rollingUpdate": {}}}});
+    let set = created(kind("apps", "daemonsets"), with(sample("daemonsets"), &set));
+    assert_eq!(
+        set["spec"]["updateStrategy"]["rollingUpdate"],
+        json!({"maxSurge": 0, "maxUnavailable": 0})
+    );
+    // Defaults come before complaints, whatever is missing.
+    let schema = new(
+        "flowcontrol.apiserver.k8s.io",
+        "flowschemas",
+        sample("flowschemas"),
+    );
+    assert!(
+        !schema.iter().any(|text| text.contains("matchingPrecedence")),
+        "{schema:?}"
+    );
+    let definition = new("apiextensions.k8s.io", "customresourcedefinitions", json!({}));
+    assert!(
+        !definition.iter().any(|text| text.contains("conversion")),
+        "{definition:?}"
+    );
+}
