@@ -105,7 +105,7 @@ fn topologies_of_slices_are_not_for_v1() {
     let same = updated(kind, &old, |new| new["metadata"]["labels"] = json!({"c": "d"}));
     assert_eq!(same["endpoints"], old["endpoints"]);
     let moved = updated(kind, &old, |new| {
-        new["endpoints"][0]["addresses"] = json!(["10.0.0.2"])
+        new["endpoints"][0]["addresses"] = json!(["10.0.0.2"]);
     });
     assert_eq!(moved["endpoints"][0].get("deprecatedTopology"), None);
 }
