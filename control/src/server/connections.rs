@@ -183,7 +183,7 @@ mod tests {
         let held = place.clone();
         let task = tokio::spawn(async move {
             let _held = held;
-            std::future::pending().await
+            std::future::pending::<()>().await;
         });
         connections.add(Connections::stranger(&place), task.abort_handle());
         (place, task)

@@ -60,38 +60,36 @@ pub fn object(call: &Call, code: StatusCode, object: &Object, warnings: &[String
 fn made(call: &Call, code: StatusCode, object: &Object) -> Result<Response<Body>, Status> {
     let (form, encoding) = (call.accept.form, call.accept.encoding);
     let (kind, include) = (call.served.kind.clone(), table::include(&call.query));
-    let (media, write): (_, Write) = match (form, encoding) {
-        (Form::Object | Form::Partial { .. }, Encoding::Protobuf) => {
-            let target = Target::new(&kind, form)?;
-            let write = move |out: &mut Vec<u8>, _: usize, object: &Object| {
-                out.extend_from_slice(&target.body(&view(&kind, object))?);
-                Ok(())
-            };
-            (MEDIA_TYPE, Box::new(write))
-        }
-        _ => {
-            let value = move |object: &Object| match form {
-                Form::Object => value(&kind, object),
-                Form::Table { beta } => table::single(&kind, object, include, beta),
-                Form::Partial { beta } => table::partial(&object.value(), beta),
-            };
-            let yaml = encoding == Encoding::Yaml;
-            let write = move |out: &mut Vec<u8>, _: usize, object: &Object| {
-                // Values always serialize, and writing into memory cannot fail.
-                if yaml {
-                    let _ = serde_yaml_ng::to_writer(out, &value(object));
-                } else {
-                    let _ = serde_json::to_writer(out, &value(object));
-                }
-                Ok(())
-            };
-            let media = if yaml {
-                "application/yaml"
+    let (media, write): (_, Write) = if encoding == Encoding::Protobuf && !matches!(form, Form::Table { .. })
+    {
+        let target = Target::new(&kind, form)?;
+        let write = move |out: &mut Vec<u8>, _: usize, object: &Object| {
+            out.extend_from_slice(&target.body(&view(&kind, object))?);
+            Ok(())
+        };
+        (MEDIA_TYPE, Box::new(write))
+    } else {
+        let value = move |object: &Object| match form {
+            Form::Object => value(&kind, object),
+            Form::Table { beta } => table::single(&kind, object, include, beta),
+            Form::Partial { beta } => table::partial(&object.value(), beta),
+        };
+        let yaml = encoding == Encoding::Yaml;
+        let write = move |out: &mut Vec<u8>, _: usize, object: &Object| {
+            // Values always serialize, and writing into memory cannot fail.
+            if yaml {
+                let _ = serde_yaml_ng::to_writer(out, &value(object));
             } else {
-                "application/json"
-            };
-            (media, Box::new(write))
-        }
+                let _ = serde_json::to_writer(out, &value(object));
+            }
+            Ok(())
+        };
+        let media = if yaml {
+            "application/yaml"
+        } else {
+            "application/json"
+        };
+        (media, Box::new(write))
     };
     let later = Later {
         head: Vec::new(),

@@ -20,11 +20,11 @@ use crate::server::table::{self, Include};
 /// The list as YAML, a Table or bare metadata.
 pub fn list(
     call: &Call,
-    metadata: Map<String, Value>,
+    metadata: &Map<String, Value>,
     objects: Vec<Arc<Object>>,
 ) -> Result<Response<Body>, Status> {
     let (form, yaml) = (call.accept.form, call.accept.encoding == Encoding::Yaml);
-    let (around, items) = around(call.kind(), form, metadata.into());
+    let (around, items) = around(call.kind(), form, metadata);
     let (head, tail) = if yaml {
         yaml_ends(&around, items, objects.is_empty())
     } else {
@@ -63,7 +63,7 @@ pub fn list(
 }
 
 /// The list without its items, and what these are called.
-fn around(kind: &Kind, form: Form, metadata: Value) -> (Map<String, Value>, &'static str) {
+fn around(kind: &Kind, form: Form, metadata: &Map<String, Value>) -> (Map<String, Value>, &'static str) {
     let meta = |beta: bool| {
         if beta {
             "meta.k8s.io/v1beta1"
@@ -175,7 +175,8 @@ mod tests {
         fn item_by_item_it_is_the_same_text(all in items(), form in 0_usize..3) {
             let form = [Form::Object, Form::Table { beta: false }, Form::Partial { beta: true }][form];
             let kind = crate::kinds::find("", "v1", "configmaps").unwrap();
-            let (around, name) = around(kind, form, json!({"resourceVersion": "7"}));
+            let metadata = Map::from_iter([("resourceVersion".to_owned(), Value::from("7"))]);
+            let (around, name) = around(kind, form, &metadata);
             let whole = whole(&around, name, &all);
             let yaml = all.iter().map(|item| serde_yaml_ng::to_string(&[item]).unwrap());
             prop_assert_eq!(

@@ -194,6 +194,6 @@ pub fn answer(call: &Call, listed: Listed) -> Result<Response<Body>, Status> {
             let response = body::with_type(StatusCode::OK, "application/json", body::chunks(pieces, size));
             body::compress(response, size, call.accept.gzip && !call.local)
         }
-        _ => return forms::list(call, metadata, page.objects),
+        _ => return forms::list(call, &metadata, page.objects),
     })
 }

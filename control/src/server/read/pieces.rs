@@ -9,6 +9,9 @@ use keelson_api::protobuf::envelope;
 /// Objects from this size on are shared.
 const SHARED: usize = 4 << 10;
 
+/// Begins a field 1 of bytes.
+const FIELD_1: u8 = 1 << 3 | 2;
+
 /// What is to be sent.
 #[derive(Debug, Default)]
 pub struct Pieces {
@@ -53,7 +56,6 @@ impl Pieces {
             return envelope::frame(&mut self.open, event, body);
         }
         // The names of events are short. An inner field 1 is written as a list's item is, but for its number.
-        const FIELD_1: u8 = 1 << 3 | 2;
         let mut head = vec![FIELD_1, event.len() as u8];
         head.extend_from_slice(event.as_bytes());
         head.extend_from_slice(&envelope::item(envelope::item_length(body.len())));
