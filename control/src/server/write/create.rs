@@ -154,6 +154,7 @@ async fn validate_and_store(
     warnings: &mut Vec<String>,
 ) -> Result<Response<Body>, Failure> {
     let (api, kind) = (&call.api, call.kind());
+    let version = metadata::text(value, "resourceVersion").to_owned();
     // The UID comes first: a Job selects its pods by it.
     metadata::fill(api, value);
     kinds::drop_disabled(kind, None, value);
@@ -167,7 +168,7 @@ async fn validate_and_store(
     let turn = turn::take(call, &request(call, name, dry_run, value)).await;
     let turn = turn.map_err(|error| call.store_error(name, &error))?;
     warnings.extend(api.chain.validate(&request(call, name, dry_run, value)).await?);
-    not_stored_yet(value)?;
+    not_stored_yet(&version)?;
     check_depth(value)?;
     let object = encode::object(kind, value);
     check_size(&object)?;
@@ -207,10 +208,8 @@ async fn validate_and_store(
 
 /// A new object has no version; what is no version is ignored. Only who stores objects upstream looks at it, after
 /// everything else has been checked.
-fn not_stored_yet(value: &mut Value) -> Result<(), Status> {
-    let version = metadata::of(value).remove("resourceVersion");
-    let version = version.as_ref().and_then(Value::as_str);
-    match version.and_then(|version| version.parse().ok()) {
+fn not_stored_yet(version: &str) -> Result<(), Status> {
+    match version.parse().ok() {
         None | Some(0_u64) => Ok(()),
         Some(_) => Err(Status::failure(
             500,
