@@ -268,10 +268,11 @@ impl<'a> Walk<'a> {
         if BASE64.decode(text).is_ok() {
             return Ok(());
         }
-        let (places, joined): (Vec<usize>, String) = text
-            .char_indices()
-            .filter(|(_, letter)| !matches!(letter, '\r' | '\n'))
-            .unzip();
+        let letters = || {
+            text.char_indices()
+                .filter(|(_, letter)| !matches!(letter, '\r' | '\n'))
+        };
+        let joined: String = letters().map(|(_, letter)| letter).collect();
         match BASE64_AS_GO.decode(&joined) {
             Ok(bytes) => {
                 *value = Value::from(BASE64.encode(bytes));
@@ -280,10 +281,10 @@ impl<'a> Walk<'a> {
             Err(error) => {
                 let at = match error {
                     base64::DecodeError::InvalidByte(at, _)
-                    | base64::DecodeError::InvalidLastSymbol(at, _) => places.get(at).copied(),
+                    | base64::DecodeError::InvalidLastSymbol(at, _) => letters().nth(at),
                     _ => None,
                 };
-                let at = at.unwrap_or(text.len());
+                let at = at.map_or(text.len(), |(at, _)| at);
                 Err(TypeError::base64(format!(
                     "illegal base64 data at input byte {at}"
                 )))

@@ -27,7 +27,7 @@ use serde_json::Value;
 
 pub use defaults::TooLarge;
 pub use prune::Pruned;
-pub use rules::check;
+pub use rules::{ATOMIC_ITEMS, check};
 
 use pattern::Pattern;
 

@@ -24,6 +24,8 @@ use super::refusal::Refusal;
 const MOST_OF_ONE: usize = 16 << 20;
 /// Most bytes that all answers hold.
 const MOST_OF_ALL: usize = 64 << 20;
+/// A read that answers no more than this is not held up: four users who take nothing would keep all others from reading.
+const SMALL_READ: usize = 4 << 10;
 /// In which they are counted.
 const UNIT: usize = 1 << 10;
 const ONE: u32 = (MOST_OF_ONE / UNIT) as u32;
@@ -73,8 +75,8 @@ impl Outgo {
         let bytes = held_by(&answer);
         let units = u32::try_from(bytes.div_ceil(UNIT)).unwrap_or(u32::MAX);
         let own = self.each.of(user);
-        if !reads && bytes <= FRAME {
-            // What has been done already, and answers little, is not held up.
+        // Nor is what has been done already, and answers little.
+        if bytes <= if reads { SMALL_READ } else { FRAME } {
             if let (Ok(own), Ok(all)) = (
                 own.try_acquire_many_owned(units),
                 Arc::clone(&self.all).try_acquire_many_owned(units),
@@ -202,12 +204,18 @@ mod tests {
             for _ in 0..4 {
                 shares.push(admit(&outgo, user, 4 << 20, true).await.unwrap());
             }
-            assert_eq!(admit(&outgo, user, 1, true).await.unwrap_err(), 429, "{user}");
+            assert_eq!(
+                admit(&outgo, user, SMALL_READ + 1, true).await.unwrap_err(),
+                429,
+                "{user}"
+            );
         }
         // All room is taken by others.
         let later = Instant::now() + Duration::from_hours(1);
-        let mut waits = Box::pin(outgo.admit("e", answer(1), true, later));
+        let mut waits = Box::pin(outgo.admit("e", answer(SMALL_READ + 1), true, later));
         assert!(poll_immediate(&mut waits).await.is_none());
+        // A small read passes.
+        assert!(admit(&outgo, "e", SMALL_READ, true).await.unwrap().is_none());
         // What has been done already is not refused, and not held up unless it is large.
         assert!(admit(&outgo, "e", 1, false).await.unwrap().is_none());
         assert_eq!(admit(&outgo, "e", FRAME + 1, false).await.unwrap_err(), 504);
@@ -216,7 +224,7 @@ mod tests {
         shares.clear();
         // One that is too large passes alone.
         let whole = admit(&outgo, "a", MOST_OF_ALL * 2, true).await.unwrap();
-        assert_eq!(admit(&outgo, "a", 1, true).await.unwrap_err(), 429);
+        assert_eq!(admit(&outgo, "a", SMALL_READ + 1, true).await.unwrap_err(), 429);
         drop(whole);
         assert_eq!(outgo.all.available_permits(), ALL as usize);
     }

@@ -91,11 +91,12 @@ fn made(call: &Call, code: StatusCode, object: &Object) -> Result<Response<Body>
         };
         (media, Box::new(write))
     };
+    let tail: &[u8] = if encoding == Encoding::Json { b"\n" } else { b"" };
     let later = Later {
         head: Vec::new(),
         objects: vec![Arc::new(object.clone())],
         write,
-        tail: Vec::new(),
+        tail: tail.to_vec(),
     };
     later.answer(call, code, media)
 }

@@ -179,8 +179,27 @@ fn answers_are_indented_for_people() {
     };
     let plain = text(path, &[]);
     // Go's encoder ends a line with every document, and clients' own tests compare it.
-    for path in [path, "/api/v1/nodes/none", "/api/v1/namespaces", "/apis"] {
-        let document = text(path, &[]);
+    let table = ("accept", "application/json;as=Table;g=meta.k8s.io;v=v1");
+    let partial = (
+        "accept",
+        "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1",
+    );
+    let partials = (
+        "accept",
+        "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1",
+    );
+    let all = "/api/v1/namespaces";
+    for (path, headers) in [
+        (path, &[][..]),
+        ("/api/v1/nodes/none", &[]),
+        ("/apis", &[]),
+        (all, &[]),
+        (all, &[table]),
+        (path, &[table]),
+        (all, &[partials]),
+        (path, &[partial]),
+    ] {
+        let document = text(path, headers);
         assert!(
             document
                 .strip_suffix('\n')

@@ -165,7 +165,7 @@ fn words(what: &str, error: &keelson_runtime::node::Error) -> String {
     format!("{what}: {error}")
 }
 
-/// Starts off the event loop. Should the client go away meanwhile, the process is killed as soon as it is there.
+/// Starts off the event loop. It cannot be given up: whoever has asked for it gets the process, also a client that is gone.
 async fn launch(
     start: impl FnOnce() -> Result<keelson_runtime::node::Exec, String> + Send + 'static,
 ) -> Result<Process, String> {

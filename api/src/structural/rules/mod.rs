@@ -12,6 +12,8 @@ mod tests;
 
 use serde_json::{Map, Value};
 
+pub use lists::ATOMIC_ITEMS;
+
 use super::read::{kind_of, text};
 use super::validate::STEPS;
 use super::{Structural, child, defaults};

@@ -8,8 +8,8 @@ use keelson_api::names;
 use keelson_api::status::FieldError;
 use keelson_api::time;
 use serde_json::{Value, json};
+use x509_parser::asn1_rs::{Any, FromDer, Tag};
 use x509_parser::pem::parse_x509_pem;
-use x509_parser::prelude::{FromDer, X509CertificationRequest};
 
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
 use crate::kinds::json::{int, items, text};
@@ -234,8 +234,10 @@ fn check_request(request: &str) -> Result<(), String> {
     if pem.label != "CERTIFICATE REQUEST" {
         return Err(WHAT.to_owned());
     }
-    match X509CertificationRequest::from_der(&pem.contents) {
-        Ok(([], _)) => Ok(()),
+    // Go's parser leaves attributes alone that it does not know, which ours reads; so what is around them decides.
+    match Any::from_der(&pem.contents) {
+        Ok(([], outer)) if outer.tag() == Tag::Sequence => Ok(()),
+        Ok(([], _)) => Err("asn1: structure error: tags don't match".to_owned()),
         Ok(_) => Err("asn1: syntax error: trailing data".to_owned()),
         Err(error) => Err(format!("asn1: syntax error: {error}")),
     }

@@ -44,7 +44,10 @@ pub fn serve(
     let client = client.ok_or_else(no_upgrade)?;
     let wanted = Wanted::of(&errand);
     let api = Arc::clone(&call.api);
+    // It counts as long as its session, which may outlast its connection.
+    let place = client.place();
     tokio::spawn(async move {
+        let _place = place;
         let io = match client.switched().await {
             Ok(switched) => switched,
             Err(error) => return tracing::debug!(%error, "upgrade"),
@@ -52,7 +55,7 @@ pub fn serve(
         let (input, output) = channels::connect(io, Protocol::V5, LINGER);
         tokio::select! {
             () = session(&api, &errand, wanted, input, &output) => {}
-            // Dropping the session hangs up on the kubelet, which then ends the process.
+            // Dropping the session hangs up on the kubelet, which then gives the process its own time, and ends it.
             () = parted(&output) => {}
             // Without a goodbye, which a client would take for a success.
             () = api.stopping() => {}

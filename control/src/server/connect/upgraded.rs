@@ -86,6 +86,11 @@ impl Client {
         })
     }
 
+    /// Its place among the connections.
+    pub fn place(&self) -> Option<Place> {
+        self.place.clone()
+    }
+
     /// Out of its request.
     pub fn of(extensions: &mut Extensions) -> Option<Self> {
         Some(Self {

@@ -111,7 +111,7 @@ fn json_ends(around: &Map<String, Value>, items: &str) -> (Vec<u8>, Vec<u8>) {
     let mut head = serde_json::to_vec(around).unwrap_or_default();
     head.pop();
     head.extend_from_slice(format!(",\"{items}\":[").as_bytes());
-    (head, b"]}".to_vec())
+    (head, b"]}\n".to_vec())
 }
 
 /// Members stand in the order of their names, as Go writes them.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::{Bytes, BytesMut};
 use keelson_streams::Closed;
 use keelson_streams::channels::{Channel, Input};
-use tokio::sync::{Notify, mpsc};
+use tokio::sync::{Notify, Semaphore, mpsc};
 
 use super::client::{Client, Output};
 use super::pipe::Pipe;
@@ -23,6 +23,8 @@ const ANSWER: Duration = Duration::from_millis(200);
 
 /// How long a process may take with what its client had sent before it went away.
 const PARTING: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 30 });
+/// How many may do so at a time.
+static PARTINGS: Semaphore = Semaphore::const_new(64);
 /// What it may say meanwhile to nobody.
 const UNHEARD: usize = 1 << 20;
 
@@ -75,11 +77,12 @@ async fn connect(
     let fed = Notify::new();
     let finished = {
         let outputs = async {
-            let (out, err) = tokio::join!(
+            // One that says too much to nobody ends the session, whatever the other does.
+            tokio::try_join!(
                 forward(stdout, Channel::Stdout, output, &activity),
                 forward(stderr, Channel::Stderr, output, &activity),
-            );
-            out.and(err)
+            )
+            .map(drop)
         };
         let mut outputs = std::pin::pin!(outputs);
         let running = async {
@@ -119,8 +122,13 @@ async fn deserted(output: &Output, kind: Kind, fed: &Notify) {
     output.closed().await;
     match kind {
         Kind::Exec { reads_on: false } => {}
-        // The end of its input ends such a process; one that goes on is killed.
-        Kind::Exec { reads_on: true } => tokio::time::sleep(PARTING).await,
+        // The end of its input ends such a process; one that goes on is killed. Where there are many of them, at once: they
+        // count for no connection any more.
+        Kind::Exec { reads_on: true } => {
+            if let Ok(_parting) = PARTINGS.try_acquire() {
+                tokio::time::sleep(PARTING).await;
+            }
+        }
         Kind::Attach { .. } => drop(tokio::time::timeout(PARTING, fed.notified()).await),
     }
 }
