@@ -15,6 +15,9 @@ use tokio::io::AsyncWriteExt;
 /// Sessions that `hang` and whose client has gone away.
 pub static GONE: AtomicUsize = AtomicUsize::new(0);
 
+/// How much those that only `listen` have read, to the end of their input.
+pub static HEARD: AtomicUsize = AtomicUsize::new(0);
+
 /// Lets those that are `deaf`, which do not read their input, come to their end.
 pub static DEAF_MAY_END: AtomicBool = AtomicBool::new(false);
 /// Forwarded connections that have ended in order.
@@ -149,6 +152,14 @@ async fn run(what: &str, mut streams: Vec<Stream>) {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
             stdout.send(Bytes::from_static(b"heard nothing")).await.unwrap();
+        }
+        "listen" => {
+            let stdin = &mut streams[stdin.unwrap()];
+            let mut heard = 0;
+            while let Some(data) = stdin.incoming.recv().await {
+                heard += data.len();
+            }
+            HEARD.fetch_add(heard, SeqCst);
         }
         "vanish" => return,
         other => panic!("{other}"),

@@ -8,7 +8,7 @@ use serde_json::Value;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::kubelet::cluster;
-use super::spdy::{DEAF_MAY_END, GONE};
+use super::spdy::{DEAF_MAY_END, GONE, HEARD};
 use super::websocket::{Socket, websocket};
 use crate::cluster::Cluster;
 
@@ -183,4 +183,18 @@ fn a_client_that_goes_away_ends_its_session_at_the_kubelet() {
         }
         assert_eq!(GONE.load(SeqCst), number + 1, "the kubelet's session goes on");
     }
+}
+
+/// What a client had sent before it went away reaches the kubelet, then the end of the input.
+#[test]
+fn a_client_that_hangs_up_when_all_is_said_is_heard() {
+    const SIZE: usize = 900_000;
+    let cluster = cluster();
+    let mut socket = exec(&cluster, "stdin=true&stdout=true", "listen");
+    let piece = Message::binary([&[0][..], &[b'x'; SIZE]].concat());
+    socket.send(piece).unwrap();
+    socket.close(None).unwrap();
+    drop(socket);
+    cluster.eventually("heard", |_| HEARD.load(SeqCst) != 0);
+    assert_eq!(HEARD.load(SeqCst), SIZE);
 }
