@@ -36,7 +36,11 @@ impl Rule {
 
 /// A prefix whose dash at the end is no name's end (`maskTrailingDash`).
 fn without_dash(prefix: &str) -> String {
-    let Some(start) = prefix.strip_suffix('-').filter(|start| !start.is_empty()) else {
+    // What is no ASCII is no name, with or without its last byte.
+    let start = prefix
+        .strip_suffix('-')
+        .filter(|start| start.ends_with(|last: char| last.is_ascii()));
+    let Some(start) = start else {
         return prefix.to_owned();
     };
     let mut masked = start.to_owned();

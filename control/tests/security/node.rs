@@ -8,9 +8,13 @@ use crate::cluster::{Caller, Cluster, message};
 /// A mirror pod names no secret, and cannot stop being one.
 async fn mirror_pods(one: &Caller, admin: &Caller) {
     let pods = "/api/v1/namespaces/tenant/pods";
+    let node = admin.get("/api/v1/nodes/n1").await.1;
+    let owner = json!({"apiVersion": "v1", "kind": "Node", "name": "n1", "uid": node["metadata"]["uid"],
+        "controller": true});
     let pod = |name: &str| {
         json!({
-            "metadata": {"name": name, "annotations": {"kubernetes.io/config.mirror": "h"}},
+            "metadata": {"name": name, "annotations": {"kubernetes.io/config.mirror": "h"},
+                "ownerReferences": [owner]},
             "spec": {"nodeName": "n1", "containers": [{"name": "c", "image": "busybox:1.36"}]},
         })
     };
