@@ -191,7 +191,7 @@ fn a_client_that_hangs_up_when_all_is_said_is_heard() {
     const SIZE: usize = 900_000;
     let cluster = cluster();
     let mut socket = exec(&cluster, "stdin=true&stdout=true", "listen");
-    let piece = Message::binary([&[0][..], &[b'x'; SIZE]].concat());
+    let piece = Message::binary([&[0][..], &vec![b'x'; SIZE]].concat());
     socket.send(piece).unwrap();
     socket.close(None).unwrap();
     drop(socket);
