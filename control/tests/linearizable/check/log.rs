@@ -186,7 +186,9 @@ impl Log {
             Some((_, Answer::Written(seen))) => seen.revision == event.seen.revision,
             Some(_) => false,
         };
-        let Some(operation) = deletions.and_then(|all| all.iter().find(mine)) else {
+        // Of several whose answer is not known it was any: the first in time promises least. (They stand here by server.)
+        let mine = deletions.into_iter().flatten().filter(mine);
+        let Some(operation) = mine.min_by_key(|one| (one.returned.is_none(), one.invoked)) else {
             return Err(Fault::Invented(format!("the deletion {event:?}")));
         };
         self.insert(event.seen.revision, &event.key, None, operation.invoked)

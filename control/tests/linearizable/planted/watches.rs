@@ -133,3 +133,20 @@ fn faults_of_watches_are_found() {
         Stale
     );
 }
+
+#[test]
+fn a_deletion_of_which_nobody_heard_may_have_been_anybodys() {
+    let mut operations = two_writes();
+    // Two servers were killed while they deleted; the history of the first stands first, whoever was earlier.
+    operations.extend([unknown(90, delete(3)), unknown(45, delete(3))]);
+    operations.push(operation(60, 70, list(), page(4, &[])));
+    let watches = vec![Watch {
+        after: 1,
+        notices: vec![notice(&[2, 3, 4], 4)],
+        end: End::Killed,
+    }];
+    let mut history = History { operations, watches };
+    assert_eq!(check(&history), Ok(()));
+    history.operations.remove(3);
+    assert_fault!(check(&history), Impossible);
+}
