@@ -125,7 +125,7 @@ pub fn status(encoding: Encoding, status: &Status) -> Response<Body> {
 
 /// A value as an answer.
 pub fn value(code: StatusCode, encoding: Encoding, value: &Value) -> Response<Body> {
-    match encoding {
+    made(match encoding {
         // A Value always serializes.
         Encoding::Json => json(code, serde_json::to_vec(value).unwrap_or_default()),
         Encoding::Yaml => yaml(code, value),
@@ -134,7 +134,15 @@ pub fn value(code: StatusCode, encoding: Encoding, value: &Value) -> Response<Bo
             // The few documents that are no kind have no other form; clients tell by the content type.
             None => json(code, serde_json::to_vec(value).unwrap_or_default()),
         },
-    }
+    })
+}
+
+/// An answer whose bytes are nobody else's: all of them count, not a chunk alone.
+pub fn made(mut response: Response<Body>) -> Response<Body> {
+    let size = response.body().size_hint().upper().unwrap_or(0);
+    let more = usize::try_from(size).unwrap_or(usize::MAX).saturating_sub(FRAME);
+    takes(&mut response, more);
+    response
 }
 
 /// A value as YAML.

@@ -24,7 +24,65 @@ tokio::task_local! {
 
 /// When a stream is cut off.
 #[derive(Debug, Clone, Default)]
-pub struct Cut(Arc<State>);
+pub struct Cut {
+    state: Arc<State>,
+    unsent: Arc<Unsent>,
+}
+
+/// The frames that a connection has been given and has not sent. Those of an answer's end outlive its stream on HTTP/2, so
+/// a connection on which none leaves for twice the patience is closed.
+#[derive(Debug, Default)]
+pub struct Unsent {
+    /// How many, and when that began or one left last.
+    frames: Mutex<(usize, Option<Instant>)>,
+    began: Notify,
+}
+
+/// A frame that has not been sent.
+#[derive(Debug)]
+pub struct Sending(Arc<Unsent>);
+
+impl Unsent {
+    fn count(&self, change: impl FnOnce(usize) -> usize) {
+        let mut frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
+        let before = frames.0;
+        frames.0 = change(before);
+        if frames.0 == 0 {
+            frames.1 = None;
+        } else if before == 0 || frames.0 < before {
+            frames.1 = Some(Instant::now());
+        }
+        if before == 0 {
+            self.began.notify_one();
+        }
+    }
+
+    /// Resolves when none has left for so long.
+    pub async fn stalled(&self, patience: Duration) {
+        loop {
+            let since = self.frames.lock().unwrap_or_else(PoisonError::into_inner).1;
+            match since.map(|since| since + patience) {
+                None => self.began.notified().await,
+                Some(until) if Instant::now() >= until => return,
+                // The timer is what the client has left.
+                Some(until) => tokio::time::sleep_until(until).await,
+            }
+        }
+    }
+}
+
+impl Drop for Sending {
+    fn drop(&mut self) {
+        self.0.count(|frames| frames - 1);
+    }
+}
+
+/// A frame for the connection that is served here; none in this process.
+pub fn sending() -> Option<Sending> {
+    let unsent = CURRENT.try_with(|cut| Arc::clone(&cut.unsent)).ok()?;
+    unsent.count(|frames| frames + 1);
+    Some(Sending(unsent))
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -38,6 +96,8 @@ struct State {
 pub struct Streams {
     /// How long a client may take nothing.
     pub patience: Duration,
+    /// What the connection has not sent.
+    pub unsent: Arc<Unsent>,
 }
 
 impl<F> hyper::rt::Executor<F> for Streams
@@ -46,9 +106,9 @@ where
     F::Output: Send + 'static,
 {
     fn execute(&self, stream: F) {
-        let patience = self.patience;
+        let (patience, unsent) = (self.patience, Arc::clone(&self.unsent));
         tokio::spawn(async move {
-            Cut::unless(patience, stream).await;
+            Cut::unless(patience, unsent, stream).await;
         });
     }
 }
@@ -65,8 +125,15 @@ pub fn watched(body: Body) -> Body {
 
 impl Cut {
     /// Serves, unless an answer is not taken for so long; dropping what serves resets the stream or closes the connection.
-    pub async fn unless<T>(patience: Duration, serves: impl Future<Output = T>) -> Option<T> {
-        let cut = Self::default();
+    pub async fn unless<T>(
+        patience: Duration,
+        unsent: Arc<Unsent>,
+        serves: impl Future<Output = T>,
+    ) -> Option<T> {
+        let cut = Self {
+            unsent,
+            ..Self::default()
+        };
         let due = cut.clone();
         tokio::select! {
             biased;
@@ -76,18 +143,18 @@ impl Cut {
     }
 
     fn note(&self, taken: Option<Instant>) {
-        let mut noted = self.0.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut noted = self.state.taken.lock().unwrap_or_else(PoisonError::into_inner);
         if noted.is_none() && taken.is_some() {
-            self.0.began.notify_one();
+            self.state.began.notify_one();
         }
         *noted = taken;
     }
 
     async fn due(&self, patience: Duration) {
         loop {
-            let taken = *self.0.taken.lock().unwrap_or_else(PoisonError::into_inner);
+            let taken = *self.state.taken.lock().unwrap_or_else(PoisonError::into_inner);
             match taken.map(|taken| taken + patience) {
-                None => self.0.began.notified().await,
+                None => self.state.began.notified().await,
                 Some(until) if Instant::now() >= until => return,
                 // The timer is what the client has left.
                 Some(until) => tokio::time::sleep_until(until).await,
@@ -128,5 +195,24 @@ impl hyper::body::Body for Watched {
 
     fn size_hint(&self) -> SizeHint {
         self.inner.size_hint()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_connection_on_which_no_frame_leaves_has_stalled() {
+        let unsent = Arc::<Unsent>::default();
+        let patience = Duration::from_millis(50);
+        let waits = || tokio::time::timeout(4 * patience, unsent.stalled(patience));
+        assert!(waits().await.is_err(), "nothing is to be sent");
+        let frames = async { [sending(), sending()] };
+        let frames = Cut::unless(PATIENCE, Arc::clone(&unsent), frames).await.unwrap();
+        assert!(waits().await.is_ok());
+        drop(frames);
+        assert!(waits().await.is_err(), "all has been sent");
+        assert!(sending().is_none(), "no connection");
     }
 }

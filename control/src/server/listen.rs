@@ -19,7 +19,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::Api;
 use super::connections::Connections;
-use super::cut::{self, Cut, Streams};
+use super::cut::{self, Cut, Streams, Unsent};
 use super::host;
 use super::pipeline::{Peer, handle};
 use crate::auth::{Presented, front_proxy};
@@ -165,12 +165,14 @@ pub async fn serve(api: Arc<Api>, listener: TcpListener, tls: Tls) {
                     })
                 }
             });
-            let builder = builder(HEAD, cut::PATIENCE);
+            let unsent = Arc::<Unsent>::default();
+            let builder = builder(HEAD, cut::PATIENCE, &unsent);
             let connection = builder.serve_connection_with_upgrades(TokioIo::new(stream), service);
             let mut connection = std::pin::pin!(connection);
-            let ended = Cut::unless(cut::PATIENCE, async {
+            let ended = Cut::unless(cut::PATIENCE, Arc::clone(&unsent), async {
                 tokio::select! {
                     ended = connection.as_mut() => ended,
+                    () = unsent.stalled(2 * cut::PATIENCE) => Err("the ends of answers are not taken".into()),
                     () = api.stopping() => {
                         connection.as_mut().graceful_shutdown();
                         connection.await
@@ -191,8 +193,11 @@ pub async fn serve(api: Arc<Api>, listener: TcpListener, tls: Tls) {
 }
 
 /// `patience` is with clients that take nothing of an answer.
-fn builder(head: Duration, patience: Duration) -> auto::Builder<Streams> {
-    let mut builder = auto::Builder::new(Streams { patience });
+fn builder(head: Duration, patience: Duration, unsent: &Arc<Unsent>) -> auto::Builder<Streams> {
+    let mut builder = auto::Builder::new(Streams {
+        patience,
+        unsent: Arc::clone(unsent),
+    });
     builder
         .http1()
         .timer(TokioTimer::new())
@@ -227,7 +232,11 @@ mod tests {
             let service = service_fn(|_: Request<Incoming>| async {
                 Ok::<_, Infallible>(Response::new(body::full("answer")))
             });
-            let builder = builder(Duration::from_millis(300), Duration::from_millis(300));
+            let builder = builder(
+                Duration::from_millis(300),
+                Duration::from_millis(300),
+                &Arc::default(),
+            );
             drop(
                 builder
                     .serve_connection_with_upgrades(TokioIo::new(server), service)
@@ -250,9 +259,9 @@ mod tests {
         for http2 in [false, true] {
             let (client, server) = tokio::io::duplex(1 << 20);
             tokio::spawn(async move {
-                let builder = builder(Duration::from_mins(1), patience);
+                let builder = builder(Duration::from_mins(1), patience, &Arc::default());
                 let connection = builder.serve_connection(TokioIo::new(server), service_fn(endless));
-                drop(Cut::unless(patience, connection).await);
+                drop(Cut::unless(patience, Arc::default(), connection).await);
             });
             if !http2 {
                 let mut client = client;

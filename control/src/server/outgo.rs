@@ -16,16 +16,19 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
 use super::body::{Body, BoxError, FRAME};
+use super::cut::{self, Sending};
 use super::deadline;
 use super::each::Each;
 use super::refusal::Refusal;
 
 /// Most bytes that the answers of one user hold.
-const MOST_OF_ONE: usize = 16 << 20;
+const MOST_OF_ONE: usize = 8 << 20;
 /// Most bytes that all answers hold.
-const MOST_OF_ALL: usize = 64 << 20;
+const MOST_OF_ALL: usize = 128 << 20;
 /// A read that answers no more than this is not held up: four users who take nothing would keep all others from reading.
 const SMALL_READ: usize = 4 << 10;
+/// Most reads of one user that wait for room: each holds its answer.
+const MOST_WAITING: usize = 32;
 /// In which they are counted.
 const UNIT: usize = 1 << 10;
 const ONE: u32 = (MOST_OF_ONE / UNIT) as u32;
@@ -44,6 +47,7 @@ pub fn takes(response: &mut Response<Body>, bytes: usize) {
 #[derive(Debug)]
 pub struct Outgo {
     each: Each,
+    waiting: Each,
     all: Arc<Semaphore>,
 }
 
@@ -51,6 +55,7 @@ impl Default for Outgo {
     fn default() -> Self {
         Self {
             each: Each::new(MOST_OF_ONE / UNIT),
+            waiting: Each::new(MOST_WAITING),
             all: Arc::new(Semaphore::new(MOST_OF_ALL / UNIT)),
         }
     }
@@ -87,6 +92,16 @@ impl Outgo {
             }
             return Ok(answer);
         }
+        let refused = || {
+            Err(Refusal::in_defence(Status::too_many_requests(
+                "Too many large answers are under way, please try again later.",
+                1,
+            )))
+        };
+        let waiting = self.waiting.of(user).try_acquire_owned();
+        if reads && waiting.is_err() {
+            return refused();
+        }
         let places = async {
             // The user's own first, so that nobody has more than those waiting for the others'.
             let own = own.acquire_many_owned(units.min(ONE)).await.ok()?;
@@ -104,10 +119,7 @@ impl Outgo {
             }
             // What has been written is not to be tried again as if it had not.
             _ if !reads => Err(Refusal::in_defence(deadline::late())),
-            _ => Err(Refusal::in_defence(Status::too_many_requests(
-                "Too many large answers are under way, please try again later.",
-                1,
-            ))),
+            _ => refused(),
         }
     }
 }
@@ -133,9 +145,10 @@ struct Counted {
     share: Arc<Share>,
 }
 
-/// Bytes of an answer, with its share.
+/// Bytes of an answer that has not been sent, with its share.
 struct Kept {
     bytes: Bytes,
+    _sending: Option<Sending>,
     _share: Arc<Share>,
 }
 
@@ -158,6 +171,7 @@ impl hyper::body::Body for Counted {
         let keep = |bytes: Bytes| {
             Bytes::from_owner(Kept {
                 bytes,
+                _sending: cut::sending(),
                 _share: Arc::clone(share),
             })
         };
@@ -200,9 +214,11 @@ mod tests {
     async fn answers_are_bounded_for_each_user_and_together() {
         let outgo = Outgo::default();
         let mut shares = Vec::new();
-        for user in ["a", "b", "c", "d"] {
-            for _ in 0..4 {
-                shares.push(admit(&outgo, user, 4 << 20, true).await.unwrap());
+        for user in 0..MOST_OF_ALL / MOST_OF_ONE {
+            let user = format!("u{user}");
+            let user = user.as_str();
+            for _ in 0..2 {
+                shares.push(admit(&outgo, user, MOST_OF_ONE / 2, true).await.unwrap());
             }
             assert_eq!(
                 admit(&outgo, user, SMALL_READ + 1, true).await.unwrap_err(),
@@ -214,6 +230,15 @@ mod tests {
         let later = Instant::now() + Duration::from_hours(1);
         let mut waits = Box::pin(outgo.admit("e", answer(SMALL_READ + 1), true, later));
         assert!(poll_immediate(&mut waits).await.is_none());
+        // So many wait, and no more: they would hold what nobody has room for.
+        let wait = || Box::pin(outgo.admit("w", answer(SMALL_READ + 1), true, later));
+        let mut waiting: Vec<_> = (0..=MOST_WAITING).map(|_| wait()).collect();
+        let last = waiting.pop().unwrap();
+        for one in &mut waiting {
+            assert!(poll_immediate(one).await.is_none());
+        }
+        assert_eq!(last.await.unwrap_err().status.code, 429);
+        drop(waiting);
         // A small read passes.
         assert!(admit(&outgo, "e", SMALL_READ, true).await.unwrap().is_none());
         // What has been done already is not refused, and not held up unless it is large.

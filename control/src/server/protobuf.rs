@@ -17,6 +17,7 @@ use super::accept::Form;
 use super::body::{self, Body};
 use super::call::Call;
 use super::convert;
+use super::outgo::takes;
 use super::registry::{KindRef, api_version};
 use super::respond::view;
 use crate::kinds::Kind;
@@ -104,13 +105,17 @@ pub fn list(call: &Call, metadata: &Value, objects: Vec<Arc<Object>>) -> Result<
     let (kind, target) = (call.kind(), Target::new(call.kind(), call.accept.form)?);
     let size = objects.iter().map(|object| object.bytes.len()).sum::<usize>();
     let start = head(&target, metadata)?;
+    let largest = objects.iter().map(|object| object.bytes.len()).max();
+    let held = 2 * largest.unwrap_or(0);
     let (body, length) = if size <= SMALL {
         small(kind, &target, start, &objects)
     } else {
         large(call.served.kind.clone(), target, &start, objects)
     }
     .map_err(|error| failed(&error))?;
-    let response = body::with_type(StatusCode::OK, MEDIA_TYPE, body);
+    let mut response = body::with_type(StatusCode::OK, MEDIA_TYPE, body);
+    // Besides a chunk it holds the largest object, in two forms.
+    takes(&mut response, held);
     Ok(body::compress(response, length, call.accept.gzip && !call.local))
 }
 

@@ -48,7 +48,11 @@ pub fn object(call: &Call, code: StatusCode, object: &Object, warnings: &[String
     let mut response = if is_stored {
         let bytes = view(kind, object);
         let size = bytes.len();
-        body::compress(body::json(code, bytes), size, call.accept.gzip && !call.local)
+        let mut response = body::json(code, bytes);
+        if !convert::is_version(kind, object) {
+            response = body::made(response);
+        }
+        body::compress(response, size, call.accept.gzip && !call.local)
     } else {
         made(call, code, object).unwrap_or_else(|status| body::status(Encoding::Json, &status))
     };

@@ -123,7 +123,7 @@ fn tagged(
     } else {
         let document = document()?;
         let size = document.len();
-        let response = body::with_type(StatusCode::OK, media, body::full(document));
+        let response = body::made(body::with_type(StatusCode::OK, media, body::full(document)));
         body::compress(response, size, Accept::takes_gzip(headers))
     };
     if let Ok(tag) = HeaderValue::from_str(&tag) {

@@ -16,6 +16,7 @@ use crate::object::Object;
 use crate::server::accept::{Encoding, Form};
 use crate::server::body::{self, Body};
 use crate::server::call::Call;
+use crate::server::convert::is_version;
 use crate::server::options;
 use crate::server::protobuf;
 use crate::server::query::no_number;
@@ -176,7 +177,8 @@ pub fn answer(call: &Call, listed: Listed) -> Result<Response<Body>, Status> {
         (Form::Object | Form::Partial { .. }, Encoding::Protobuf) => {
             return protobuf::list(call, &metadata.into(), page.objects);
         }
-        (Form::Object, Encoding::Json) => {
+        // Others would all be there at once in their new form.
+        (Form::Object, Encoding::Json) if page.objects.iter().all(|object| is_version(kind, object)) => {
             const END: &[u8] = b"]}\n";
             let mut head = serde_json::to_vec(&json!({
                 "kind": format!("{}List", kind.kind),
