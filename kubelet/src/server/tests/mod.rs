@@ -4,4 +4,5 @@ mod access;
 mod exec;
 mod forward;
 mod logs;
+mod parting;
 mod support;
