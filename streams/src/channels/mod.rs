@@ -36,8 +36,8 @@ const PIECE: usize = 32 << 10;
 /// Pieces that wait to be handed on; no further message is read from the client. What they are pieces of stays in memory:
 /// with the message that is being read, a client that is not listened to costs three times [`MESSAGE_LIMIT`] at most.
 const INCOMING: usize = 2;
-/// How long passing on may take of what a client had sent that listens no more.
-const PARTING: Duration = Duration::from_secs(30);
+/// How long passing on may take of what a client had sent before it went away.
+pub const PARTING: Duration = Duration::from_secs(30);
 /// Messages that wait for the socket.
 const OUTGOING: usize = 4;
 /// kubectl gives up when it has got no pong for a minute; see [`read`].

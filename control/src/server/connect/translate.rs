@@ -29,8 +29,6 @@ use crate::server::metrics::Translation;
 const PROTOCOL: &str = "v4.channel.k8s.io";
 /// How long a client may take to read what is left and to answer the goodbye.
 const LINGER: Duration = Duration::from_mins(15);
-/// How long a kubelet may take with what the client had sent before it went away.
-const PARTING: Duration = Duration::from_secs(30);
 /// Longest status at the end of a session.
 const MOST_STATUS: usize = 64 << 10;
 
@@ -65,9 +63,10 @@ pub fn serve(
     Ok(answer.map(|()| full(Bytes::new())))
 }
 
+/// Resolves when the client is gone and its time is over: a process that does not read its input would hold the session.
 async fn parted(output: &Output) {
     output.closed().await;
-    tokio::time::sleep(PARTING).await;
+    tokio::time::sleep(channels::PARTING).await;
 }
 
 /// The streams that the client has asked for.

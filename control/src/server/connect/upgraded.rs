@@ -13,6 +13,7 @@ use hyper::body::Incoming;
 use hyper::upgrade::OnUpgrade;
 use hyper_util::rt::TokioIo;
 use keelson_api::status::Status;
+use keelson_streams::channels::PARTING;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 
 use super::frames::Frames;
@@ -26,8 +27,6 @@ use crate::server::metrics::Running;
 const PIECE: usize = 32 << 10;
 /// How long one end may take to notice that the other has ended.
 const LINGER: Duration = Duration::from_secs(5);
-/// How long what a client had sent before it went away may take to reach the server.
-const PARTING: Duration = Duration::from_secs(30);
 
 /// The refusal of an upgrade on a connection that carries several requests.
 pub fn no_upgrade() -> Status {
