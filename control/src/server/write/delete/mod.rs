@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use super::expires;
 use crate::admission::{Operation, Request};
-use crate::kinds::Kind;
+use crate::kinds::{self, Kind};
 use crate::object::Object;
 use crate::server::body::Body;
 use crate::server::call::Call;
@@ -104,7 +104,7 @@ pub async fn run(call: &Call, name: &str, namespace: &str, options: &Options) ->
         })?;
         check_preconditions(kind, &stored, options)?;
         let mut old = respond::value(kind, &stored);
-        kind.strategy.default(&mut old);
+        kinds::default(kind, &mut old);
         if !admitted {
             admit(call, &stored, &old, options.dry_run).await?;
             admitted = true;
@@ -160,7 +160,7 @@ pub async fn check(call: &Call, stored: &Object, options: &Options) -> Result<()
     let kind = call.kind();
     check_preconditions(kind, stored, options)?;
     let mut old = respond::value(kind, stored);
-    kind.strategy.default(&mut old);
+    kinds::default(kind, &mut old);
     admit(call, stored, &old, options.dry_run).await
 }
 
