@@ -10,7 +10,7 @@ pub fn at<'a>(value: &'a Value, pointer: &str) -> Option<&'a Value> {
     }
     let mut parts = pointer.strip_prefix('/')?.split('/');
     parts.try_fold(value, |inside, part| match inside {
-        Value::Object(fields) if part.contains('~') => {
+        Value::Object(fields) if part.bytes().any(|byte| byte == b'~') => {
             fields.get(&part.replace("~1", "/").replace("~0", "~"))
         }
         Value::Object(fields) => fields.get(part),

@@ -80,12 +80,12 @@ pub struct FieldError {
 }
 
 impl FieldError {
-    fn new(kind: FieldErrorKind, field: impl Into<String>, value: Option<&Value>, detail: &str) -> Self {
+    fn new(kind: FieldErrorKind, field: impl Display, value: Option<&Value>, detail: &str) -> Self {
         Self::shown(kind, field, value.map(shown).as_deref(), detail)
     }
 
     /// With the value in words.
-    fn shown(kind: FieldErrorKind, field: impl Into<String>, shown: Option<&str>, detail: &str) -> Self {
+    fn shown(kind: FieldErrorKind, field: impl Display, shown: Option<&str>, detail: &str) -> Self {
         let mut message = kind.title().to_owned();
         if let Some(shown) = shown {
             message.push_str(": ");
@@ -95,7 +95,7 @@ impl FieldError {
             message.push_str(": ");
             message.push_str(&start(detail));
         }
-        let field = start(&field.into()).into_owned();
+        let field = start(&field.to_string()).into_owned();
         Self {
             kind,
             field,
@@ -112,12 +112,12 @@ impl FieldError {
     }
 
     /// A value is missing. `detail` may be empty.
-    pub fn required(field: impl Into<String>, detail: &str) -> Self {
+    pub fn required(field: impl Display, detail: &str) -> Self {
         Self::new(FieldErrorKind::Required, field, None, detail)
     }
 
     /// A value is wrong; `detail` says what it should be.
-    pub fn invalid(field: impl Into<String>, value: impl Into<Value>, detail: &str) -> Self {
+    pub fn invalid(field: impl Display, value: impl Into<Value>, detail: &str) -> Self {
         Self::new(FieldErrorKind::Invalid, field, Some(&value.into()), detail)
     }
 
@@ -134,22 +134,22 @@ impl FieldError {
 
     /// As [`FieldError::invalid`], with the value already put in words (Go prints some types in its own syntax).
     /// `detail` may be empty.
-    pub fn invalid_shown(field: impl Into<String>, shown: &str, detail: &str) -> Self {
+    pub fn invalid_shown(field: impl Display, shown: &str, detail: &str) -> Self {
         Self::shown(FieldErrorKind::Invalid, field, Some(&start(shown)), detail)
     }
 
     /// As [`FieldError::invalid`], without showing the value.
-    pub fn invalid_omitted(field: impl Into<String>, detail: &str) -> Self {
+    pub fn invalid_omitted(field: impl Display, detail: &str) -> Self {
         Self::shown(FieldErrorKind::Invalid, field, None, detail)
     }
 
     /// A value of the wrong type.
-    pub fn type_invalid(field: impl Into<String>, value: impl Into<Value>, detail: &str) -> Self {
+    pub fn type_invalid(field: impl Display, value: impl Into<Value>, detail: &str) -> Self {
         Self::new(FieldErrorKind::TypeInvalid, field, Some(&value.into()), detail)
     }
 
     /// A value outside of an enumeration; lists `supported` in the given order.
-    pub fn not_supported(field: impl Into<String>, value: impl Into<Value>, supported: &[&str]) -> Self {
+    pub fn not_supported(field: impl Display, value: impl Into<Value>, supported: &[&str]) -> Self {
         Self::new(
             FieldErrorKind::NotSupported,
             field,
@@ -159,7 +159,7 @@ impl FieldError {
     }
 
     /// As [`FieldError::not_supported`], with the value already put in words.
-    pub fn not_supported_shown(field: impl Into<String>, shown: &str, supported: &[&str]) -> Self {
+    pub fn not_supported_shown(field: impl Display, shown: &str, supported: &[&str]) -> Self {
         Self::shown(
             FieldErrorKind::NotSupported,
             field,
@@ -169,28 +169,28 @@ impl FieldError {
     }
 
     /// A value that must be unique appears again.
-    pub fn duplicate(field: impl Into<String>, value: impl Into<Value>) -> Self {
+    pub fn duplicate(field: impl Display, value: impl Into<Value>) -> Self {
         Self::new(FieldErrorKind::Duplicate, field, Some(&value.into()), "")
     }
 
     /// As [`FieldError::duplicate`], with the value already put in words. `detail` may be empty.
-    pub fn duplicate_shown(field: impl Into<String>, shown: &str, detail: &str) -> Self {
+    pub fn duplicate_shown(field: impl Display, shown: &str, detail: &str) -> Self {
         Self::shown(FieldErrorKind::Duplicate, field, Some(&start(shown)), detail)
     }
 
     /// Setting or changing the field is not allowed here.
-    pub fn forbidden(field: impl Into<String>, detail: &str) -> Self {
+    pub fn forbidden(field: impl Display, detail: &str) -> Self {
         Self::new(FieldErrorKind::Forbidden, field, None, detail)
     }
 
     /// A text longer than `max` bytes.
-    pub fn too_long(field: impl Into<String>, max: usize) -> Self {
+    pub fn too_long(field: impl Display, max: usize) -> Self {
         let detail = format!("may not be more than {max} bytes");
         Self::new(FieldErrorKind::TooLong, field, None, &detail)
     }
 
     /// A list of `actual` items where at most `max` are allowed.
-    pub fn too_many(field: impl Into<String>, actual: usize, max: usize) -> Self {
+    pub fn too_many(field: impl Display, actual: usize, max: usize) -> Self {
         let unit = if max == 1 { "item" } else { "items" };
         let detail = format!("must have at most {max} {unit}");
         Self::new(
@@ -202,12 +202,12 @@ impl FieldError {
     }
 
     /// A value refers to something that is not there.
-    pub fn not_found(field: impl Into<String>, value: impl Into<Value>) -> Self {
+    pub fn not_found(field: impl Display, value: impl Into<Value>) -> Self {
         Self::new(FieldErrorKind::NotFound, field, Some(&value.into()), "")
     }
 
     /// A fault of the server met while validating the field.
-    pub fn internal(field: impl Into<String>, detail: &str) -> Self {
+    pub fn internal(field: impl Display, detail: &str) -> Self {
         Self::new(FieldErrorKind::Internal, field, None, detail)
     }
 }

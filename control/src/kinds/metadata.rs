@@ -1,6 +1,7 @@
 //! What all objects share: names, labels, annotations, owners, finalizers (`ValidateObjectMeta`).
 
 use std::collections::{BTreeSet, HashSet};
+use std::fmt::Display;
 
 use keelson_api::names;
 use keelson_api::status::{FieldError, MOST_ERRORS, go_quote};
@@ -172,7 +173,7 @@ fn go_time(time: &str) -> String {
 }
 
 /// Checks a map of labels.
-pub(super) fn check_labels(errors: &mut Vec<FieldError>, labels: Option<&Value>, path: &str) {
+pub(super) fn check_labels(errors: &mut Vec<FieldError>, labels: Option<&Value>, path: impl Display + Copy) {
     for (key, value) in labels.and_then(Value::as_object).into_iter().flatten() {
         if errors.len() > MOST_ERRORS {
             return;
@@ -188,7 +189,11 @@ pub(super) fn check_labels(errors: &mut Vec<FieldError>, labels: Option<&Value>,
 }
 
 /// Checks a map of annotations: any text, but limited in size.
-pub(super) fn check_annotations(errors: &mut Vec<FieldError>, annotations: Option<&Value>, path: &str) {
+pub(super) fn check_annotations(
+    errors: &mut Vec<FieldError>,
+    annotations: Option<&Value>,
+    path: impl Display + Copy,
+) {
     let mut size = 0;
     for (key, value) in annotations.and_then(Value::as_object).into_iter().flatten() {
         if errors.len() > MOST_ERRORS {

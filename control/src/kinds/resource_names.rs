@@ -1,5 +1,7 @@
 //! What resources may be called where they are counted (`validateResourceName` and `validateContainerResourceName`).
 
+use std::fmt::Display;
+
 use keelson_api::names;
 use keelson_api::status::FieldError;
 
@@ -28,7 +30,7 @@ const STANDARD: [&str; 20] = [
 ];
 
 /// Complaints about the name of any resource.
-pub(super) fn check(errors: &mut Vec<FieldError>, resource: &str, path: &str) {
+pub(super) fn check(errors: &mut Vec<FieldError>, resource: &str, path: impl Display + Copy) {
     let complaints = names::qualified_name(resource);
     let wrong = !complaints.is_empty();
     errors.extend(FieldError::complaints(path, resource, complaints));
@@ -42,7 +44,7 @@ pub(super) fn check(errors: &mut Vec<FieldError>, resource: &str, path: &str) {
 }
 
 /// Complaints about the name of a resource that a container has.
-pub(super) fn check_of_container(errors: &mut Vec<FieldError>, resource: &str, path: &str) {
+pub(super) fn check_of_container(errors: &mut Vec<FieldError>, resource: &str, path: impl Display + Copy) {
     check(errors, resource, path);
     if !resource.contains('/') {
         let standard =

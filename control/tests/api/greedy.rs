@@ -223,7 +223,7 @@ fn heads_of_many_lines_and_of_no_host() {
         stream.write_all(head.as_bytes()).unwrap();
         code(&mut stream)
     };
-    let groups = "Impersonate-Group: group\r\n".repeat(900);
+    let groups = "Impersonate-Group: group\r\n".repeat(400);
     let version = "GET /version HTTP/1.1\r\n";
     assert_eq!(
         ask(&format!(

@@ -187,7 +187,7 @@ impl Strategy for Volume {
             .filter(|affinity| affinity.is_object());
         match affinity.map(|affinity| affinity.get("required").filter(|required| required.is_object())) {
             Some(Some(required)) => {
-                podspec::node_selector(&mut errors, required, "spec.nodeAffinity.required");
+                podspec::node_selector(&mut errors, required, format_args!("spec.nodeAffinity.required"));
             }
             Some(None) => errors.push(FieldError::required(
                 "spec.nodeAffinity.required",
@@ -282,7 +282,7 @@ fn sources(errors: &mut Vec<FieldError>, spec: &Value, path: &str, name: &str) -
         errors.push(FieldError::required(path, "must specify a volume type"));
         return None;
     };
-    podspec::sources::check_volume(errors, &spec[first], first, &format!("{path}.{first}"), name);
+    podspec::sources::check_volume(errors, &spec[first], first, format_args!("{path}.{first}"), name);
     for more in given {
         let field = if more == "cephfs" { "cephFS" } else { more };
         errors.push(FieldError::forbidden(

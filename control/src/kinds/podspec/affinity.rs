@@ -1,6 +1,7 @@
 //! Where a pod wants to be: affinities and spreading (`validateAffinity`, `validateTopologySpreadConstraints`).
 
 use std::collections::HashSet;
+use std::fmt::Arguments;
 
 use keelson_api::names;
 use keelson_api::status::FieldError;
@@ -14,20 +15,20 @@ pub(super) const REQUIRED: &str = "requiredDuringSchedulingIgnoredDuringExecutio
 pub(super) const PREFERRED: &str = "preferredDuringSchedulingIgnoredDuringExecution";
 
 /// Complaints about `affinity` and `topologySpreadConstraints` of a pod spec at `path`.
-pub(super) fn check(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
+pub(super) fn check(errors: &mut Vec<FieldError>, spec: &Value, path: Arguments<'_>) {
     let affinity = spec.get("affinity").unwrap_or(&Value::Null);
     if let Some(node) = affinity.get("nodeAffinity").filter(|one| one.is_object()) {
-        node_affinity(errors, node, &format!("{path}.affinity.nodeAffinity"));
+        node_affinity(errors, node, format_args!("{path}.affinity.nodeAffinity"));
     }
     for kind in ["podAffinity", "podAntiAffinity"] {
         if let Some(pods) = affinity.get(kind).filter(|one| one.is_object()) {
-            pod_affinity(errors, pods, &format!("{path}.affinity.{kind}"));
+            pod_affinity(errors, pods, format_args!("{path}.affinity.{kind}"));
         }
     }
     spreading(errors, spec, path);
 }
 
-fn weight(errors: &mut Vec<FieldError>, term: &Value, path: &str) {
+fn weight(errors: &mut Vec<FieldError>, term: &Value, path: Arguments<'_>) {
     let weight = int(term, "/weight").unwrap_or(0);
     if !(1..=100).contains(&weight) {
         let detail = "must be in the range 1-100";
@@ -35,36 +36,36 @@ fn weight(errors: &mut Vec<FieldError>, term: &Value, path: &str) {
     }
 }
 
-fn node_affinity(errors: &mut Vec<FieldError>, affinity: &Value, path: &str) {
+fn node_affinity(errors: &mut Vec<FieldError>, affinity: &Value, path: Arguments<'_>) {
     if let Some(required) = affinity.get(REQUIRED).filter(|one| one.is_object()) {
-        node_selector(errors, required, &format!("{path}.{REQUIRED}"));
+        node_selector(errors, required, format_args!("{path}.{REQUIRED}"));
     }
-    for (index, term) in items(affinity, &format!("/{PREFERRED}")).iter().enumerate() {
-        let path = format!("{path}.{PREFERRED}[{index}]");
-        weight(errors, term, &path);
+    for (index, term) in items(&affinity[PREFERRED], "").iter().enumerate() {
+        let path = format_args!("{path}.{PREFERRED}[{index}]");
+        weight(errors, term, path);
         let preference = term.get("preference").unwrap_or(&Value::Null);
-        node_term(errors, preference, &format!("{path}.preference"));
+        node_term(errors, preference, format_args!("{path}.preference"));
     }
 }
 
 /// Complaints about a `NodeSelector` at `path`.
-pub(in crate::kinds) fn node_selector(errors: &mut Vec<FieldError>, selector: &Value, path: &str) {
+pub(in crate::kinds) fn node_selector(errors: &mut Vec<FieldError>, selector: &Value, path: Arguments<'_>) {
     let terms = items(selector, "/nodeSelectorTerms");
-    let path = format!("{path}.nodeSelectorTerms");
+    let path = format_args!("{path}.nodeSelectorTerms");
     if terms.is_empty() {
         let detail = "must have at least one node selector term";
-        errors.push(FieldError::required(path.as_str(), detail));
+        errors.push(FieldError::required(path, detail));
     }
     for (index, term) in terms.iter().enumerate() {
-        node_term(errors, term, &format!("{path}[{index}]"));
+        node_term(errors, term, format_args!("{path}[{index}]"));
     }
 }
 
-fn node_term(errors: &mut Vec<FieldError>, term: &Value, path: &str) {
+fn node_term(errors: &mut Vec<FieldError>, term: &Value, path: Arguments<'_>) {
     for (index, requirement) in items(term, "/matchExpressions").iter().enumerate() {
-        let path = format!("{path}.matchExpressions[{index}]");
+        let path = format_args!("{path}.matchExpressions[{index}]");
         let (operator, values) = (text(requirement, "/operator"), items(requirement, "/values"));
-        let at = format!("{path}.values");
+        let at = format_args!("{path}.values");
         match operator {
             "In" | "NotIn" if values.is_empty() => {
                 let detail = "must be specified when `operator` is 'In' or 'NotIn'";
@@ -92,7 +93,7 @@ fn node_term(errors: &mut Vec<FieldError>, term: &Value, path: &str) {
         ));
     }
     for (index, requirement) in items(term, "/matchFields").iter().enumerate() {
-        let path = format!("{path}.matchFields[{index}]");
+        let path = format_args!("{path}.matchFields[{index}]");
         let (operator, values) = (text(requirement, "/operator"), items(requirement, "/values"));
         match operator {
             "In" | "NotIn" if values.len() != 1 => {
@@ -122,19 +123,19 @@ fn node_term(errors: &mut Vec<FieldError>, term: &Value, path: &str) {
     }
 }
 
-fn pod_affinity(errors: &mut Vec<FieldError>, affinity: &Value, path: &str) {
-    for (index, term) in items(affinity, &format!("/{REQUIRED}")).iter().enumerate() {
-        pod_term(errors, term, &format!("{path}.{REQUIRED}[{index}]"));
+fn pod_affinity(errors: &mut Vec<FieldError>, affinity: &Value, path: Arguments<'_>) {
+    for (index, term) in items(&affinity[REQUIRED], "").iter().enumerate() {
+        pod_term(errors, term, format_args!("{path}.{REQUIRED}[{index}]"));
     }
-    for (index, preferred) in items(affinity, &format!("/{PREFERRED}")).iter().enumerate() {
-        let path = format!("{path}.{PREFERRED}[{index}]");
-        weight(errors, preferred, &path);
+    for (index, preferred) in items(&affinity[PREFERRED], "").iter().enumerate() {
+        let path = format_args!("{path}.{PREFERRED}[{index}]");
+        weight(errors, preferred, path);
         let term = preferred.get("podAffinityTerm").unwrap_or(&Value::Null);
-        pod_term(errors, term, &format!("{path}.podAffinityTerm"));
+        pod_term(errors, term, format_args!("{path}.podAffinityTerm"));
     }
 }
 
-fn pod_term(errors: &mut Vec<FieldError>, term: &Value, path: &str) {
+fn pod_term(errors: &mut Vec<FieldError>, term: &Value, path: Arguments<'_>) {
     for field in ["labelSelector", "namespaceSelector"] {
         if let Some(selector) = term.get(field) {
             label_selector(errors, selector, &format!("{path}.{field}"));
@@ -151,20 +152,20 @@ fn pod_term(errors: &mut Vec<FieldError>, term: &Value, path: &str) {
     topology_key(errors, term, path);
 }
 
-fn topology_key(errors: &mut Vec<FieldError>, term: &Value, path: &str) {
+fn topology_key(errors: &mut Vec<FieldError>, term: &Value, path: Arguments<'_>) {
     let key = text(term, "/topologyKey");
-    let path = format!("{path}.topologyKey");
+    let path = format_args!("{path}.topologyKey");
     if key.is_empty() {
-        errors.push(FieldError::required(path.as_str(), "can not be empty"));
+        errors.push(FieldError::required(path, "can not be empty"));
     }
-    errors.extend(FieldError::complaints(&path, key, names::qualified_name(key)));
+    errors.extend(FieldError::complaints(path, key, names::qualified_name(key)));
 }
 
-fn spreading(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
+fn spreading(errors: &mut Vec<FieldError>, spec: &Value, path: Arguments<'_>) {
     const UNSATISFIED: [&str; 2] = ["DoNotSchedule", "ScheduleAnyway"];
     let mut seen = HashSet::new();
     for (index, constraint) in items(spec, "/topologySpreadConstraints").iter().enumerate() {
-        let path = format!("{path}.topologySpreadConstraints[{index}]");
+        let path = format_args!("{path}.topologySpreadConstraints[{index}]");
         let skew = int(constraint, "/maxSkew").unwrap_or(0);
         if skew <= 0 {
             let detail = "must be greater than zero";
@@ -179,20 +180,20 @@ fn spreading(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
         }
         let policy = text(constraint, "/whenUnsatisfiable");
         if !UNSATISFIED.contains(&policy) {
-            let path = format!("{path}.whenUnsatisfiable");
+            let path = format_args!("{path}.whenUnsatisfiable");
             errors.push(FieldError::not_supported(path, policy, &UNSATISFIED));
         }
         let key = (text(constraint, "/topologyKey"), policy);
         if !seen.insert(key) {
             let shown = format!("{{{}, {}}}", key.0, key.1);
-            let path = format!("{path}.{{topologyKey, whenUnsatisfiable}}");
+            let path = format_args!("{path}.{{topologyKey, whenUnsatisfiable}}");
             errors.push(FieldError::duplicate(path, shown));
         }
         if let Some(least) = int(constraint, "/minDomains") {
-            let path = format!("{path}.minDomains");
+            let path = format_args!("{path}.minDomains");
             if least <= 0 {
                 let detail = "must be greater than zero";
-                errors.push(FieldError::invalid(path.as_str(), least, detail));
+                errors.push(FieldError::invalid(path, least, detail));
             }
             if policy != "DoNotSchedule" {
                 let detail =
@@ -203,13 +204,13 @@ fn spreading(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
         for field in ["nodeAffinityPolicy", "nodeTaintsPolicy"] {
             let value = constraint.get(field).and_then(Value::as_str);
             if let Some(value) = value.filter(|value| !matches!(*value, "Honor" | "Ignore")) {
-                let path = format!("{path}.{field}");
+                let path = format_args!("{path}.{field}");
                 errors.push(FieldError::not_supported(path, value, &["Honor", "Ignore"]));
             }
         }
         if let Some(selector) = constraint.get("labelSelector") {
             label_selector(errors, selector, &format!("{path}.labelSelector"));
         }
-        label_keys::check_spread(errors, constraint, &path);
+        label_keys::check_spread(errors, constraint, path);
     }
 }

@@ -9,6 +9,7 @@ mod resize;
 mod resources;
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Arguments;
 
 use keelson_api::names;
 use keelson_api::status::FieldError;
@@ -39,33 +40,33 @@ impl Group {
 pub(super) fn containers(
     errors: &mut Vec<FieldError>,
     spec: &Value,
-    path: &str,
+    path: Arguments<'_>,
     volumes: &HashMap<&str, &Value>,
     group: Group,
 ) {
-    let list = items(spec, &format!("/{}", group.field()));
-    let path = format!("{path}.{}", group.field());
+    let list = items(&spec[group.field()], "");
+    let path = format_args!("{path}.{}", group.field());
     if list.is_empty() && group == Group::Main {
-        errors.push(FieldError::required(path.as_str(), ""));
+        errors.push(FieldError::required(path, ""));
     }
     // Names are unique over all three lists.
     let mut taken: HashSet<&str> = [Group::Main, Group::Init]
         .into_iter()
         .take_while(|other| *other != group)
-        .flat_map(|other| items(spec, &format!("/{}", other.field())))
+        .flat_map(|other| items(&spec[other.field()], ""))
         .map(|container| text(container, "/name"))
         .collect();
     let targets = taken.clone();
     let mut host_ports = HashSet::new();
     for (index, container) in list.iter().enumerate() {
-        let path = format!("{path}[{index}]");
-        name(errors, container, &path, &mut taken);
-        common(errors, container, &path, volumes, spec);
-        devices::check(errors, volumes, container, &path);
-        ports(errors, container, &path, &mut host_ports);
-        resources::check(errors, container, &path);
-        resize::check(errors, container, &path, text(spec, "/restartPolicy"));
-        groups::check(errors, container, &path, group, spec);
+        let path = format_args!("{path}[{index}]");
+        name(errors, container, path, &mut taken);
+        common(errors, container, path, volumes, spec);
+        devices::check(errors, volumes, container, path);
+        ports(errors, container, path, &mut host_ports);
+        resources::check(errors, container, path);
+        resize::check(errors, container, path, text(spec, "/restartPolicy"));
+        groups::check(errors, container, path, group, spec);
         let target = text(container, "/targetContainerName");
         if group == Group::Ephemeral && !target.is_empty() && !targets.contains(target) {
             errors.push(FieldError::not_found(
@@ -76,14 +77,19 @@ pub(super) fn containers(
     }
 }
 
-fn name<'a>(errors: &mut Vec<FieldError>, container: &'a Value, path: &str, taken: &mut HashSet<&'a str>) {
+fn name<'a>(
+    errors: &mut Vec<FieldError>,
+    container: &'a Value,
+    path: Arguments<'_>,
+    taken: &mut HashSet<&'a str>,
+) {
     let name = text(container, "/name");
-    let path = format!("{path}.name");
+    let path = format_args!("{path}.name");
     if name.is_empty() {
         errors.push(FieldError::required(path, ""));
         return;
     }
-    errors.extend(FieldError::complaints(&path, name, names::dns1123_label(name)));
+    errors.extend(FieldError::complaints(path, name, names::dns1123_label(name)));
     if !taken.insert(name) {
         errors.push(FieldError::duplicate(path, name));
     }
@@ -92,7 +98,7 @@ fn name<'a>(errors: &mut Vec<FieldError>, container: &'a Value, path: &str, take
 fn common(
     errors: &mut Vec<FieldError>,
     container: &Value,
-    path: &str,
+    path: Arguments<'_>,
     volumes: &HashMap<&str, &Value>,
     spec: &Value,
 ) {
@@ -105,7 +111,7 @@ fn common(
         ("imagePullPolicy", &["Always", "IfNotPresent", "Never"]),
     ];
     for (field, allowed) in choices {
-        match text(container, &format!("/{field}")) {
+        match text(&container[field], "") {
             "" => errors.push(FieldError::required(format!("{path}.{field}"), "")),
             value if !allowed.contains(&value) => {
                 errors.push(FieldError::not_supported(
@@ -124,16 +130,16 @@ fn common(
 }
 
 /// `own_users`: whether the pod has a user namespace of its own.
-fn security(errors: &mut Vec<FieldError>, container: &Value, path: &str, own_users: bool) {
+fn security(errors: &mut Vec<FieldError>, container: &Value, path: Arguments<'_>, own_users: bool) {
     let Some(context) = container
         .get("securityContext")
         .filter(|context| context.is_object())
     else {
         return;
     };
-    let path = format!("{path}.securityContext");
+    let path = format_args!("{path}.securityContext");
     for field in ["runAsUser", "runAsGroup"] {
-        if let Some(id) = int(context, &format!("/{field}"))
+        if let Some(id) = int(&context[field], "")
             && !(0..=i64::from(i32::MAX)).contains(&id)
         {
             let detail = names::range(0, i32::MAX.into());
@@ -142,19 +148,19 @@ fn security(errors: &mut Vec<FieldError>, container: &Value, path: &str, own_use
     }
     let mount = text(context, "/procMount");
     if !matches!(mount, "" | "Default" | "Unmasked") {
-        let path = format!("{path}.procMount");
+        let path = format_args!("{path}.procMount");
         errors.push(FieldError::not_supported(path, mount, &["Default", "Unmasked"]));
     } else if mount == "Unmasked" && !own_users {
         // Files of /proc are masked from root, which a user namespace of its own keeps away as well.
         let detail = "`hostUsers` must be false to use `Unmasked`";
         errors.push(FieldError::invalid(format!("{path}.procMount"), mount, detail));
     }
-    super::system::profiles(errors, context, &path);
-    super::windows::options(errors, context, &path);
+    super::system::profiles(errors, context, path);
+    super::windows::options(errors, context, path);
     if context.get("allowPrivilegeEscalation") == Some(&Value::Bool(false)) {
         if is_true(context, "/privileged") {
             let detail = "cannot set `allowPrivilegeEscalation` to false and `privileged` to true";
-            errors.push(FieldError::invalid(path.as_str(), context.clone(), detail));
+            errors.push(FieldError::invalid(path, context.clone(), detail));
         }
         if items(context, "/capabilities/add")
             .iter()
@@ -167,10 +173,15 @@ fn security(errors: &mut Vec<FieldError>, container: &Value, path: &str, own_use
     }
 }
 
-fn ports(errors: &mut Vec<FieldError>, container: &Value, path: &str, host_ports: &mut HashSet<String>) {
+fn ports(
+    errors: &mut Vec<FieldError>,
+    container: &Value,
+    path: Arguments<'_>,
+    host_ports: &mut HashSet<String>,
+) {
     let mut port_names = HashSet::new();
     for (index, port) in items(container, "/ports").iter().enumerate() {
-        let path = format!("{path}.ports[{index}]");
+        let path = format_args!("{path}.ports[{index}]");
         let name = text(port, "/name");
         if !name.is_empty() {
             if !port_names.insert(name) {

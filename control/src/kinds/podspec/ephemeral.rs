@@ -1,6 +1,7 @@
 //! Generic ephemeral volumes: claims that live as long as their pod (`validateEphemeralVolumeSource`).
 
 use std::collections::HashSet;
+use std::fmt::Arguments;
 
 use keelson_api::names;
 use keelson_api::status::{FieldError, MOST_ERRORS, go_quote};
@@ -11,8 +12,8 @@ use crate::kinds::json::{entries, is_unset, items, text};
 use crate::kinds::metadata::{check_annotations, check_labels};
 
 /// Complaints about an `ephemeral` source at `path`.
-pub(super) fn check(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
-    let path = format!("{path}.volumeClaimTemplate");
+pub(super) fn check(errors: &mut Vec<FieldError>, source: &Value, path: Arguments<'_>) {
+    let path = format_args!("{path}.volumeClaimTemplate");
     let Some(template) = source
         .get("volumeClaimTemplate")
         .filter(|template| template.is_object())
@@ -20,11 +21,11 @@ pub(super) fn check(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
         errors.push(FieldError::required(path, ""));
         return;
     };
-    let at = format!("{path}.metadata");
+    let at = format_args!("{path}.metadata");
     let metadata = template.get("metadata").unwrap_or(&Value::Null);
     let (labels, annotations) = (metadata.get("labels"), metadata.get("annotations"));
-    check_annotations(errors, annotations, &format!("{at}.annotations"));
-    check_labels(errors, labels, &format!("{at}.labels"));
+    check_annotations(errors, annotations, format_args!("{at}.annotations"));
+    check_labels(errors, labels, format_args!("{at}.labels"));
     // Name and owner are given by the controller.
     for (field, _) in entries(metadata, "").filter(|(field, value)| {
         !matches!(field.as_str(), "labels" | "annotations") && !is_unset(Some(value))
@@ -71,7 +72,7 @@ pub(in crate::kinds) fn claim_names(pod: &Value) -> Vec<FieldError> {
     for (index, volume) in volumes.iter().enumerate() {
         let claim = text(volume, "/persistentVolumeClaim/claimName");
         if made.contains(claim) {
-            let path = format!("spec.volumes[{index}].persistentVolumeClaim.claimName");
+            let path = format_args!("spec.volumes[{index}].persistentVolumeClaim.claimName");
             let detail = "must not reference a PVC that gets created for an ephemeral volume";
             errors.push(FieldError::invalid(path, claim, detail));
         }

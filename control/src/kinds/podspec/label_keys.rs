@@ -2,6 +2,7 @@
 //! (`applyMatchLabelKeysAndMismatchLabelKeys`, `validateMatchLabelKeysAndMismatchLabelKeys`).
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Arguments;
 
 use keelson_api::names;
 use keelson_api::status::FieldError;
@@ -70,7 +71,7 @@ fn merge_term(term: &mut Map<String, Value>, labels: &Map<String, Value>, room: 
 }
 
 /// Complaints about both fields of a term, into whose selector they have been merged if it is a pod's.
-pub(super) fn check_term(errors: &mut Vec<FieldError>, term: &Value, path: &str) {
+pub(super) fn check_term(errors: &mut Vec<FieldError>, term: &Value, path: Arguments<'_>) {
     let (same, other) = (items(term, "/matchLabelKeys"), items(term, "/mismatchLabelKeys"));
     check_names(errors, term, "matchLabelKeys", path);
     check_names(errors, term, "mismatchLabelKeys", path);
@@ -104,41 +105,41 @@ pub(super) fn check_term(errors: &mut Vec<FieldError>, term: &Value, path: &str)
     }
 }
 
-fn check_names(errors: &mut Vec<FieldError>, term: &Value, field: &str, path: &str) {
-    let path = format!("{path}.{field}");
-    let keys = items(term, &format!("/{field}"));
+fn check_names(errors: &mut Vec<FieldError>, term: &Value, field: &str, path: Arguments<'_>) {
+    let path = format_args!("{path}.{field}");
+    let keys = items(&term[field], "");
     if !keys.is_empty() && !term.get("labelSelector").is_some_and(Value::is_object) {
         let detail = "must not be specified when labelSelector is not set";
         errors.push(FieldError::forbidden(path, detail));
         return;
     }
     for (index, key) in keys.iter().filter_map(Value::as_str).enumerate() {
-        check_name(errors, key, &format!("{path}[{index}]"));
+        check_name(errors, key, format_args!("{path}[{index}]"));
     }
 }
 
-fn check_name(errors: &mut Vec<FieldError>, key: &str, path: &str) {
+fn check_name(errors: &mut Vec<FieldError>, key: &str, path: Arguments<'_>) {
     errors.extend(FieldError::complaints(path, key, names::qualified_name(key)));
 }
 
 /// Complaints about `matchLabelKeys` of a spread constraint, which the scheduler adds to the selector.
-pub(super) fn check_spread(errors: &mut Vec<FieldError>, constraint: &Value, path: &str) {
-    let path = format!("{path}.matchLabelKeys");
+pub(super) fn check_spread(errors: &mut Vec<FieldError>, constraint: &Value, path: Arguments<'_>) {
+    let path = format_args!("{path}.matchLabelKeys");
     let keys = items(constraint, "/matchLabelKeys");
     if keys.is_empty() {
         return;
     }
     if !constraint.get("labelSelector").is_some_and(Value::is_object) {
         let detail = "must not be specified when labelSelector is not set";
-        errors.push(FieldError::forbidden(path.as_str(), detail));
+        errors.push(FieldError::forbidden(path, detail));
     }
     let labels = entries(constraint, "/labelSelector/matchLabels").map(|(key, _)| key.as_str());
     let expressions = items(constraint, "/labelSelector/matchExpressions").iter();
     let expressions = expressions.map(|expression| text(expression, "/key"));
     let selected: HashSet<&str> = labels.chain(expressions).collect();
     for (index, key) in keys.iter().filter_map(Value::as_str).enumerate() {
-        let path = format!("{path}[{index}]");
-        check_name(errors, key, &path);
+        let path = format_args!("{path}[{index}]");
+        check_name(errors, key, path);
         if selected.contains(key) {
             let detail = "exists in both matchLabelKeys and labelSelector";
             errors.push(FieldError::invalid(path, key, detail));

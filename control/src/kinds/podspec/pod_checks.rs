@@ -1,6 +1,7 @@
 //! What a pod spec must be (`ValidatePodSpec`, `ValidatePodTemplateSpec`).
 
 use std::collections::HashSet;
+use std::fmt::Arguments;
 
 use keelson_api::names;
 use keelson_api::pointer::at;
@@ -20,10 +21,10 @@ pub(in crate::kinds) fn validate_template_metadata(template: &Value, path: &str)
     check_labels(
         &mut errors,
         template.pointer("/metadata/labels"),
-        &format!("{path}.labels"),
+        format_args!("{path}.labels"),
     );
     let annotations = template.pointer("/metadata/annotations");
-    check_annotations(&mut errors, annotations, &format!("{path}.annotations"));
+    check_annotations(&mut errors, annotations, format_args!("{path}.annotations"));
     errors
 }
 
@@ -45,6 +46,7 @@ pub(in crate::kinds) fn validate_template(template: &Value, path: &str) -> Vec<F
 /// Complaints about a pod spec at `path`; `is_pod` when it is that of a pod, not of a template.
 pub(in crate::kinds) fn validate_pod_spec(spec: &Value, path: &str, is_pod: bool) -> Vec<FieldError> {
     let mut errors = Vec::new();
+    let path = format_args!("{path}");
     let volume_names = volumes(&mut errors, spec, path);
     containers(&mut errors, spec, path, &volume_names, Group::Main);
     containers(&mut errors, spec, path, &volume_names, Group::Init);
@@ -65,7 +67,7 @@ pub(in crate::kinds) fn validate_pod_spec(spec: &Value, path: &str, is_pod: bool
     check_labels(
         &mut errors,
         spec.get("nodeSelector"),
-        &format!("{path}.nodeSelector"),
+        format_args!("{path}.nodeSelector"),
     );
     security(&mut errors, spec, path);
     names_in(&mut errors, spec, path);
@@ -74,8 +76,8 @@ pub(in crate::kinds) fn validate_pod_spec(spec: &Value, path: &str, is_pod: bool
     system::dns(&mut errors, spec, path);
     system::sysctls(&mut errors, spec, path);
     if let Some(context) = spec.get("securityContext") {
-        system::profiles(&mut errors, context, &format!("{path}.securityContext"));
-        windows::options(&mut errors, context, &format!("{path}.securityContext"));
+        system::profiles(&mut errors, context, format_args!("{path}.securityContext"));
+        windows::options(&mut errors, context, format_args!("{path}.securityContext"));
     }
     windows::host_process(&mut errors, spec, path);
     users(&mut errors, spec, path);
@@ -94,9 +96,9 @@ pub(in crate::kinds) fn validate_pod_spec(spec: &Value, path: &str, is_pod: bool
 }
 
 /// Of pods only: templates may have such images, for compatibility.
-fn padded_images(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
+fn padded_images(errors: &mut Vec<FieldError>, spec: &Value, path: Arguments<'_>) {
     for group in ["containers", "initContainers", "ephemeralContainers"] {
-        for (index, container) in items(spec, &format!("/{group}")).iter().enumerate() {
+        for (index, container) in items(&spec[group], "").iter().enumerate() {
             let image = text(container, "/image");
             if image.trim() != image {
                 let detail = "must not have leading or trailing whitespace";
@@ -112,7 +114,7 @@ fn padded_images(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
 
 /// On the network of the host, a container's port is the host's; of templates it may be left out
 /// (`validatePodHostNetworkDeps`).
-fn host_ports(errors: &mut Vec<FieldError>, spec: &Value, path: &str, is_pod: bool) {
+fn host_ports(errors: &mut Vec<FieldError>, spec: &Value, path: Arguments<'_>, is_pod: bool) {
     if !is_true(spec, "/hostNetwork") {
         return;
     }
@@ -122,7 +124,7 @@ fn host_ports(errors: &mut Vec<FieldError>, spec: &Value, path: &str, is_pod: bo
             let (number, host) = (of("/containerPort"), of("/hostPort"));
             if host != number && (is_pod || host != 0) {
                 let detail = "must match `containerPort` when `hostNetwork` is true";
-                let path = format!("{path}.containers[{index}].ports[{at}].hostPort");
+                let path = format_args!("{path}.containers[{index}].ports[{at}].hostPort");
                 errors.push(FieldError::invalid(path, host, detail));
             }
         }
@@ -130,8 +132,8 @@ fn host_ports(errors: &mut Vec<FieldError>, spec: &Value, path: &str, is_pod: bo
 }
 
 /// A required field with a closed set of values.
-fn choice(errors: &mut Vec<FieldError>, spec: &Value, path: &str, field: &str, allowed: &[&str]) {
-    match text(spec, &format!("/{field}")) {
+fn choice(errors: &mut Vec<FieldError>, spec: &Value, path: Arguments<'_>, field: &str, allowed: &[&str]) {
+    match text(&spec[field], "") {
         "" => errors.push(FieldError::required(format!("{path}.{field}"), "")),
         value if !allowed.contains(&value) => {
             errors.push(FieldError::not_supported(
@@ -144,7 +146,7 @@ fn choice(errors: &mut Vec<FieldError>, spec: &Value, path: &str, field: &str, a
     }
 }
 
-fn security(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
+fn security(errors: &mut Vec<FieldError>, spec: &Value, path: Arguments<'_>) {
     if is_true(spec, "/shareProcessNamespace") && is_true(spec, "/hostPID") {
         let detail = "ShareProcessNamespace and HostPID cannot both be enabled";
         errors.push(FieldError::invalid(
@@ -154,10 +156,10 @@ fn security(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
         ));
     }
     for field in ["runAsUser", "runAsGroup", "fsGroup"] {
-        if let Some(id) = int(spec, &format!("/securityContext/{field}"))
+        if let Some(id) = int(&spec["securityContext"][field], "")
             && !(0..=i64::from(i32::MAX)).contains(&id)
         {
-            let path = format!("{path}.securityContext.{field}");
+            let path = format_args!("{path}.securityContext.{field}");
             errors.push(FieldError::invalid(path, id, &names::range(0, i32::MAX.into())));
         }
     }
@@ -167,7 +169,7 @@ fn security(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
     {
         let id = group.as_i64().unwrap_or(-1);
         if !(0..=i64::from(i32::MAX)).contains(&id) {
-            let path = format!("{path}.securityContext.supplementalGroups[{index}]");
+            let path = format_args!("{path}.securityContext.supplementalGroups[{index}]");
             errors.push(FieldError::invalid(
                 path,
                 group.clone(),
@@ -178,12 +180,12 @@ fn security(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
 }
 
 /// Users of the pod's own do not go with namespaces of the host (`validateHostUsers`).
-fn users(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
+fn users(errors: &mut Vec<FieldError>, spec: &Value, path: Arguments<'_>) {
     if spec.get("hostUsers") != Some(&Value::Bool(false)) {
         return;
     }
     for field in ["hostNetwork", "hostPID", "hostIPC"] {
-        if is_true(spec, &format!("/{field}")) {
+        if is_true(&spec[field], "") {
             let detail = "when `hostUsers` is false";
             errors.push(FieldError::forbidden(format!("{path}.{field}"), detail));
         }
@@ -191,7 +193,7 @@ fn users(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
 }
 
 /// Fields with a few possible values.
-fn classes(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
+fn classes(errors: &mut Vec<FieldError>, spec: &Value, path: Arguments<'_>) {
     if let Some(system) = spec.get("os").filter(|system| system.is_object()) {
         match text(system, "/name") {
             "" => errors.push(FieldError::required(format!("{path}.os.name"), "cannot be empty")),
@@ -205,33 +207,33 @@ fn classes(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
         }
     }
     let choices: [(&str, &[&str]); 4] = [
-        ("preemptionPolicy", &["Never", "PreemptLowerPriority"]),
+        ("/preemptionPolicy", &["Never", "PreemptLowerPriority"]),
         (
-            "securityContext/fsGroupChangePolicy",
+            "/securityContext/fsGroupChangePolicy",
             &["Always", "OnRootMismatch"],
         ),
-        ("securityContext/supplementalGroupsPolicy", &["Merge", "Strict"]),
+        ("/securityContext/supplementalGroupsPolicy", &["Merge", "Strict"]),
         // MountOption comes with the gate SELinuxMount, which is off in 1.33.
-        ("securityContext/seLinuxChangePolicy", &["Recursive"]),
+        ("/securityContext/seLinuxChangePolicy", &["Recursive"]),
     ];
     for (field, allowed) in choices {
         // An empty text is a value, and none of those allowed.
-        let Some(value) = at(spec, &format!("/{field}")).and_then(Value::as_str) else {
+        let Some(value) = at(spec, field).and_then(Value::as_str) else {
             continue;
         };
-        let path = format!("{path}.{}", field.replace('/', "."));
-        if value.is_empty() && field == "preemptionPolicy" {
+        let path = format!("{path}{}", field.replace('/', "."));
+        if value.is_empty() && field == "/preemptionPolicy" {
             errors.push(FieldError::required(path, ""));
         } else if !allowed.contains(&value) {
             errors.push(FieldError::not_supported(path, value, allowed));
         }
     }
-    overhead(errors, &spec["overhead"], &format!("{path}.overhead"));
+    overhead(errors, &spec["overhead"], format_args!("{path}.overhead"));
 }
 
 type Rule = fn(&str) -> names::Complaints;
 
-fn names_in(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
+fn names_in(errors: &mut Vec<FieldError>, spec: &Value, path: Arguments<'_>) {
     let rules: [(&str, Rule); 6] = [
         ("serviceAccountName", names::dns1123_subdomain),
         ("nodeName", names::dns1123_subdomain),
@@ -261,14 +263,12 @@ fn names_in(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
     }
     let mut gates = HashSet::new();
     for (index, gate) in items(spec, "/schedulingGates").iter().enumerate() {
-        let (name, path) = (
-            text(gate, "/name"),
-            format!("{path}.schedulingGates[{index}].name"),
-        );
+        let name = text(gate, "/name");
+        let path = format_args!("{path}.schedulingGates[{index}].name");
         if !gates.insert(name) {
-            errors.push(FieldError::duplicate(path.as_str(), name));
+            errors.push(FieldError::duplicate(path, name));
         }
-        errors.extend(FieldError::complaints(&path, name, names::qualified_name(name)));
+        errors.extend(FieldError::complaints(path, name, names::qualified_name(name)));
     }
     for (index, alias) in items(spec, "/hostAliases").iter().enumerate() {
         let ip = text(alias, "/ip");
@@ -289,10 +289,10 @@ fn names_in(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
 }
 
 /// Complaints about the tolerations of a pod spec, or of what adds some to it.
-pub(in crate::kinds) fn tolerations(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
+pub(in crate::kinds) fn tolerations(errors: &mut Vec<FieldError>, spec: &Value, path: Arguments<'_>) {
     const EFFECTS: &[&str] = &["NoSchedule", "PreferNoSchedule", "NoExecute"];
     for (index, toleration) in items(spec, "/tolerations").iter().enumerate() {
-        let path = format!("{path}.tolerations[{index}]");
+        let path = format_args!("{path}.tolerations[{index}]");
         let part = |field: &str| text(toleration, field);
         let (key, operator, value, effect) =
             (part("/key"), part("/operator"), part("/value"), part("/effect"));

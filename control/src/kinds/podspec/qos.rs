@@ -8,10 +8,8 @@ use crate::kinds::json::items;
 /// `Guaranteed`, `Burstable` or `BestEffort` (`ComputePodQOS`).
 pub(in crate::kinds) fn qos_class(spec: &Value) -> &'static str {
     let amount = |container: &Value, list: &str, resource: &str| {
-        container
-            .pointer(&format!("/resources/{list}/{resource}"))
-            .and_then(|value| Quantity::from_json(value).ok())
-            .filter(|quantity| !quantity.is_zero())
+        let amount = Quantity::from_json(&container["resources"][list][resource]).ok();
+        amount.filter(|quantity| !quantity.is_zero())
     };
     let (mut any, mut guaranteed) = (false, true);
     let containers = items(spec, "/containers")

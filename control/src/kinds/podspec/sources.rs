@@ -3,6 +3,7 @@
 mod iscsi;
 mod plugins;
 
+use std::fmt::Arguments;
 use std::ops::RangeInclusive;
 
 use keelson_api::names;
@@ -18,7 +19,7 @@ const UNITS: RangeInclusive<i64> = 0..=255;
 const LONGEST_DRIVER: usize = 63;
 
 /// Complaints about a source of a pod that is called `kind`.
-pub(super) fn check(errors: &mut Vec<FieldError>, source: &Value, kind: &str, path: &str) {
+pub(super) fn check(errors: &mut Vec<FieldError>, source: &Value, kind: &str, path: Arguments<'_>) {
     of(errors, source, kind, path, None);
 }
 
@@ -27,13 +28,13 @@ pub(in crate::kinds) fn check_volume(
     errors: &mut Vec<FieldError>,
     source: &Value,
     kind: &str,
-    path: &str,
+    path: Arguments<'_>,
     name: &str,
 ) {
     of(errors, source, kind, path, Some(name));
 }
 
-fn of(errors: &mut Vec<FieldError>, source: &Value, kind: &str, path: &str, volume: Option<&str>) {
+fn of(errors: &mut Vec<FieldError>, source: &Value, kind: &str, path: Arguments<'_>, volume: Option<&str>) {
     match kind {
         "hostPath" => host_path(errors, source, path),
         "local" => {
@@ -49,13 +50,13 @@ fn of(errors: &mut Vec<FieldError>, source: &Value, kind: &str, path: &str, volu
 }
 
 /// A field that must be there.
-pub(super) fn need(errors: &mut Vec<FieldError>, source: &Value, field: &str, path: &str) {
-    if text(source, &format!("/{field}")).is_empty() {
+pub(super) fn need(errors: &mut Vec<FieldError>, source: &Value, field: &str, path: Arguments<'_>) {
+    if text(&source[field], "").is_empty() {
         errors.push(FieldError::required(format!("{path}.{field}"), ""));
     }
 }
 
-fn no_steps_back(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
+fn no_steps_back(errors: &mut Vec<FieldError>, source: &Value, path: Arguments<'_>) {
     let place = text(source, "/path");
     if place.split('/').any(|part| part == "..") {
         let detail = "must not contain '..'";
@@ -63,7 +64,7 @@ fn no_steps_back(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
     }
 }
 
-fn host_path(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
+fn host_path(errors: &mut Vec<FieldError>, source: &Value, path: Arguments<'_>) {
     const KINDS: [&str; 8] = [
         "",
         "BlockDevice",
@@ -85,7 +86,7 @@ fn host_path(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
     }
 }
 
-fn nfs(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
+fn nfs(errors: &mut Vec<FieldError>, source: &Value, path: Arguments<'_>) {
     need(errors, source, "server", path);
     need(errors, source, "path", path);
     let place = text(source, "/path");
@@ -95,7 +96,7 @@ fn nfs(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
     }
 }
 
-fn unit(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
+fn unit(errors: &mut Vec<FieldError>, source: &Value, path: Arguments<'_>) {
     let unit = int(source, "/lun").unwrap_or(0);
     if !UNITS.contains(&unit) {
         let detail = names::range(*UNITS.start(), *UNITS.end());
@@ -103,9 +104,9 @@ fn unit(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
     }
 }
 
-fn fibre_channel(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
+fn fibre_channel(errors: &mut Vec<FieldError>, source: &Value, path: Arguments<'_>) {
     let (targets, ids) = (items(source, "/targetWWNs"), items(source, "/wwids"));
-    let at = format!("{path}.targetWWNs");
+    let at = format_args!("{path}.targetWWNs");
     match (targets.is_empty(), ids.is_empty()) {
         (true, true) => {
             let detail = "must specify either targetWWNs or wwids, but not both";
@@ -133,7 +134,7 @@ fn fibre_channel(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
 }
 
 /// The name of a CSI driver (`ValidateCSIDriverName`).
-pub(in crate::kinds) fn driver_name(errors: &mut Vec<FieldError>, name: &str, path: &str) {
+pub(in crate::kinds) fn driver_name(errors: &mut Vec<FieldError>, name: &str, path: Arguments<'_>) {
     if name.is_empty() {
         errors.push(FieldError::required(path, ""));
     }
@@ -148,8 +149,8 @@ pub(in crate::kinds) fn driver_name(errors: &mut Vec<FieldError>, name: &str, pa
 }
 
 /// A CSI source of a PersistentVolume. Upstream looks at these secrets only.
-fn csi(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
-    driver_name(errors, text(source, "/driver"), &format!("{path}.driver"));
+fn csi(errors: &mut Vec<FieldError>, source: &Value, path: Arguments<'_>) {
+    driver_name(errors, text(source, "/driver"), format_args!("{path}.driver"));
     need(errors, source, "volumeHandle", path);
     for field in [
         "controllerPublishSecretRef",
@@ -160,14 +161,14 @@ fn csi(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
         let Some(secret) = source.get(field).filter(|secret| secret.is_object()) else {
             continue;
         };
-        let path = format!("{path}.{field}");
+        let path = format_args!("{path}.{field}");
         let rules: [(&str, names::Rule); 2] = [
             ("name", names::dns1123_subdomain),
             ("namespace", names::dns1123_label),
         ];
         for (field, rule) in rules {
-            need(errors, secret, field, &path);
-            let found = text(secret, &format!("/{field}"));
+            need(errors, secret, field, path);
+            let found = text(&secret[field], "");
             if !found.is_empty() {
                 errors.extend(FieldError::complaints(
                     format_args!("{path}.{field}"),
@@ -180,15 +181,20 @@ fn csi(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
 }
 
 /// A CSI source of a pod.
-pub(super) fn inline_csi(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
-    driver_name(errors, text(source, "/driver"), &format!("{path}.driver"));
+pub(super) fn inline_csi(errors: &mut Vec<FieldError>, source: &Value, path: Arguments<'_>) {
+    driver_name(errors, text(source, "/driver"), format_args!("{path}.driver"));
     let Some(secret) = source
         .get("nodePublishSecretRef")
         .filter(|secret| secret.is_object())
     else {
         return;
     };
-    need(errors, secret, "name", &format!("{path}.nodePublishSecretRef"));
+    need(
+        errors,
+        secret,
+        "name",
+        format_args!("{path}.nodePublishSecretRef"),
+    );
     let found = text(secret, "/name");
     if !found.is_empty() {
         errors.extend(FieldError::complaints(

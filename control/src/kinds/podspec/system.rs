@@ -1,6 +1,7 @@
 //! What a pod asks of the system below it: name resolution, sysctls, confinement.
 
 use std::collections::HashSet;
+use std::fmt::Arguments;
 
 use keelson_api::names;
 use keelson_api::status::FieldError;
@@ -18,8 +19,8 @@ const MOST_SEARCH_BYTES: usize = 2048;
 const LONGEST_SYSCTL: usize = 253;
 
 /// Complaints about `dnsConfig` of a pod spec at `path`.
-pub(super) fn dns(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
-    let path = format!("{path}.dnsConfig");
+pub(super) fn dns(errors: &mut Vec<FieldError>, spec: &Value, path: Arguments<'_>) {
+    let path = format_args!("{path}.dnsConfig");
     let alone = text(spec, "/dnsPolicy") == "None";
     let Some(config) = spec.get("dnsConfig").filter(|config| config.is_object()) else {
         if alone {
@@ -36,7 +37,7 @@ pub(super) fn dns(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
     }
     if servers.len() > MOST_SERVERS {
         let detail = format!("must not have more than {MOST_SERVERS} nameservers");
-        let at = format!("{path}.nameservers");
+        let at = format_args!("{path}.nameservers");
         errors.push(FieldError::invalid_shown(
             at,
             &go::list("string", servers),
@@ -54,7 +55,7 @@ pub(super) fn dns(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
     let searches = items(config, "/searches");
     if searches.len() > MOST_SEARCHES {
         let detail = format!("must not have more than {MOST_SEARCHES} search paths");
-        let at = format!("{path}.searches");
+        let at = format_args!("{path}.searches");
         errors.push(FieldError::invalid_shown(
             at,
             &go::list("string", searches),
@@ -66,7 +67,7 @@ pub(super) fn dns(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
         let detail = format!(
             "must not have more than {MOST_SEARCH_BYTES} characters (including spaces) in the search list"
         );
-        let at = format!("{path}.searches");
+        let at = format_args!("{path}.searches");
         errors.push(FieldError::invalid_shown(
             at,
             &go::list("string", searches),
@@ -87,28 +88,28 @@ pub(super) fn dns(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
     }
     for (index, option) in items(config, "/options").iter().enumerate() {
         if text(option, "/name").is_empty() {
-            let path = format!("{path}.options[{index}]");
+            let path = format_args!("{path}.options[{index}]");
             errors.push(FieldError::required(path, "must not be empty"));
         }
     }
 }
 
 /// Complaints about `securityContext.sysctls` of a pod spec at `path`.
-pub(super) fn sysctls(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
+pub(super) fn sysctls(errors: &mut Vec<FieldError>, spec: &Value, path: Arguments<'_>) {
     let mut seen = HashSet::new();
     for (index, sysctl) in items(spec, "/securityContext/sysctls").iter().enumerate() {
         let name = text(sysctl, "/name");
-        let path = format!("{path}.securityContext.sysctls[{index}].name");
+        let path = format_args!("{path}.securityContext.sysctls[{index}].name");
         if name.is_empty() {
-            errors.push(FieldError::required(path.as_str(), ""));
+            errors.push(FieldError::required(path, ""));
         } else if !is_sysctl(name) {
             let detail = format!(
                 "must have at most {LONGEST_SYSCTL} characters and match regex \
                  ^([a-z0-9]([-_a-z0-9]*[a-z0-9])?[\\./])*[a-z0-9]([-_a-z0-9]*[a-z0-9])?$"
             );
-            errors.push(FieldError::invalid(path.as_str(), name, &detail));
+            errors.push(FieldError::invalid(path, name, &detail));
         } else if !seen.insert(name.replace('/', ".")) {
-            errors.push(FieldError::duplicate(path.as_str(), name));
+            errors.push(FieldError::duplicate(path, name));
         }
         // What is the node's cannot be the pod's.
         for (of_host, prefix) in [
@@ -121,6 +122,7 @@ pub(super) fn sysctls(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
             if is_true(spec, of_host) && name.replace('/', ".").starts_with(prefix) {
                 let field = &of_host[1..];
                 let detail = format!("may not be specified when '{field}' is true");
+                let path = path.to_string();
                 let path = path.trim_end_matches(".name");
                 errors.push(FieldError::invalid(format!("{path}.name"), name, &detail));
             }
@@ -143,13 +145,13 @@ fn is_sysctl(name: &str) -> bool {
 const LONGEST_PROFILE: usize = 4095;
 
 /// Complaints about `seccompProfile` and `appArmorProfile` of a security context at `path`.
-pub(super) fn profiles(errors: &mut Vec<FieldError>, context: &Value, path: &str) {
+pub(super) fn profiles(errors: &mut Vec<FieldError>, context: &Value, path: Arguments<'_>) {
     const TYPES: [&str; 3] = ["Localhost", "RuntimeDefault", "Unconfined"];
     for (field, name) in [("seccompProfile", "seccomp"), ("appArmorProfile", "AppArmor")] {
         let Some(profile) = context.get(field).filter(|profile| profile.is_object()) else {
             continue;
         };
-        let path = format!("{path}.{field}");
+        let path = format_args!("{path}.{field}");
         let (kind, local) = (text(profile, "/type"), profile.get("localhostProfile"));
         let local = local.and_then(Value::as_str);
         match kind {
@@ -160,20 +162,20 @@ pub(super) fn profiles(errors: &mut Vec<FieldError>, context: &Value, path: &str
             // The name of a loaded profile, which is often the path of a program.
             "Localhost" if field == "appArmorProfile" => {
                 let local = local.unwrap_or_default();
-                let path = format!("{path}.localhostProfile");
+                let path = format_args!("{path}.localhostProfile");
                 if local.trim() != local {
                     errors.push(FieldError::invalid(
-                        path.as_str(),
+                        path,
                         local,
                         "must not be padded with whitespace",
                     ));
                 } else if local.len() > LONGEST_PROFILE {
-                    errors.push(FieldError::too_long(path.as_str(), LONGEST_PROFILE));
+                    errors.push(FieldError::too_long(path, LONGEST_PROFILE));
                 }
             }
             "Localhost" => {
                 let local = local.unwrap_or_default();
-                super::volume_checks::relative_path(errors, local, &format!("{path}.localhostProfile"));
+                super::volume_checks::relative_path(errors, local, format_args!("{path}.localhostProfile"));
             }
             "RuntimeDefault" | "Unconfined" => {}
             "" => errors.push(FieldError::required(

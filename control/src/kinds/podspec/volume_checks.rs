@@ -1,6 +1,7 @@
 //! What volumes must be (`ValidateVolumes`).
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Arguments;
 
 use keelson_api::names;
 use keelson_api::status::FieldError;
@@ -57,13 +58,13 @@ const SOURCES: [&str; 30] = [
 pub(super) fn volumes<'a>(
     errors: &mut Vec<FieldError>,
     spec: &'a Value,
-    path: &str,
+    path: Arguments<'_>,
 ) -> HashMap<&'a str, &'a Value> {
     let mut known = HashMap::new();
     for (index, volume) in items(spec, "/volumes").iter().enumerate() {
-        let path = format!("{path}.volumes[{index}]");
+        let path = format_args!("{path}.volumes[{index}]");
         let (name, before) = (text(volume, "/name"), errors.len());
-        source(errors, volume, &path);
+        source(errors, volume, path);
         if name.is_empty() {
             errors.push(FieldError::required(format!("{path}.name"), ""));
         } else {
@@ -85,13 +86,19 @@ pub(super) fn volumes<'a>(
 }
 
 /// Of several sources the first is looked into, and the others are too many.
-fn source(errors: &mut Vec<FieldError>, volume: &Value, path: &str) {
-    let mut given = SOURCES.into_iter().filter(|kind| volume[*kind].is_object());
+fn source(errors: &mut Vec<FieldError>, volume: &Value, path: Arguments<'_>) {
+    let sources = volume.as_object().into_iter().flatten();
+    let mut places: Vec<usize> = sources
+        .filter(|(_, source)| source.is_object())
+        .filter_map(|(kind, _)| SOURCES.iter().position(|known| known == kind))
+        .collect();
+    places.sort_unstable();
+    let mut given = places.into_iter().map(|place| SOURCES[place]);
     let Some(first) = given.next() else {
         errors.push(FieldError::required(path, "must specify a volume type"));
         return;
     };
-    one_source(errors, &volume[first], first, &format!("{path}.{first}"));
+    one_source(errors, &volume[first], first, format_args!("{path}.{first}"));
     for more in given {
         let field = if more == "cephfs" { "cephFS" } else { more };
         errors.push(FieldError::forbidden(
@@ -101,7 +108,7 @@ fn source(errors: &mut Vec<FieldError>, volume: &Value, path: &str) {
     }
 }
 
-fn one_source(errors: &mut Vec<FieldError>, source: &Value, kind: &str, path: &str) {
+fn one_source(errors: &mut Vec<FieldError>, source: &Value, kind: &str, path: Arguments<'_>) {
     match kind {
         "configMap" => sources::need(errors, source, "name", path),
         "secret" => sources::need(errors, source, "secretName", path),
@@ -130,7 +137,7 @@ fn one_source(errors: &mut Vec<FieldError>, source: &Value, kind: &str, path: &s
     }
 }
 
-fn mode(errors: &mut Vec<FieldError>, source: &Value, field: &str, path: &str) {
+fn mode(errors: &mut Vec<FieldError>, source: &Value, field: &str, path: Arguments<'_>) {
     if let Some(mode) = source.get(field).and_then(Value::as_i64)
         && !(0..=0o777).contains(&mode)
     {
@@ -139,39 +146,44 @@ fn mode(errors: &mut Vec<FieldError>, source: &Value, field: &str, path: &str) {
     }
 }
 
-fn key_paths(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
+fn key_paths(errors: &mut Vec<FieldError>, source: &Value, path: Arguments<'_>) {
     for (index, item) in items(source, "/items").iter().enumerate() {
-        let path = format!("{path}.items[{index}]");
+        let path = format_args!("{path}.items[{index}]");
         if text(item, "/key").is_empty() {
             errors.push(FieldError::required(format!("{path}.key"), ""));
         }
         if text(item, "/path").is_empty() {
             errors.push(FieldError::required(format!("{path}.path"), ""));
         }
-        unreserved_path(errors, text(item, "/path"), &format!("{path}.path"));
-        mode(errors, item, "mode", &path);
+        unreserved_path(errors, text(item, "/path"), format_args!("{path}.path"));
+        mode(errors, item, "mode", path);
     }
 }
 
 /// Files about the pod. Upstream leaves their list and index out of the paths.
-fn downward(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
+fn downward(errors: &mut Vec<FieldError>, source: &Value, path: Arguments<'_>) {
     for item in items(source, "/items") {
         if text(item, "/path").is_empty() {
             errors.push(FieldError::required(format!("{path}.path"), ""));
         }
-        unreserved_path(errors, text(item, "/path"), &format!("{path}.path"));
+        unreserved_path(errors, text(item, "/path"), format_args!("{path}.path"));
         let has = |field: &str| item.get(field).is_some_and(Value::is_object);
         match (has("fieldRef"), has("resourceFieldRef")) {
             (true, both) => {
-                env::field_ref(errors, &item["fieldRef"], &format!("{path}.fieldRef"), OF_FILES);
+                env::field_ref(
+                    errors,
+                    &item["fieldRef"],
+                    format_args!("{path}.fieldRef"),
+                    OF_FILES,
+                );
                 if both {
                     let detail = "fieldRef and resourceFieldRef can not be specified simultaneously";
                     errors.push(FieldError::invalid(path, "resource", detail));
                 }
             }
             (false, true) => {
-                let path = format!("{path}.resourceFieldRef");
-                env::resource_ref(errors, &item["resourceFieldRef"], &path, true);
+                let path = format_args!("{path}.resourceFieldRef");
+                env::resource_ref(errors, &item["resourceFieldRef"], path, true);
             }
             (false, false) => errors.push(FieldError::required(
                 path,
@@ -182,17 +194,17 @@ fn downward(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
     }
 }
 
-fn projected(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
+fn projected(errors: &mut Vec<FieldError>, source: &Value, path: Arguments<'_>) {
     let mut taken = HashSet::new();
     for source in items(source, "/sources") {
         for kind in ["secret", "configMap", "downwardAPI"] {
-            let places = items(source, &format!("/{kind}/items")).iter();
+            let places = items(&source[kind], "/items").iter();
             let places = places.map(|item| text(item, "/path"));
             let mut again = places.filter(|place| !place.is_empty() && !taken.insert(*place));
             let Some(place) = again.next() else { continue };
             let whose = match kind {
                 "downwardAPI" => place,
-                _ => text(source, &format!("/{kind}/name")),
+                _ => text(&source[kind], "/name"),
             };
             // Once for a source, whose name the error shows; the rest of its paths are taken, too.
             again.for_each(drop);
@@ -201,7 +213,7 @@ fn projected(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
     }
     let whole = path;
     for (index, source) in items(source, "/sources").iter().enumerate() {
-        let path = format!("{path}.sources[{index}]");
+        let path = format_args!("{path}.sources[{index}]");
         let kinds: Vec<&String> = source
             .as_object()
             .into_iter()
@@ -213,16 +225,16 @@ fn projected(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
             // One that says nothing adds nothing.
             [] => {}
             [kind] => {
-                let (inner, path) = (&source[kind.as_str()], format!("{path}.{kind}"));
+                let (inner, path) = (&source[kind.as_str()], format_args!("{path}.{kind}"));
                 match kind.as_str() {
                     "configMap" | "secret" => {
                         if text(inner, "/name").is_empty() {
                             errors.push(FieldError::required(format!("{path}.name"), ""));
                         }
-                        key_paths(errors, inner, &path);
+                        key_paths(errors, inner, path);
                     }
-                    "downwardAPI" => downward(errors, inner, &path),
-                    "serviceAccountToken" => token(errors, inner, &path, whole),
+                    "downwardAPI" => downward(errors, inner, path),
+                    "serviceAccountToken" => token(errors, inner, path, whole),
                     _ => {}
                 }
             }
@@ -235,7 +247,7 @@ fn projected(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
 }
 
 /// A token at `path`. Complaints about where it goes are of the `whole` volume.
-fn token(errors: &mut Vec<FieldError>, source: &Value, path: &str, whole: &str) {
+fn token(errors: &mut Vec<FieldError>, source: &Value, path: Arguments<'_>, whole: Arguments<'_>) {
     let seconds = source
         .get("expirationSeconds")
         .and_then(Value::as_i64)
@@ -259,11 +271,11 @@ fn token(errors: &mut Vec<FieldError>, source: &Value, path: &str, whole: &str) 
     if text(source, "/path").is_empty() {
         errors.push(FieldError::required(format!("{whole}.path"), ""));
     }
-    unreserved_path(errors, text(source, "/path"), &format!("{whole}.path"));
+    unreserved_path(errors, text(source, "/path"), format_args!("{whole}.path"));
 }
 
 /// A relative path that is no file of the volume's own: their names start with two dots.
-fn unreserved_path(errors: &mut Vec<FieldError>, place: &str, path: &str) {
+fn unreserved_path(errors: &mut Vec<FieldError>, place: &str, path: Arguments<'_>) {
     relative_path(errors, place, path);
     if place.starts_with("..") && !place.starts_with("../") {
         errors.push(FieldError::invalid(path, place, "must not start with '..'"));
@@ -271,7 +283,7 @@ fn unreserved_path(errors: &mut Vec<FieldError>, place: &str, path: &str) {
 }
 
 /// A path that stays below where it starts. Empty is good.
-pub(super) fn relative_path(errors: &mut Vec<FieldError>, place: &str, path: &str) {
+pub(super) fn relative_path(errors: &mut Vec<FieldError>, place: &str, path: Arguments<'_>) {
     if place.starts_with('/') {
         errors.push(FieldError::invalid(path, place, "must be a relative path"));
     }

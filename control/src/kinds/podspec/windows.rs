@@ -1,10 +1,12 @@
 //! What pods for Windows may ask for, and what each system leaves to the other (`validateWindows`, `validateLinux`).
 
+use std::fmt::Arguments;
+
 use keelson_api::names;
 use keelson_api::status::FieldError;
 use serde_json::Value;
 
-use crate::kinds::json::{is_true, is_unset, items};
+use crate::kinds::json::{is_true, is_unset};
 
 /// Largest credential spec, in KiB.
 const LARGEST_SPEC: usize = 64;
@@ -41,14 +43,13 @@ const OF_LINUX_CONTAINERS: [&str; 10] = [
     "runAsGroup",
 ];
 
-/// Every container with its path.
-fn containers<'a>(spec: &'a Value, path: &str) -> impl Iterator<Item = (String, &'a Value)> {
+/// Every container with its list and its place there.
+fn containers(spec: &Value) -> impl Iterator<Item = ((&'static str, usize), &Value)> {
     ["initContainers", "containers", "ephemeralContainers"]
         .into_iter()
         .flat_map(move |list| {
-            let path = format!("{path}.{list}");
-            let all = items(spec, &format!("/{list}")).iter().enumerate();
-            all.map(move |(index, container)| (format!("{path}[{index}]"), container))
+            let all = spec[list].as_array().into_iter().flatten().enumerate();
+            all.map(move |(index, container)| ((list, index), container))
         })
 }
 
@@ -57,31 +58,31 @@ fn is_set(context: &Value, field: &str) -> bool {
 }
 
 /// Complaints about `windowsOptions` of a pod for Linux.
-pub(super) fn none_for_linux(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
-    let of_containers = containers(spec, path);
-    for (path, owner) in [(path.to_owned(), spec)].into_iter().chain(of_containers) {
+pub(super) fn none_for_linux(errors: &mut Vec<FieldError>, spec: &Value, path: Arguments<'_>) {
+    let mut check = |path: Arguments<'_>, owner: &Value| {
         if is_set(&owner["securityContext"], "windowsOptions") {
             let path = format!("{path}.securityContext.windowsOptions");
             let detail = "windows options cannot be set for a linux pod";
             errors.push(FieldError::forbidden(path, detail));
         }
+    };
+    check(path, spec);
+    for ((list, index), container) in containers(spec) {
+        check(format_args!("{path}.{list}[{index}]"), container);
     }
 }
 
 /// Complaints about what a pod for Windows cannot have.
-pub(super) fn only_for_windows(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
+pub(super) fn only_for_windows(errors: &mut Vec<FieldError>, spec: &Value, path: Arguments<'_>) {
     let detail = "cannot be set for a windows pod";
     for field in OF_LINUX {
         // These two are the same to upstream when they are false and when they are not there.
         let may_be_false = matches!(field, "hostPID" | "hostIPC");
-        if is_set(spec, field) && (!may_be_false || is_true(spec, &format!("/{field}"))) {
+        if is_set(spec, field) && (!may_be_false || is_true(&spec[field], "")) {
             errors.push(FieldError::forbidden(format!("{path}.{field}"), detail));
         }
     }
-    let pod = [(path.to_owned(), spec, &OF_LINUX_PODS[..])];
-    let of_containers =
-        containers(spec, path).map(|(path, container)| (path, container, &OF_LINUX_CONTAINERS[..]));
-    for (path, owner, fields) in pod.into_iter().chain(of_containers) {
+    let mut check = |path: Arguments<'_>, owner: &Value, fields: &[&str]| {
         let context = &owner["securityContext"];
         for field in fields {
             let empty = *field == "sysctls" && is_unset(context.get(*field));
@@ -92,11 +93,19 @@ pub(super) fn only_for_windows(errors: &mut Vec<FieldError>, spec: &Value, path:
                 ));
             }
         }
+    };
+    check(path, spec, &OF_LINUX_PODS);
+    for ((list, index), container) in containers(spec) {
+        check(
+            format_args!("{path}.{list}[{index}]"),
+            container,
+            &OF_LINUX_CONTAINERS,
+        );
     }
 }
 
 /// Either every container of a pod is a process of the host, or none (`validateWindowsHostProcessPod`).
-pub(super) fn host_process(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
+pub(super) fn host_process(errors: &mut Vec<FieldError>, spec: &Value, path: Arguments<'_>) {
     let of = |owner: &Value| {
         owner
             .pointer("/securityContext/windowsOptions/hostProcess")
@@ -104,7 +113,7 @@ pub(super) fn host_process(errors: &mut Vec<FieldError>, spec: &Value, path: &st
     };
     let pod = of(spec);
     let (mut all, mut on_host) = (0, 0);
-    for (path, container) in containers(spec, path) {
+    for ((list, index), container) in containers(spec) {
         all += 1;
         let own = of(container);
         on_host += usize::from(own.or(pod) == Some(true));
@@ -112,7 +121,7 @@ pub(super) fn host_process(errors: &mut Vec<FieldError>, spec: &Value, path: &st
             && pod != own
         {
             errors.push(FieldError::invalid(
-                format!("{path}.securityContext.windowsOptions.hostProcess"),
+                format!("{path}.{list}[{index}].securityContext.windowsOptions.hostProcess"),
                 own,
                 &format!("pod hostProcess value must be identical if both are specified, was {pod}"),
             ));
@@ -133,14 +142,14 @@ pub(super) fn host_process(errors: &mut Vec<FieldError>, spec: &Value, path: &st
 }
 
 /// Complaints about `windowsOptions` of a security context at `path` (`validateWindowsSecurityContextOptions`).
-pub(super) fn options(errors: &mut Vec<FieldError>, context: &Value, path: &str) {
+pub(super) fn options(errors: &mut Vec<FieldError>, context: &Value, path: Arguments<'_>) {
     let Some(options) = context
         .get("windowsOptions")
         .filter(|options| options.is_object())
     else {
         return;
     };
-    let path = format!("{path}.windowsOptions");
+    let path = format_args!("{path}.windowsOptions");
     let given = |field: &str| options.get(field).and_then(Value::as_str);
     if let Some(name) = given("gmsaCredentialSpecName") {
         errors.extend(FieldError::complaints(

@@ -31,7 +31,11 @@ pub(super) fn kind() -> Kind {
             let complaints = names::dns1123_label(handler);
             let mut errors: Vec<FieldError> =
                 FieldError::complaints("handler", handler, complaints).collect();
-            overhead(&mut errors, &class["overhead"]["podFixed"], "overhead");
+            overhead(
+                &mut errors,
+                &class["overhead"]["podFixed"],
+                format_args!("overhead"),
+            );
             check_labels(
                 &mut errors,
                 class.pointer("/scheduling/nodeSelector"),
@@ -39,7 +43,7 @@ pub(super) fn kind() -> Kind {
             );
             let scheduling = class.get("scheduling").unwrap_or(&Value::Null);
             // Upstream's path has the field twice.
-            tolerations(&mut errors, scheduling, "scheduling.tolerations");
+            tolerations(&mut errors, scheduling, format_args!("scheduling.tolerations"));
             let mut seen = HashSet::new();
             for (index, toleration) in items(scheduling, "/tolerations").iter().enumerate() {
                 if !seen.insert(toleration) {

@@ -75,7 +75,11 @@ impl Strategy for Attachment {
 
     fn validate_create(&self, object: &Value) -> Vec<FieldError> {
         let mut errors = Vec::new();
-        driver_name(&mut errors, text(object, "/spec/attacher"), "spec.attacher");
+        driver_name(
+            &mut errors,
+            text(object, "/spec/attacher"),
+            format_args!("spec.attacher"),
+        );
         check_spec(&mut errors, object);
         if let Some(name) = object["spec"]["source"]["persistentVolumeName"].as_str() {
             errors.extend(FieldError::complaints(

@@ -38,7 +38,7 @@ pub(super) fn kind() -> Kind {
             for (index, driver) in items(node, "/spec/drivers").iter().enumerate() {
                 let path = format!("spec.drivers[{index}]");
                 let (name, id) = (text(driver, "/name"), text(driver, "/nodeID"));
-                driver_name(&mut errors, name, &format!("{path}.name"));
+                driver_name(&mut errors, name, format_args!("{path}.name"));
                 if id.is_empty() {
                     errors.push(FieldError::required(format!("{path}.nodeID"), ""));
                 }

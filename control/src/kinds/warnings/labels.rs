@@ -1,6 +1,7 @@
 //! Labels of nodes that have other names by now.
 
 use serde_json::Value;
+use std::fmt::Arguments;
 
 use super::MOST;
 use crate::kinds::json::{items, text};
@@ -29,7 +30,7 @@ pub(super) fn deprecated(key: &str) -> Option<&'static str> {
 }
 
 /// Of a map of labels that nodes must have, at a path.
-pub(super) fn selector(warnings: &mut Vec<String>, path: &str, selector: &Value) {
+pub(super) fn selector(warnings: &mut Vec<String>, path: Arguments<'_>, selector: &Value) {
     for key in selector.as_object().into_iter().flat_map(serde_json::Map::keys) {
         if let Some(why) = deprecated(key) {
             warnings.push(format!("{path}[{key}]: {why}"));
@@ -38,7 +39,7 @@ pub(super) fn selector(warnings: &mut Vec<String>, path: &str, selector: &Value)
 }
 
 /// Of a term of a node affinity, at a path.
-pub(super) fn term(warnings: &mut Vec<String>, path: &str, term: &Value) {
+pub(super) fn term(warnings: &mut Vec<String>, path: Arguments<'_>, term: &Value) {
     for (index, expression) in items(term, "/matchExpressions").iter().enumerate() {
         let key = text(expression, "/key");
         if let Some(why) = deprecated(key) {

@@ -102,7 +102,7 @@ fn stateful(warnings: &mut Vec<String>, set: &Value) {
     {
         volume::claim_spec(
             warnings,
-            &format!("spec.volumeClaimTemplates[{index}].Spec"),
+            format_args!("spec.volumeClaimTemplates[{index}].Spec"),
             &claim["spec"],
         );
     }

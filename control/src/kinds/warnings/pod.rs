@@ -1,6 +1,7 @@
 //! Pods and templates of pods.
 
 use std::collections::HashSet;
+use std::fmt::Arguments;
 
 use serde_json::Value;
 
@@ -37,24 +38,28 @@ pub(super) fn warn(warnings: &mut Vec<String>, path: &str, pod: &Value) {
     let spec = &pod["spec"];
     labels::selector(
         warnings,
-        &format!("{path}spec.nodeSelector"),
+        format_args!("{path}spec.nodeSelector"),
         &spec["nodeSelector"],
     );
-    affinity(warnings, &format!("{path}spec.affinity"), &spec["affinity"]);
-    spread(warnings, &format!("{path}spec.topologySpreadConstraints"), spec);
+    affinity(warnings, format_args!("{path}spec.affinity"), &spec["affinity"]);
+    spread(
+        warnings,
+        format_args!("{path}spec.topologySpreadConstraints"),
+        spec,
+    );
     for (key, why) in ANNOTATIONS {
         annotated(warnings, key, why);
     }
-    volumes(warnings, &format!("{path}spec.volumes"), spec);
+    volumes(warnings, format_args!("{path}spec.volumes"), spec);
     repeated(
         warnings,
-        &format!("{path}spec.hostAliases"),
+        format_args!("{path}spec.hostAliases"),
         spec,
         ("hostAliases", "ip"),
     );
     repeated(
         warnings,
-        &format!("{path}spec.imagePullSecrets"),
+        format_args!("{path}spec.imagePullSecrets"),
         spec,
         ("imagePullSecrets", "name"),
     );
@@ -65,14 +70,14 @@ pub(super) fn warn(warnings: &mut Vec<String>, path: &str, pod: &Value) {
             ));
         }
     }
-    bytes(warnings, &format!("{path}spec.overhead"), &spec["overhead"]);
+    bytes(warnings, format_args!("{path}spec.overhead"), &spec["overhead"]);
     let security = &spec["securityContext"];
     if security["seccompProfile"].is_null() {
         annotated(warnings, "seccomp.security.alpha.kubernetes.io/pod", SECCOMP);
     }
     let mut ports = Ports::default();
     for group in ["initContainers", "containers", "ephemeralContainers"] {
-        for (index, container) in items(spec, &format!("/{group}")).iter().enumerate() {
+        for (index, container) in items(&spec[group], "").iter().enumerate() {
             let name = text(container, "/name");
             let own = &container["securityContext"];
             if own["seccompProfile"].is_null() {
@@ -84,16 +89,16 @@ pub(super) fn warn(warnings: &mut Vec<String>, path: &str, pod: &Value) {
                 let key = format!("container.apparmor.security.beta.kubernetes.io/{name}");
                 annotated(warnings, &key, APPARMOR);
             }
-            let at = format!("{path}spec.{group}[{index}]");
+            let at = format_args!("{path}spec.{group}[{index}]");
             for part in ["limits", "requests"] {
                 bytes(
                     warnings,
-                    &format!("{at}.resources.{part}"),
+                    format_args!("{at}.resources.{part}"),
                     &container["resources"][part],
                 );
             }
-            environment(warnings, &format!("{at}.env"), container);
-            ports.warn(warnings, &at, container);
+            environment(warnings, format_args!("{at}.env"), container);
+            ports.warn(warnings, at, container);
             if warnings.len() >= MOST {
                 return;
             }
@@ -109,47 +114,44 @@ pub(super) fn warn(warnings: &mut Vec<String>, path: &str, pod: &Value) {
     }
 }
 
-fn bytes(warnings: &mut Vec<String>, path: &str, amounts: &Value) {
+fn bytes(warnings: &mut Vec<String>, path: Arguments<'_>, amounts: &Value) {
     for resource in ["memory", "ephemeral-storage"] {
         volume::fraction(warnings, path, amounts, resource);
     }
 }
 
 /// Of nodes' labels that are deprecated, and of selectors that select nothing.
-fn affinity(warnings: &mut Vec<String>, path: &str, affinity: &Value) {
+fn affinity(warnings: &mut Vec<String>, path: Arguments<'_>, affinity: &Value) {
     let required = "requiredDuringSchedulingIgnoredDuringExecution";
     let preferred = "preferredDuringSchedulingIgnoredDuringExecution";
     let node = &affinity["nodeAffinity"];
     for (index, term) in items(&node[required], "/nodeSelectorTerms").iter().enumerate() {
-        let at = format!("{path}.nodeAffinity.{required}.nodeSelectorTerms[{index}]");
-        labels::term(warnings, &at, term);
+        let at = format_args!("{path}.nodeAffinity.{required}.nodeSelectorTerms[{index}]");
+        labels::term(warnings, at, term);
     }
-    for (index, term) in items(node, &format!("/{preferred}")).iter().enumerate() {
-        let at = format!("{path}.nodeAffinity.{preferred}[{index}].preference");
-        labels::term(warnings, &at, &term["preference"]);
+    for (index, term) in items(&node[preferred], "").iter().enumerate() {
+        let at = format_args!("{path}.nodeAffinity.{preferred}[{index}].preference");
+        labels::term(warnings, at, &term["preference"]);
     }
     for kind in ["podAffinity", "podAntiAffinity"] {
-        for (index, term) in items(&affinity[kind], &format!("/{required}")).iter().enumerate() {
-            let at = format!("{path}.{kind}.{required}[{index}].labelSelector");
-            selects(warnings, &at, &term["labelSelector"]);
+        for (index, term) in items(&affinity[kind][required], "").iter().enumerate() {
+            let at = format_args!("{path}.{kind}.{required}[{index}].labelSelector");
+            selects(warnings, at, &term["labelSelector"]);
         }
-        for (index, term) in items(&affinity[kind], &format!("/{preferred}"))
-            .iter()
-            .enumerate()
-        {
-            let at = format!("{path}.{kind}.{preferred}[{index}].podAffinityTerm.labelSelector");
-            selects(warnings, &at, &term["podAffinityTerm"]["labelSelector"]);
+        for (index, term) in items(&affinity[kind][preferred], "").iter().enumerate() {
+            let at = format_args!("{path}.{kind}.{preferred}[{index}].podAffinityTerm.labelSelector");
+            selects(warnings, at, &term["podAffinityTerm"]["labelSelector"]);
         }
     }
 }
 
-fn selects(warnings: &mut Vec<String>, path: &str, selector: &Value) {
+fn selects(warnings: &mut Vec<String>, path: Arguments<'_>, selector: &Value) {
     if selector.is_null() {
         warnings.push(format!("{path}: a null labelSelector results in matching no pod"));
     }
 }
 
-fn spread(warnings: &mut Vec<String>, path: &str, spec: &Value) {
+fn spread(warnings: &mut Vec<String>, path: Arguments<'_>, spec: &Value) {
     for (index, constraint) in items(spec, "/topologySpreadConstraints").iter().enumerate() {
         let key = text(constraint, "/topologyKey");
         if let Some(why) = labels::deprecated(key) {
@@ -157,21 +159,21 @@ fn spread(warnings: &mut Vec<String>, path: &str, spec: &Value) {
         }
         selects(
             warnings,
-            &format!("{path}[{index}].labelSelector"),
+            format_args!("{path}[{index}].labelSelector"),
             &constraint["labelSelector"],
         );
     }
 }
 
-fn volumes(warnings: &mut Vec<String>, path: &str, spec: &Value) {
+fn volumes(warnings: &mut Vec<String>, path: Arguments<'_>, spec: &Value) {
     let volumes = items(spec, "/volumes");
     for (index, one) in volumes.iter().enumerate() {
-        let at = format!("{path}[{index}]");
-        volume::source(warnings, &at, one);
+        let at = format_args!("{path}[{index}]");
+        volume::source(warnings, at, one);
         let claim = &one["ephemeral"]["volumeClaimTemplate"]["spec"];
         volume::claim_spec(
             warnings,
-            &format!("{at}.ephemeral.volumeClaimTemplate.spec"),
+            format_args!("{at}.ephemeral.volumeClaimTemplate.spec"),
             claim,
         );
     }
@@ -208,9 +210,9 @@ fn volumes(warnings: &mut Vec<String>, path: &str, spec: &Value) {
 }
 
 /// Of items of a list that have the same key.
-fn repeated(warnings: &mut Vec<String>, path: &str, spec: &Value, (list, key): (&str, &str)) {
+fn repeated(warnings: &mut Vec<String>, path: Arguments<'_>, spec: &Value, (list, key): (&str, &str)) {
     let mut known = HashSet::new();
-    for (index, item) in items(spec, &format!("/{list}")).iter().enumerate() {
+    for (index, item) in items(&spec[list], "").iter().enumerate() {
         let found = item[key].as_str().unwrap_or_default();
         if !known.insert(found) {
             warnings.push(format!("{path}[{index}].{key}: duplicate {key} \"{found}\""));
@@ -219,7 +221,7 @@ fn repeated(warnings: &mut Vec<String>, path: &str, spec: &Value, (list, key): (
 }
 
 /// Of variables that hide others of the same name without using them.
-fn environment(warnings: &mut Vec<String>, path: &str, container: &Value) {
+fn environment(warnings: &mut Vec<String>, path: Arguments<'_>, container: &Value) {
     let mut known = HashSet::new();
     for (index, variable) in items(container, "/env").iter().enumerate() {
         let (name, value) = (text(variable, "/name"), text(variable, "/value"));

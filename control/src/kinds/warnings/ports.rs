@@ -1,6 +1,7 @@
 //! Ports of containers that are there twice, or nearly.
 
 use std::collections::HashMap;
+use std::fmt::Arguments;
 
 use serde_json::Value;
 
@@ -20,7 +21,7 @@ pub(super) struct Ports<'a>(HashMap<(i64, &'a str), Vec<Port<'a>>>);
 
 impl<'a> Ports<'a> {
     /// Of the ports of one more container, at its path.
-    pub(super) fn warn(&mut self, warnings: &mut Vec<String>, path: &str, container: &'a Value) {
+    pub(super) fn warn(&mut self, warnings: &mut Vec<String>, path: Arguments<'_>, container: &'a Value) {
         for (index, port) in items(container, "/ports").iter().enumerate() {
             let (number, protocol) = (int(port, "/containerPort").unwrap_or(0), text(port, "/protocol"));
             let one = Port {

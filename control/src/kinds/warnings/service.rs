@@ -1,5 +1,6 @@
 //! Services.
 
+use std::fmt::Arguments;
 use std::net::{IpAddr, Ipv6Addr};
 
 use serde_json::Value;
@@ -19,7 +20,11 @@ pub(super) fn warn(warnings: &mut Vec<String>, service: &Value) {
     let balancer = text(service, "/spec/loadBalancerIP");
     let external = items(service, "/spec/externalIPs");
     if !matches!(cluster_ip, "" | "None") {
-        addresses(warnings, "spec.clusterIPs", items(service, "/spec/clusterIPs"));
+        addresses(
+            warnings,
+            format_args!("spec.clusterIPs"),
+            items(service, "/spec/clusterIPs"),
+        );
     }
     if kind == "ClusterIP" && cluster_ip == "None" {
         for (is_set, field) in [
@@ -35,8 +40,8 @@ pub(super) fn warn(warnings: &mut Vec<String>, service: &Value) {
             }
         }
     }
-    addresses(warnings, "spec.externalIPs", external);
-    address(warnings, "spec.loadBalancerIP", balancer);
+    addresses(warnings, format_args!("spec.externalIPs"), external);
+    address(warnings, format_args!("spec.loadBalancerIP"), balancer);
     if kind == "ExternalName" && !external.is_empty() {
         warnings.push("spec.externalIPs is ignored when spec.type is \"ExternalName\"".to_owned());
     }
@@ -45,18 +50,18 @@ pub(super) fn warn(warnings: &mut Vec<String>, service: &Value) {
     }
 }
 
-fn addresses(warnings: &mut Vec<String>, path: &str, list: &[Value]) {
+fn addresses(warnings: &mut Vec<String>, path: Arguments<'_>, list: &[Value]) {
     for (index, one) in list.iter().enumerate() {
         address(
             warnings,
-            &format!("{path}[{index}]"),
+            format_args!("{path}[{index}]"),
             one.as_str().unwrap_or_default(),
         );
     }
 }
 
 /// Of an address that is not written as it should be (`GetWarningsForIP`).
-fn address(warnings: &mut Vec<String>, path: &str, written: &str) {
+fn address(warnings: &mut Vec<String>, path: Arguments<'_>, written: &str) {
     let Ok(IpAddr::V6(address)) = written.parse() else {
         return;
     };

@@ -2,6 +2,7 @@
 
 use keelson_api::quantity::Quantity;
 use serde_json::Value;
+use std::fmt::Arguments;
 
 use super::labels;
 use crate::kinds::json::{items, text};
@@ -26,7 +27,7 @@ const CLASS_DEPRECATED: &str = "deprecated since v1.8; use \"storageClassName\" 
 const MOUNT_OPTIONS: &str = "volume.beta.kubernetes.io/mount-options";
 
 /// Of the source of a volume, at its path.
-pub(super) fn source(warnings: &mut Vec<String>, path: &str, volume: &Value) {
+pub(super) fn source(warnings: &mut Vec<String>, path: Arguments<'_>, volume: &Value) {
     for (field, why) in SOURCES {
         if volume[field].is_object() {
             // Upstream spells this one in its own way.
@@ -37,7 +38,7 @@ pub(super) fn source(warnings: &mut Vec<String>, path: &str, volume: &Value) {
 }
 
 /// Of an amount of bytes that is no whole number.
-pub(super) fn fraction(warnings: &mut Vec<String>, path: &str, amounts: &Value, resource: &str) {
+pub(super) fn fraction(warnings: &mut Vec<String>, path: Arguments<'_>, amounts: &Value, resource: &str) {
     let Some(amount) = amounts
         .get(resource)
         .and_then(|amount| Quantity::from_json(amount).ok())
@@ -78,12 +79,17 @@ pub(super) fn warn(warnings: &mut Vec<String>, volume: &Value) {
     {
         labels::term(
             warnings,
-            &format!("spec.nodeAffinity.required.nodeSelectorTerms[{index}]"),
+            format_args!("spec.nodeAffinity.required.nodeSelectorTerms[{index}]"),
             term,
         );
     }
-    source(warnings, "spec", &volume["spec"]);
-    fraction(warnings, "spec.capacity", &volume["spec"]["capacity"], "storage");
+    source(warnings, format_args!("spec"), &volume["spec"]);
+    fraction(
+        warnings,
+        format_args!("spec.capacity"),
+        &volume["spec"]["capacity"],
+        "storage",
+    );
 }
 
 /// Of a PersistentVolumeClaim.
@@ -91,15 +97,15 @@ pub(super) fn claim(warnings: &mut Vec<String>, claim: &Value) {
     if claim["metadata"]["annotations"][CLASS].is_string() {
         warnings.push(format!("metadata.annotations[{CLASS}]: {CLASS_DEPRECATED}"));
     }
-    claim_spec(warnings, "spec", &claim["spec"]);
+    claim_spec(warnings, format_args!("spec"), &claim["spec"]);
 }
 
 /// Of the spec of a claim, at a path.
-pub(super) fn claim_spec(warnings: &mut Vec<String>, path: &str, spec: &Value) {
+pub(super) fn claim_spec(warnings: &mut Vec<String>, path: Arguments<'_>, spec: &Value) {
     for part in ["requests", "limits"] {
         fraction(
             warnings,
-            &format!("{path}.resources.{part}"),
+            format_args!("{path}.resources.{part}"),
             &spec["resources"][part],
             "storage",
         );

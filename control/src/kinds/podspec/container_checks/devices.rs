@@ -1,6 +1,7 @@
 //! Volumes that a container sees as devices (`ValidateVolumeDevices`).
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Arguments;
 
 use keelson_api::status::FieldError;
 use serde_json::Value;
@@ -12,7 +13,7 @@ pub(super) fn check(
     errors: &mut Vec<FieldError>,
     volumes: &HashMap<&str, &Value>,
     container: &Value,
-    path: &str,
+    path: Arguments<'_>,
 ) {
     let devices = items(container, "/volumeDevices");
     if devices.is_empty() {

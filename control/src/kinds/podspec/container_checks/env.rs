@@ -4,6 +4,7 @@ use keelson_api::names;
 use keelson_api::quantity::Quantity;
 use keelson_api::status::FieldError;
 use serde_json::Value;
+use std::fmt::Arguments;
 
 use crate::kinds::json::{is_unset, items, text};
 
@@ -28,9 +29,9 @@ const RESOURCES: &[&str] = &[
 ];
 
 /// Complaints about `env` and `envFrom`.
-pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str) {
+pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: Arguments<'_>) {
     for (index, env) in items(container, "/env").iter().enumerate() {
-        let path = format!("{path}.env[{index}]");
+        let path = format_args!("{path}.env[{index}]");
         let name = text(env, "/name");
         if name.is_empty() {
             errors.push(FieldError::required(format!("{path}.name"), ""));
@@ -42,13 +43,13 @@ pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str)
             ));
         }
         if let Some(from) = env.get("valueFrom").filter(|from| from.is_object()) {
-            value_from(errors, env, from, &format!("{path}.valueFrom"));
+            value_from(errors, env, from, format_args!("{path}.valueFrom"));
         }
     }
     // Upstream leaves the index out of some paths.
-    let all = format!("{path}.envFrom");
+    let all = format_args!("{path}.envFrom");
     for (index, from) in items(container, "/envFrom").iter().enumerate() {
-        let path = format!("{all}[{index}]");
+        let path = format_args!("{all}[{index}]");
         let prefix = text(from, "/prefix");
         if !prefix.is_empty() {
             errors.extend(FieldError::complaints(
@@ -62,17 +63,14 @@ pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str)
             .filter(|key| from.get(*key).is_some_and(Value::is_object))
             .collect();
         for source in &sources {
-            let (name, path) = (
-                text(from, &format!("/{source}/name")),
-                format!("{path}.{source}.name"),
-            );
+            let (name, path) = (text(&from[source], "/name"), format!("{path}.{source}.name"));
             if name.is_empty() {
                 errors.push(FieldError::required(path, ""));
             } else {
                 // Upstream takes it as a prefix, which may end in a dash.
                 let whole = name.strip_suffix('-').map(|start| format!("{start}a"));
                 errors.extend(FieldError::complaints(
-                    &path,
+                    path,
                     name,
                     names::dns1123_subdomain(whole.as_deref().unwrap_or(name)),
                 ));
@@ -83,23 +81,23 @@ pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str)
             [_] => continue,
             _ => "may not have more than one field specified at a time",
         };
-        errors.push(FieldError::invalid(all.as_str(), "", detail));
+        errors.push(FieldError::invalid(all, "", detail));
     }
 }
 
-fn value_from(errors: &mut Vec<FieldError>, env: &Value, from: &Value, path: &str) {
+fn value_from(errors: &mut Vec<FieldError>, env: &Value, from: &Value, path: Arguments<'_>) {
     let known = ["fieldRef", "resourceFieldRef", "configMapKeyRef", "secretKeyRef"];
     let sources: Vec<&str> = known
         .into_iter()
         .filter(|key| from.get(*key).is_some_and(Value::is_object))
         .collect();
     for source in &sources {
-        let path = format!("{path}.{source}");
+        let path = format_args!("{path}.{source}");
         let reference = &from[*source];
         match *source {
-            "fieldRef" => field_ref(errors, reference, &path, FIELDS),
-            "resourceFieldRef" => resource_ref(errors, reference, &path, false),
-            _ => key_ref(errors, reference, &path),
+            "fieldRef" => field_ref(errors, reference, path, FIELDS),
+            "resourceFieldRef" => resource_ref(errors, reference, path, false),
+            _ => key_ref(errors, reference, path),
         }
     }
     if sources.is_empty() {
@@ -125,7 +123,7 @@ fn value_from(errors: &mut Vec<FieldError>, env: &Value, from: &Value, path: &st
 pub(in crate::kinds::podspec) fn field_ref(
     errors: &mut Vec<FieldError>,
     reference: &Value,
-    path: &str,
+    path: Arguments<'_>,
     allowed: &[&str],
 ) {
     let (version, field) = (text(reference, "/apiVersion"), text(reference, "/fieldPath"));
@@ -139,7 +137,7 @@ pub(in crate::kinds::podspec) fn field_ref(
     }
     // What is said about a subscript is said about the whole reference.
     let whole = path;
-    let path = format!("{path}.fieldPath");
+    let path = format_args!("{path}.fieldPath");
     if version != "v1" {
         let detail = format!("error converting fieldPath: unsupported pod version: {version}");
         errors.push(FieldError::invalid(path, field, &detail));
@@ -192,7 +190,7 @@ fn subscript(field: &str) -> Option<(&str, &str)> {
 pub(in crate::kinds::podspec) fn resource_ref(
     errors: &mut Vec<FieldError>,
     reference: &Value,
-    path: &str,
+    path: Arguments<'_>,
     in_volume: bool,
 ) {
     let resource = text(reference, "/resource");
@@ -217,7 +215,7 @@ fn of_huge_pages(resource: &str) -> bool {
 }
 
 /// What amounts may be divided by (`validateContainerResourceDivisor`).
-fn divisor(errors: &mut Vec<FieldError>, reference: &Value, resource: &str, path: &str) {
+fn divisor(errors: &mut Vec<FieldError>, reference: &Value, resource: &str, path: Arguments<'_>) {
     const OF_BYTES: [&str; 14] = [
         "0", "1", "1k", "1M", "1G", "1T", "1P", "1E", "1Ki", "1Mi", "1Gi", "1Ti", "1Pi", "1Ei",
     ];
@@ -251,7 +249,7 @@ fn divisor(errors: &mut Vec<FieldError>, reference: &Value, resource: &str, path
     }
 }
 
-fn key_ref(errors: &mut Vec<FieldError>, reference: &Value, path: &str) {
+fn key_ref(errors: &mut Vec<FieldError>, reference: &Value, path: Arguments<'_>) {
     let name = text(reference, "/name");
     errors.extend(FieldError::complaints(
         format_args!("{path}.name"),

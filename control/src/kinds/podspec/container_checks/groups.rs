@@ -2,6 +2,7 @@
 
 use keelson_api::status::FieldError;
 use serde_json::Value;
+use std::fmt::Arguments;
 
 use super::{Group, handlers, resize};
 use crate::kinds::json::{entries, int, is_unset, items, text};
@@ -10,12 +11,18 @@ use crate::kinds::json::{entries, int, is_unset, items, text};
 const LIVING: [&str; 4] = ["lifecycle", "livenessProbe", "readinessProbe", "startupProbe"];
 
 /// Probes and hooks belong to containers that stay; restart policies to init containers.
-pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str, group: Group, spec: &Value) {
+pub(super) fn check(
+    errors: &mut Vec<FieldError>,
+    container: &Value,
+    path: Arguments<'_>,
+    group: Group,
+    spec: &Value,
+) {
     let grace = int(spec, "/terminationGracePeriodSeconds");
     let policy = text(container, "/restartPolicy");
     let sidecar = group == Group::Init && policy == "Always";
     if !policy.is_empty() {
-        let path = format!("{path}.restartPolicy");
+        let path = format_args!("{path}.restartPolicy");
         match group {
             Group::Init if !sidecar => errors.push(FieldError::not_supported(path, policy, &["Always"])),
             // The list of what ephemeral containers may have speaks for them.
@@ -65,7 +72,7 @@ const EPHEMERAL: [&str; 17] = [
 ];
 
 /// An ephemeral container is for looking at a pod, not a part of what it does.
-fn ephemeral(errors: &mut Vec<FieldError>, container: &Value, path: &str) {
+fn ephemeral(errors: &mut Vec<FieldError>, container: &Value, path: Arguments<'_>) {
     let detail = "cannot be set for an Ephemeral Container";
     for (field, _) in entries(container, "")
         .filter(|(field, value)| !EPHEMERAL.contains(&field.as_str()) && !is_unset(Some(value)))
@@ -74,8 +81,8 @@ fn ephemeral(errors: &mut Vec<FieldError>, container: &Value, path: &str) {
     }
     for (index, mount) in items(container, "/volumeMounts").iter().enumerate() {
         for field in ["subPath", "subPathExpr"] {
-            if !text(mount, &format!("/{field}")).is_empty() {
-                let path = format!("{path}.volumeMounts[{index}].{field}");
+            if !text(&mount[field], "").is_empty() {
+                let path = format_args!("{path}.volumeMounts[{index}].{field}");
                 errors.push(FieldError::forbidden(path, detail));
             }
         }

@@ -3,12 +3,18 @@
 use keelson_api::names;
 use keelson_api::status::FieldError;
 use serde_json::Value;
+use std::fmt::Arguments;
 
 use crate::kinds::json::{int, is_unset, items, text};
 use crate::kinds::metadata::check_port_or_name;
 
 /// Complaints about a container's probes and hooks. `grace` is how many seconds the pod has to end.
-pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str, grace: Option<i64>) {
+pub(super) fn check(
+    errors: &mut Vec<FieldError>,
+    container: &Value,
+    path: Arguments<'_>,
+    grace: Option<i64>,
+) {
     for hook in ["postStart", "preStop"] {
         if let Some(handler) = container
             .pointer(&format!("/lifecycle/{hook}"))
@@ -17,7 +23,7 @@ pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str,
             handler_of(
                 errors,
                 handler,
-                &format!("{path}.lifecycle.{hook}"),
+                format_args!("{path}.lifecycle.{hook}"),
                 &["exec", "httpGet", "tcpSocket", "sleep"],
                 grace,
             );
@@ -27,9 +33,9 @@ pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str,
         let Some(value) = container.get(probe).filter(|probe| probe.is_object()) else {
             continue;
         };
-        let path = format!("{path}.{probe}");
+        let path = format_args!("{path}.{probe}");
         let kinds = ["exec", "httpGet", "tcpSocket", "grpc"];
-        handler_of(errors, value, &path, &kinds, grace);
+        handler_of(errors, value, path, &kinds, grace);
         for field in [
             "initialDelaySeconds",
             "timeoutSeconds",
@@ -37,7 +43,7 @@ pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str,
             "successThreshold",
             "failureThreshold",
         ] {
-            let number = int(value, &format!("/{field}")).unwrap_or(0);
+            let number = int(&value[field], "").unwrap_or(0);
             if number < 0 {
                 errors.push(FieldError::invalid(
                     format!("{path}.{field}"),
@@ -48,7 +54,7 @@ pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str,
         }
         let grace = int(value, "/terminationGracePeriodSeconds");
         if grace.is_some_and(|grace| grace <= 0) {
-            let path = format!("{path}.terminationGracePeriodSeconds");
+            let path = format_args!("{path}.terminationGracePeriodSeconds");
             errors.push(FieldError::invalid(
                 path,
                 grace.unwrap_or(0),
@@ -77,13 +83,19 @@ pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str,
     }
 }
 
-fn handler_of(errors: &mut Vec<FieldError>, handler: &Value, path: &str, kinds: &[&str], grace: Option<i64>) {
+fn handler_of(
+    errors: &mut Vec<FieldError>,
+    handler: &Value,
+    path: Arguments<'_>,
+    kinds: &[&str],
+    grace: Option<i64>,
+) {
     let mut found = 0;
     for kind in kinds {
         let Some(action) = handler.get(*kind).filter(|action| action.is_object()) else {
             continue;
         };
-        let path = format!("{path}.{kind}");
+        let path = format_args!("{path}.{kind}");
         found += 1;
         if found > 1 {
             errors.push(FieldError::forbidden(
@@ -96,7 +108,7 @@ fn handler_of(errors: &mut Vec<FieldError>, handler: &Value, path: &str, kinds: 
             "exec" if is_unset(action.get("command")) => {
                 errors.push(FieldError::required(format!("{path}.command"), ""));
             }
-            "httpGet" => http_get(errors, action, &path),
+            "httpGet" => http_get(errors, action, path),
             "tcpSocket" => check_port_or_name(errors, action.get("port"), &format!("{path}.port")),
             "grpc" => {
                 let port = int(action, "/port").unwrap_or(0);
@@ -106,7 +118,7 @@ fn handler_of(errors: &mut Vec<FieldError>, handler: &Value, path: &str, kinds: 
                     names::port_number(port),
                 ));
             }
-            "sleep" => sleep(errors, action, &path, grace),
+            "sleep" => sleep(errors, action, path, grace),
             _ => {}
         }
     }
@@ -116,7 +128,7 @@ fn handler_of(errors: &mut Vec<FieldError>, handler: &Value, path: &str, kinds: 
 }
 
 /// A hook that only waits must be over before the pod has to be.
-fn sleep(errors: &mut Vec<FieldError>, action: &Value, path: &str, grace: Option<i64>) {
+fn sleep(errors: &mut Vec<FieldError>, action: &Value, path: Arguments<'_>, grace: Option<i64>) {
     let (seconds, Some(grace)) = (int(action, "/seconds").unwrap_or(0), grace) else {
         return;
     };
@@ -126,7 +138,7 @@ fn sleep(errors: &mut Vec<FieldError>, action: &Value, path: &str, grace: Option
     }
 }
 
-fn http_get(errors: &mut Vec<FieldError>, action: &Value, path: &str) {
+fn http_get(errors: &mut Vec<FieldError>, action: &Value, path: Arguments<'_>) {
     if text(action, "/path").is_empty() {
         errors.push(FieldError::required(format!("{path}.path"), ""));
     }

@@ -1,6 +1,7 @@
 //! Where volumes are mounted.
 
 use std::collections::{HashMap, HashSet};
+use std::fmt::Arguments;
 
 use keelson_api::status::FieldError;
 use serde_json::Value;
@@ -12,14 +13,14 @@ use crate::kinds::podspec::volume_checks;
 pub(super) fn check(
     errors: &mut Vec<FieldError>,
     container: &Value,
-    path: &str,
+    path: Arguments<'_>,
     volumes: &HashMap<&str, &Value>,
 ) {
     let mut places = HashSet::new();
     // Upstream leaves the index out of some paths.
-    let all = format!("{path}.volumeMounts");
+    let all = format_args!("{path}.volumeMounts");
     for (index, mount) in items(container, "/volumeMounts").iter().enumerate() {
-        let path = format!("{all}[{index}]");
+        let path = format_args!("{all}[{index}]");
         let (name, place) = (text(mount, "/name"), text(mount, "/mountPath"));
         if name.is_empty() {
             errors.push(FieldError::required(format!("{path}.name"), ""));
@@ -46,16 +47,16 @@ pub(super) fn check(
                 detail,
             ));
         }
-        volume_checks::relative_path(errors, plain, &format!("{all}.subPath"));
-        volume_checks::relative_path(errors, expanded, &format!("{all}.subPathExpr"));
-        recursive(errors, mount, &format!("{all}.recursiveReadOnly"));
+        volume_checks::relative_path(errors, plain, format_args!("{all}.subPath"));
+        volume_checks::relative_path(errors, expanded, format_args!("{all}.subPathExpr"));
+        recursive(errors, mount, format_args!("{all}.recursiveReadOnly"));
         let Some(propagation) = mount.get("mountPropagation").and_then(Value::as_str) else {
             continue;
         };
-        let path = format!("{all}.mountPropagation");
+        let path = format_args!("{all}.mountPropagation");
         let allowed = ["Bidirectional", "HostToContainer", "None"];
         if !allowed.contains(&propagation) {
-            errors.push(FieldError::not_supported(path.as_str(), propagation, &allowed));
+            errors.push(FieldError::not_supported(path, propagation, &allowed));
         }
         if propagation == "Bidirectional" && !is_true(container, "/securityContext/privileged") {
             let detail = "Bidirectional mount propagation is available only to privileged containers";
@@ -65,7 +66,7 @@ pub(super) fn check(
 }
 
 /// What is mounted below a volume can only be read where the volume itself can, and where nothing more comes from the host.
-fn recursive(errors: &mut Vec<FieldError>, mount: &Value, path: &str) {
+fn recursive(errors: &mut Vec<FieldError>, mount: &Value, path: Arguments<'_>) {
     let Some(choice) = mount.get("recursiveReadOnly").and_then(Value::as_str) else {
         return;
     };

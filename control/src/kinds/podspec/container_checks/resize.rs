@@ -1,6 +1,7 @@
 //! What a change of a container's resources does to it (`validateResizePolicy`). Upstream leaves the index out of most paths.
 
 use std::collections::HashSet;
+use std::fmt::Arguments;
 
 use keelson_api::status::{FieldError, MOST_ERRORS, go_quote};
 use serde_json::Value;
@@ -8,8 +9,8 @@ use serde_json::Value;
 use crate::kinds::json::{items, text};
 
 /// Complaints about the `resizePolicy` of a container in a pod with this restart policy.
-pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str, restart: &str) {
-    let path = format!("{path}.resizePolicy");
+pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: Arguments<'_>, restart: &str) {
+    let path = format_args!("{path}.resizePolicy");
     let mut seen = HashSet::new();
     for (index, rule) in items(container, "/resizePolicy").iter().enumerate() {
         if errors.len() > MOST_ERRORS {
@@ -26,20 +27,20 @@ pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str,
         ];
         for (value, allowed) in choices {
             if value.is_empty() {
-                errors.push(FieldError::required(path.as_str(), ""));
+                errors.push(FieldError::required(path, ""));
             } else if !allowed.contains(&value) {
-                errors.push(FieldError::not_supported(path.as_str(), value, &allowed));
+                errors.push(FieldError::not_supported(path, value, &allowed));
             }
         }
         if restart == "Never" && policy != "NotRequired" {
             let detail = "must be 'NotRequired' when `restartPolicy` is 'Never'";
-            errors.push(FieldError::invalid(path.as_str(), policy, detail));
+            errors.push(FieldError::invalid(path, policy, detail));
         }
     }
 }
 
 /// An init container that ends has no policy: by the time of a change it is gone.
-pub(super) fn none(errors: &mut Vec<FieldError>, container: &Value, path: &str) {
+pub(super) fn none(errors: &mut Vec<FieldError>, container: &Value, path: Arguments<'_>) {
     let rules = items(container, "/resizePolicy");
     if rules.is_empty() {
         return;

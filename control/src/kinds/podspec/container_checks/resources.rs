@@ -4,18 +4,19 @@ use keelson_api::names;
 use keelson_api::quantity::Quantity;
 use keelson_api::status::FieldError;
 use serde_json::Value;
+use std::fmt::Arguments;
 
 use crate::kinds::json::entries;
 use crate::kinds::resource_names;
 
 /// Complaints about a container's resources.
-pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str) {
-    let path = format!("{path}.resources");
+pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: Arguments<'_>) {
+    let path = format_args!("{path}.resources");
     for list in ["limits", "requests"] {
-        for (resource, amount) in entries(container, &format!("/resources/{list}")) {
-            let path = format!("{path}.{list}[{resource}]");
-            resource_names::check_of_container(errors, resource, &path);
-            check_amount(errors, resource, amount, &path);
+        for (resource, amount) in entries(&container["resources"][list], "") {
+            let path = format_args!("{path}.{list}[{resource}]");
+            resource_names::check_of_container(errors, resource, path);
+            check_amount(errors, resource, amount, path);
         }
     }
     for (resource, amount) in entries(container, "/resources/requests") {
@@ -26,7 +27,7 @@ pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str)
         let Ok(request) = Quantity::from_json(amount) else {
             continue;
         };
-        let path = format!("{path}.requests");
+        let path = format_args!("{path}.requests");
         match limit {
             Some(limit) if overcommits(resource) && request > limit => {
                 let detail = format!("must be less than or equal to {resource} limit of {limit}");
@@ -37,7 +38,7 @@ pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str)
                 errors.push(FieldError::invalid(path, request.to_string(), &detail));
             }
             None if !overcommits(resource) => {
-                let path = path.replace(".requests", ".limits");
+                let path = path.to_string().replace(".requests", ".limits");
                 errors.push(FieldError::required(
                     path,
                     "Limit must be set for non overcommitable resources",
@@ -49,11 +50,11 @@ pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: &str)
 }
 
 /// Complaints about what pods take besides their containers: upstream checks it as the limits of one, and says so.
-pub(in crate::kinds) fn overhead(errors: &mut Vec<FieldError>, overhead: &Value, path: &str) {
+pub(in crate::kinds) fn overhead(errors: &mut Vec<FieldError>, overhead: &Value, path: Arguments<'_>) {
     for (resource, amount) in entries(overhead, "") {
-        let path = format!("{path}.limits[{resource}]");
-        resource_names::check_of_container(errors, resource, &path);
-        check_amount(errors, resource, amount, &path);
+        let path = format_args!("{path}.limits[{resource}]");
+        resource_names::check_of_container(errors, resource, path);
+        check_amount(errors, resource, amount, path);
     }
 }
 
@@ -62,7 +63,7 @@ fn overcommits(resource: &str) -> bool {
     !resource.contains('/') && !resource.starts_with("hugepages-") || resource.starts_with("kubernetes.io/")
 }
 
-fn check_amount(errors: &mut Vec<FieldError>, resource: &str, amount: &Value, path: &str) {
+fn check_amount(errors: &mut Vec<FieldError>, resource: &str, amount: &Value, path: Arguments<'_>) {
     match Quantity::from_json(amount) {
         Err(error) => errors.push(FieldError::invalid(path, amount.clone(), &error.to_string())),
         Ok(quantity) if quantity.is_negative() => {

@@ -2,6 +2,7 @@
 
 use keelson_api::status::FieldError;
 use serde_json::Value;
+use std::fmt::Arguments;
 
 use super::{need, unit};
 use crate::kinds::json::{is_true, text};
@@ -10,7 +11,7 @@ use crate::kinds::json::{is_true, text};
 const LONGEST_INTERFACE: usize = 64;
 
 /// Complaints about a source of a pod, or of the PersistentVolume of this name.
-pub(super) fn check(errors: &mut Vec<FieldError>, source: &Value, path: &str, volume: Option<&str>) {
+pub(super) fn check(errors: &mut Vec<FieldError>, source: &Value, path: Arguments<'_>, volume: Option<&str>) {
     need(errors, source, "targetPortal", path);
     let initiator = source.get("initiatorName").and_then(Value::as_str);
     let portal = text(source, "/targetPortal");
@@ -29,7 +30,7 @@ pub(super) fn check(errors: &mut Vec<FieldError>, source: &Value, path: &str, vo
     need(errors, source, "iqn", path);
     let target = text(source, "/iqn");
     if !target.is_empty() {
-        name(errors, target, &format!("{path}.iqn"), volume.is_some());
+        name(errors, target, format_args!("{path}.iqn"), volume.is_some());
     }
     unit(errors, source, path);
     let secret = source.get("secretRef").filter(|secret| secret.is_object());
@@ -38,20 +39,20 @@ pub(super) fn check(errors: &mut Vec<FieldError>, source: &Value, path: &str, vo
         errors.push(FieldError::required(format!("{path}.secretRef"), ""));
     }
     if let (Some(secret), Some(_)) = (secret, volume) {
-        need(errors, secret, "name", &format!("{path}.secretRef"));
+        need(errors, secret, "name", format_args!("{path}.secretRef"));
     }
     if let Some(initiator) = initiator {
         name(
             errors,
             initiator,
-            &format!("{path}.initiatorname"),
+            format_args!("{path}.initiatorname"),
             volume.is_some(),
         );
     }
 }
 
 /// A name in one of the three formats of RFC 3720, section 3.2.6.
-fn name(errors: &mut Vec<FieldError>, name: &str, path: &str, of_volume: bool) {
+fn name(errors: &mut Vec<FieldError>, name: &str, path: Arguments<'_>, of_volume: bool) {
     let good = match name.get(..3) {
         Some("iqn") => is_qualified(name),
         Some("eui") => is_numbered(name, 16),
@@ -117,7 +118,7 @@ mod tests {
     fn names_in_three_formats() {
         let complaint = |text: &str| -> Option<String> {
             let mut errors = Vec::new();
-            name(&mut errors, text, "n", false);
+            name(&mut errors, text, format_args!("n"), false);
             errors.first().map(ToString::to_string)
         };
         for good in [

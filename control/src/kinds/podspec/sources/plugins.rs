@@ -3,6 +3,7 @@
 use keelson_api::names;
 use keelson_api::status::{FieldError, MOST_ERRORS};
 use serde_json::Value;
+use std::fmt::Arguments;
 
 use super::need;
 use crate::kinds::json::{entries, int, is_unset, text};
@@ -31,12 +32,18 @@ const NEEDED: &[(&str, &[&str])] = &[
 const LONGEST_TENANT: usize = 64;
 
 /// Complaints about such a source of a pod, or of a PersistentVolume, whose secrets are in other namespaces.
-pub(super) fn check(errors: &mut Vec<FieldError>, source: &Value, kind: &str, path: &str, of_volume: bool) {
+pub(super) fn check(
+    errors: &mut Vec<FieldError>,
+    source: &Value,
+    kind: &str,
+    path: Arguments<'_>,
+    of_volume: bool,
+) {
     // Upstream's name in complaints.
-    let google = path
-        .strip_suffix("gcePersistentDisk")
-        .map(|start| format!("{start}persistentDisk"));
-    let path = google.as_deref().unwrap_or(path);
+    let google = (kind == "gcePersistentDisk").then(|| path.to_string());
+    let start = google.as_deref().and_then(|path| path.strip_suffix(kind));
+    let renamed = format_args!("{}persistentDisk", start.unwrap_or_default());
+    let path = if start.is_some() { renamed } else { path };
     let needed = NEEDED.iter().find(|(of, _)| *of == kind);
     for field in needed.into_iter().flat_map(|(_, fields)| *fields) {
         if is_unset(source.get(*field)) {
@@ -53,8 +60,11 @@ pub(super) fn check(errors: &mut Vec<FieldError>, source: &Value, kind: &str, pa
         "flexVolume" => options(errors, source, path),
         "flocker" => flocker(errors, source, path),
         "gitRepo" => {
-            let directory = format!("{path}.directory");
-            relative_path(errors, text(source, "/directory"), &directory);
+            relative_path(
+                errors,
+                text(source, "/directory"),
+                format_args!("{path}.directory"),
+            );
         }
         "glusterfs" if of_volume => endpoints(errors, source, path),
         "quobyte" => quobyte(errors, source, path),
@@ -67,7 +77,7 @@ pub(super) fn check(errors: &mut Vec<FieldError>, source: &Value, kind: &str, pa
     }
 }
 
-fn partition(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
+fn partition(errors: &mut Vec<FieldError>, source: &Value, path: Arguments<'_>) {
     let partition = int(source, "/partition").unwrap_or(0);
     if !(0..=255).contains(&partition) {
         let detail = names::range(1, 255);
@@ -80,7 +90,7 @@ fn partition(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
 }
 
 /// The URI must be one of a disk of its kind.
-fn azure_disk(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
+fn azure_disk(errors: &mut Vec<FieldError>, source: &Value, path: Arguments<'_>) {
     // As upstream fills them in.
     let of = |field: &str, default| source.get(field).and_then(Value::as_str).unwrap_or(default);
     let (caching, kind) = (of("cachingMode", "ReadWrite"), of("kind", "Shared"));
@@ -112,19 +122,19 @@ fn azure_disk(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
     }
 }
 
-fn secret(errors: &mut Vec<FieldError>, source: &Value, path: &str, of_volume: bool) {
+fn secret(errors: &mut Vec<FieldError>, source: &Value, path: Arguments<'_>, of_volume: bool) {
     let Some(secret) = source.get("secretRef").filter(|secret| secret.is_object()) else {
         return;
     };
-    let path = format!("{path}.secretRef");
-    need(errors, secret, "name", &path);
+    let path = format_args!("{path}.secretRef");
+    need(errors, secret, "name", path);
     if of_volume {
-        need(errors, secret, "namespace", &path);
+        need(errors, secret, "namespace", path);
     }
 }
 
 /// Options of a driver may not look like Kubernetes' own.
-fn options(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
+fn options(errors: &mut Vec<FieldError>, source: &Value, path: Arguments<'_>) {
     for (option, _) in entries(source, "/options") {
         if errors.len() > MOST_ERRORS {
             return;
@@ -135,13 +145,13 @@ fn options(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
         let domain = format!(".{}", domain.to_lowercase());
         if domain.ends_with(".kubernetes.io") || domain.ends_with(".k8s.io") {
             let detail = "kubernetes.io and k8s.io namespaces are reserved";
-            let path = format!("{path}.options[{option}]");
+            let path = format_args!("{path}.options[{option}]");
             errors.push(FieldError::invalid(path, option.as_str(), detail));
         }
     }
 }
 
-fn flocker(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
+fn flocker(errors: &mut Vec<FieldError>, source: &Value, path: Arguments<'_>) {
     let (name, id) = (text(source, "/datasetName"), text(source, "/datasetUUID"));
     match (name.is_empty(), id.is_empty()) {
         (true, true) => {
@@ -161,11 +171,11 @@ fn flocker(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
 }
 
 /// The namespace of the endpoints of a PersistentVolume.
-fn endpoints(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
+fn endpoints(errors: &mut Vec<FieldError>, source: &Value, path: Arguments<'_>) {
     let Some(namespace) = source.get("endpointsNamespace").and_then(Value::as_str) else {
         return;
     };
-    let path = format!("{path}.endpointsNamespace");
+    let path = format_args!("{path}.endpointsNamespace");
     if namespace.is_empty() {
         let detail = "if the endpointnamespace is set, it must be a valid namespace name";
         errors.push(FieldError::invalid(path, namespace, detail));
@@ -178,10 +188,10 @@ fn endpoints(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
     }
 }
 
-fn quobyte(errors: &mut Vec<FieldError>, source: &Value, path: &str) {
+fn quobyte(errors: &mut Vec<FieldError>, source: &Value, path: Arguments<'_>) {
     let registry = text(source, "/registry");
     let form = "must be a host:port pair or multiple pairs separated by commas";
-    let at = format!("{path}.registry");
+    let at = format_args!("{path}.registry");
     if registry.is_empty() {
         errors.push(FieldError::required(at, form));
     } else if text(source, "/tenant").len() > LONGEST_TENANT {
@@ -207,8 +217,8 @@ fn is_host_and_port(pair: &str) -> bool {
 }
 
 /// A name that is a DNS label, where there is one.
-fn label(errors: &mut Vec<FieldError>, source: &Value, field: &str, path: &str) {
-    let found = text(source, &format!("/{field}"));
+fn label(errors: &mut Vec<FieldError>, source: &Value, field: &str, path: Arguments<'_>) {
+    let found = text(&source[field], "");
     if !found.is_empty() {
         let complaints = names::dns1123_label(found);
         errors.extend(FieldError::complaints(
