@@ -49,6 +49,8 @@ pub fn must(command: Command) -> Result<String> {
 pub fn as_administrator(mut command: Command, c: &Context) -> Result<()> {
     command
         .env("KUBECONFIG", c.cluster.dir().join("admin.kubeconfig"))
+        // Where Python's dynamic client keeps what it has discovered.
+        .env("TMPDIR", c.cluster.dir())
         .env("NAMESPACE", c.kubectl.current_namespace());
     must(command).map(|told| print!("{told}"))
 }
