@@ -34,8 +34,8 @@ const HEAD: Duration = Duration::from_secs(90);
 const LINGER: Duration = Duration::from_secs(2);
 /// Most bytes of a request's head.
 const MOST_HEAD: usize = 64 << 10;
-/// Most of its lines over HTTP/1.1, of which each group that is impersonated is one. (hyper takes 64 bytes for each at every
-/// request: with a thousand that was a thirtieth of what creating a pod costs.)
+/// Most of its lines over HTTP/1.1, of which each group that is impersonated, or that an authenticating proxy tells, is one.
+/// (hyper takes 64 bytes for each at every request: with a thousand that was a thirtieth of what creating a pod costs.)
 const MOST_HEADERS: usize = 448;
 /// Most streams of one HTTP/2 connection (upstream: 100 for clients that are not trusted, 250 at most).
 const MOST_STREAMS: u32 = 250;

@@ -223,14 +223,15 @@ fn heads_of_many_lines_and_of_no_host() {
         stream.write_all(head.as_bytes()).unwrap();
         code(&mut stream)
     };
-    let groups = "Impersonate-Group: group\r\n".repeat(400);
+    let groups = |lines| "Impersonate-Group: group\r\n".repeat(lines);
     let version = "GET /version HTTP/1.1\r\n";
-    assert_eq!(
-        ask(&format!(
-            "{version}Host: x\r\nImpersonate-User: jane\r\n{groups}\r\n"
-        )),
-        200
-    );
+    for (lines, expected) in [(446, 200), (447, 431)] {
+        let head = format!(
+            "{version}Host: x\r\nImpersonate-User: jane\r\n{}\r\n",
+            groups(lines)
+        );
+        assert_eq!(ask(&head), expected, "{lines}");
+    }
     for (hosts, expected) in [("Host: x\r\n", 200), ("", 400), ("Host: x\r\nHost: y\r\n", 400)] {
         assert_eq!(ask(&format!("{version}{hosts}\r\n")), expected, "{hosts}");
     }
