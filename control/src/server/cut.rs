@@ -9,10 +9,10 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Frame, SizeHint};
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::body::{Body, BoxError};
+use super::since::Since;
 
 /// How long a client may take nothing.
 pub const PATIENCE: Duration = Duration::from_mins(1);
@@ -23,9 +23,10 @@ tokio::task_local! {
 }
 
 /// When a stream is cut off.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Cut {
-    state: Arc<State>,
+    /// When something was taken last of the answer that is being sent, if one is.
+    taken: Arc<Since>,
     unsent: Arc<Unsent>,
 }
 
@@ -33,9 +34,9 @@ pub struct Cut {
 /// a connection on which none leaves for twice the patience is closed.
 #[derive(Debug, Default)]
 pub struct Unsent {
-    /// How many, and when that began or one left last.
-    frames: Mutex<(usize, Option<Instant>)>,
-    began: Notify,
+    frames: Mutex<usize>,
+    /// When there began to be some, or one left last.
+    left: Since,
 }
 
 /// A frame that has not been sent.
@@ -45,29 +46,18 @@ pub struct Sending(Arc<Unsent>);
 impl Unsent {
     fn count(&self, change: impl FnOnce(usize) -> usize) {
         let mut frames = self.frames.lock().unwrap_or_else(PoisonError::into_inner);
-        let before = frames.0;
-        frames.0 = change(before);
-        if frames.0 == 0 {
-            frames.1 = None;
-        } else if before == 0 || frames.0 < before {
-            frames.1 = Some(Instant::now());
-        }
-        if before == 0 {
-            self.began.notify_one();
+        let before = *frames;
+        *frames = change(before);
+        if *frames == 0 {
+            self.left.note(None);
+        } else if before == 0 || *frames < before {
+            self.left.note(Some(Instant::now()));
         }
     }
 
     /// Resolves when none has left for so long.
     pub async fn stalled(&self, patience: Duration) {
-        loop {
-            let since = self.frames.lock().unwrap_or_else(PoisonError::into_inner).1;
-            match since.map(|since| since + patience) {
-                None => self.began.notified().await,
-                Some(until) if Instant::now() >= until => return,
-                // The timer is what the client has left.
-                Some(until) => tokio::time::sleep_until(until).await,
-            }
-        }
+        self.left.longer_than(patience).await;
     }
 }
 
@@ -82,13 +72,6 @@ pub fn sending() -> Option<Sending> {
     let unsent = CURRENT.try_with(|cut| Arc::clone(&cut.unsent)).ok()?;
     unsent.count(|frames| frames + 1);
     Some(Sending(unsent))
-}
-
-#[derive(Debug, Default)]
-struct State {
-    /// When something was taken last of the answer that is being sent, if one is.
-    taken: Mutex<Option<Instant>>,
-    began: Notify,
 }
 
 /// Where hyper runs the streams of HTTP/2 connections.
@@ -115,12 +98,12 @@ where
 
 /// Notes that an answer is being sent on this stream.
 pub fn watched(body: Body) -> Body {
-    let Ok(cut) = CURRENT.try_with(Clone::clone) else {
+    let Ok(taken) = CURRENT.try_with(|cut| Arc::clone(&cut.taken)) else {
         // Of this process.
         return body;
     };
-    cut.note(Some(Instant::now()));
-    Watched { inner: body, cut }.boxed_unsync()
+    taken.note(Some(Instant::now()));
+    Watched { inner: body, taken }.boxed_unsync()
 }
 
 impl Cut {
@@ -134,31 +117,11 @@ impl Cut {
             unsent,
             ..Self::default()
         };
-        let due = cut.clone();
+        let taken = Arc::clone(&cut.taken);
         tokio::select! {
             biased;
             ended = CURRENT.scope(cut, serves) => Some(ended),
-            () = due.due(patience) => None,
-        }
-    }
-
-    fn note(&self, taken: Option<Instant>) {
-        let mut noted = self.state.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        if noted.is_none() && taken.is_some() {
-            self.state.began.notify_one();
-        }
-        *noted = taken;
-    }
-
-    async fn due(&self, patience: Duration) {
-        loop {
-            let taken = *self.state.taken.lock().unwrap_or_else(PoisonError::into_inner);
-            match taken.map(|taken| taken + patience) {
-                None => self.state.began.notified().await,
-                Some(until) if Instant::now() >= until => return,
-                // The timer is what the client has left.
-                Some(until) => tokio::time::sleep_until(until).await,
-            }
+            () = taken.longer_than(patience) => None,
         }
     }
 }
@@ -166,12 +129,12 @@ impl Cut {
 /// An answer that is being sent.
 struct Watched {
     inner: Body,
-    cut: Cut,
+    taken: Arc<Since>,
 }
 
 impl Drop for Watched {
     fn drop(&mut self) {
-        self.cut.note(None);
+        self.taken.note(None);
     }
 }
 
@@ -185,7 +148,7 @@ impl hyper::body::Body for Watched {
     ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
         // It is asked for more when what came before has been taken. What is still being made keeps the client waiting.
         let frame = Pin::new(&mut self.inner).poll_frame(cx);
-        self.cut.note(frame.is_ready().then(Instant::now));
+        self.taken.note(frame.is_ready().then(Instant::now));
         frame
     }
 

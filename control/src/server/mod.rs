@@ -45,6 +45,7 @@ mod registration;
 mod registry;
 mod respond;
 mod select;
+mod since;
 mod snapshot;
 mod socket;
 mod subresource;

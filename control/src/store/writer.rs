@@ -2,8 +2,9 @@
 //!
 //! It is the only one that changes the index, so that it can check preconditions against it without a lock held during
 //! the commit. It never waits on a timer for more writes to come; its only timer waits for the next expiry. But where writes
-//! come several at a time, those who make them get the processor first: of sixteen clients on two cores, half as
-//! many writes again share a commit, and a write costs a tenth less. Where nobody else wants the processor, that is no time at all.
+//! come several at a time, those who make them get the processor first: of sixteen clients on two cores, half as many
+//! writes again share a commit, and a write costs a tenth less. Where nobody else wants the processor, that is no time at
+//! all.
 //!
 //! A commit that fails for another reason than a full disk is the end: what of it is on the disk is not known, nor what
 //! the disk would do with the next one (etcd stops there as well). Its writers are told so, and from then on nothing is
