@@ -141,13 +141,14 @@ impl Heartbeat {
             .as_ref()
             .and_then(|s| s.status.conditions.clone())
             .unwrap_or_default();
+        let images = self.image_list().await;
         let new = status::status(Inputs {
             name: &self.node.name,
             ips: &self.node.ips,
             facts: &self.facts,
             max_pods: self.max_pods,
             port: self.port.borrow().unwrap_or(self.wanted_port),
-            images: self.image_list().await,
+            images,
             health,
             previous: &previous,
             now: Timestamp::now(),
@@ -177,6 +178,7 @@ impl Heartbeat {
         let current = new.conditions.as_deref().unwrap_or_default();
         for reason in status::transition_events(&previous, current) {
             let message = format!("Node {} status is now: {reason}", self.node.name);
+            tracing::info!("{message}");
             self.events
                 .record(self.reference(), Kind::Normal, reason, message);
         }
