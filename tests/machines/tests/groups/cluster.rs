@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use keelson_machines::{Disk, Kernel, Lab, Machine, Setup};
 
 use crate::{ALL, Test};
@@ -77,15 +77,16 @@ impl Cluster {
     pub fn script(&mut self, script: &str) -> Result<String> {
         let run = self.machine.run(&format!("{}{script}", self.prelude()), LONG)?;
         if run.code != 0 {
-            let logs = self
-                .machine
-                .run(&format!("tail -n 30 {}/logs/*.log", self.data), LONG)?;
-            ensure!(
-                run.code == 0,
+            let show = format!(
+                "tail -n 30 {0}/logs/*.log; keelson status --data-dir {0} 2>&1",
+                self.data
+            );
+            let shown = self.machine.run(&show, LONG)?;
+            bail!(
                 "{script}: exit code {}\n{}\n{}",
                 run.code,
                 run.output,
-                logs.output
+                shown.output
             );
         }
         Ok(run.output)
