@@ -1,11 +1,13 @@
 //! Creating what every cluster has, through the handlers like any client, before anybody else is served.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::{CONTENT_TYPE, USER_AGENT};
 use http::{HeaderValue, Method, Request};
 use http_body_util::BodyExt;
 use serde_json::Value;
+use tokio::time::{Instant, sleep};
 
 use super::pipeline::{Peer, handle};
 use super::registry::api_version;
@@ -23,6 +25,17 @@ const FOLLOWING: [&str; 3] = ["Endpoints", "EndpointSlice", "ConfigMap"];
 
 /// The group of roles and bindings: the default ones get what they lack.
 const RBAC: &str = "rbac.authorization.k8s.io";
+
+/// How long an etcd may take to store what every cluster has.
+const PATIENCE: Duration = Duration::from_mins(1);
+/// Between tries, of whose success nothing tells.
+const PAUSE: Duration = Duration::from_secs(1);
+
+/// Why an object was not made: what the API answered.
+struct Refused {
+    code: u16,
+    why: String,
+}
 
 impl Server {
     /// Makes what is there before anybody is served: these objects, and the APIServices of the groups. Tells whether the
@@ -57,31 +70,62 @@ impl Server {
         let objects: Vec<_> = objects.into_iter().filter(ours).collect();
         let services = Arc::new(GroupResource::new("", "services"));
         let mut changes = self.api.store.subscribe(&services);
-        while changes.changed().await.is_ok() {
-            if self
-                .api
-                .store
-                .get(&services, &key_of("default", "kubernetes"))
-                .is_none()
-                && let Err(error) = self.bootstrap(objects.clone()).await
-            {
+        loop {
+            changes.borrow_and_update();
+            let found = self.api.store.get(&services, &key_of("default", "kubernetes"));
+            let made = match found {
+                Some(_) => Ok(()),
+                None => self.bootstrap(objects.clone()).await,
+            };
+            if let Err(error) = &made {
                 tracing::warn!(%error, "the kubernetes Service was deleted and cannot be made again");
+            }
+            tokio::select! {
+                changed = changes.changed() => if changed.is_err() { return },
+                () = sleep(super::definitions::PAUSE), if made.is_err() => {}
             }
         }
     }
 
+    /// Makes an object that is not there, or brings it up to date. An etcd that does not answer for a moment, when it elects
+    /// a leader or waits for its disk, is asked again: a control plane that ends here takes the whole cluster with it.
     async fn ensure(&self, object: &Value) -> Result<(), Error> {
+        let until = Instant::now() + PATIENCE;
+        loop {
+            match self.make(object).await {
+                Ok(()) => return Ok(()),
+                Err(Refused { code, why }) => {
+                    let passes = self.api.shared && matches!(code, 500 | 503 | 504);
+                    if !passes || Instant::now() >= until {
+                        let meta = |field: &str| object["metadata"][field].as_str().unwrap_or_default();
+                        let kind = object["kind"].as_str().unwrap_or_default();
+                        let (namespace, name) = (meta("namespace"), meta("name"));
+                        return Err(Error::Config(format!(
+                            "bootstrap of {kind} {namespace}/{name}: {why}"
+                        )));
+                    }
+                    tracing::warn!(code, why, "what every cluster has cannot be made yet");
+                }
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    async fn make(&self, object: &Value) -> Result<(), Refused> {
         let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
         let (version, kind) = (text(&object["apiVersion"]), text(&object["kind"]));
         let (namespace, name) = (
             text(&object["metadata"]["namespace"]),
             text(&object["metadata"]["name"]),
         );
-        let failed = |why: &str| Error::Config(format!("bootstrap of {kind} {namespace}/{name}: {why}"));
+        let wrong = |why: &str| Refused {
+            code: 0,
+            why: why.to_owned(),
+        };
         let (group, _) = version.split_once('/').unwrap_or(("", &version));
         let registry = self.api.registry();
         let Some(served) = registry.find_kind(group, &kind) else {
-            return Err(failed("there is no such kind"));
+            return Err(wrong("there is no such kind"));
         };
         let (plural, found_version) = (&served.kind.plural, &served.kind.version);
         let root = if group.is_empty() { "/api" } else { "/apis" };
@@ -110,9 +154,7 @@ impl Server {
         };
         let mut request = Request::new(body::full(serde_json::to_vec(&object).unwrap_or_default()));
         *request.method_mut() = method;
-        *request.uri_mut() = path
-            .parse()
-            .map_err(|_| failed("its name does not make a path"))?;
+        *request.uri_mut() = path.parse().map_err(|_| wrong("its name does not make a path"))?;
         let headers = request.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
         headers.insert(USER_AGENT, HeaderValue::from_static("kube-apiserver"));
@@ -135,10 +177,11 @@ impl Server {
         {
             return Ok(());
         }
-        let text = match response.into_body().collect().await {
+        let code = response.status().as_u16();
+        let why = match response.into_body().collect().await {
             Ok(body) => String::from_utf8_lossy(&body.to_bytes()).into_owned(),
             Err(error) => error.to_string(),
         };
-        Err(failed(&text))
+        Err(Refused { code, why })
     }
 }

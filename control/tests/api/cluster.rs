@@ -101,11 +101,16 @@ impl Cluster {
         cluster
     }
 
-    /// Waits until something is so; the test ends after 20 seconds.
+    /// Waits until something is so; the test ends after a minute, in which a disk that others use writes it as well.
     pub fn eventually(&self, what: &str, is: impl Fn(&Self) -> bool) {
         let began = Instant::now();
         while !is(self) {
-            assert!(began.elapsed() < Duration::from_secs(20), "not yet: {what}");
+            assert!(began.elapsed() < Duration::from_mins(1), "not yet: {what}");
+            let runs = self
+                .running
+                .as_ref()
+                .is_none_or(|running| !running.thread.is_finished());
+            assert!(runs, "the control plane has ended: {what}");
             std::thread::sleep(Duration::from_millis(20));
         }
     }
@@ -225,7 +230,13 @@ impl Cluster {
                 request = request.header(*name, *value);
             }
             let request = request.body(kube::client::Body::from(body.to_vec())).unwrap();
-            let response = self.client().await.send(request).await.ok()?;
+            let response = match self.client().await.send(request).await {
+                Ok(response) => response,
+                Err(error) => {
+                    eprintln!("{path}: no answer: {error:?}");
+                    return None;
+                }
+            };
             let code = response.status().as_u16();
             let warnings = response.headers().get_all("warning").iter();
             let warnings = warnings.map(|value| value.to_str().unwrap().to_owned()).collect();

@@ -69,7 +69,8 @@ fn resident() -> u64 {
 #[track_caller]
 fn others_are_served(cluster: &Cluster) {
     let began = Instant::now();
-    assert_eq!(cluster.get("/readyz").0, 200);
+    // On etcd it is not while a watch is begun anew.
+    cluster.eventually("ready", |cluster| cluster.get("/readyz").0 == 200);
     let name = format!(
         "other-{}",
         began.elapsed().as_nanos() + u128::from(std::process::id())
@@ -77,7 +78,8 @@ fn others_are_served(cluster: &Cluster) {
     let (code, answer) = cluster.post(MAPS, &config_map(&name, "1"));
     assert_eq!(code, 201, "{answer}");
     cluster.delete(&format!("{MAPS}/{name}"), &Value::Null);
-    assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
+    // Much more than the disk of a busy machine takes for two writes.
+    assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
 }
 
 #[test]

@@ -34,7 +34,8 @@ fn labels_are_patched_and_updated() {
         (code, &patched["metadata"]["labels"]["testLabel"]),
         (200, &json!("testValue"))
     );
-    let (_, mut found) = cluster.get(&one);
+    let (code, mut found) = cluster.get(&one);
+    assert_eq!(code, 200, "{found}");
     assert_eq!(found["metadata"]["labels"]["testLabel"], "testValue");
     found["metadata"]["labels"]["one"] = "updated".into();
     let (code, updated) = cluster.put(&one, &found);

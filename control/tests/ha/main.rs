@@ -9,6 +9,7 @@ mod load;
 mod peer;
 mod planes;
 mod quotas;
+mod starts;
 
 use std::time::{Duration, Instant};
 

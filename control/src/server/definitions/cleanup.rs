@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::future::join_all;
 use serde_json::Value;
 use tokio::sync::watch;
 
@@ -12,70 +13,73 @@ use crate::server::write::delete;
 /// Holds a definition while there are objects of it.
 pub const FINALIZER: &str = "customresourcecleanup.apiextensions.k8s.io";
 
-/// Deletes the objects of definitions that are being deleted, and lets those go that have none left. Returns what to wait
-/// for: changes of the objects that finalizers keep.
-pub async fn run(api: &Arc<Api>) -> Vec<watch::Receiver<u64>> {
-    let mut waits = Vec::new();
-    for definition in super::slim(api) {
-        let held = definition["metadata"]["finalizers"]
-            .as_array()
-            .is_some_and(|list| list.iter().any(|name| name == FINALIZER));
-        if definition["metadata"]["deletionTimestamp"].is_null() || !held {
-            continue;
+/// What remains to be done for a definition.
+pub enum Left {
+    Nothing,
+    /// Objects that finalizers keep: these changes are waited for.
+    Objects(watch::Receiver<u64>),
+    /// What the store did not take: nothing tells when it would.
+    Refused,
+}
+
+/// Deletes the objects of definitions that are being deleted, and lets those go that have none left.
+pub async fn run(api: &Arc<Api>) -> Vec<Left> {
+    let Ok(all) = super::slim(api) else {
+        return vec![Left::Refused];
+    };
+    let leaving = all.iter().filter(|definition| {
+        let metadata = &definition["metadata"];
+        let finalizers = metadata["finalizers"].as_array();
+        let held = finalizers.is_some_and(|list| list.iter().any(|name| name == FINALIZER));
+        held && !metadata["deletionTimestamp"].is_null()
+    });
+    // Together: one with many objects does not keep the others.
+    join_all(leaving.map(|definition| clear(api, definition))).await
+}
+
+async fn clear(api: &Arc<Api>, definition: &Value) -> Left {
+    let name = definition["metadata"]["name"].as_str().unwrap_or_default();
+    // One that was never established has no objects.
+    if let Some(served) = api.definitions.storage_kind(name) {
+        // Before looking, so that no change is missed.
+        let changes = api.store.subscribe(&served.storage);
+        let storage = Arc::clone(&served.storage);
+        let call = super::call(api, served, "");
+        if let Err(error) = delete::collection(&call, b"").await {
+            let message = format!("could not issue all deletes: {}", error.message);
+            report(api, name, definition, "InstanceDeletionFailed", &message).await;
+            return Left::Refused;
         }
-        let name = definition["metadata"]["name"].as_str().unwrap_or_default();
-        // One that was never established has no objects.
-        if let Some(served) = api.definitions.storage_kind(name) {
-            // Before looking, so that no change is missed.
-            let changes = api.store.subscribe(&served.storage);
-            let storage = Arc::clone(&served.storage);
-            let call = super::call(api, served, "");
-            let deleted = delete::collection(&call, b"").await;
-            if let Err(error) = deleted {
-                let message = format!("could not issue all deletes: {}", error.message);
-                report(api, name, &definition, "True", "InstanceDeletionFailed", &message).await;
-                waits.push(changes);
-                continue;
-            }
-            let left = api.store.count(&storage);
-            if left > 0 {
-                let message = format!("CustomResource deletion is in progress, {left} instances remain");
-                report(
-                    api,
-                    name,
-                    &definition,
-                    "True",
-                    "InstanceDeletionInProgress",
-                    &message,
-                )
-                .await;
-                waits.push(changes);
-                continue;
-            }
+        let left = api.store.count(&storage);
+        if left > 0 {
+            let message = format!("CustomResource deletion is in progress, {left} instances remain");
+            report(api, name, definition, "InstanceDeletionInProgress", &message).await;
+            return Left::Objects(changes);
         }
-        let finished = super::write(api, name, None, |new| {
-            if let Some(list) = new["metadata"]["finalizers"].as_array_mut() {
-                list.retain(|name| name != FINALIZER);
-            }
-        });
-        if let Err(error) = finished.await
-            && error.code != 404
-        {
+    }
+    let finished = super::write(api, name, None, |new| {
+        if let Some(list) = new["metadata"]["finalizers"].as_array_mut() {
+            list.retain(|name| name != FINALIZER);
+        }
+    });
+    match finished.await {
+        Err(error) if error.code != 404 => {
             tracing::warn!(
                 name,
                 error = error.message,
                 "a definition without objects cannot be let go"
             );
+            Left::Refused
         }
+        _ => Left::Nothing,
     }
-    waits
 }
 
 /// Writes why the definition is still there.
-async fn report(api: &Arc<Api>, name: &str, definition: &Value, status: &str, reason: &str, message: &str) {
+async fn report(api: &Arc<Api>, name: &str, definition: &Value, reason: &str, message: &str) {
     let condition = Condition {
         kind: "Terminating",
-        status,
+        status: "True",
         reason,
         message,
     };

@@ -9,6 +9,7 @@ pub mod conditions;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use futures::future::select_all;
 use http::HeaderMap;
@@ -30,6 +31,10 @@ use crate::object::{GroupResource, Object};
 use crate::store::Range;
 
 pub use cleanup::FINALIZER as CLEANUP;
+use cleanup::Left;
+
+/// After a write that the store did not take: nothing tells when it would.
+pub(super) const PAUSE: Duration = Duration::from_secs(5);
 
 /// What was made of a definition.
 #[derive(Debug, Clone)]
@@ -63,13 +68,15 @@ pub(super) fn resource() -> Arc<GroupResource> {
 }
 
 /// All definitions.
-fn stored(api: &Api) -> Vec<Arc<Object>> {
-    let range = api.store.range(&resource(), &Range::all(None));
-    range.map(|page| page.objects).unwrap_or_default()
+fn stored(api: &Api) -> Result<Vec<Arc<Object>>, Status> {
+    let page = api.store.range(&resource(), &Range::all(None));
+    let page = page.map_err(|error| Status::internal(&error.to_string()))?;
+    Ok(page.objects)
 }
 
 /// All definitions, of their versions only what is served, which are decoded only if they have changed.
-pub(super) fn slim(api: &Api) -> Vec<Arc<Value>> {
+pub(super) fn slim(api: &Api) -> Result<Vec<Arc<Value>>, Status> {
+    let objects = stored(api)?;
     let mut known = api
         .definitions
         .slim
@@ -77,7 +84,7 @@ pub(super) fn slim(api: &Api) -> Vec<Arc<Value>> {
         .unwrap_or_else(PoisonError::into_inner);
     let mut old = std::mem::take(&mut *known);
     let mut all = Vec::new();
-    for object in stored(api) {
+    for object in objects {
         let kept = old
             .remove(&object.name)
             .filter(|(revision, _)| *revision == object.resource_version);
@@ -97,7 +104,7 @@ pub(super) fn slim(api: &Api) -> Vec<Arc<Value>> {
         all.push(Arc::clone(&value));
         known.insert(object.name.clone(), (revision, value));
     }
-    all
+    Ok(all)
 }
 
 fn digest(object: &Object, definition: &Value) -> Vec<u8> {
@@ -112,12 +119,19 @@ fn digest(object: &Object, definition: &Value) -> Vec<u8> {
 }
 
 impl Definitions {
-    /// Serves what is established.
-    pub fn load(&self, api: &Api) {
+    /// Serves what is established; false, and what is served stays, if that cannot be read.
+    pub(super) fn load(&self, api: &Api) -> bool {
+        let objects = match stored(api) {
+            Ok(objects) => objects,
+            Err(error) => {
+                tracing::warn!(error = error.message, "the definitions cannot be read");
+                return false;
+            }
+        };
         let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
         let mut old = std::mem::take(&mut *made);
         let mut changed = false;
-        for object in stored(api) {
+        for object in objects {
             let revision = object.resource_version;
             let kept = old.remove(&object.name);
             if let Some(kept) = kept.as_ref().filter(|made| made.revision == revision) {
@@ -144,6 +158,7 @@ impl Definitions {
             let registry = Arc::new(Registry::with(kinds));
             api.registry.send_replace(registry);
         }
+        true
     }
 
     /// The kind in whose version a definition's objects are stored.
@@ -177,36 +192,72 @@ fn served(definition: &Value) -> Vec<Served> {
 impl Server {
     /// Follows the definitions until the server stops.
     pub async fn follow_definitions(&self) {
-        let api = &self.api;
-        let mut changes = api.store.subscribe(&resource());
-        loop {
-            changes.borrow_and_update();
-            settle(api).await;
-            api.definitions.load(api);
-            let left = cleanup::run(api).await;
-            let emptied = async {
-                if left.is_empty() {
-                    std::future::pending::<()>().await;
-                }
-                let waits = left.into_iter().map(|mut change| {
-                    Box::pin(async move {
-                        drop(change.changed().await);
-                    })
-                });
-                select_all(waits).await;
-            };
-            tokio::select! {
-                changed = changes.changed() => if changed.is_err() { return },
-                () = emptied => {}
-                () = api.stopping() => return,
-            }
+        // Beside each other: the objects of one that is deleted may be many.
+        tokio::select! {
+            () = establish(&self.api) => {}
+            () = clean_up(&self.api) => {}
+            () = self.api.stopping() => {}
         }
     }
 }
 
-/// Writes the conditions that are not what they should be.
-async fn settle(api: &Arc<Api>) {
-    let all = slim(api);
+/// Decides on definitions, and serves those that are established.
+async fn establish(api: &Arc<Api>) {
+    let mut changes = api.store.subscribe(&resource());
+    loop {
+        changes.borrow_and_update();
+        let settled = settle(api).await;
+        let done = api.definitions.load(api) && settled;
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() { return },
+            () = tokio::time::sleep(PAUSE), if !done => {}
+        }
+    }
+}
+
+/// Empties what is being deleted.
+async fn clean_up(api: &Arc<Api>) {
+    let mut changes = api.store.subscribe(&resource());
+    loop {
+        changes.borrow_and_update();
+        let (mut waits, mut done) = (Vec::new(), true);
+        // One that has been established is known before it is looked at: it may have objects.
+        let left = if api.definitions.load(api) {
+            cleanup::run(api).await
+        } else {
+            vec![Left::Refused]
+        };
+        for left in left {
+            match left {
+                Left::Nothing => {}
+                Left::Objects(changes) => waits.push(changes),
+                Left::Refused => done = false,
+            }
+        }
+        let emptied = async {
+            if waits.is_empty() {
+                std::future::pending::<()>().await;
+            }
+            let waits = waits.into_iter().map(|mut change| {
+                Box::pin(async move {
+                    drop(change.changed().await);
+                })
+            });
+            select_all(waits).await;
+        };
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() { return },
+            () = emptied => {}
+            () = tokio::time::sleep(PAUSE), if !done => {}
+        }
+    }
+}
+
+/// Writes the conditions that are not what they should be; false if one of them could not be.
+async fn settle(api: &Arc<Api>) -> bool {
+    // Who loads them says why they cannot be read.
+    let Ok(all) = slim(api) else { return false };
+    let mut done = true;
     for definition in &all {
         let Some(status) = conditions::decide(definition, &all) else {
             continue;
@@ -217,7 +268,7 @@ async fn settle(api: &Arc<Api>) {
             new["status"]["conditions"] = status["conditions"].clone();
         });
         if let Err(error) = written.await {
-            // The next change of the definition, which has come if this is a conflict, tries again.
+            done = false;
             tracing::warn!(
                 name,
                 error = error.message,
@@ -225,6 +276,7 @@ async fn settle(api: &Arc<Api>) {
             );
         }
     }
+    done
 }
 
 /// Who acts here.

@@ -8,7 +8,6 @@ mod plan;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
-use std::time::Duration;
 
 use keelson_api::status::Status;
 use serde_json::Value;
@@ -20,11 +19,7 @@ use super::write::managed::Managers;
 use super::write::update::{Edit, apply};
 use super::write::{create, delete};
 use super::{Api, Server};
-use crate::object::{GroupResource, Object};
 use crate::store::Range;
-
-/// After a write that the store did not take: nothing tells when it would.
-const PAUSE: Duration = Duration::from_secs(5);
 
 /// Writes at once; a definition may have very many versions, and others wait for the store and the event loop too.
 const AT_ONCE: usize = 32;
@@ -54,7 +49,7 @@ impl Server {
             tokio::select! {
                 changed = services.changed() => if changed.is_err() { return },
                 changed = changes.changed() => if changed.is_err() { return },
-                () = tokio::time::sleep(PAUSE), if !done => {}
+                () = tokio::time::sleep(definitions::PAUSE), if !done => {}
                 () = api.stopping() => return,
             }
         }
@@ -109,9 +104,12 @@ async fn pass(api: &Arc<Api>, known: &mut Known, first: bool) -> Result<(), Stat
 
 /// The APIServices that should be there, by their names, and whether all definitions can be read.
 fn wanted(api: &Api) -> (BTreeMap<String, Wanted>, Result<(), Status>) {
-    let readable = stored(api, &definitions::resource()).map(drop);
+    let (found, readable) = match definitions::slim(api) {
+        Ok(found) => (found, Ok(())),
+        Err(error) => (Vec::new(), Err(error)),
+    };
     let mut all = BTreeMap::new();
-    for definition in definitions::slim(api) {
+    for definition in found {
         let group = definition["spec"]["group"].as_str().unwrap_or_default();
         for version in definition["spec"]["versions"].as_array().into_iter().flatten() {
             if version["served"] == true {
@@ -125,15 +123,12 @@ fn wanted(api: &Api) -> (BTreeMap<String, Wanted>, Result<(), Status>) {
     (all, readable)
 }
 
-fn stored(api: &Api, resource: &Arc<GroupResource>) -> Result<Vec<Arc<Object>>, Status> {
-    let page = api.store.range(resource, &Range::all(None));
-    let page = page.map_err(|error| Status::internal(&error.to_string()))?;
-    Ok(page.objects)
-}
-
 /// Looks at the APIServices that have changed.
 fn look(api: &Api, served: &Served, known: &mut Known) -> Result<(), Status> {
-    let objects = stored(api, &served.storage)?;
+    let page = api.store.range(&served.storage, &Range::all(None));
+    let objects = page
+        .map_err(|error| Status::internal(&error.to_string()))?
+        .objects;
     let mut old = std::mem::take(known);
     for object in objects {
         let kept = old

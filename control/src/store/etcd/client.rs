@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use http::uri::PathAndQuery;
 use tokio::sync::{Mutex, watch};
-use tokio::time::{Instant, sleep, timeout_at};
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tonic::client::Grpc;
 use tonic::metadata::MetadataValue;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
@@ -23,7 +23,7 @@ use super::proto::{
     RangeResponse, TxnRequest, TxnResponse, WatchCreateRequest, WatchRequest, WatchResponse,
 };
 
-/// How long a connection may take to be made.
+/// How long a connection may take to be made, and TLS on it as long again.
 const CONNECT: Duration = Duration::from_secs(2);
 /// How long a request may take, on all servers together, usually. etcd itself gives up after seven seconds.
 const REQUEST: Duration = Duration::from_secs(10);
@@ -84,7 +84,7 @@ impl Client {
         let read = |path: &PathBuf| {
             std::fs::read(path).map_err(|error| format!("cannot read {}: {error}", path.display()))
         };
-        let mut tls = ClientTlsConfig::new();
+        let mut tls = ClientTlsConfig::new().timeout(CONNECT);
         if let Some(path) = &servers.ca_file {
             tls = tls.ca_certificate(Certificate::from_pem(read(path)?));
         }
@@ -129,27 +129,35 @@ impl Client {
         })
     }
 
-    /// The connection, made if there is none: each server is tried once.
-    async fn connection(&self) -> Result<Connection, String> {
+    /// The connection, made if there is none: each server is tried once, until the deadline.
+    async fn connection(&self, deadline: Instant) -> Result<Connection, Failure> {
+        let made = timeout_at(deadline, self.connect()).await;
+        let made = made.unwrap_or_else(|_| Err("no server takes a connection".to_owned()));
+        made.map_err(Failure::NotSent)
+    }
+
+    async fn connect(&self) -> Result<Connection, String> {
         let mut state = self.state.lock().await;
         if let Some(connection) = &state.connection {
             return Ok(connection.clone());
         }
         let mut reasons = Vec::new();
-        for step in 0..self.endpoints.len() {
-            let at = (state.at + step) % self.endpoints.len();
-            let endpoint = &self.endpoints[at];
-            match endpoint.connect().await {
-                Ok(channel) => {
+        for _ in 0..self.endpoints.len() {
+            let endpoint = &self.endpoints[state.at];
+            // Also the end of what has no limit of its own: asking for the address of a name.
+            match timeout(2 * CONNECT, endpoint.connect()).await {
+                Ok(Ok(channel)) => {
                     let broken = Arc::new(watch::Sender::new(false));
                     let connection = Connection { channel, broken };
-                    state.at = at;
                     state.connection = Some(connection.clone());
                     tracing::debug!(server = %endpoint.uri(), "connected to etcd");
                     return Ok(connection);
                 }
-                Err(error) => reasons.push(format!("{}: {}", endpoint.uri(), chain(&error))),
+                Ok(Err(error)) => reasons.push(format!("{}: {}", endpoint.uri(), chain(&error))),
+                Err(_) => reasons.push(format!("{}: no connection in time", endpoint.uri())),
             }
+            // Whoever comes next, or after this was given up, begins with another one.
+            state.at = (state.at + 1) % self.endpoints.len();
         }
         Err(reasons.join("; "))
     }
@@ -218,7 +226,8 @@ impl Client {
         &self,
         create: WatchCreateRequest,
     ) -> Result<(Connection, Streaming<WatchResponse>), Failure> {
-        let connection = self.connection().await.map_err(Failure::NotSent)?;
+        let deadline = Instant::now() + self.limit;
+        let connection = self.connection(deadline).await?;
         let first = WatchRequest { create: Some(create) };
         // The request stream stays open for as long as the watch is wanted.
         let requests = futures::StreamExt::chain(
@@ -237,7 +246,7 @@ impl Client {
                     (Failure::Unknown(status.message().to_owned()), Some(fault))
                 })
         };
-        let (failure, fault) = match timeout_at(Instant::now() + self.limit, begin).await {
+        let (failure, fault) = match timeout_at(deadline, begin).await {
             Ok(Ok(response)) => return Ok((connection, response.into_inner())),
             Ok(Err(failed)) => failed,
             Err(_) => no_answer(),
@@ -255,8 +264,8 @@ impl Client {
     {
         let deadline = Instant::now() + self.limit;
         loop {
-            let failure = match self.connection().await {
-                Err(why) => Failure::NotSent(why),
+            let failure = match self.connection(deadline).await {
+                Err(failure) => failure,
                 Ok(connection) => {
                     let attempt = attempt(connection.channel.clone(), path, request.clone());
                     let patience = if repeat == Repeat::Soon && self.endpoints.len() > 1 {

@@ -33,7 +33,8 @@ impl Unread {
             let asked = ask(&pki_dir, listen, (&path, &accept, window), ready, wait);
             crate::cluster::runtime().block_on(asked);
         });
-        assert!(begun.iter().take(MANY).all(|code| code == 200));
+        let codes: Vec<_> = begun.iter().take(MANY).collect();
+        assert_eq!(codes, [200; MANY]);
         Self {
             done: Some(done),
             client: Some(client),
