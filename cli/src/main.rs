@@ -7,6 +7,7 @@
 mod args;
 mod cluster;
 mod commands;
+mod event_loop;
 mod logging;
 mod pages;
 mod preflight;

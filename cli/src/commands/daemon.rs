@@ -7,13 +7,12 @@ use anyhow::{Context, Result};
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use nix::unistd::getppid;
-use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{Control, DataDir};
 use crate::cluster::{Cluster, Etcd};
 use crate::supervisor::SUPERVISOR;
-use crate::{logging, pages, preflight};
+use crate::{event_loop, logging, pages, preflight};
 
 /// Runs the control plane.
 pub fn control(args: &Control) -> Result<()> {
@@ -77,11 +76,10 @@ where
     logging::init();
     let cluster = Cluster::require(data_dir)?;
     let error_file = error_file(&cluster, name);
-    let result = runtime().and_then(|runtime| {
-        let _guard = runtime.enter();
+    let result = event_loop::run(async {
         let stop = stop_signal()?;
-        runtime.spawn(pages::release());
-        runtime.block_on(daemon(cluster, stop))
+        tokio::spawn(pages::release());
+        daemon(cluster, stop).await
     });
     if let Err(error) = &result {
         // Only for a better message; the exit status says the rest.
@@ -93,18 +91,6 @@ where
 /// Where a daemon leaves the reason when it gives up.
 pub fn error_file(cluster: &Cluster, name: &str) -> std::path::PathBuf {
     cluster.run_dir().join(format!("{name}.error"))
-}
-
-/// One thread for the event loop; blocking system calls have a small pool. Two cores' worth of work never justified
-/// a thread per core here, and each costs memory.
-fn runtime() -> Result<Runtime> {
-    Builder::new_current_thread()
-        .enable_all()
-        .max_blocking_threads(64)
-        .thread_keep_alive(std::time::Duration::from_secs(5))
-        .thread_stack_size(512 << 10)
-        .build()
-        .context("starting the event loop")
 }
 
 /// Resolves at SIGTERM or SIGINT.
