@@ -6,13 +6,14 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use tokio::io::unix::AsyncFd;
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, watch};
-use tracing::{info, warn};
+use tracing::warn;
 
 use crate::cidr::Cidr;
 use crate::netlink::readiness;
 use crate::network::{self, Network};
 use crate::nft::{self, Family, Monitor};
 use crate::proxy::{self, Event, Worker};
+use crate::ranges::{self, InForce};
 use crate::requests::Answers;
 use crate::service::Cluster;
 use crate::settings::Settings;
@@ -34,6 +35,8 @@ pub(crate) struct Daemon {
     loaded: watch::Receiver<bool>,
     /// Pod ranges of this node; none before they are known.
     cidrs: watch::Sender<Vec<Cidr>>,
+    /// Those of them that are in force.
+    in_force: watch::Sender<InForce>,
 }
 
 impl Daemon {
@@ -74,6 +77,7 @@ impl Daemon {
             .name("proxy".into())
             .spawn(move || worker.run(queue))
             .map_err(io("start the proxy's thread".into()))?;
+        let in_force = watch::Sender::new(Ok(known.clone()));
         let cidrs = watch::Sender::new(known);
         let dns = start_dns(&settings, &config, cluster, cidrs.subscribe()).await?;
         Ok(Self {
@@ -86,12 +90,18 @@ impl Daemon {
             events,
             loaded,
             cidrs,
+            in_force,
         })
     }
 
     /// Works for ever; everything ends when this future is dropped.
     pub(crate) async fn run(mut self) -> Result<(), Error> {
-        let answers = Answers::new(self.network.clone(), self.loaded.clone(), self.cidrs.subscribe());
+        let answers = Answers::new(
+            self.network.clone(),
+            self.loaded.clone(),
+            self.cidrs.subscribe(),
+            self.in_force.subscribe(),
+        );
         let (listener, api) = (self.listener, async {
             let client = api::connect(&self.config.kubeconfig).await;
             let node = self.settings.node_name.clone();
@@ -110,7 +120,12 @@ impl Daemon {
             server::serve(listener, Arc::new(answers)),
             self.dns.run(),
             api,
-            follow_cidrs(self.cidrs.subscribe(), &self.network, &self.config),
+            ranges::follow(
+                self.cidrs.subscribe(),
+                &self.in_force,
+                &self.config.state_dir,
+                |ranges| self.network.run(move |n| n.apply(&ranges))
+            ),
             guard_tables(&mut self.monitor, &self.network, &self.settings.id, &self.events),
         );
         Ok(())
@@ -169,20 +184,6 @@ impl SharedNetwork {
                 source: error.into(),
             }
             .into()),
-        }
-    }
-}
-
-/// Puts the node's pod ranges in force when its Node object says them for the first time, or others.
-async fn follow_cidrs(mut cidrs: watch::Receiver<Vec<Cidr>>, network: &SharedNetwork, config: &Config) {
-    while cidrs.changed().await.is_ok() {
-        let ranges = cidrs.borrow_and_update().clone();
-        info!(?ranges, "pod CIDRs of this node");
-        if let Err(error) = cidr_cache::save(&config.state_dir, &ranges) {
-            warn!(%error, "could not remember the pod CIDRs");
-        }
-        if let Err(error) = network.run(move |n| n.apply(&ranges)).await {
-            warn!(%error, "could not bring up the pod network");
         }
     }
 }

@@ -6,6 +6,7 @@
 //! |---|---|
 //! | [`client`], `server`, `daemon` | the unix socket and what answers it |
 //! | `ipam`, `link`, `network` | pods' addresses, interfaces and routes, changed together |
+//! | `ranges` | the node's pod ranges, from wanted to in force |
 //! | `nft` | tables, over raw nfnetlink |
 //! | `service`, `proxy` | Services as data, what they mean for the tables, the thread that keeps the two in step |
 //! | `dns` | cluster DNS, and forwarding to the node's resolvers |
@@ -30,6 +31,7 @@ mod netlink;
 mod network;
 mod nft;
 mod proxy;
+mod ranges;
 mod requests;
 mod reset;
 mod server;
