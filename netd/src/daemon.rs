@@ -1,11 +1,15 @@
 //! The daemon: its tasks, and what they share.
 
+#[cfg(test)]
+mod tests;
+
+use std::convert::Infallible;
 use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use tokio::io::unix::AsyncFd;
 use tokio::net::UnixListener;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::warn;
 
 use crate::cidr::Cidr;
@@ -31,6 +35,8 @@ pub(crate) struct Daemon {
     monitor: (Monitor, AsyncFd<OwnedFd>),
     dns: dns::Server,
     events: mpsc::Sender<Event>,
+    /// Resolves when the proxy's thread has ended.
+    proxy: oneshot::Receiver<Infallible>,
     /// The Service tables are in force.
     loaded: watch::Receiver<bool>,
     /// Pod ranges of this node; none before they are known.
@@ -73,9 +79,8 @@ impl Daemon {
             loaded_sender,
         )?
         .quieting(monitor.membership());
-        std::thread::Builder::new()
-            .name("proxy".into())
-            .spawn(move || worker.run(queue))
+        let proxy = worker
+            .start(queue)
             .map_err(io("start the proxy's thread".into()))?;
         let in_force = watch::Sender::new(Ok(known.clone()));
         let cidrs = watch::Sender::new(known);
@@ -88,13 +93,15 @@ impl Daemon {
             monitor: (monitor, wake),
             dns,
             events,
+            proxy,
             loaded,
             cidrs,
             in_force,
         })
     }
 
-    /// Works for ever; everything ends when this future is dropped.
+    /// Works for ever; everything ends when this future is dropped. A part that ends is the end of all: the others would
+    /// go on with what it left, and only a new start brings it back.
     pub(crate) async fn run(mut self) -> Result<(), Error> {
         let answers = Answers::new(
             self.network.clone(),
@@ -108,27 +115,31 @@ impl Daemon {
             let cidrs = async {
                 if self.settings.pod_cidrs.is_empty() {
                     api::pod_cidrs(client.clone(), node.clone(), self.cidrs.clone()).await;
+                } else {
+                    std::future::pending::<()>().await;
                 }
             };
-            tokio::join!(
-                api::services(client.clone(), self.events.clone()),
-                api::slices(client.clone(), node.clone(), self.events.clone()),
-                cidrs,
-            );
+            tokio::select! {
+                () = api::services(client.clone(), self.events.clone()) => "the watch of Services",
+                () = api::slices(client.clone(), node.clone(), self.events.clone()) => "the watch of EndpointSlices",
+                () = cidrs => "the watch of the Node",
+            }
         });
-        tokio::join!(
-            server::serve(listener, Arc::new(answers)),
-            self.dns.run(),
-            api,
-            ranges::follow(
-                self.cidrs.subscribe(),
-                &self.in_force,
-                &self.config.state_dir,
-                |ranges| self.network.run(move |n| n.apply(&ranges))
-            ),
-            guard_tables(&mut self.monitor, &self.network, &self.settings.id, &self.events),
+        let ranges = ranges::follow(
+            self.cidrs.subscribe(),
+            &self.in_force,
+            &self.config.state_dir,
+            |ranges| self.network.run(move |n| n.apply(&ranges)),
         );
-        Ok(())
+        let ended = tokio::select! {
+            () = server::serve(listener, Arc::new(answers)) => "the kubelet's socket",
+            () = self.dns.run() => "DNS",
+            what = api => what,
+            () = ranges => "what follows the pod CIDRs",
+            () = guard_tables(&mut self.monitor, &self.network, &self.settings.id, &self.events) => "the watch of the tables",
+            _ = self.proxy => "the proxy's thread",
+        };
+        Err(Error::Ended(ended))
     }
 }
 

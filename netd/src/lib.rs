@@ -77,6 +77,9 @@ pub enum Error {
     /// The configuration is wrong.
     #[error("configuration: {0}")]
     Config(String),
+    /// A part that works for ever has ended.
+    #[error("{0} has ended")]
+    Ended(&'static str),
 }
 
 impl From<nft::Error> for Error {

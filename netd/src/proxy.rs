@@ -3,10 +3,17 @@
 //! A thread, because loading thousands of Services takes the kernel a fraction of a second, in which DNS and the
 //! kubelet's requests go on. Events that arrive while a transaction runs are put into the next one together.
 
-use std::collections::{BTreeSet, HashSet};
-use std::sync::{Arc, PoisonError, RwLock};
+#[cfg(test)]
+mod tests;
 
-use tokio::sync::{mpsc, watch};
+use std::collections::{BTreeSet, HashSet};
+use std::convert::Infallible;
+use std::io;
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
+
+use tokio::sync::mpsc::error::TryRecvError;
+use tokio::sync::{mpsc, oneshot, watch};
 use tracing::{error, info};
 
 use crate::conntrack;
@@ -31,6 +38,8 @@ pub(crate) enum Event {
 
 /// Events to take into one transaction.
 const MAX_EVENTS: usize = 4096;
+/// Between attempts to load the tables, which takes the kernel long where there are thousands of Services.
+const RETRY: Duration = Duration::from_secs(1);
 
 /// The state that the thread owns.
 pub(crate) struct Worker {
@@ -74,18 +83,41 @@ impl Worker {
         self
     }
 
-    /// Works until all senders are gone.
-    pub(crate) fn run(mut self, mut events: mpsc::Receiver<Event>) {
+    /// Starts the thread, which works until all senders are gone. What is returned resolves when it has ended,
+    /// whatever the reason.
+    pub(crate) fn start(self, events: mpsc::Receiver<Event>) -> io::Result<oneshot::Receiver<Infallible>> {
+        let (alive, ended) = oneshot::channel();
+        std::thread::Builder::new().name("proxy".into()).spawn(move || {
+            let _dropped_by_a_panic_too = alive;
+            self.run(events);
+        })?;
+        Ok(ended)
+    }
+
+    fn run(mut self, mut events: mpsc::Receiver<Event>) {
         let mut batch = Vec::new();
-        while events.blocking_recv_many(&mut batch, MAX_EVENTS) > 0 {
+        loop {
+            if self.failed {
+                // Nothing tells when what made the kernel refuse is gone, and in a quiet cluster no event comes.
+                std::thread::sleep(RETRY);
+                while batch.len() < MAX_EVENTS {
+                    match events.try_recv() {
+                        Ok(event) => batch.push(event),
+                        Err(TryRecvError::Empty) => break,
+                        Err(TryRecvError::Disconnected) => return,
+                    }
+                }
+            } else if events.blocking_recv_many(&mut batch, MAX_EVENTS) == 0 {
+                return;
+            }
             self.handle(batch.drain(..));
         }
     }
 
     /// Takes note of `events` and puts what they change in force.
     pub(crate) fn handle(&mut self, events: impl Iterator<Item = Event>) {
-        let was_complete = self.complete();
-        let mut reload = !was_complete || self.failed;
+        let was_in_force = self.complete() && !self.failed;
+        let mut reload = !was_in_force;
         for event in events {
             reload |= matches!(event, Event::TablesLost);
             self.note(event);
@@ -101,11 +133,11 @@ impl Worker {
         };
         self.failed = outcome.is_err();
         if let Err(error) = outcome {
-            error!(%error, "could not change the Service tables, will load them anew with the next change");
+            error!(%error, "could not change the Service tables, will load them anew");
             return;
         }
         self.loaded.send_replace(true);
-        self.forget_connections(&changes, was_complete);
+        self.forget_connections(&changes, was_in_force);
     }
 
     fn complete(&self) -> bool {
@@ -171,10 +203,10 @@ impl Worker {
     }
 
     /// UDP clients go on sending within what the kernel takes for one connection, also to an endpoint that is gone.
-    fn forget_connections(&self, changes: &[Change], was_complete: bool) {
+    fn forget_connections(&self, changes: &[Change], was_in_force: bool) {
         let udp = |c: &&Change| i32::from(c.frontend.protocol) == libc::IPPROTO_UDP;
-        // After a start nobody knows what changed while no daemon was there.
-        if was_complete && !changes.iter().any(|c| udp(&c)) {
+        // After a start nobody knows what changed while no daemon was there, nor after a failure what failed.
+        if was_in_force && !changes.iter().any(|c| udp(&c)) {
             return;
         }
         let removed = changes

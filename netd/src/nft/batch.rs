@@ -137,6 +137,12 @@ impl Batch {
         self.message(NEW_TABLE, CREATE, |w| w.u32(2, 0));
     }
 
+    /// Makes the table one that only the socket which commits this may change, and that goes with it.
+    #[cfg(test)]
+    pub(crate) fn own_table(&mut self) {
+        self.message(NEW_TABLE, CREATE, |w| w.u32(2, 2));
+    }
+
     /// Deletes the table, whether or not it was there.
     pub(super) fn remove_table(&mut self) {
         self.message(NEW_TABLE, CREATE, |w| w.u32(2, 0));
