@@ -9,12 +9,15 @@ use std::time::Duration;
 use futures::StreamExt;
 use k8s_openapi::api::core::v1::{Node, Service as ApiService};
 use k8s_openapi::api::discovery::v1::EndpointSlice;
+use kube::client::ClientBuilder;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::runtime::WatchStreamExt;
 use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Client, Resource};
 use tokio::sync::{mpsc, watch};
+use tower::BoxError;
+use tower::util::MapFutureLayer;
 use tracing::warn;
 
 use crate::Error;
@@ -28,6 +31,8 @@ struct Retry(Duration);
 
 const FIRST_DELAY: Duration = Duration::from_millis(200);
 const LAST_DELAY: Duration = Duration::from_secs(5);
+/// How long the beginning of an answer may take.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 impl Iterator for Retry {
     type Item = Duration;
@@ -69,7 +74,24 @@ async fn try_connect(path: &Path) -> Result<Client, Error> {
         http::header::USER_AGENT,
         http::HeaderValue::from_static("keelson-netd"),
     ));
-    Client::try_from(config).map_err(|e| say(&e))
+    timely(config, PATIENCE).map_err(|e| say(&e))
+}
+
+/// A client whose requests fail when no answer begins within `patience`: a server that hangs, or a network that swallows
+/// packets, must not stop a watch for ever. A watch that has begun is not cut short.
+fn timely(config: kube::Config, patience: Duration) -> kube::Result<Client> {
+    let timely = MapFutureLayer::new(move |answer| within(patience, answer));
+    Ok(ClientBuilder::try_from(config)?.with_layer(&timely).build())
+}
+
+async fn within<T>(
+    patience: Duration,
+    answer: impl Future<Output = Result<T, BoxError>>,
+) -> Result<T, BoxError> {
+    match tokio::time::timeout(patience, answer).await {
+        Ok(answer) => answer,
+        Err(elapsed) => Err(elapsed.into()),
+    }
 }
 
 /// Reports every Service to `events`, for ever.
@@ -164,4 +186,20 @@ fn node_cidrs(node: &Node) -> Vec<Cidr> {
         _ => spec.pod_cidr.iter().collect(),
     };
     texts.into_iter().filter_map(|t| t.parse().ok()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_server_that_does_not_answer_is_an_error() {
+        // Connections wait in its queue.
+        let silent = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", silent.local_addr().unwrap());
+        let client = timely(kube::Config::new(url.parse().unwrap()), Duration::from_millis(50)).unwrap();
+        let request = client.apiserver_version();
+        let outcome = tokio::time::timeout(PATIENCE, request).await;
+        outcome.expect("it waits for ever").unwrap_err();
+    }
 }
