@@ -4,18 +4,15 @@
 mod tests;
 
 use std::convert::Infallible;
-use std::os::fd::OwnedFd;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use tokio::io::unix::AsyncFd;
 use tokio::net::UnixListener;
 use tokio::sync::{mpsc, oneshot, watch};
-use tracing::warn;
 
 use crate::cidr::Cidr;
-use crate::netlink::readiness;
+use crate::guard::Guard;
 use crate::network::{self, Network};
-use crate::nft::{self, Family, Monitor};
+use crate::nft::{self, Family};
 use crate::proxy::{self, Event, Worker};
 use crate::ranges::{self, InForce};
 use crate::requests::Answers;
@@ -32,7 +29,7 @@ pub(crate) struct Daemon {
     settings: Settings,
     network: SharedNetwork,
     listener: UnixListener,
-    monitor: (Monitor, AsyncFd<OwnedFd>),
+    guard: Guard,
     dns: dns::Server,
     events: mpsc::Sender<Event>,
     /// Resolves when the proxy's thread has ended.
@@ -52,12 +49,7 @@ impl Daemon {
         let io = |what: String| move |source| Error::Io { what, source };
         let state = config.state_dir.display();
         std::fs::create_dir_all(&config.state_dir).map_err(io(format!("create {state}")))?;
-        let tables = vec![nft::pods_table(&settings.id), nft::services_table(&settings.id)];
-        let monitor = Monitor::new(tables)?;
-        let wake = monitor
-            .descriptor()
-            .and_then(readiness)
-            .map_err(io("watch nftables".into()))?;
+        let guard = Guard::new(&settings.id)?;
         let network = SharedNetwork::new(Network::open(settings.clone(), &config.state_dir)?);
         let known = match settings.pod_cidrs.clone() {
             none if none.is_empty() => cidr_cache::load(&config.state_dir),
@@ -78,7 +70,7 @@ impl Daemon {
             Arc::clone(&cluster),
             loaded_sender,
         )?
-        .quieting(monitor.membership());
+        .quieting(guard.membership());
         let proxy = worker
             .start(queue)
             .map_err(io("start the proxy's thread".into()))?;
@@ -90,7 +82,7 @@ impl Daemon {
             settings,
             network,
             listener,
-            monitor: (monitor, wake),
+            guard,
             dns,
             events,
             proxy,
@@ -102,7 +94,7 @@ impl Daemon {
 
     /// Works for ever; everything ends when this future is dropped. A part that ends is the end of all: the others would
     /// go on with what it left, and only a new start brings it back.
-    pub(crate) async fn run(mut self) -> Result<(), Error> {
+    pub(crate) async fn run(self) -> Result<(), Error> {
         let answers = Answers::new(
             self.network.clone(),
             self.loaded.clone(),
@@ -136,7 +128,7 @@ impl Daemon {
             () = self.dns.run() => "DNS",
             what = api => what,
             () = ranges => "what follows the pod CIDRs",
-            () = guard_tables(&mut self.monitor, &self.network, &self.settings.id, &self.events) => "the watch of the tables",
+            () = self.guard.run(&self.network, &self.events) => "the watch of the tables",
             _ = self.proxy => "the proxy's thread",
         };
         Err(Error::Ended(ended))
@@ -176,7 +168,8 @@ async fn start_dns(
 pub(crate) struct SharedNetwork(Arc<Mutex<Network>>);
 
 impl SharedNetwork {
-    fn new(network: Network) -> Self {
+    /// Shares it.
+    pub(crate) fn new(network: Network) -> Self {
         Self(Arc::new(Mutex::new(network)))
     }
 
@@ -195,44 +188,6 @@ impl SharedNetwork {
                 source: error.into(),
             }
             .into()),
-        }
-    }
-}
-
-/// Loads our tables again when somebody else has removed them.
-async fn guard_tables(
-    monitor: &mut (Monitor, AsyncFd<OwnedFd>),
-    network: &SharedNetwork,
-    id: &str,
-    events: &mpsc::Sender<Event>,
-) {
-    while deletion(monitor).await {
-        // Our own replacements delete and make the table in one transaction: then it is there.
-        let present = Family::ALL.map(|family| nft::tables(family).unwrap_or_default());
-        let missing = |table: String| present.iter().any(|tables| !tables.contains(&table));
-        if missing(nft::pods_table(id)) {
-            warn!("the table of pods was removed by somebody else, loading it again");
-            if let Err(error) = network.run(Network::load_pods_table).await {
-                warn!(%error, "could not load the table of pods");
-            }
-        }
-        if missing(nft::services_table(id)) && events.send(Event::TablesLost).await.is_err() {
-            return;
-        }
-    }
-}
-
-/// Waits for the deletion of one of our tables; `false` when the socket is broken.
-async fn deletion(monitor: &mut (Monitor, AsyncFd<OwnedFd>)) -> bool {
-    loop {
-        let Ok(mut ready) = monitor.1.readable().await else {
-            return false;
-        };
-        // First, so that what arrives while reading wakes again.
-        ready.clear_ready();
-        let deleted = monitor.0.deleted();
-        if deleted {
-            return true;
         }
     }
 }

@@ -8,6 +8,7 @@
 //! | `ipam`, `link`, `network` | pods' addresses, interfaces and routes, changed together |
 //! | `ranges` | the node's pod ranges, from wanted to in force |
 //! | `nft` | tables, over raw nfnetlink |
+//! | `guard` | loading them again when somebody else has removed them |
 //! | `service`, `proxy` | Services as data, what they mean for the tables, the thread that keeps the two in step |
 //! | `dns` | cluster DNS, and forwarding to the node's resolvers |
 //! | `watch` | the API |
@@ -21,6 +22,7 @@ mod config;
 mod conntrack;
 mod daemon;
 mod dns;
+mod guard;
 mod ipam;
 #[cfg(test)]
 mod lab;

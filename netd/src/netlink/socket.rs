@@ -8,6 +8,7 @@ use std::sync::Arc;
 
 use nix::errno::Errno;
 use nix::sys::socket::{MsgFlags, recv, setsockopt, sockopt};
+use tokio::sync::Notify;
 
 use super::attribute::find;
 use super::frame::{Message, messages};
@@ -111,6 +112,7 @@ impl Socket {
         Ok(Membership {
             socket: Arc::clone(&self.inner),
             group,
+            returned: Arc::default(),
         })
     }
 
@@ -191,10 +193,11 @@ impl Socket {
 pub(crate) struct Membership {
     socket: Arc<netlink_sys::Socket>,
     group: u32,
+    returned: Arc<Notify>,
 }
 
 impl Membership {
-    /// Runs `work` outside the group.
+    /// Runs `work` outside the group. What others change meanwhile is not heard: see [`Membership::returned`].
     pub(crate) fn without<T>(&self, work: impl FnOnce() -> T) -> T {
         let left = self.socket.drop_membership(self.group);
         let outcome = work();
@@ -203,7 +206,13 @@ impl Membership {
         {
             tracing::warn!(%error, group = self.group, "could not join a netlink group again");
         }
+        self.returned.notify_one();
         outcome
+    }
+
+    /// Resolves when the socket is back in the group after [`Membership::without`], since this was last asked.
+    pub(crate) async fn returned(&self) {
+        self.returned.notified().await;
     }
 }
 

@@ -51,8 +51,8 @@ impl Monitor {
 
     /// To be left while thousands of elements are loaded: as long as any socket of the host listens, the kernel makes a
     /// notification of every one, which takes it longer than all the rest.
-    pub(crate) fn membership(&self) -> Membership {
-        self.membership.clone()
+    pub(crate) fn membership(&self) -> &Membership {
+        &self.membership
     }
 
     /// Another descriptor of the same socket, to wait on.
