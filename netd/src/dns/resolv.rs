@@ -3,10 +3,12 @@
 use std::ffi::OsString;
 use std::io;
 use std::net::{IpAddr, SocketAddr};
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use tokio::io::unix::AsyncFd;
 use tokio::sync::watch;
 use tracing::{info, warn};
 
@@ -14,6 +16,9 @@ use crate::netlink::readiness;
 
 /// Resolvers that are asked, as resolv.conf(5) has it.
 const MAX_SERVERS: usize = 3;
+/// Until the next look at a file that is not there, or cannot be watched: its directory may not be there either, and what
+/// comes first, at any component of the path, is not worth following.
+const AGAIN: Duration = Duration::from_secs(3);
 
 /// The name servers in a `resolv.conf`, without `ourselves`: asking ourselves would never end.
 pub(super) fn parse(text: &str, ourselves: IpAddr) -> Vec<SocketAddr> {
@@ -37,41 +42,53 @@ pub(super) fn parse(text: &str, ourselves: IpAddr) -> Vec<SocketAddr> {
         .collect()
 }
 
-fn read(path: &Path, ourselves: IpAddr) -> Vec<SocketAddr> {
-    match std::fs::read(path) {
-        Ok(bytes) => parse(&String::from_utf8_lossy(&bytes), ourselves),
-        Err(error) => {
-            warn!(path = %path.display(), %error, "no upstream resolvers: names outside the cluster will not resolve");
-            Vec::new()
-        }
-    }
-}
-
 /// Keeps `servers` as the file says, for ever.
 pub(super) async fn follow(path: &Path, ourselves: IpAddr, servers: &watch::Sender<Vec<SocketAddr>>) {
+    let mut said = String::new();
     loop {
         // Watched before it is read, so that no change is missed.
-        let watched = watch_places(path).and_then(|i| Ok((readiness(i.as_fd().try_clone_to_owned()?)?, i)));
-        let found = read(path, ourselves);
-        if servers.send_if_modified(|known| {
+        let places = places(path);
+        let watched = watch_places(&places);
+        let read = std::fs::read(path);
+        let found = read.as_ref().map_or_else(
+            |_| Vec::new(),
+            |bytes| parse(&String::from_utf8_lossy(bytes), ourselves),
+        );
+        let changed = servers.send_if_modified(|known| {
             *known != found && {
                 known.clone_from(&found);
                 true
             }
-        }) {
+        });
+        if changed {
             info!(servers = ?found, "upstream resolvers");
         }
-        match watched {
-            Ok((wake, inotify)) => {
-                if let Err(error) = wait(&wake, &inotify, &names(path)).await {
-                    warn!(%error, "resolv.conf is not watched any more");
-                    return std::future::pending().await;
-                }
+        let problem = match (&read, &watched) {
+            (Err(error), _) => {
+                format!("no upstream resolvers, names outside the cluster will not resolve: {error}")
             }
-            Err(error) => {
-                warn!(path = %path.display(), %error, "resolv.conf cannot be watched");
-                return std::future::pending().await;
+            (_, Err(error)) => format!("cannot be watched, is read again and again: {error}"),
+            _ => String::new(),
+        };
+        if !problem.is_empty() && problem != said {
+            warn!(path = %path.display(), "{problem}");
+        }
+        // At boot it leads to a file that the node's resolver makes later, in a directory that it makes, too.
+        let certain = problem.is_empty() && self::places(path) == places;
+        said = problem;
+        let change = async {
+            match watched {
+                Ok(Watched { wake, inotify }) => wait(&wake, &inotify, &places).await,
+                Err(error) => Err(error),
             }
+        };
+        let broken = if certain {
+            change.await.is_err()
+        } else {
+            matches!(tokio::time::timeout(AGAIN, change).await, Ok(Err(_)))
+        };
+        if broken {
+            tokio::time::sleep(AGAIN).await;
         }
     }
 }
@@ -83,41 +100,31 @@ fn places(path: &Path) -> Vec<PathBuf> {
     all
 }
 
-fn names(path: &Path) -> Vec<OsString> {
-    places(path)
-        .iter()
-        .filter_map(|p| p.file_name())
-        .map(ToOwned::to_owned)
-        .collect()
+struct Watched {
+    wake: AsyncFd<OwnedFd>,
+    inotify: Inotify,
 }
 
-fn watch_places(path: &Path) -> io::Result<Inotify> {
+fn watch_places(places: &[PathBuf]) -> io::Result<Watched> {
     let inotify = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK)?;
     let flags = AddWatchFlags::IN_CLOSE_WRITE | AddWatchFlags::IN_MOVED_TO | AddWatchFlags::IN_CREATE;
-    for directory in places(path).iter().filter_map(|p| p.parent()) {
+    for directory in places.iter().filter_map(|p| p.parent()) {
         inotify.add_watch(directory, flags)?;
     }
-    Ok(inotify)
+    let wake = readiness(inotify.as_fd().try_clone_to_owned()?)?;
+    Ok(Watched { wake, inotify })
 }
 
-async fn wait(
-    wake: &tokio::io::unix::AsyncFd<std::os::fd::OwnedFd>,
-    inotify: &Inotify,
-    names: &[OsString],
-) -> io::Result<()> {
+/// Resolves when one of the places may have changed.
+async fn wait(wake: &AsyncFd<OwnedFd>, inotify: &Inotify, places: &[PathBuf]) -> io::Result<()> {
+    let ours = |name: &OsString| places.iter().any(|place| place.file_name() == Some(name));
     loop {
         let mut ready = wake.readable().await?;
         ready.clear_ready();
         match inotify.read_events() {
-            Ok(events) => {
-                if events
-                    .iter()
-                    .any(|e| e.name.as_ref().is_some_and(|n| names.contains(n)))
-                {
-                    return Ok(());
-                }
-            }
-            Err(nix::errno::Errno::EAGAIN) => {}
+            // One without a name tells that a directory is gone, or that events were lost.
+            Ok(events) if events.iter().any(|e| e.name.as_ref().is_none_or(ours)) => return Ok(()),
+            Ok(_) | Err(nix::errno::Errno::EAGAIN) => {}
             Err(errno) => return Err(errno.into()),
         }
     }
@@ -136,6 +143,38 @@ mod tests {
                     nameserver junk\nnameserver fe80::1%lo\nnameserver\nnameserver 192.0.2.2\nnameserver 192.0.2.3\n";
         let servers: Vec<String> = parse(text, OURS).iter().map(ToString::to_string).collect();
         assert_eq!(servers, ["192.0.2.1:53", "[fe80::1%1]:53", "192.0.2.2:53"]);
+    }
+
+    async fn become_known(servers: &watch::Sender<Vec<SocketAddr>>, wanted: &str) {
+        let known = |servers: &Vec<SocketAddr>| servers.iter().map(ToString::to_string).eq([wanted]);
+        drop(servers.subscribe().wait_for(known).await.unwrap());
+    }
+
+    #[tokio::test]
+    async fn a_resolver_that_starts_later_is_found_and_its_restart_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, run) = (dir.path().join("resolv.conf"), dir.path().join("run/resolve"));
+        std::os::unix::fs::symlink("run/resolve/stub.conf", &path).unwrap();
+        let start = |text: &str| {
+            std::fs::create_dir_all(&run).unwrap();
+            std::fs::write(run.join("stub.conf"), text).unwrap();
+        };
+        let servers = watch::Sender::new(Vec::new());
+        let test = async {
+            // `follow` has looked once and waits by now: it comes first.
+            start("nameserver 192.0.2.1");
+            become_known(&servers, "192.0.2.1:53").await;
+            std::fs::remove_dir_all(&run).unwrap();
+            start("nameserver 192.0.2.2");
+            become_known(&servers, "192.0.2.2:53").await;
+        };
+        tokio::select! {
+            biased;
+            () = follow(&path, OURS, &servers) => panic!("it gave up"),
+            () = test => {}
+            // Only so that the test fails instead of standing still.
+            () = tokio::time::sleep(Duration::from_secs(30)) => panic!("{:?}", servers.borrow()),
+        }
     }
 
     proptest! {
