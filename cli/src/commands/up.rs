@@ -140,6 +140,7 @@ fn explain(failure: Failure) -> anyhow::Error {
 
 fn describe(name: &'static str, cluster: &Cluster, to_file: bool) -> Daemon {
     Daemon {
+        program: "/proc/self/exe".into(),
         name,
         data_dir: cluster.dir.clone(),
         log: to_file.then(|| cluster.log_dir().join(format!("{name}.log"))),

@@ -1,5 +1,8 @@
 //! The life of one daemon under the supervisor.
 
+#[cfg(test)]
+mod tests;
+
 use std::cell::RefCell;
 use std::fs::File;
 use std::path::PathBuf;
@@ -24,6 +27,8 @@ const GRACE: Duration = Duration::from_secs(20);
 /// One daemon to run.
 #[derive(Debug, Clone)]
 pub struct Daemon {
+    /// The binary.
+    pub program: PathBuf,
     /// Subcommand and name: `control`, `netd` or `kubelet`.
     pub name: &'static str,
     /// The cluster's directory.
@@ -62,7 +67,7 @@ pub async fn supervise(
         state.borrow_mut().update(daemon.name, process, restarts);
         let status = tokio::select! {
             status = child.wait() => status,
-            _ = stop.wait_for(|stop| *stop) => {
+            () = stopped(&mut stop) => {
                 end(&mut child, process).await;
                 break;
             }
@@ -84,7 +89,7 @@ pub async fn supervise(
         // Waits for whatever made the daemon fail to pass: a full disk, a port still held by its predecessor.
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
-            _ = stop.wait_for(|stop| *stop) => break,
+            () = stopped(&mut stop) => break,
         }
         pause = (pause * 2).min(PAUSES.1);
     }
@@ -105,7 +110,7 @@ impl Daemon {
                 File::options().create(true).append(true).open(path)?.into()
             }
         };
-        Command::new("/proc/self/exe")
+        Command::new(&self.program)
             .arg(self.name)
             .arg("--data-dir")
             .arg(&self.data_dir)
@@ -135,6 +140,13 @@ impl Daemon {
             reason,
         }
     }
+}
+
+/// Resolves when `stop` is true. Does not keep its value, which select! would hold while it runs what follows: whoever
+/// sends another waits for that, and so does this thread with it.
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    // An error means that the sender is gone, which is a stop as well.
+    drop(stop.wait_for(|stop| *stop).await);
 }
 
 /// SIGTERM, then SIGKILL after the grace period.
