@@ -17,7 +17,7 @@ pub use prepare::is_kubeconfig_of;
 use super::{daemon, down};
 use crate::args::Up;
 use crate::cluster::Cluster;
-use crate::supervisor::{Daemon, Failure, Process, StateFile, supervise};
+use crate::supervisor::{Daemon, Failure, Process, StateFile, supervise_all};
 use crate::{logging, pages, preflight};
 
 /// How long the whole start may take; a slow virtual machine needs most of it.
@@ -96,15 +96,14 @@ pub fn lock(dir: &std::path::Path) -> Result<Flock<std::fs::File>> {
 async fn supervised(args: &Up, cluster: &Cluster) -> Result<()> {
     let me = Process::current().context("reading /proc/self/stat")?;
     let state = RefCell::new(StateFile::create(&cluster.run_dir(), me)?);
-    let (stop_sender, stop) = watch::channel(false);
+    let stop = watch::Sender::new(false);
     let (ready_sender, ready) = watch::channel(false);
     let signal = daemon::stop_signal()?;
     let daemons: Vec<Daemon> = super::status::DAEMONS
         .iter()
         .map(|name| describe(name, cluster, args.report))
         .collect();
-    let running =
-        futures::future::try_join_all(daemons.iter().map(|d| supervise(d, &state, stop.clone(), &ready)));
+    let running = supervise_all(&daemons, &state, &stop, &ready);
     let announce = async {
         match tokio::time::timeout(START_LIMIT, wait::until_ready(cluster)).await {
             Ok(result) => result?,
@@ -124,12 +123,12 @@ async fn supervised(args: &Up, cluster: &Cluster) -> Result<()> {
     };
     tokio::pin!(running);
     let result = tokio::select! {
-        result = &mut running => return result.map(|_| ()).map_err(explain),
+        result = &mut running => return result.map_err(explain),
         result = announce => result,
         () = signal => Ok(()),
     };
     tracing::info!("stopping the daemons");
-    stop_sender.send_replace(true);
+    stop.send_replace(true);
     running.await.map_err(explain)?;
     result
 }

@@ -49,7 +49,8 @@ pub struct Failure {
     pub reason: String,
 }
 
-/// Runs a daemon until `stop` turns true. Returns early only if it gives up by itself while `ready` is still false.
+/// Runs a daemon until `stop` turns true. Returns early only if it gives up by itself, or cannot be started, while `ready`
+/// is still false: later the machine may be short of something for a while, and the pods go on.
 pub async fn supervise(
     daemon: &Daemon,
     state: &RefCell<StateFile>,
@@ -60,28 +61,33 @@ pub async fn supervise(
     let mut restarts = 0;
     while !*stop.borrow() {
         let started = Instant::now();
-        let mut child = daemon
-            .spawn()
-            .map_err(|error| daemon.failure(error.to_string()))?;
-        let process = child.id().and_then(|pid| Process::of(pid as i32));
-        state.borrow_mut().update(daemon.name, process, restarts);
-        let status = tokio::select! {
-            status = child.wait() => status,
-            () = stopped(&mut stop) => {
-                end(&mut child, process).await;
-                break;
+        match daemon.spawn() {
+            Err(error) if !*ready.borrow() => return Err(daemon.failure(error.to_string())),
+            Err(error) => {
+                tracing::warn!(daemon = daemon.name, %error, "daemon could not be started; trying again");
             }
-        };
-        state.borrow_mut().update(daemon.name, None, restarts);
-        let outcome = status
-            .as_ref()
-            .map_or_else(ToString::to_string, ToString::to_string);
-        if let (false, Ok(status)) = (*ready.borrow(), &status)
-            && status.code().is_some()
-        {
-            return Err(daemon.gave_up(*status));
+            Ok(mut child) => {
+                let process = child.id().and_then(|pid| Process::of(pid as i32));
+                state.borrow_mut().update(daemon.name, process, restarts);
+                let status = tokio::select! {
+                    status = child.wait() => status,
+                    () = stopped(&mut stop) => {
+                        end(&mut child, process).await;
+                        break;
+                    }
+                };
+                state.borrow_mut().update(daemon.name, None, restarts);
+                if let (false, Ok(status)) = (*ready.borrow(), &status)
+                    && status.code().is_some()
+                {
+                    return Err(daemon.gave_up(*status));
+                }
+                let outcome = status
+                    .as_ref()
+                    .map_or_else(ToString::to_string, ToString::to_string);
+                tracing::warn!(daemon = daemon.name, outcome, "daemon ended; starting it again");
+            }
         }
-        tracing::warn!(daemon = daemon.name, outcome, "daemon ended; starting it again");
         restarts += 1;
         if started.elapsed() > SETTLED {
             pause = PAUSES.0;

@@ -5,9 +5,12 @@
 //! then the cause is the machine or the configuration and not bad luck.
 
 mod daemon;
+mod group;
 mod process;
 mod state;
 
-pub use daemon::{Daemon, Failure, SUPERVISOR, supervise};
+use daemon::supervise;
+pub use daemon::{Daemon, Failure, SUPERVISOR};
+pub use group::supervise_all;
 pub use process::Process;
 pub use state::{DaemonState, StateFile};
