@@ -16,6 +16,8 @@ type Rank = (std::cmp::Reverse<i64>, u64);
 #[derive(Debug)]
 enum Place {
     Active(Rank),
+    /// Is being decided, or bound to what was decided: no change concerns it until that has failed.
+    Trying,
     /// Has found no node and waits for a change, or for the deadline.
     Parked,
     /// Something changed, but the last attempt was a moment ago.
@@ -73,21 +75,24 @@ impl Queue {
         }
     }
 
-    /// The next pod to try. It stays known until it is removed or [`Queue::park`]ed.
+    /// The next pod to try. Nothing wakes it until it is [`Queue::park`]ed.
     pub fn pop(&mut self, now: Instant) -> Option<String> {
         self.fire(now);
         let (_, uid) = self.active.pop_first()?;
         if let Some(entry) = self.entries.get_mut(&uid) {
             entry.attempts += 1;
             entry.last = now;
-            entry.place = Place::Parked;
+            entry.place = Place::Trying;
         }
         Some(uid)
     }
 
-    /// The pod that was popped found no node.
+    /// The pod that was popped found no node, or could not be bound to it.
     pub fn park(&mut self, uid: &str, now: Instant) {
-        if self.entries.contains_key(uid) {
+        if let Some(entry) = self.entries.get_mut(uid)
+            && matches!(entry.place, Place::Trying)
+        {
+            entry.place = Place::Parked;
             self.timers.insert((now + STALE, uid.to_owned()));
         }
     }
@@ -137,7 +142,7 @@ impl Queue {
                 continue;
             };
             let due = match entry.place {
-                Place::Active(_) => false,
+                Place::Active(_) | Place::Trying => false,
                 Place::BackingOff => entry.last + back_off(entry.attempts) <= now,
                 Place::Parked => entry.last + STALE <= now,
             };

@@ -1,8 +1,10 @@
 //! The loop: changes in, decisions out.
 
 use std::collections::{BTreeMap, HashMap};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures::FutureExt;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
@@ -28,7 +30,8 @@ enum Change {
 /// A finished attempt to bind.
 struct Bound {
     pod: Arc<PodView>,
-    result: Result<(), Error>,
+    /// `None` if it has panicked.
+    result: Option<Result<(), Error>>,
 }
 
 struct Scheduler {
@@ -60,16 +63,7 @@ pub async fn run(client: kube::Client, shutdown: impl Future<Output = ()>) {
     tasks.spawn(pods.clone().run(api.clone()));
     tasks.spawn(nodes.clone().run(api.clone()));
     tasks.spawn(namespaces.clone().run(api.clone()));
-    let scheduler = Scheduler {
-        api,
-        recorder,
-        snapshot: Snapshot::default(),
-        queue: Queue::default(),
-        waiting: HashMap::new(),
-        bindings: JoinSet::new(),
-        reports: JoinSet::new(),
-        start: 0,
-    };
+    let scheduler = Scheduler::new(api, recorder);
     tokio::select! {
         () = shutdown => {}
         () = async {
@@ -95,6 +89,19 @@ fn forward<T: Object>(
 }
 
 impl Scheduler {
+    fn new(api: Api, recorder: Recorder) -> Self {
+        Self {
+            api,
+            recorder,
+            snapshot: Snapshot::default(),
+            queue: Queue::default(),
+            waiting: HashMap::new(),
+            bindings: JoinSet::new(),
+            reports: JoinSet::new(),
+            start: 0,
+        }
+    }
+
     async fn work(mut self, mut changes: mpsc::UnboundedReceiver<Change>) {
         loop {
             while let Ok(change) = changes.try_recv() {
@@ -209,7 +216,8 @@ impl Scheduler {
                 self.snapshot.place(&pod, &node);
                 let (api, recorder) = (self.api.clone(), self.recorder.clone());
                 self.bindings.spawn(async move {
-                    let result = bind::bind(&api, &recorder, &pod, &node).await;
+                    let binding = AssertUnwindSafe(bind::bind(&api, &recorder, &pod, &node));
+                    let result = binding.catch_unwind().await.ok();
                     Bound { pod, result }
                 });
             }
@@ -229,28 +237,34 @@ impl Scheduler {
 
     fn bound(&mut self, done: Result<Bound, tokio::task::JoinError>) {
         let Ok(Bound { pod, result }) = done else {
-            // A binding task does not panic; if it did, the pod's next event or a restart tries again.
+            // Neither panics (the binding's are caught) nor is stopped before the scheduler is.
             return;
         };
+        let error = match result {
+            Some(Ok(())) => return,
+            Some(Err(error)) => Some(error),
+            None => None,
+        };
         let uid = &pod.meta.uid;
-        let Err(error) = result else { return };
         if !self.waiting.contains_key(uid) {
             // The watch was faster: it is placed, gone or ended, and the snapshot knows.
             return;
         }
         self.snapshot.remove_pod(uid);
-        if error.is_not_found() || error.is_conflict() {
-            // Deleted, or bound by somebody else: the watch will tell which.
-            self.queue.park(uid, Instant::now());
-            return;
-        }
         let now = Instant::now();
         self.queue.park(uid, now);
+        if error
+            .as_ref()
+            .is_some_and(|error| error.is_not_found() || error.is_conflict())
+        {
+            // Deleted, or bound by somebody else: the watch will tell which.
+            return;
+        }
         self.queue.wake(uid, now);
-        self.report(
-            pod.clone(),
-            "SchedulerError",
-            format!("binding rejected: {}", error.message()),
-        );
+        let why = error.map_or_else(|| "the scheduler has panicked".to_owned(), |error| error.message());
+        self.report(pod, "SchedulerError", format!("binding rejected: {why}"));
     }
 }
+
+#[cfg(test)]
+mod tests;
