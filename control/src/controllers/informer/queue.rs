@@ -30,6 +30,8 @@ struct State<K> {
     /// Added while active: goes back into `ready` when the worker is done.
     dirty: HashSet<K>,
     delayed: BTreeMap<(Instant, u64), K>,
+    /// The place of each key in `delayed`.
+    due: HashMap<K, (Instant, u64)>,
     sequence: u64,
     failures: HashMap<K, u32>,
 }
@@ -51,6 +53,7 @@ impl<K: Clone + Eq + Hash + Send + 'static> Queue<K> {
                 active: HashSet::new(),
                 dirty: HashSet::new(),
                 delayed: BTreeMap::new(),
+                due: HashMap::new(),
                 sequence: 0,
                 failures: HashMap::new(),
             }),
@@ -69,13 +72,9 @@ impl<K: Clone + Eq + Hash + Send + 'static> Queue<K> {
         self.changed.notify_one();
     }
 
-    /// Adds a key after a delay.
+    /// Adds a key after a delay; sooner if it was to be added sooner anyway.
     pub fn add_after(&self, key: K, delay: Duration) {
-        let mut state = self.lock();
-        state.sequence += 1;
-        let at = (Instant::now() + delay, state.sequence);
-        state.delayed.insert(at, key);
-        drop(state);
+        self.lock().delay(key, Instant::now() + delay);
         self.changed.notify_one();
     }
 
@@ -169,12 +168,28 @@ impl<K: Clone + Eq + Hash> State<K> {
         }
     }
 
+    /// Of several delays the shortest holds: whoever is reconciled then asks for the next one. If all held, each event of a
+    /// key whose reconciler asks to be called again would begin a chain of calls that never ends.
+    fn delay(&mut self, key: K, at: Instant) {
+        if let Some(known) = self.due.get(&key) {
+            if known.0 <= at {
+                return;
+            }
+            self.delayed.remove(known);
+        }
+        self.sequence += 1;
+        let place = (at, self.sequence);
+        self.due.insert(key.clone(), place);
+        self.delayed.insert(place, key);
+    }
+
     fn release_due(&mut self, now: Instant) {
         while let Some(entry) = self.delayed.first_entry() {
             if entry.key().0 > now {
                 break;
             }
             let key = entry.remove();
+            self.due.remove(&key);
             self.add(key);
         }
     }
@@ -224,6 +239,22 @@ mod tests {
         assert_eq!(queue.next().await, "soon");
         assert_eq!(queue.next().await, "late");
         assert!(start.elapsed() >= Duration::from_millis(40));
+    }
+
+    #[test]
+    fn a_key_is_delayed_once() {
+        let now = Instant::now();
+        let (soon, late) = (now + Duration::from_secs(1), now + Duration::from_secs(9));
+        for order in [[soon, late], [late, soon]] {
+            let queue = Queue::new();
+            let mut state = queue.lock();
+            for at in order {
+                state.delay("a", at);
+            }
+            assert_eq!((state.delayed.len(), state.due["a"].0), (1, soon));
+            state.release_due(soon);
+            assert_eq!((state.ready.len(), state.delayed.len(), state.due.len()), (1, 0, 0));
+        }
     }
 
     #[tokio::test]
