@@ -4,6 +4,7 @@
 //! A controller is a folder or file: pure decisions over these views, and a thin part that carries them out.
 
 pub mod api;
+mod authority;
 mod bootstrap;
 mod certificates;
 mod claim;

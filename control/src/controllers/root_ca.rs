@@ -5,10 +5,10 @@ use std::sync::Arc;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use super::Context;
 use super::api::{Api, Error, resources};
 use super::informer::{Informer, Next, Queue};
 use super::model::{ConfigMap, Namespace};
+use super::{Context, authority};
 
 const NAME: &str = "root-ca-cert-publisher";
 /// Name of the ConfigMap.
@@ -32,23 +32,19 @@ pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
             adder.add(map.metadata.namespace.clone());
         }
     });
-    let path = context.config.pki_dir.join("ca.crt");
+    let pki_dir = context.config.pki_dir.clone();
     let (api, namespaces, maps) = (
         context.api(NAME),
         context.namespaces.clone(),
         context.config_maps.clone(),
     );
     tasks.spawn(async move {
-        let authority = match tokio::fs::read_to_string(&path).await {
-            Ok(text) => text,
-            Err(error) => {
-                tracing::error!(path = %path.display(), %error, "no certificate authority to publish to namespaces");
-                return;
-            }
-        };
+        let authority = authority::read(&pki_dir).await;
         namespaces.synced().await;
         maps.synced().await;
-        queue.work(NAME, |name| publish(&api, &namespaces, &maps, &authority, name)).await;
+        queue
+            .work(NAME, |name| publish(&api, &namespaces, &maps, &authority, name))
+            .await;
     });
 }
 

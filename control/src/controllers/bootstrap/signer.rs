@@ -12,10 +12,10 @@ use ring::hmac;
 use serde_json::json;
 use tokio::task::JoinSet;
 
-use super::super::Context;
 use super::super::api::{Api, Error, resources};
 use super::super::informer::{Informer, Next, Queue};
 use super::super::model::{ConfigMap, Time, TokenSecret};
+use super::super::{Context, authority};
 use super::{CLUSTER_INFO, PUBLIC_NAMESPACE};
 
 const NAME: &str = "bootstrap-signer";
@@ -31,7 +31,7 @@ pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
     context.token_secrets.on_change(move |_, _| adder.add(()));
     let adder = queue.clone();
     context.cluster_info.on_change(move |_, _| adder.add(()));
-    let authority = context.config.pki_dir.join("ca.crt");
+    let pki_dir = context.config.pki_dir.clone();
     let server = format!("https://{}", context.config.advertise);
     let (api, secrets, info) = (
         context.api(NAME),
@@ -39,14 +39,7 @@ pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
         context.cluster_info.clone(),
     );
     tasks.spawn(async move {
-        let authority = match tokio::fs::read(&authority).await {
-            Ok(pem) => pem,
-            Err(error) => {
-                tracing::error!(path = %authority.display(), %error, "no certificate authority for cluster-info");
-                return;
-            }
-        };
-        let kubeconfig = kubeconfig(&server, &authority);
+        let kubeconfig = kubeconfig(&server, authority::read(&pki_dir).await.as_bytes());
         secrets.synced().await;
         info.synced().await;
         queue
