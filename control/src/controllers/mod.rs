@@ -32,6 +32,9 @@ mod root_ca;
 mod service_account;
 mod service_cidrs;
 mod statefulset;
+pub(crate) mod tasks;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -200,14 +203,9 @@ pub async fn run(clients: Clients, config: &crate::Config, shutdown: impl Future
     follow(&context.volumes, &api, &mut tasks);
     follow(&context.quotas, &api, &mut tasks);
     follow(&context.signing_requests, &api, &mut tasks);
-    tokio::pin!(shutdown);
-    loop {
-        tokio::select! {
-            () = &mut shutdown => break,
-            Some(Err(error)) = tasks.join_next() => {
-                tracing::error!(%error, "a controller task ended");
-            }
-        }
+    tokio::select! {
+        () = shutdown => {}
+        never = tasks::died(&mut tasks) => match never {},
     }
     // Dropping the set stops all tasks; what they were doing is picked up from the API at the next start.
 }

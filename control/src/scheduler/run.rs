@@ -17,6 +17,7 @@ use super::snapshot::{NodeView, Snapshot};
 use crate::controllers::api::{Api, Error, Recorder, resources};
 use crate::controllers::informer::{Informer, Object};
 use crate::controllers::model::Meta;
+use crate::controllers::tasks::died;
 
 /// Bindings under way at once.
 const IN_FLIGHT: usize = 128;
@@ -73,6 +74,7 @@ pub async fn run(client: kube::Client, shutdown: impl Future<Output = ()>) {
             namespaces.synced().await;
             scheduler.work(changes).await;
         } => {}
+        never = died(&mut tasks) => match never {},
     }
 }
 
@@ -261,7 +263,10 @@ impl Scheduler {
             return;
         }
         self.queue.wake(uid, now);
-        let why = error.map_or_else(|| "the scheduler has panicked".to_owned(), |error| error.message());
+        let why = error.map_or_else(
+            || "the scheduler has panicked".to_owned(),
+            |error| error.message(),
+        );
         self.report(pod, "SchedulerError", format!("binding rejected: {why}"));
     }
 }

@@ -14,6 +14,7 @@ use crate::controllers::api::{Api, Error, Patch, Resource};
 use crate::controllers::discovery::Discovered;
 use crate::controllers::informer::{Next, Queue};
 use crate::controllers::model::OwnerReference;
+use crate::controllers::tasks::died;
 
 const NAME: &str = "generic-garbage-collector";
 const WORKERS: usize = 8;
@@ -43,36 +44,45 @@ pub fn start(context: &Context, tasks: &mut JoinSet<()>) {
     let sets = context.replica_sets.clone();
     tasks.spawn(async move {
         let mut feed = Feed::new(api, sink, shared);
-        let mut watches = JoinSet::new();
+        let mut running = JoinSet::new();
         pods.synced().await;
         sets.synced().await;
-        let mut workers = JoinSet::new();
+        let mut workers = 0..WORKERS;
         loop {
             let learn = |found| {
                 *controller.known.write().unwrap_or_else(PoisonError::into_inner) = found;
             };
-            match feed.refresh(&mut watches, learn).await {
-                Ok(()) => {
-                    // Nothing is judged before all resources were listed once, if they can be.
-                    while workers.len() < WORKERS {
-                        let controller = controller.clone();
-                        workers.spawn(async move {
-                            let queue = controller.sink.queue.clone();
-                            queue.work(NAME, |item| controller.look(item)).await;
-                        });
-                    }
-                    // Of a new kind, objects may have come and gone before its watch began.
-                    let unseen = controller.sink.graph().unseen();
-                    for item in unseen {
-                        controller.sink.queue.add(item);
-                    }
-                    feed.changed().notified().await;
-                    tokio::time::sleep(SETTLE).await;
+            let refreshed = feed.refresh(&mut running, learn).await;
+            if refreshed.is_ok() {
+                // Nothing is judged before all resources were listed once, if they can be.
+                for _ in workers.by_ref() {
+                    let controller = controller.clone();
+                    running.spawn(async move {
+                        let queue = controller.sink.queue.clone();
+                        queue.work(NAME, |item| controller.look(item)).await;
+                    });
                 }
-                Err(error) => {
-                    tracing::debug!(%error, "discovery failed, will retry");
-                    tokio::time::sleep(Duration::from_secs(1)).await;
+                // Of a new kind, objects may have come and gone before its watch began.
+                let unseen = controller.sink.graph().unseen();
+                for item in unseen {
+                    controller.sink.queue.add(item);
                 }
+            }
+            let pause = async {
+                match refreshed {
+                    Ok(()) => {
+                        feed.changed().notified().await;
+                        tokio::time::sleep(SETTLE).await;
+                    }
+                    Err(error) => {
+                        tracing::debug!(%error, "discovery failed, will retry");
+                        tokio::time::sleep(Duration::from_secs(1)).await;
+                    }
+                }
+            };
+            tokio::select! {
+                () = pause => {}
+                never = died(&mut running) => match never {},
             }
         }
     });

@@ -17,6 +17,7 @@ use crate::controllers::discovery::{Discovered, discover};
 use crate::controllers::informer::{Informer, Object, Queue};
 use crate::controllers::model::{Meta, Shared};
 use crate::controllers::resource_quota::Interest;
+use crate::controllers::tasks::died;
 
 /// How long first lists are waited for (upstream's figure). One resource that cannot be listed, such as one with an object
 /// that cannot be decrypted, must not keep all others from being collected.
@@ -189,7 +190,12 @@ impl Feed {
                     self.watches.insert(resource, watch);
                 }
             }
-            if self.listed(deadline).await {
+            // A dead one would be waited for until the deadline.
+            let listed = tokio::select! {
+                listed = self.listed(deadline) => listed,
+                never = died(tasks) => match never {},
+            };
+            if listed {
                 return Ok(());
             }
             tokio::time::sleep(SETTLE).await;
