@@ -1,6 +1,6 @@
 //! A work queue of keys: each key waits at most once, is worked on by one worker at a time, and can be delayed.
 //!
-//! Source: `k8s.io/client-go/util/workqueue`: 5 ms back-off doubling to 1,000 s per key.
+//! Source: `k8s.io/client-go/util/workqueue`: 5 ms back-off doubling per key.
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::hash::Hash;
@@ -11,6 +11,11 @@ use std::time::Duration;
 use futures::FutureExt;
 use tokio::sync::Notify;
 use tokio::time::Instant;
+
+/// The longest back-off. Upstream's is 1,000 s; but while the store cannot be reached every key fails, and nothing tells when
+/// it can be again: a namespace would get its service account, without which it admits no pods, up to a quarter of an hour
+/// late.
+const LONGEST: Duration = Duration::from_secs(30);
 
 /// A reconciler's wish after it has run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -197,8 +202,8 @@ impl<K: Clone + Eq + Hash> State<K> {
 
 /// Delay before the n-th retry.
 fn back_off(failures: u32) -> Duration {
-    let millis = 5u64.saturating_mul(1 << failures.saturating_sub(1).min(20));
-    Duration::from_millis(millis.min(1_000_000))
+    let factor = 1 << failures.saturating_sub(1).min(20);
+    (Duration::from_millis(5) * factor).min(LONGEST)
 }
 
 #[cfg(test)]
@@ -209,7 +214,7 @@ mod tests {
     fn back_off_doubles_to_a_bound() {
         assert_eq!(back_off(1), Duration::from_millis(5));
         assert_eq!(back_off(4), Duration::from_millis(40));
-        assert_eq!(back_off(60), Duration::from_secs(1000));
+        assert_eq!(back_off(60), LONGEST);
     }
 
     #[tokio::test]
