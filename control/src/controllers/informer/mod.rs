@@ -2,6 +2,7 @@
 
 mod expectations;
 mod frames;
+mod pace;
 mod queue;
 mod reflector;
 mod store;

@@ -3,7 +3,6 @@
 //! Source: Kubernetes API concepts, "Efficient detection of changes".
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use bytes::Bytes;
 use http::Method;
@@ -11,8 +10,10 @@ use http_body_util::BodyExt;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
+use tokio::time::{Instant, sleep};
 
 use super::frames::{Frame, Lines};
+use super::pace::Pace;
 use super::{Handler, Informer, Object};
 use crate::controllers::api::{Api, Error};
 
@@ -44,37 +45,32 @@ struct Bookmark {
 
 /// Keeps the informer's cache up to date, forever.
 pub(super) async fn follow<T: Object>(informer: &Informer<T>, api: &Api, handlers: &[Handler<T>]) {
-    let mut failures = 0u32;
+    let mut pace = Pace::default();
     loop {
         let mut revision = match list(informer, api, handlers).await {
             Ok(revision) => revision,
             Err(error) => {
-                failures += 1;
                 tracing::debug!(resource = informer.resource.plural, %error, "list failed");
-                pause(failures).await;
+                sleep(pace.failed()).await;
                 continue;
             }
         };
+        pace.listed();
+        let listed = Instant::now();
         informer.synced.send_replace(true);
         loop {
-            match watch(informer, api, handlers, &mut revision).await {
-                Ok(()) => failures = 0,
+            let wait = match watch(informer, api, handlers, &mut revision).await {
+                Ok(()) => pace.ended(),
                 Err(End::Relist) => break,
                 Err(End::Failed(error)) => {
-                    failures += 1;
                     tracing::debug!(resource = informer.resource.plural, %error, "watch failed");
+                    pace.failed()
                 }
-            }
-            // A server that ends watches at once must not be asked in a tight loop.
-            pause(failures.max(1)).await;
+            };
+            sleep(wait).await;
         }
+        sleep(pace.relist(listed.elapsed())).await;
     }
-}
-
-/// Waits between attempts: 50 ms doubling to 10 s.
-async fn pause(failures: u32) {
-    let millis = 25u64 << failures.min(9);
-    tokio::time::sleep(Duration::from_millis(millis.min(10_000))).await;
 }
 
 async fn list<T: Object>(
@@ -87,22 +83,28 @@ async fn list<T: Object>(
     } else {
         "application/json"
     };
-    let mut next = String::new();
+    let (mut limit, mut next) = (PAGE, String::new());
     let mut present = BTreeSet::new();
     loop {
         let path = format!(
-            "{}?limit={PAGE}{}{}",
+            "{}?limit={limit}{next}{}",
             informer.resource.path(""),
             selector_query(informer),
-            if next.is_empty() {
-                String::new()
-            } else {
-                format!("&continue={}", escape(&next))
-            },
         );
-        let body = api
+        let body = match api
             .send(Method::GET, &path, "application/json", accept, Vec::new())
-            .await?;
+            .await
+        {
+            // The pages of a list are of one revision, and the server has forgotten it meanwhile: it might do so again
+            // each time, so there are no pages now (as upstream's pager does).
+            Err(error) if error.code() == Some(410) && !next.is_empty() => {
+                limit = 0;
+                next.clear();
+                present.clear();
+                continue;
+            }
+            answer => answer?,
+        };
         let bytes = body.collect_bytes().await.map_err(|source| Error::Transport {
             path: path.clone(),
             source,
@@ -116,7 +118,7 @@ async fn list<T: Object>(
             }
         }
         if let Some(token) = list.metadata.next.filter(|next| !next.is_empty()) {
-            next = token;
+            next = format!("&continue={}", escape(&token));
             continue;
         }
         for key in informer.store.keys_except(&present) {
@@ -248,17 +250,4 @@ fn escape(text: &str) -> String {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::controllers::model::Pod;
-
-    #[test]
-    fn nulls_mean_absent() {
-        let text = r#"{"metadata":{"name":"p","labels":null},"spec":{"nodeName":null,"containers":null},
-            "status":{"phase":"Running","podIP":null,"conditions":[{"type":"Ready","status":"True","reason":null}]}}"#;
-        let informer = Informer::<Pod>::new(crate::controllers::api::resources::pods());
-        let pod = decode(&informer, serde_json::from_str(text).unwrap()).unwrap();
-        assert!(pod.is_ready() && pod.spec.node_name.is_empty());
-        assert!(decode(&informer, serde_json::from_str("[1]").unwrap()).is_none());
-    }
-}
+mod tests;
