@@ -153,7 +153,7 @@ impl Controller {
                 .delete(resource, &key.namespace, &old.metadata.name, &json!({}))
                 .await?;
         }
-        Ok(again.map_or(Next::Wait, Next::After))
+        Ok(Next::Wait.within(again).within(self.expectations.unseen(&key)))
     }
 
     /// Whether a pod that has ended is to be removed now, so that another comes.

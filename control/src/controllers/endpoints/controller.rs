@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::task::JoinSet;
@@ -19,8 +18,6 @@ const WORKERS: usize = 4;
 const MOST_PORTS: usize = 20_000;
 /// Most ports in all subsets of an Endpoints object: no request has more parts.
 const MOST_IN_SUBSETS: usize = 65_536;
-/// How often it is looked whether a slice that was made has been seen.
-const UNSEEN: Duration = Duration::from_secs(1);
 const ZONE: &str = "topology.kubernetes.io/zone";
 
 struct Controller {
@@ -187,9 +184,9 @@ impl Controller {
             self.made.forget(&key);
             return Ok(Next::Wait);
         };
-        if !self.made.satisfied(&key) {
+        if let Some(left) = self.made.unseen(&key) {
             // The next one that is seen brings the service back; the timer does where its event was lost.
-            return Ok(Next::After(UNSEEN));
+            return Ok(Next::After(left));
         }
         let backends = match backends {
             Ok(backends) => backends,
@@ -249,7 +246,7 @@ impl Controller {
                 .delete(resource, &key.namespace, &name, &json!({}))
                 .await?;
         }
-        Ok(Next::Wait)
+        Ok(Next::Wait.within(self.made.unseen(&key)))
     }
 
     async fn reconcile_endpoints(&self, key: Key) -> Result<Next, Error> {

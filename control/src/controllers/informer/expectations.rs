@@ -31,9 +31,19 @@ impl Expectations {
 
     /// Whether the cache has caught up with what was done for `owner`.
     pub fn satisfied(&self, owner: &Key) -> bool {
-        self.lock()
-            .get(owner)
-            .is_none_or(|e| (e.creations == 0 && e.deletions.is_empty()) || e.since.elapsed() > LIFETIME)
+        self.unseen(owner).is_none()
+    }
+
+    /// For how long the cache is still waited for, if it has not caught up: a pod that is made and gone while an informer lists
+    /// again makes no event, so that nothing else would bring the owner back.
+    pub fn unseen(&self, owner: &Key) -> Option<Duration> {
+        let owners = self.lock();
+        let expected = owners.get(owner)?;
+        if expected.creations == 0 && expected.deletions.is_empty() {
+            return None;
+        }
+        let left = LIFETIME.checked_sub(expected.since.elapsed())?;
+        (!left.is_zero()).then_some(left)
     }
 
     /// Announces creations and deletions (by UID) that are about to be requested; forgets older ones.
@@ -88,10 +98,24 @@ mod tests {
         assert!(!expectations.satisfied(&owner));
         expectations.deleted(&owner, "u1");
         assert!(expectations.satisfied(&owner));
+        assert_eq!(expectations.unseen(&owner), None);
         expectations.created(&owner);
         assert!(
             expectations.satisfied(&owner),
             "an event too many does not underflow"
         );
+    }
+
+    #[test]
+    fn what_is_never_seen_is_waited_for_until_it_is_given_up() {
+        let expectations = Expectations::default();
+        let owner = Key::new("a", "b");
+        expectations.expect(&owner, 1, []);
+        assert!(expectations.unseen(&owner).is_some_and(|left| left <= LIFETIME));
+        if let Some(expected) = expectations.lock().get_mut(&owner) {
+            expected.since = Instant::now().checked_sub(LIFETIME).unwrap();
+        }
+        assert_eq!(expectations.unseen(&owner), None);
+        assert!(expectations.satisfied(&owner));
     }
 }

@@ -27,6 +27,18 @@ pub enum Next {
     After(Duration),
 }
 
+impl Next {
+    /// No later than after `limit`, if there is one.
+    #[must_use]
+    pub fn within(self, limit: Option<Duration>) -> Self {
+        match (self, limit) {
+            (next, None) => next,
+            (Self::Wait, Some(limit)) => Self::After(limit),
+            (Self::After(delay), Some(limit)) => Self::After(delay.min(limit)),
+        }
+    }
+}
+
 #[derive(Debug)]
 struct State<K> {
     ready: VecDeque<K>,
@@ -217,6 +229,20 @@ mod tests {
         assert_eq!(back_off(60), Duration::from_secs(30));
     }
 
+    #[test]
+    fn the_sooner_of_two_wishes() {
+        let [soon, late] = [1, 2].map(Duration::from_secs);
+        for (next, limit, expected) in [
+            (Next::Wait, None, Next::Wait),
+            (Next::Wait, Some(soon), Next::After(soon)),
+            (Next::After(soon), None, Next::After(soon)),
+            (Next::After(soon), Some(late), Next::After(soon)),
+            (Next::After(late), Some(soon), Next::After(soon)),
+        ] {
+            assert_eq!(next.within(limit), expected);
+        }
+    }
+
     #[tokio::test]
     async fn keys_wait_once_and_come_back_if_added_while_active() {
         let queue = Queue::new();
@@ -258,7 +284,10 @@ mod tests {
             }
             assert_eq!((state.delayed.len(), state.due["a"].0), (1, soon));
             state.release_due(soon);
-            assert_eq!((state.ready.len(), state.delayed.len(), state.due.len()), (1, 0, 0));
+            assert_eq!(
+                (state.ready.len(), state.delayed.len(), state.due.len()),
+                (1, 0, 0)
+            );
         }
     }
 

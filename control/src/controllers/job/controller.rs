@@ -154,7 +154,7 @@ impl Controller {
         let wait = plan
             .again
             .map(|seconds| Duration::from_secs(seconds.max(1) as u64));
-        Ok(wait.map_or(Next::Wait, Next::After))
+        Ok(Next::Wait.within(wait).within(self.expectations.unseen(&key)))
     }
 
     /// Whom nobody counts must not keep the finalizer: it would never go.

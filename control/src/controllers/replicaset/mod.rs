@@ -152,13 +152,13 @@ impl Controller {
             .iter()
             .filter(|pod| pod.is_available(set.spec.min_ready_seconds, now))
             .count();
-        if set.spec.min_ready_seconds > 0 && available < ready {
+        let next = if set.spec.min_ready_seconds > 0 && available < ready {
             // Nothing will tell us when a ready pod has been so for long enough.
-            return Ok(Next::After(Duration::from_secs(
-                set.spec.min_ready_seconds.max(1) as u64,
-            )));
-        }
-        Ok(Next::Wait)
+            Next::After(Duration::from_secs(set.spec.min_ready_seconds.max(1) as u64))
+        } else {
+            Next::Wait
+        };
+        Ok(next.within(self.expectations.unseen(&key)))
     }
 
     async fn adjust(

@@ -1,3 +1,5 @@
+mod unseen;
+
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 

@@ -112,7 +112,8 @@ impl Controller {
         }
         // Readiness that has to last makes no event.
         let wait = Duration::from_secs(set.spec.min_ready_seconds.max(1) as u64);
-        Ok(if again { Next::After(wait) } else { Next::Wait })
+        let next = Next::Wait.within(again.then_some(wait));
+        Ok(next.within(self.expectations.unseen(&key)))
     }
 
     async fn carry_out(
