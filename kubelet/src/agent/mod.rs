@@ -22,7 +22,7 @@ use crate::event::Recorder;
 use crate::node::{Facts, Heartbeat, NodeHandle, cgroups};
 use crate::registry::Registry;
 use crate::server::{ServerConfig, serve};
-use crate::worker::Context;
+use crate::worker::{Context, Turns};
 use crate::{Config, Error};
 use dispatch::Dispatcher;
 
@@ -79,6 +79,7 @@ pub async fn run(mut config: Config, shutdown: impl Future<Output = ()>) -> Resu
         client,
         runtime,
         images,
+        pulls: Turns::default(),
         netd,
         events,
         objects,

@@ -1,4 +1,7 @@
 //! Registration, then a lease every 10 s and a status when something has changed or 5 minutes have passed.
+//!
+//! The lease is renewed whatever becomes of the status: a node whose images cannot be listed, or whose status the API
+//! refuses, is not lost, and its pods must not be given up for that.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -75,52 +78,61 @@ impl Heartbeat {
                 problem.clone(),
             );
         }
-        let mut uid: Option<String> = None;
+        let (registered, uid) = watch::channel(None);
+        tokio::join!(self.statuses(started, registered), self.leases(started, uid));
+    }
+
+    /// Registers the node, tells who waits for it its UID, and keeps its status up to date.
+    async fn statuses(&self, started: Instant, registered: watch::Sender<Option<String>>) {
         let mut sent: Option<Sent> = None;
         loop {
             let health = self.health().await;
-            let result = self.beat(started, &mut uid, &mut sent, &health).await;
+            let result = self.beat(started, &registered, &mut sent, &health).await;
             if let Err(error) = &result {
                 tracing::warn!(%error, "heartbeat");
                 if matches!(error, kube::Error::Api(status) if status.code == 404) {
                     // Somebody deleted the Node: register again.
-                    uid = None;
+                    registered.send_replace(None);
                     sent = None;
                 }
             }
-            let settled = result.is_ok() && health.ready();
-            let wait = if settled || started.elapsed() > STARTING_FOR {
-                BEAT
-            } else {
-                STARTING
+            tokio::time::sleep(pause(started, result.is_ok() && health.ready())).await;
+        }
+    }
+
+    async fn leases(&self, started: Instant, mut uid: watch::Receiver<Option<String>>) {
+        loop {
+            let known = match uid.wait_for(Option::is_some).await {
+                Ok(uid) => uid.clone().unwrap_or_default(),
+                Err(_) => return,
             };
-            tokio::time::sleep(wait).await;
+            let result = lease::renew(&self.client, &self.node.name, &known).await;
+            if let Err(error) = &result {
+                tracing::warn!(%error, "lease");
+            }
+            tokio::time::sleep(pause(started, result.is_ok())).await;
         }
     }
 
     async fn beat(
         &self,
         started: Instant,
-        uid: &mut Option<String>,
+        registered: &watch::Sender<Option<String>>,
         sent: &mut Option<Sent>,
         health: &Health,
     ) -> Result<(), kube::Error> {
-        let known = if let Some(known) = uid {
-            known.clone()
-        } else {
+        if registered.borrow().is_none() {
             let node = self.register().await?;
-            let fresh = node.metadata.uid.unwrap_or_default();
             self.node.set_labels(node.metadata.labels);
-            *uid = Some(fresh.clone());
             // Conditions written before a restart keep their transition times.
             *sent = node.status.map(|status| Sent { status, at: None });
-            fresh
-        };
+            registered.send_replace(Some(node.metadata.uid.unwrap_or_default()));
+        }
         // A node that restarts its kubelet is not to be called lost, with all its pods, for the moment that takes.
         if health.ready() || started.elapsed() > SETTLING {
             self.send_status(sent, health).await?;
         }
-        lease::renew(&self.client, &self.node.name, &known).await
+        Ok(())
     }
 
     async fn register(&self) -> Result<Node, kube::Error> {
@@ -224,6 +236,15 @@ impl Heartbeat {
             uid: Some(self.node.name.to_string()),
             ..ObjectReference::default()
         }
+    }
+}
+
+/// Time to the next attempt, or to the next beat.
+fn pause(started: Instant, settled: bool) -> Duration {
+    if settled || started.elapsed() > STARTING_FOR {
+        BEAT
+    } else {
+        STARTING
     }
 }
 

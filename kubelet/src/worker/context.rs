@@ -11,6 +11,7 @@ use crate::cache::{ObjectCache, ServiceCache};
 use crate::event::Recorder;
 use crate::node::NodeHandle;
 use crate::registry::Registry;
+use crate::worker::Turns;
 
 /// Handles on everything a worker needs.
 pub struct Context {
@@ -22,6 +23,8 @@ pub struct Context {
     pub runtime: NodeRuntime,
     /// Images.
     pub images: ImageStore,
+    /// Whose turn it is to pull one.
+    pub pulls: Turns,
     /// Network.
     pub netd: keelson_netd::client::Client,
     /// Events.

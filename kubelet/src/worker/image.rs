@@ -2,6 +2,7 @@
 
 mod bundle;
 mod credentials;
+mod turns;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -16,6 +17,7 @@ use crate::container::spec::ImageFacts;
 use crate::event::Kind;
 use crate::pod::state::{ImagePhase, Now, Waiting};
 use crate::spec::find;
+pub use turns::Turns;
 
 /// How long `ErrImagePull` with its cause stands before `ImagePullBackOff` takes its place: time for a watcher to see
 /// it.
@@ -136,13 +138,16 @@ async fn resolve(
             .map_err(|error| failure("ErrImagePull", error.to_string()))?
             .map_err(|message| failure("ErrImagePull", message));
     }
-    if let Err(error) = normalize_reference(&image) {
-        let message = format!(
-            "Failed to apply default image tag \"{image}\": couldn't parse image name \"{image}\": {error}"
-        );
-        event(Kind::Warning, "InspectFailed", &message);
-        return Err(failure("InvalidImageName", message));
-    }
+    let full = match normalize_reference(&image) {
+        Ok(full) => full,
+        Err(error) => {
+            let message = format!(
+                "Failed to apply default image tag \"{image}\": couldn't parse image name \"{image}\": {error}"
+            );
+            event(Kind::Warning, "InspectFailed", &message);
+            return Err(failure("InvalidImageName", message));
+        }
+    };
     let policy = container.image_pull_policy.as_deref().unwrap_or("IfNotPresent");
     if policy != "Always" {
         let (store, reference) = (context.images.clone(), image.clone());
@@ -161,13 +166,14 @@ async fn resolve(
             return Err(failure("ErrImageNeverPull", message));
         }
     }
-    pull(context, pod, &image, event).await
+    pull(context, pod, [&image, &full], policy, event).await
 }
 
 async fn pull(
     context: &Arc<Context>,
     pod: &Pod,
-    image: &str,
+    [image, full]: [&str; 2],
+    policy: &str,
     event: &Report,
 ) -> Result<ImageFacts, ImageFailure> {
     event(Kind::Normal, "Pulling", &format!("Pulling image \"{image}\""));
@@ -179,14 +185,24 @@ async fn pull(
         access,
         platform: None,
     };
+    let asked = Instant::now();
+    let turn = context.pulls.take(full).await;
     let started = Instant::now();
-    let (store, reference) = (context.images.clone(), image.to_owned());
-    let result = tokio::task::spawn_blocking(move || store.pull(&reference, &options)).await;
+    let (store, reference, always) = (context.images.clone(), image.to_owned(), policy == "Always");
+    let result = tokio::task::spawn_blocking(move || {
+        let _turn = turn;
+        // Another pod may have pulled it while this one waited.
+        match store.get(&reference) {
+            Ok(Some(found)) if !always => Ok(found),
+            _ => store.pull(&reference, &options),
+        }
+    })
+    .await;
     let problem = match result {
         Ok(Ok(found)) => {
-            let took = format!("{:.3}s", started.elapsed().as_secs_f64());
+            let [took, waited] = [started, asked].map(|since| since.elapsed().as_secs_f64());
             let message = format!(
-                "Successfully pulled image \"{image}\" in {took} ({took} including waiting). Image size: {} bytes.",
+                "Successfully pulled image \"{image}\" in {took:.3}s ({waited:.3}s including waiting). Image size: {} bytes.",
                 found.size
             );
             event(Kind::Normal, "Pulled", &message);

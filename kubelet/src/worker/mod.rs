@@ -27,6 +27,7 @@ use tokio::sync::mpsc;
 
 pub use checkpoint::load_checkpoints;
 pub use context::{Context, log_dir};
+pub use image::Turns;
 pub use message::Message;
 pub use teardown::remove_orphan;
 pub use termination::read_message;

@@ -1,6 +1,6 @@
 //! An API server in memory: list, watch, create, patch and delete of any resource, without validation.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -15,7 +15,7 @@ use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
-use tokio::sync::broadcast;
+use tokio::sync::{broadcast, watch};
 use tokio::task::JoinSet;
 
 type Body = BoxBody<Bytes, Infallible>;
@@ -37,6 +37,10 @@ pub struct Api {
     changes: broadcast::Sender<(String, &'static str, Value)>,
     pub address: SocketAddr,
     server: Arc<Mutex<Option<JoinSet<()>>>>,
+    /// Paths that end so get no answer for now.
+    silent: Arc<watch::Sender<&'static [&'static str]>>,
+    /// Of them, those that have been asked for.
+    kept: Arc<Mutex<BTreeSet<String>>>,
 }
 
 impl Api {
@@ -48,6 +52,8 @@ impl Api {
             changes: broadcast::channel(1024).0,
             address,
             server: Arc::default(),
+            silent: Arc::new(watch::channel(&[][..]).0),
+            kept: Arc::default(),
         };
         api.serve(listener);
         api
@@ -85,6 +91,17 @@ impl Api {
             }
         });
         *self.server.lock().unwrap() = Some(tasks);
+    }
+
+    /// Requests whose path ends so get no answer until something else is said here.
+    pub fn keep_silent_about(&self, ends: &'static [&'static str]) {
+        self.kept.lock().unwrap().clear();
+        self.silent.send_replace(ends);
+    }
+
+    /// How many paths have been asked for and got no answer.
+    pub fn kept_silent(&self) -> usize {
+        self.kept.lock().unwrap().len()
     }
 
     pub fn get(&self, collection: &str, name: &str) -> Option<Value> {
@@ -156,6 +173,12 @@ impl Api {
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         let method = request.method().clone();
         let path = request.uri().path().to_owned();
+        let answers = |silent: &&[&str]| !silent.iter().any(|end| path.ends_with(end));
+        let mut silent = self.silent.subscribe();
+        if !answers(&silent.borrow()) {
+            self.kept.lock().unwrap().insert(path.clone());
+        }
+        let _ = silent.wait_for(answers).await;
         let query = request.uri().query().unwrap_or_default().to_owned();
         let body = request
             .into_body()

@@ -69,6 +69,22 @@ async fn a_new_agent_adopts_what_runs_and_reports_what_ended() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_lease_does_not_wait_for_the_status() {
+    let mut node = Node::start().await;
+    until("the node has a lease", || node.api.get("leases", "n").is_some()).await;
+    node.kill_agent();
+    node.api.remove("leases", "n");
+    node.api.keep_silent_about(&["/nodes/n/status", "/leases/n"]);
+    node.start_agent();
+    until("both are sent", || node.api.kept_silent() == 2).await;
+    node.api.keep_silent_about(&["/nodes/n/status"]);
+    until("the node has a lease again", || {
+        node.api.get("leases", "n").is_some()
+    })
+    .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pods_deleted_meanwhile_are_removed_after_the_first_list() {
     let mut node = Node::start().await;
     let pod = node.run("p", "Always", "sleep 1000", json!({}));
