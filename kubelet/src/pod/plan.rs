@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 use k8s_openapi::jiff::Timestamp;
 
-use super::state::{ContainerRecord, Failure, Now, PodState, Stopping, Terminated, Waiting};
+use super::state::{ContainerRecord, Failure, Now, PodState, Step, Terminated, Waiting};
 use crate::spec::{Role, containers, restart_policy};
 
 #[cfg(test)]
@@ -204,15 +204,16 @@ pub fn grace_period(pod: &Pod) -> Duration {
 
 fn force_kills(state: &PodState, now: Now, plan: &mut Plan) {
     for (name, record) in &state.containers {
-        let Some(Stopping {
-            deadline,
-            killed: false,
-        }) = record.stopping
-        else {
+        let Some(stopping) = &record.stopping else {
             continue;
         };
-        let deadline = state.stop_deadline.map_or(deadline, |all| all.min(deadline));
-        if record.running() && plan.due(deadline, now) {
+        let at = match (&stopping.kill, state.stop_deadline) {
+            (Step::Pending, Some(all)) => all.min(stopping.deadline),
+            (Step::Pending, None) => stopping.deadline,
+            (Step::Failed { retry_at }, _) => *retry_at,
+            (Step::Running | Step::Done, _) => continue,
+        };
+        if record.running() && plan.due(at, now) {
             plan.actions.push(Action::ForceKill {
                 container: name.clone(),
             });

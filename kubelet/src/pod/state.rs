@@ -261,10 +261,10 @@ pub struct Kill {
 }
 
 /// A container on its way out.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Stopping {
     /// When SIGKILL follows.
     pub deadline: Instant,
-    /// SIGKILL has been sent.
-    pub killed: bool,
+    /// SIGKILL, which must be repeated if it could not be sent or has not ended the container.
+    pub kill: Step,
 }

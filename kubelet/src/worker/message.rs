@@ -62,6 +62,12 @@ pub enum Done {
         id: String,
         result: Result<(), String>,
     },
+    /// SIGKILL could not be sent, or has not ended the container.
+    NotKilled {
+        container: String,
+        id: String,
+        error: String,
+    },
     /// Everything is removed.
     Teardown(Result<(), String>),
     /// The API has accepted the DELETE.

@@ -150,6 +150,9 @@ impl Worker {
                 id,
                 result,
             } => self.pre_stop_done(&container, &id, result, now),
+            Done::NotKilled { container, id, error } => {
+                self.not_killed(&container, &id, &error, now.mono + LOCAL_RETRY);
+            }
             Done::Teardown(Ok(())) => self.state.teardown = Step::Done,
             Done::Teardown(Err(error)) => {
                 tracing::warn!(pod = crate::event::pod_text(&self.pod), error, "teardown");

@@ -1,14 +1,15 @@
 //! Stopping a container: preStop hook, stop signal, SIGKILL when its time is over.
 
 use std::str::FromStr;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use keelson_runtime::node::Phase;
 use nix::sys::signal::Signal;
 
 use super::message::Done;
-use super::{Worker, hook};
+use super::{Message, Worker, hook, read_message};
 use crate::event::Kind;
-use crate::pod::state::{Now, Stopping};
+use crate::pod::state::{Now, Step, Stopping};
 use crate::spec::find;
 
 /// What is left to a container after its preStop hook, whatever the hook took (upstream's
@@ -26,14 +27,14 @@ impl Worker {
         let Some(handler) = handler else {
             self.record(name).stopping = Some(Stopping {
                 deadline: now.mono + grace,
-                killed: false,
+                kill: Step::Pending,
             });
             self.signal(id);
             return;
         };
         self.record(name).stopping = Some(Stopping {
             deadline: now.mono + grace + AFTER_HOOK,
-            killed: false,
+            kill: Step::Pending,
         });
         let run = hook::Hook::new(self, name, &id, handler);
         let (report, container) = (self.reporter(), name.to_owned());
@@ -93,14 +94,37 @@ impl Worker {
             return;
         };
         if let Some(stopping) = &mut record.stopping {
-            stopping.killed = true;
+            stopping.kill = Step::Running;
         }
+        let (report, inbox, container) = (self.reporter(), self.inbox.clone(), name.to_owned());
         let runtime = self.context.runtime.clone();
         tokio::task::spawn_blocking(move || {
-            if let Err(error) = runtime.stop_container(&id, Duration::ZERO) {
-                tracing::warn!(id, %error, "container not killed");
-            }
+            let error = match runtime.stop_container(&id, Duration::ZERO) {
+                Ok(state) if matches!(state.phase, Phase::Exited { .. } | Phase::Unknown) => {
+                    let text = read_message(&state);
+                    // A worker that has ended does not want to know.
+                    let _ = inbox.send(Message::Exited(Box::new(state), text));
+                    return;
+                }
+                Ok(_) => "the container outlives SIGKILL".to_owned(),
+                Err(error) => error.to_string(),
+            };
+            report(Done::NotKilled { container, id, error });
         });
+    }
+
+    /// What hindered it (no descriptors left, a shim that hangs) may pass.
+    pub(super) fn not_killed(&mut self, name: &str, id: &str, error: &str, retry_at: Instant) {
+        tracing::warn!(id, error, "container not killed");
+        let record = self.record(name);
+        if !record.running() || record.current.as_ref().is_none_or(|c| c.id != id) {
+            return;
+        }
+        if let Some(stopping) = &mut record.stopping {
+            stopping.kill = Step::Failed { retry_at };
+        }
+        let message = format!("error killing pod: {error}");
+        self.event(Some(name), Kind::Warning, "FailedKillPod", &message);
     }
 }
 

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 
 use crate::api::PODS;
 use crate::node::Node;
+use crate::restart::until;
 
 pub fn phase(pod: Option<&Value>) -> &str {
     pod.and_then(|p| p["status"]["phase"].as_str())
@@ -135,6 +136,23 @@ async fn a_container_that_ignores_its_signal_is_killed_in_time() {
     node.api.delete_gracefully("p", 1);
     node.api.until("p", |p| p.is_none()).await;
     assert!(begun.elapsed() < Duration::from_secs(5));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_kill_that_failed_is_repeated() {
+    let node = Node::start().await;
+    let script = "trap '' TERM; while true; do sleep 0.05; done";
+    node.run("p", "Always", script, json!({}));
+    let pod = node.api.until("p", |p| phase(p) == "Running").await.unwrap();
+    let id = container(&pod)["containerID"].as_str().unwrap();
+    let id = id.strip_prefix("keelson://").unwrap();
+    let record = node.path("runtime/containers").join(id).join("container.json");
+    let whole = fs::read(&record).unwrap();
+    fs::write(&record, "{").unwrap();
+    node.api.delete_gracefully("p", 1);
+    until("a kill has failed", || !events(&node, "FailedKillPod").is_empty()).await;
+    fs::write(&record, whole).unwrap();
+    node.api.until("p", |p| p.is_none()).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -31,7 +31,7 @@ async fn end(node: &Node, name: &str) {
 }
 
 /// Waits until something is so; the test ends after 20 seconds.
-async fn until(what: &str, is: impl Fn() -> bool) {
+pub async fn until(what: &str, is: impl Fn() -> bool) {
     for _ in 0..200 {
         if is() {
             return;
