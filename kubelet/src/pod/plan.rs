@@ -162,6 +162,25 @@ pub fn restarts(policy: &str, terminated: &Terminated) -> bool {
     }
 }
 
+/// The containers whose ends count for nothing in a new sandbox: what is to run again starts from the beginning there, init
+/// containers included.
+pub fn start_over(spec: &PodSpec, state: &PodState) -> Vec<String> {
+    let policy = restart_policy(spec);
+    containers(spec)
+        .filter(|(role, container)| {
+            let record = state.containers.get(&container.name);
+            record
+                .and_then(ContainerRecord::exited)
+                .is_some_and(|ended| match role {
+                    Role::Main => restarts(policy, ended),
+                    Role::Init | Role::Sidecar => true,
+                    Role::Ephemeral => false,
+                })
+        })
+        .map(|(_, container)| container.name.clone())
+        .collect()
+}
+
 /// Whether initialization is behind us: a main container of this sandbox has run.
 pub fn initialized(spec: &PodSpec, state: &PodState) -> bool {
     spec.containers.iter().any(|c| {

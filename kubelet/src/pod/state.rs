@@ -162,6 +162,14 @@ impl ContainerRecord {
         }
     }
 
+    /// How the run before the next start ended, also if it is no longer the newest: its sandbox is gone since.
+    pub fn ended(&self) -> Option<&Terminated> {
+        match &self.current {
+            Some(_) => self.exited(),
+            None => self.last.as_ref(),
+        }
+    }
+
     /// Whether a process of it runs.
     pub fn running(&self) -> bool {
         matches!(

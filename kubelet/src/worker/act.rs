@@ -16,6 +16,9 @@ impl Worker {
     pub(super) fn act(&mut self, action: Action, now: Now) -> bool {
         match action {
             Action::CreateSandbox => {
+                if self.stale_sandbox {
+                    self.start_over();
+                }
                 self.state.sandbox = Sandbox::Creating;
                 self.create_sandbox();
             }
@@ -29,7 +32,7 @@ impl Worker {
             }
             Action::StartContainer { container, restart } => {
                 let record = self.record(&container);
-                if let (true, Some(end)) = (restart, record.exited().map(|t| t.finished_at)) {
+                if let (true, Some(end)) = (restart, record.ended().map(|t| t.finished_at)) {
                     record.backoff.advance(end, now.wall);
                 }
                 record.starting = true;

@@ -79,7 +79,7 @@ pub struct Worker {
     held_until: Option<Instant>,
     /// resourceVersion of our last accepted status.
     accepted_version: Option<u64>,
-    /// The sandbox of before a reboot must go before a new one is made.
+    /// The sandbox of before a reboot, or one whose shim has ended, must go before a new one is made.
     stale_sandbox: bool,
     /// Half-made containers of an earlier kubelet.
     discard: Vec<String>,

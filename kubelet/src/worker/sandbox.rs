@@ -13,6 +13,8 @@ use super::message::Done;
 use super::{Context, Worker};
 use crate::container::fields::Surroundings;
 use crate::container::hosts::kernel_hostname;
+use crate::event::Kind;
+use crate::pod::plan::start_over;
 use crate::pod::state::Sandbox;
 use crate::spec::{containers, pod_resources, qos_class};
 
@@ -24,6 +26,31 @@ impl Worker {
         let report = self.reporter();
         let (pod, context, stale) = (self.pod.clone(), self.context.clone(), self.stale_sandbox);
         tokio::spawn(async move { report(Done::Sandbox(create(&context, &pod, stale).await)) });
+    }
+
+    /// The sandbox's shim has ended, and with it everything in it (somebody killed it, or the kernel did for want of memory).
+    /// As upstream does with a sandbox that has changed, it is removed and made anew, once all containers' ends are known.
+    pub(super) fn lose_sandbox(&mut self) {
+        if !matches!(self.state.sandbox, Sandbox::Ready { .. }) {
+            return;
+        }
+        self.state.sandbox = Sandbox::Absent;
+        self.stale_sandbox = true;
+        for record in self.state.containers.values().filter(|r| r.running()) {
+            if let Some(instance) = &record.current {
+                self.query_exit(instance.id.clone());
+            }
+        }
+    }
+
+    /// Before a stale sandbox is replaced.
+    pub(super) fn start_over(&mut self) {
+        let message = "Pod sandbox changed, it will be killed and re-created.";
+        self.event(None, Kind::Normal, "SandboxChanged", message);
+        let names = self.pod.spec.as_ref().map(|spec| start_over(spec, &self.state));
+        for name in names.unwrap_or_default() {
+            self.retire(&name);
+        }
     }
 
     /// What the downward API shows besides the pod object.

@@ -37,6 +37,11 @@ pub enum StartFailure {
         /// Message.
         message: String,
     },
+    /// The pod's sandbox has been lost.
+    NoSandbox {
+        /// The runtime's words.
+        message: String,
+    },
     /// It was created and its program could not be run: counts as a run that ended.
     Ended {
         /// Runtime id.
@@ -288,6 +293,9 @@ impl Start {
             .create_container(&uid, spec)
             .map_err(|error| match error {
                 RuntimeError::Invalid(_) => waiting("CreateContainerConfigError", error.to_string()),
+                _ if self.no_sandbox(&uid) => StartFailure::NoSandbox {
+                    message: error.to_string(),
+                },
                 _ => waiting("CreateContainerError", error.to_string()),
             })?;
         self.event("Created", &format!("Created container: {}", spec.name));
@@ -312,6 +320,12 @@ impl Start {
                 })
             }
         }
+    }
+
+    /// Whether the sandbox that this container was to be started in is not there any more.
+    fn no_sandbox(&self, uid: &str) -> bool {
+        let found = self.context.runtime.sandbox(uid);
+        found.is_ok_and(|sandbox| sandbox.is_none_or(|sandbox| !sandbox.ready))
     }
 
     fn event(&self, reason: &str, message: &str) {

@@ -18,7 +18,7 @@ pub fn container(pod: &Value) -> &Value {
     &pod["status"]["containerStatuses"][0]
 }
 
-fn events(node: &Node, reason: &str) -> Vec<Value> {
+pub fn events(node: &Node, reason: &str) -> Vec<Value> {
     node.api
         .list("events")
         .into_iter()

@@ -1,13 +1,15 @@
 //! Kubelets that die, and API servers that go away.
 
 use std::fs;
+use std::os::fd::AsFd;
 use std::time::Duration;
 
 use keelson_runtime::node::Phase;
+use keelson_runtime::sys;
 use serde_json::{Value, json};
 
 use crate::api::PODS;
-use crate::lifecycle::{container, phase};
+use crate::lifecycle::{container, events, phase};
 use crate::node::Node;
 
 fn ended(pod: Option<&Value>) -> bool {
@@ -106,6 +108,53 @@ async fn pods_deleted_meanwhile_are_removed_after_the_first_list() {
         node.runtime().sandboxes().unwrap().is_empty() && !directory.exists()
     })
     .await;
+}
+
+fn kill_shim(node: &Node, pod: &Value) {
+    let uid = pod["metadata"]["uid"].as_str().unwrap();
+    let lock = fs::File::open(node.path("run/pods").join(uid).join("shim.lock")).unwrap();
+    let shim = sys::lock_holder(lock.as_fd()).unwrap().unwrap();
+    sys::kill_pid(shim, 9).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_pod_whose_shim_died_begins_again_in_a_new_sandbox() {
+    let node = Node::start().await;
+    let image = format!("oci-bundle://{}", node.path("bundle").display());
+    let mounts = json!([{"name": "e", "mountPath": "/e"}]);
+    let more = json!({
+        "volumes": [{"name": "e", "emptyDir": {}}],
+        "initContainers": [{"name": "i", "image": image, "volumeMounts": mounts,
+            "command": ["/bin/sh", "-c", "echo i >> /e/log"]}],
+        "container": {"volumeMounts": mounts}});
+    let pod = node.run("p", "Always", "cat /e/log; sleep 1000", more);
+    node.api.until("p", |p| phase(p) == "Running").await;
+    kill_shim(&node, &pod);
+    let again = |p: Option<&Value>| {
+        p.is_some_and(|p| container(p)["restartCount"] == 1 && container(p)["ready"] == true)
+    };
+    let pod = node.api.until("p", again).await.unwrap();
+    let last = &container(&pod)["lastState"]["terminated"];
+    assert_eq!(last["reason"], "ContainerStatusUnknown", "{pod}");
+    assert_eq!(pod["status"]["initContainerStatuses"][0]["restartCount"], 1);
+    until("its output is there", || node.log(&pod, 1) == "i\ni\n").await;
+    assert_eq!(events(&node, "SandboxChanged").len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sandbox_that_died_while_nothing_ran_in_it_is_replaced_when_it_is_needed() {
+    let node = Node::start().await;
+    let from = json!({"configMapKeyRef": {"name": "m", "key": "k"}});
+    let more = json!({"container": {"env": [{"name": "K", "valueFrom": from}]}});
+    let pod = node.run("p", "Always", "sleep 1000", more);
+    let waits = |p: Option<&Value>| {
+        p.is_some_and(|p| container(p)["state"]["waiting"]["reason"] == "CreateContainerConfigError")
+    };
+    node.api.until("p", waits).await;
+    kill_shim(&node, &pod);
+    let map = json!({"metadata": {"name": "m", "namespace": "default"}, "data": {"k": "v"}});
+    node.api.put("configmaps", map);
+    node.api.until("p", |p| phase(p) == "Running").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 use super::*;
 use crate::pod::state::*;
 
+mod recovery;
+
 pub(crate) fn pod(spec: Value) -> Pod {
     serde_json::from_value(json!({"metadata": {"name": "p", "namespace": "ns", "uid": "u"}, "spec": spec}))
         .unwrap()
@@ -388,32 +390,6 @@ fn sigkill_at_the_deadline_or_when_a_later_deletion_asks_for_less() {
     );
     state.stop_deadline = Some(now.mono + Duration::from_secs(1));
     assert_eq!(plan(&pod, &state, later(now, 1)).actions, [kill]);
-}
-
-#[test]
-fn a_sigkill_that_failed_is_repeated_in_time() {
-    let now = now();
-    let pod = deleted(one(), 1);
-    let after = |kill: Step, then: Now| {
-        let mut stopping = running(now);
-        stopping.stopping = Some(Stopping {
-            deadline: now.mono,
-            kill,
-        });
-        let state = PodState {
-            stop_deadline: Some(now.mono),
-            ..ready(&[("a", stopping)])
-        };
-        plan(&pod, &state, then)
-    };
-    assert_eq!(after(Step::Running, later(now, 60)).actions, []);
-    let retry_at = later(now, 2).mono;
-    let early = after(Step::Failed { retry_at }, later(now, 1));
-    assert_eq!((early.actions, early.wake), (vec![], Some(retry_at)));
-    let kill = Action::ForceKill {
-        container: "a".into(),
-    };
-    assert_eq!(after(Step::Failed { retry_at }, later(now, 2)).actions, [kill]);
 }
 
 #[test]

@@ -13,7 +13,11 @@ pub(super) fn keep_up(pod: &Pod, spec: &PodSpec, state: &PodState, now: Now, pla
         Sandbox::Ready { .. } => true,
         Sandbox::Creating => false,
         Sandbox::Absent => {
-            plan.actions.push(Action::CreateSandbox);
+            // What still counts as running did so in a sandbox that is lost. Its end is told first: the runtime forgets it
+            // with the sandbox.
+            if !state.containers.values().any(|r| r.running() || r.starting) {
+                plan.actions.push(Action::CreateSandbox);
+            }
             false
         }
         Sandbox::Failed { retry_at } => {
@@ -139,7 +143,7 @@ fn start(
     if record.starting {
         return;
     }
-    if let Some(terminated) = record.exited()
+    if let Some(terminated) = record.ended()
         && let Some(left) = record.backoff.remaining(terminated.finished_at, now.wall)
     {
         let delay = record.backoff.delay(terminated.finished_at).unwrap_or(left);
@@ -158,7 +162,7 @@ fn start(
             container: name.to_owned(),
         }),
         ImagePhase::Ready if pod_ready => {
-            let restart = record.exited().is_some();
+            let restart = record.ended().is_some();
             plan.actions.push(Action::StartContainer {
                 container: name.to_owned(),
                 restart,

@@ -3,7 +3,7 @@
 use k8s_openapi::api::core::v1::Pod;
 use keelson_runtime::node::{ContainerState, Phase};
 
-use super::RETRY;
+use super::{LOCAL_RETRY, RETRY};
 use crate::event::Kind;
 use crate::pod::adopt::{ended, timestamp};
 use crate::pod::state::{ImagePhase, Instance, InstancePhase, Kill, Now, Terminated, Waiting};
@@ -29,6 +29,7 @@ impl Worker {
         if !record.running() {
             return;
         }
+        let lost = state.phase == Phase::Unknown;
         if let Some(instance) = record.current.as_mut() {
             instance.phase = InstancePhase::Exited(ended(state, message));
         }
@@ -42,6 +43,9 @@ impl Worker {
         record.image = ImagePhase::Unresolved;
         self.hooks_pending.remove(id);
         self.startup_done.remove(id);
+        if lost {
+            self.lose_sandbox();
+        }
     }
 
     pub(super) fn start_done(
@@ -62,6 +66,12 @@ impl Worker {
             Ok(state) => {
                 self.retire(container);
                 self.started(container, attempt, &state, now);
+            }
+            Err(StartFailure::NoSandbox { message }) => {
+                // There may be a new one in a moment.
+                record.retry_at = Some(now.mono + LOCAL_RETRY);
+                record.waiting = Some(Waiting::new("CreateContainerError", message));
+                self.lose_sandbox();
             }
             Err(StartFailure::Waiting { reason, message }) => {
                 record.retry_at = Some(now.mono + RETRY);
@@ -111,7 +121,7 @@ impl Worker {
     }
 
     /// Moves the newest run to `lastState` and marks older ones for removal.
-    fn retire(&mut self, container: &str) {
+    pub(in crate::worker) fn retire(&mut self, container: &str) {
         let record = self.record(container);
         let Some(old) = record.current.take() else { return };
         let number = record.restart_count;
