@@ -72,11 +72,7 @@ pub struct Worker {
     desired: Option<PodStatus>,
     /// The status the API server last accepted from us.
     accepted: Option<PodStatus>,
-    publishing: bool,
-    publish_retry_at: Option<Instant>,
-    publish_delay: Duration,
-    /// The status is kept back until then; see [`publish`].
-    held_until: Option<Instant>,
+    pace: publish::Pace,
     /// resourceVersion of our last accepted status.
     accepted_version: Option<u64>,
     /// The sandbox of before a reboot, or one whose shim has ended, must go before a new one is made.
@@ -113,10 +109,7 @@ impl Worker {
             probes: ProbeTasks::default(),
             desired: None,
             accepted: None,
-            publishing: false,
-            publish_retry_at: None,
-            publish_delay: publish::FIRST_RETRY,
-            held_until: None,
+            pace: publish::Pace::default(),
             accepted_version: None,
             stale_sandbox: adopted.stale_sandbox,
             discard: adopted.discard,

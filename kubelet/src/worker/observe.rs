@@ -210,15 +210,10 @@ impl Worker {
 
     /// The earliest moment at which something is due without a message.
     pub(super) fn next_wake(&self) -> Option<Instant> {
-        [
-            self.plan_wake,
-            self.renew_at,
-            self.publish_retry_at,
-            self.held_until,
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        [self.plan_wake, self.renew_at, self.pace.wake()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     pub(super) fn wake_for_plan(&mut self, wake: Option<Instant>) {

@@ -3,6 +3,8 @@
 //! While a container is replaced because its image has changed, the status waits for the successor, as upstream's does: its
 //! kubelet stops and starts in one step. A pod that is ready before and after is not shown as unready in between.
 
+mod pace;
+
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
@@ -15,11 +17,8 @@ use crate::pod::plan::replacing;
 use crate::pod::state::Now;
 use crate::status;
 
-/// Delay after the first failure; doubles.
-pub(super) const FIRST_RETRY: Duration = Duration::from_millis(200);
-/// Delay before a status that somebody else has overwritten is sent again.
-const CONTESTED: Duration = Duration::from_secs(1);
-const LONGEST_RETRY: Duration = Duration::from_secs(10);
+pub(super) use pace::Pace;
+
 /// How long a status waits for the successor of a container whose image has changed.
 const REPLACEMENT: Duration = Duration::from_secs(1);
 
@@ -61,21 +60,13 @@ impl Worker {
     }
 
     pub(super) fn publish(&mut self, now: Now) {
-        self.held_until = self.held(now);
-        if self.held_until.is_some() {
+        let news = !self.state.gone && !self.state.status_settled;
+        let held_until = self.held(now);
+        let Some(desired) = &self.desired else { return };
+        if !self.pace.send(news, held_until, now.mono) {
             return;
         }
-        if self.publishing || self.state.gone || self.state.status_settled {
-            return;
-        }
-        if self.publish_retry_at.is_some_and(|at| at > now.mono) {
-            return;
-        }
-        self.publish_retry_at = None;
-        let Some(desired) = self.desired.clone() else {
-            return;
-        };
-        self.publishing = true;
+        let desired = desired.clone();
         let before = self.accepted.as_ref().or(self.pod.status.as_ref());
         let patch = status::patch(&self.uid(), &desired, before);
         let api: Api<Pod> = Api::namespaced(self.context.client.clone(), &self.namespace());
@@ -98,21 +89,20 @@ impl Worker {
     }
 
     pub(super) fn status_answered(&mut self, answer: Answer, now: Now) {
-        self.publishing = false;
         match answer {
             Answer::Accepted { sent, version } => {
-                self.publish_delay = FIRST_RETRY;
+                self.pace.accepted();
                 self.accepted = Some(*sent);
                 self.accepted_version = version;
             }
             Answer::Gone => {
+                self.pace.gone();
                 // The watch will say so too; until then there is nobody to tell.
                 self.accepted = self.desired.clone();
             }
             Answer::Failed(error) => {
                 tracing::debug!(pod = crate::event::pod_text(&self.pod), error, "status");
-                self.publish_retry_at = Some(now.mono + self.publish_delay);
-                self.publish_delay = (self.publish_delay * 2).min(LONGEST_RETRY);
+                self.pace.failed(now.mono);
             }
         }
     }
@@ -124,7 +114,7 @@ impl Worker {
             (Some(seen), Some(ours)) => seen > ours,
             _ => false,
         };
-        if !newer || self.publishing {
+        if !newer || self.pace.sending() {
             return;
         }
         let Some(accepted) = &self.accepted else { return };
@@ -135,8 +125,7 @@ impl Worker {
         });
         if accepted.phase != found.phase || condition_differs {
             self.accepted = None;
-            // Two writers that disagree must not drive each other round.
-            self.publish_retry_at = Some(now.mono + CONTESTED);
+            self.pace.contested(now.mono);
         }
     }
 }
