@@ -109,13 +109,19 @@ impl Worker {
         }
     }
 
+    /// What the volumes show has changed: they are brought up to date, once what is under way with older content has ended.
     pub(super) fn refresh_volumes(&mut self) {
-        if self.refreshing || self.state.volumes == Volumes::Mounting {
-            self.refresh_again = true;
-            return;
+        match self.state.volumes {
+            Volumes::Mounting => self.refresh_again = true,
+            Volumes::Ready if self.refreshing => self.refresh_again = true,
+            Volumes::Ready => {
+                self.refreshing = true;
+                self.mount_volumes(true);
+            }
+            // With the new content it may succeed.
+            Volumes::Failed { .. } => self.state.volumes = Volumes::Absent,
+            Volumes::Absent => {}
         }
-        self.refreshing = true;
-        self.mount_volumes(true);
     }
 
     fn mount_volumes(&self, refresh: bool) {

@@ -45,7 +45,7 @@ impl Worker {
         let relabelled = was.labels != is.labels || was.annotations != is.annotations;
         let changed =
             relabelled || was.deletion_timestamp != is.deletion_timestamp || old.spec != self.pod.spec;
-        if relabelled && self.state.volumes == Volumes::Ready && volume::shows_metadata(&self.pod) {
+        if relabelled && volume::shows_metadata(&self.pod) {
             self.refresh_volumes();
         }
         if let Some(status) = &self.desired {
@@ -73,11 +73,7 @@ impl Worker {
     }
 
     fn objects_changed(&mut self) {
-        match self.state.volumes {
-            Volumes::Ready => self.refresh_volumes(),
-            Volumes::Failed { .. } => self.state.volumes = Volumes::Absent,
-            _ => {}
-        }
+        self.refresh_volumes();
         for record in self.state.containers.values_mut() {
             if record
                 .waiting

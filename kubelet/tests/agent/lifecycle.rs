@@ -179,6 +179,38 @@ async fn a_missing_config_map_is_waited_for_and_a_changed_one_shows() {
     );
 }
 
+/// A pod's mounting waits for a Secret when the ConfigMap that it has read already is changed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_config_map_that_changes_while_volumes_are_mounted_shows() {
+    let node = Node::start().await;
+    let map = |value: &str| json!({"metadata": {"name": "m", "namespace": "default"}, "data": {"k": value}});
+    node.api.put("configmaps", map("one"));
+    let script = "while test \"$(cat /v/k)\" != two; do sleep 0.05; done; exit 0";
+    let volumes = [
+        json!({"name": "v", "configMap": {"name": "m"}}),
+        json!({"name": "s", "secret": {"secretName": "s"}}),
+    ];
+    let mounts = ["v", "s"].map(|name| json!({"name": name, "mountPath": format!("/{name}")}));
+    let with =
+        |count: usize| json!({"volumes": volumes[..count], "container": {"volumeMounts": mounts[..count]}});
+    node.run("early", "Never", script, with(1));
+    node.api.until("early", |p| phase(p) == "Running").await;
+    let secret = json!({"metadata": {"name": "s", "namespace": "default"}, "data": {"k": "czM="}});
+    node.api.put("secrets", secret);
+    node.api.keep_silent_about(&["/secrets"]);
+    let pod = node.run("p", "Never", script, with(2));
+    let directory = node
+        .path("kubelet/pods")
+        .join(pod["metadata"]["uid"].as_str().unwrap());
+    let file = directory.join("volumes/kubernetes.io~configmap/v/k");
+    until("the old content is there", || file.exists()).await;
+    node.api.put("configmaps", map("two"));
+    // By then both pods have been told.
+    node.api.until("early", |p| phase(p) == "Succeeded").await;
+    node.api.keep_silent_about(&[]);
+    node.api.until("p", |p| phase(p) == "Succeeded").await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn liveness_restarts_and_readiness_shows() {
     let node = Node::start().await;
