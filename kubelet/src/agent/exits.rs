@@ -8,7 +8,7 @@ use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 
 use super::dispatch::Dispatcher;
 use crate::Error;
-use crate::worker::{Message, read_message};
+use crate::worker::last_word;
 
 struct Source(Events);
 
@@ -49,14 +49,10 @@ async fn ready(source: &AsyncFd<Source>) -> std::io::Result<AsyncFdReadyGuard<'_
 
 fn report(dispatcher: &Dispatcher, id: String) {
     let dispatcher = dispatcher.clone();
-    tokio::task::spawn_blocking(move || match dispatcher.context.runtime.container(&id) {
-        Ok(Some(state)) => {
-            let text = read_message(&state);
-            let uid = state.sandbox.clone();
-            dispatcher.send(&uid, Message::Exited(Box::new(state), text));
+    tokio::spawn(async move {
+        // One that is removed already has nobody who waits for it.
+        if let Some((uid, said)) = last_word(&dispatcher.context.runtime, &id).await {
+            dispatcher.send(&uid, said);
         }
-        // Removed already: nobody waits for it.
-        Ok(None) => {}
-        Err(error) => tracing::warn!(id, %error, "state of an ended container"),
     });
 }

@@ -6,6 +6,7 @@
 mod act;
 mod checkpoint;
 mod context;
+mod ending;
 mod hook;
 mod image;
 mod message;
@@ -27,6 +28,7 @@ use tokio::sync::mpsc;
 
 pub use checkpoint::load_checkpoints;
 pub use context::{Context, log_dir};
+pub use ending::last_word;
 pub use image::Turns;
 pub use message::Message;
 pub use teardown::remove_orphan;

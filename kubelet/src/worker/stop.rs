@@ -3,9 +3,9 @@
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
-use keelson_runtime::node::Phase;
 use nix::sys::signal::Signal;
 
+use super::ending::has_ended;
 use super::message::Done;
 use super::{Message, Worker, hook, read_message};
 use crate::event::Kind;
@@ -100,7 +100,7 @@ impl Worker {
         let runtime = self.context.runtime.clone();
         tokio::task::spawn_blocking(move || {
             let error = match runtime.stop_container(&id, Duration::ZERO) {
-                Ok(state) if matches!(state.phase, Phase::Exited { .. } | Phase::Unknown) => {
+                Ok(state) if has_ended(&state) => {
                     let text = read_message(&state);
                     // A worker that has ended does not want to know.
                     let _ = inbox.send(Message::Exited(Box::new(state), text));

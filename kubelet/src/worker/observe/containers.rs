@@ -8,8 +8,9 @@ use crate::event::Kind;
 use crate::pod::adopt::{ended, timestamp};
 use crate::pod::state::{ImagePhase, Instance, InstancePhase, Kill, Now, Terminated, Waiting};
 use crate::spec::find;
+use crate::worker::Worker;
+use crate::worker::ending::{has_ended, last_word};
 use crate::worker::start::StartFailure;
-use crate::worker::{Message, Worker, read_message};
 
 impl Worker {
     pub(super) fn exited(&mut self, state: &ContainerState, message: Option<String>) {
@@ -163,7 +164,7 @@ impl Worker {
         if !has_startup {
             self.startup_done.insert(id.clone());
         }
-        if matches!(state.phase, Phase::Exited { .. } | Phase::Unknown) || early {
+        if has_ended(state) || early {
             self.query_exit(id);
         } else if has_hook {
             self.run_post_start(container, &id);
@@ -220,11 +221,13 @@ impl Worker {
     /// Has the runtime's final word on a container sent to this worker, if there is one.
     pub(in crate::worker) fn query_exit(&self, id: String) {
         let (runtime, inbox) = (self.context.runtime.clone(), self.inbox.clone());
-        tokio::task::spawn_blocking(move || {
-            let state = runtime.container(&id).ok().flatten();
-            if let Some(state) = state.filter(|s| matches!(s.phase, Phase::Exited { .. } | Phase::Unknown)) {
-                let text = read_message(&state);
-                let _ = inbox.send(Message::Exited(Box::new(state), text));
+        tokio::spawn(async move {
+            let said = tokio::select! {
+                said = last_word(&runtime, &id) => said,
+                () = inbox.closed() => None,
+            };
+            if let Some((_, said)) = said {
+                let _ = inbox.send(said);
             }
         });
     }
