@@ -119,8 +119,12 @@ impl Events {
     fn shim_ended(&mut self, pod: &str) -> Result<(), Error> {
         for id in names(&self.layout.containers())? {
             let path = self.layout.container(&id).join("container.json");
-            let of_pod =
-                read_json::<StoredContainer>(&path)?.is_some_and(|container| container.sandbox == pod);
+            let container = read_json::<StoredContainer>(&path).unwrap_or_else(|error| {
+                // As in lists of containers, one bad record must not hide all the others.
+                tracing::warn!(container = id, %error, "the record of a container cannot be read; it is left out");
+                None
+            });
+            let of_pod = container.is_some_and(|container| container.sandbox == pod);
             if of_pod && !self.layout.exits().join(&id).exists() {
                 self.pending.push_back(Event::Exited(id));
             }

@@ -78,6 +78,26 @@ fn a_killed_shim_is_noticed_and_cleaned_up_after() {
 }
 
 #[test]
+fn an_unreadable_record_does_not_hide_the_end_of_a_shim() {
+    let node = Node::new();
+    node.runtime.create_sandbox(&Node::sandbox("pod")).unwrap();
+    let spec = node.container(&["sleep", "1000"]);
+    node.runtime.create_container("pod", &spec).unwrap();
+    node.runtime.start_container(&spec.id).unwrap();
+    let bad = node.config.root.join("containers/bad");
+    std::fs::create_dir(&bad).unwrap();
+    std::fs::write(bad.join("container.json"), "{").unwrap();
+    let mut events = node.runtime.events().unwrap();
+    let shim = shim_pid(&node, "pod");
+    let handle = sys::pidfd_open(shim).unwrap();
+    sys::kill_pid(shim, 9).unwrap();
+    sys::poll_readable(handle.as_fd(), 5000).unwrap();
+    assert!(sys::poll_readable(events.fd(), 5000).unwrap());
+    assert_eq!(events.try_next().unwrap(), Some(Event::Exited(spec.id.clone())));
+    std::fs::remove_dir_all(bad).unwrap();
+}
+
+#[test]
 fn a_created_container_dies_with_its_shim() {
     let node = Node::new();
     node.runtime.create_sandbox(&Node::sandbox("pod")).unwrap();
