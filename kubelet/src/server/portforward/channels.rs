@@ -18,6 +18,9 @@ use super::dial::Dialer;
 
 /// How long a client may take to answer our goodbye.
 const LINGER: Duration = Duration::from_secs(5);
+/// Time between signs of life to a client. While a pod does not read, nothing is read from its client either, and one that
+/// has gone away is noticed only by what cannot be written to it.
+const SIGN_OF_LIFE: Duration = Duration::from_millis(if cfg!(test) { 50 } else { 30_000 });
 /// Messages that wait for the socket, or for a connection in the pod.
 const QUEUE: usize = 4;
 /// Channel numbers are bytes, and base64 has them as one character.
@@ -47,8 +50,13 @@ where
     }
     drop(to_client);
     let write = async {
-        while let Some((channel, data)) = messages.recv().await {
-            if sink.send(encode(channel, &data, protocol)).await.is_err() {
+        loop {
+            let message = match tokio::time::timeout(SIGN_OF_LIFE, messages.recv()).await {
+                Ok(Some((channel, data))) => encode(channel, &data, protocol),
+                Ok(None) => break,
+                Err(_) => Message::Ping(Bytes::new()),
+            };
+            if sink.send(message).await.is_err() {
                 return false;
             }
         }
@@ -100,5 +108,38 @@ async fn forward(
         Err(words) => {
             let _ = to_client.send((channel + 1, Bytes::from(words))).await;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_client_that_goes_away_is_missed_though_the_pod_does_not_read() {
+        let pod = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let dialer = Dialer {
+            netns: None,
+            pod: "pod".into(),
+            uid: "uid".into(),
+        };
+        let clients = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let client = TcpStream::connect(clients.local_addr().unwrap()).await.unwrap();
+        let (io, _) = clients.accept().await.unwrap();
+        let ports = vec![pod.local_addr().unwrap().port()];
+        let served = tokio::spawn(serve(io, Protocol::PORT_FORWARD[0], ports, dialer));
+        let _unread = pod.accept().await.unwrap();
+        let mut client = WebSocketStream::from_raw_socket(client, Role::Client, None).await;
+        // Until every buffer between the two is full. Were one not, the client would only be missed the sooner.
+        let data = Message::Binary(vec![0; 64 << 10].into());
+        while tokio::time::timeout(Duration::from_millis(200), client.send(data.clone()))
+            .await
+            .is_ok_and(|sent| sent.is_ok())
+        {}
+        drop(client);
+        let end = tokio::time::timeout(Duration::from_secs(20), served).await;
+        end.expect("the client is not missed").unwrap();
     }
 }
