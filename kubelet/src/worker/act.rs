@@ -111,6 +111,10 @@ impl Worker {
 
     /// What the volumes show has changed: they are brought up to date, once what is under way with older content has ended.
     pub(super) fn refresh_volumes(&mut self) {
+        // What is removed stays removed: an ended pod is told of changes as long as the API has it.
+        if self.state.teardown != Step::Pending {
+            return;
+        }
         match self.state.volumes {
             Volumes::Mounting => self.refresh_again = true,
             Volumes::Ready if self.refreshing => self.refresh_again = true,

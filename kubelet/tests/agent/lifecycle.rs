@@ -212,6 +212,29 @@ async fn a_config_map_that_changes_while_volumes_are_mounted_shows() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn the_volumes_of_an_ended_pod_are_not_made_again() {
+    let node = Node::start().await;
+    let map = |value: &str| json!({"metadata": {"name": "m", "namespace": "default"}, "data": {"k": value}});
+    node.api.put("configmaps", map("one"));
+    let more = json!({
+        "volumes": [{"name": "v", "configMap": {"name": "m"}}],
+        "container": {"volumeMounts": [{"name": "v", "mountPath": "/v"}]}});
+    let script = "while test \"$(cat /v/k)\" != two; do sleep 0.05; done; exit 0";
+    node.run("witness", "Never", script, more.clone());
+    let pod = node.run("p", "Never", "exit 0", more);
+    let directory = node
+        .path("kubelet/pods")
+        .join(pod["metadata"]["uid"].as_str().unwrap());
+    let volume = directory.join("volumes/kubernetes.io~configmap/v");
+    node.api.until("p", |p| phase(p) == "Succeeded").await;
+    until("its volume is removed", || !volume.exists()).await;
+    node.api.until("witness", |p| phase(p) == "Running").await;
+    node.api.put("configmaps", map("two"));
+    node.api.until("witness", |p| phase(p) == "Succeeded").await;
+    assert!(!volume.exists());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn liveness_restarts_and_readiness_shows() {
     let node = Node::start().await;
     let probe = |command: &str| json!({"exec": {"command": ["/bin/sh", "-c", command]}, "periodSeconds": 1, "failureThreshold": 1});
