@@ -74,7 +74,7 @@ fn open(mut connection: ShimConnection, id: &str, request: &Request) -> Result<E
     let Reply::Session { streams, terminal } = succeeded(id, reply)? else {
         return Err(unexpected(&Reply::Done {}));
     };
-    connection.wait_for_ever()?;
+    connection.in_session()?;
     let mut fds = fds.into_iter();
     let mut exec = Exec {
         stdin: None,

@@ -66,6 +66,9 @@ pub(super) fn alive(pod: &Path) -> Option<i32> {
     sys::lock_holder(file.as_fd()).ok()?
 }
 
+/// How long a session's small messages wait for room; the least that the kernel can wait.
+const ROOM: Duration = Duration::from_millis(1);
+
 /// A connection to a shim.
 #[derive(Debug)]
 pub(super) struct ShimConnection {
@@ -107,10 +110,12 @@ impl ShimConnection {
         Ok((reply, fds))
     }
 
-    /// From now on, waits for the next reply as long as it takes.
-    pub(super) fn wait_for_ever(&self) -> Result<(), Error> {
+    /// From now on, waits for the next reply as long as it takes, and to send next to not at all: an event loop sends here,
+    /// and a shim that hangs must not stop it.
+    pub(super) fn in_session(&self) -> Result<(), Error> {
         self.socket
             .set_read_timeout(None)
+            .and_then(|()| self.socket.set_write_timeout(Some(ROOM)))
             .map_err(Error::io("configuring the shim's connection"))
     }
 }
@@ -141,5 +146,25 @@ pub(super) fn succeeded(what: &str, reply: Reply) -> Result<Reply, Error> {
         Reply::Failed { message, exit_code } => Err(Error::Start { message, exit_code }),
         Reply::NotFound {} => Err(Error::NotFound(what.to_owned())),
         reply => Ok(reply),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_shim_that_hangs_holds_up_no_session() {
+        let (socket, _hangs) = UnixStream::pair().unwrap();
+        let connection = ShimConnection {
+            socket,
+            buffer: Vec::new(),
+        };
+        connection.in_session().unwrap();
+        let request = Request::Resize {
+            columns: 80,
+            rows: 25,
+        };
+        while connection.send(&request, &[]).is_ok() {}
     }
 }
