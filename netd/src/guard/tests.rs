@@ -8,9 +8,10 @@ use crate::settings::Settings;
 async fn guarded(remove: impl FnOnce(&Membership)) -> Option<Event> {
     let dir = tempfile::tempdir().unwrap();
     let settings = Settings::new(&config(dir.path())).unwrap();
-    let guard = Guard::new(&settings.id).unwrap();
-    let mut network = Network::open(settings, dir.path()).unwrap();
+    let mut network = Network::open(settings.clone(), dir.path()).unwrap();
+    // Before the guard listens: loading deletes what was there.
     network.load_pods_table().unwrap();
+    let guard = Guard::new(&settings.id).unwrap();
     let network = SharedNetwork::new(network);
     let (events, mut told) = mpsc::channel(1);
     remove(&guard.membership());

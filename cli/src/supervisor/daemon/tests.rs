@@ -70,8 +70,9 @@ async fn next(told: &mut Receiver) -> char {
 
 #[tokio::test]
 async fn another_stop_while_a_daemon_ends_stops_nobody_else() {
-    let mut place =
-        Place::new("trap 'kill $c; tell e; read x < go; exit' TERM\nsleep 60 2> /dev/null & c=$!\ntell r\nwait");
+    let mut place = Place::new(
+        "trap 'kill $c; tell e; read x < go; exit' TERM\nsleep 60 2> /dev/null & c=$!\ntell r\nwait",
+    );
     let daemon = place.daemon("netd");
     let stop = &place.stop;
     let (told, path, ready) = (&mut place.told, place.dir.path(), place.ready.subscribe());
