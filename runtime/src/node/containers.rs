@@ -71,7 +71,7 @@ pub(super) fn find(inner: &Inner, id: &str) -> Result<Option<ContainerState>, Er
         Err(Error::NotFound(_)) => return Ok(None),
         other => other?,
     };
-    let lives = shim_client::alive(&inner.layout.pod(&container.sandbox)).is_some();
+    let lives = shim_client::alive(&inner.layout.pod(&container.sandbox))?.is_some();
     state(inner, container, lives).map(Some)
 }
 
@@ -92,10 +92,11 @@ pub(super) fn all(inner: &Inner) -> Result<Vec<ContainerState>, Error> {
             }
             Ok(container) => container,
         };
-        let pod = inner.layout.pod(&container.sandbox);
-        let lives = *shims
-            .entry(container.sandbox.clone())
-            .or_insert_with(|| shim_client::alive(&pod).is_some());
+        let lives = match shims.get(&container.sandbox) {
+            Some(lives) => *lives,
+            None => shim_client::alive(&inner.layout.pod(&container.sandbox))?.is_some(),
+        };
+        shims.insert(container.sandbox.clone(), lives);
         found.push(state(inner, container, lives)?);
     }
     Ok(found)
@@ -351,7 +352,7 @@ pub(super) fn clear(inner: &Inner, id: &str) -> Result<(), Error> {
         other => other?,
     };
     let pod = inner.layout.pod(&container.sandbox);
-    if shim_client::alive(&pod).is_some() {
+    if shim_client::alive(&pod)?.is_some() {
         stop(inner, id, Duration::ZERO)?;
         match shim_client::call(&pod, id, &Request::Forget { id: id.to_owned() }, &[]) {
             Ok(_) | Err(Error::NotFound(_)) => {}

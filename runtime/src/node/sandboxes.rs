@@ -73,21 +73,24 @@ fn stored(layout: &Layout, id: &str) -> Result<Option<SandboxState>, Error> {
     read_json(&layout.sandbox(id).join("sandbox.json"))
 }
 
-fn with_readiness(layout: &Layout, mut state: SandboxState) -> SandboxState {
-    state.ready = shim_client::alive(&layout.pod(&state.spec.id)).is_some();
-    state
+fn with_readiness(layout: &Layout, mut state: SandboxState) -> Result<SandboxState, Error> {
+    state.ready = shim_client::alive(&layout.pod(&state.spec.id))?.is_some();
+    Ok(state)
 }
 
 pub(super) fn find(inner: &Inner, id: &str) -> Result<Option<SandboxState>, Error> {
     let id = check_id(id)?;
-    Ok(stored(&inner.layout, id)?.map(|state| with_readiness(&inner.layout, state)))
+    let found = stored(&inner.layout, id)?;
+    found
+        .map(|state| with_readiness(&inner.layout, state))
+        .transpose()
 }
 
 pub(super) fn all(inner: &Inner) -> Result<Vec<SandboxState>, Error> {
     let mut found = Vec::new();
     for id in names(&inner.layout.sandboxes())? {
         match stored(&inner.layout, &id) {
-            Ok(Some(state)) => found.push(with_readiness(&inner.layout, state)),
+            Ok(Some(state)) => found.push(with_readiness(&inner.layout, state)?),
             Ok(None) => {}
             // A record cut short by a power failure must not hide all the others.
             Err(error) => {
@@ -106,7 +109,7 @@ pub(super) fn create(inner: &Inner, spec: &SandboxSpec) -> Result<SandboxState, 
         return Err(Error::Invalid(format!("invalid host name {:?}", spec.hostname)));
     }
     let lock = lock(layout, id)?;
-    if let Some(existing) = stored(layout, id)?.map(|state| with_readiness(layout, state)) {
+    if let Some(existing) = find(inner, id)? {
         if serde_json::to_value(&existing.spec).ok() != serde_json::to_value(spec).ok() {
             return Err(Error::AlreadyExists(format!(
                 "sandbox {id} with another specification"
@@ -249,7 +252,7 @@ fn clear(inner: &Inner, id: &str) -> Result<(), Error> {
 
 /// Asks the shim to kill its pod and end; kills it if it does not.
 fn end_shim(pod: &Path) -> Result<(), Error> {
-    let Some(pid) = shim_client::alive(pod) else {
+    let Some(pid) = shim_client::alive(pod)? else {
         return Ok(());
     };
     let handle = match sys::pidfd_open(pid) {
@@ -257,7 +260,7 @@ fn end_shim(pod: &Path) -> Result<(), Error> {
         Err(sys::Errno(libc::ESRCH)) => return Ok(()),
         Err(errno) => return Err(Error::io("opening the shim's process")(errno)),
     };
-    if shim_client::alive(pod) != Some(pid) {
+    if shim_client::alive(pod)? != Some(pid) {
         return Ok(()); // it ended before we had its handle, which may be of another process
     }
     let asked =

@@ -1,7 +1,7 @@
 //! Starting shims, and talking to them.
 
 use std::fs::File;
-use std::io::{Read, Write};
+use std::io::{ErrorKind, Read, Write};
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
@@ -58,12 +58,16 @@ pub(super) fn start(plan: &SandboxPlan, lock: OwnedFd) -> Result<(), Error> {
     })
 }
 
-/// Process id of the living shim of a pod directory.
-pub(super) fn alive(pod: &Path) -> Option<i32> {
+/// Process id of the living shim of a pod directory. An error is no answer (no descriptors may be left): a pod whose shim
+/// counts as dead is taken down.
+pub(super) fn alive(pod: &Path) -> Result<Option<i32>, Error> {
     // A record lock: it goes with its process, and cannot be inherited. Opened for reading only: the end of a writer is
     // how `Events` notices the end of the shim.
-    let file = File::open(pod.join("shim.lock")).ok()?;
-    sys::lock_holder(file.as_fd()).ok()?
+    match File::open(pod.join("shim.lock")) {
+        Ok(file) => sys::lock_holder(file.as_fd()).map_err(Error::io("asking for the shim's lock")),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::io("opening the shim's lock")(error)),
+    }
 }
 
 /// How long a session's small messages wait for room; the least that the kernel can wait.
@@ -80,14 +84,16 @@ impl ShimConnection {
     /// Connects to the shim of a pod directory. `NotFound`: there is none.
     pub(super) fn open(pod: &Path) -> Result<Self, Error> {
         let what = || format!("connecting to the shim in {}", pod.display());
-        let missing = |_| Error::NotFound(format!("shim in {}", pod.display()));
+        let missing = |source: std::io::Error| match source.kind() {
+            ErrorKind::ConnectionRefused | ErrorKind::NotFound => {
+                Error::NotFound(format!("shim in {}", pod.display()))
+            }
+            _ => Error::Io { what: what(), source },
+        };
         let directory = File::open(pod).map_err(missing)?;
         // By way of the descriptor: the path may be longer than a socket address holds.
         let path = format!("/proc/self/fd/{}/shim.sock", directory.as_raw_fd());
-        let socket = UnixStream::connect(path).map_err(|source| match source.kind() {
-            std::io::ErrorKind::ConnectionRefused | std::io::ErrorKind::NotFound => missing(source),
-            _ => Error::Io { what: what(), source },
-        })?;
+        let socket = UnixStream::connect(path).map_err(missing)?;
         socket
             .set_read_timeout(Some(PATIENCE))
             .map_err(Error::io(what()))?;
@@ -152,6 +158,14 @@ pub(super) fn succeeded(what: &str, reply: Reply) -> Result<Reply, Error> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_shim_that_cannot_be_asked_for_is_not_dead() {
+        let pod = tempfile::tempdir().unwrap();
+        assert!(matches!(alive(pod.path()), Ok(None)));
+        std::os::unix::fs::symlink("shim.lock", pod.path().join("shim.lock")).unwrap();
+        assert!(alive(pod.path()).is_err());
+    }
 
     #[test]
     fn a_shim_that_hangs_holds_up_no_session() {
