@@ -1,6 +1,6 @@
 //! A control plane in this process on a free loopback port, with everything in a temporary directory.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread::JoinHandle;
@@ -12,7 +12,7 @@ use keelson_control::{Config, Error, pki};
 use serde_json::Value;
 use tokio::sync::oneshot;
 
-use crate::peer::Peer;
+use crate::peer::{Peer, free_port};
 
 /// Where the real kubectl 1.33 is; `KUBECTL` names another one.
 pub const KUBECTL: &str = "/usr/lib/google-cloud-sdk/bin/kubectl.1.33";
@@ -68,8 +68,7 @@ impl Cluster {
     /// Starts one and waits until it is ready.
     pub fn start() -> Self {
         let dir = tempfile::tempdir().unwrap();
-        // The port is free now; nothing else on this machine takes ports of the ephemeral range at random.
-        let listen = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let listen = SocketAddr::from((Ipv4Addr::LOCALHOST, free_port()));
         let mut config = config(dir.path(), listen);
         let etcd = on_etcd().then(|| Peer::start(1).expect("etcd is asked for"));
         config.etcd = etcd.as_ref().map(|peer| Servers::new(peer.urls()));

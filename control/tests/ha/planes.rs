@@ -1,6 +1,6 @@
 //! Control planes as processes: this test program again, with an environment that says so.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -13,6 +13,8 @@ use kube::api::{Api, ListParams};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::{Value, json};
+
+use super::peer::free_port;
 
 const DIR: &str = "KEELSON_HA_DIR";
 const LISTEN: &str = "KEELSON_HA_LISTEN";
@@ -76,11 +78,7 @@ impl Planes {
     pub fn start(etcd: &[String]) -> Self {
         let dir = tempfile::tempdir().unwrap();
         // Addresses of their own, so that each is an endpoint of its own; the port is the same, as it would be.
-        let port = TcpListener::bind("127.0.0.1:0")
-            .unwrap()
-            .local_addr()
-            .unwrap()
-            .port();
+        let port = free_port();
         let listens: Vec<SocketAddr> = (1..=3)
             .map(|last| SocketAddr::from(([127, 0, 0, last], port)))
             .collect();

@@ -3,9 +3,12 @@
 //! Included by unit and integration tests and by the benchmark alike (`#[path]`), of which none uses all of it.
 #![allow(dead_code)]
 
+use std::collections::BTreeSet;
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 /// A cluster of etcd's own.
@@ -208,13 +211,17 @@ impl Drop for Peer {
     }
 }
 
-/// A pair of neighbouring ports, of which this is the first. They are free now, and nothing else on this machine takes
-/// ports at random so soon.
+/// A pair of neighbouring ports, of which this is the first. They are free now, and no connection is given them meanwhile: they
+/// are below `ip_local_port_range` (ip(7)), which the kernel takes a connection's own port from.
 pub fn free_port() -> u16 {
+    const FIRST: u16 = 12_000;
+    const PAIRS: u64 = 9_000;
+    static GIVEN: Mutex<BTreeSet<u16>> = Mutex::new(BTreeSet::new());
+    let free = |port| TcpListener::bind(("127.0.0.1", port)).is_ok();
     loop {
-        let first = TcpListener::bind("127.0.0.1:0").unwrap();
-        let port = first.local_addr().unwrap().port();
-        if port < u16::MAX && TcpListener::bind(("127.0.0.1", port + 1)).is_ok() {
+        let random = RandomState::new().build_hasher().finish();
+        let port = FIRST + 2 * (random % PAIRS) as u16;
+        if GIVEN.lock().unwrap().insert(port) && free(port) && free(port + 1) {
             return port;
         }
     }
