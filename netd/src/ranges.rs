@@ -59,6 +59,20 @@ mod tests {
         vec![text.parse().unwrap()]
     }
 
+    /// Follows until these are in force.
+    async fn until(in_force: &watch::Sender<InForce>, ranges: &Vec<Cidr>, follow: impl Future<Output = ()>) {
+        let mut seen = in_force.subscribe();
+        let there = async {
+            drop(seen.wait_for(|now| now.as_ref() == Ok(ranges)).await.unwrap());
+        };
+        tokio::select! {
+            () = follow => panic!("it gave up"),
+            () = there => {}
+            // Only so that the test fails instead of standing still.
+            () = tokio::time::sleep(Duration::from_secs(30)) => panic!("{ranges:?} are not put in force"),
+        }
+    }
+
     #[tokio::test]
     async fn a_failure_is_said_and_tried_again() {
         let dir = tempfile::tempdir().unwrap();
@@ -74,15 +88,7 @@ mod tests {
         };
         let follow = follow(wanted.subscribe(), &in_force, dir.path(), apply);
         wanted.send_replace(new.clone());
-        let mut seen = in_force.subscribe();
-        let in_force_at_last = async {
-            drop(seen.wait_for(|now| now.as_ref() == Ok(&new)).await.unwrap());
-        };
-        tokio::select! {
-            () = follow => panic!("it gave up"),
-            () = in_force_at_last => {}
-            () = tokio::time::sleep(Duration::from_secs(30)) => panic!("it was not tried again"),
-        }
+        until(&in_force, &new, follow).await;
         let said = said.borrow();
         assert!(said[0].is_err(), "the old ones are not in force any more");
         let reason = Err("in the way".to_owned());
@@ -105,14 +111,6 @@ mod tests {
         };
         let follow = follow(wanted.subscribe(), &in_force, dir.path(), apply);
         wanted.send_replace(bad.clone());
-        let mut seen = in_force.subscribe();
-        let in_force_at_last = async {
-            drop(seen.wait_for(|now| now.as_ref() == Ok(&good)).await.unwrap());
-        };
-        tokio::select! {
-            () = follow => panic!("it gave up"),
-            () = in_force_at_last => {}
-            () = tokio::time::sleep(Duration::from_secs(30)) => panic!("the newer ones were not put in force"),
-        }
+        until(&in_force, &good, follow).await;
     }
 }

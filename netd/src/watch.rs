@@ -16,8 +16,7 @@ use kube::runtime::utils::Backoff;
 use kube::runtime::watcher::{self, watcher};
 use kube::{Api, Client, Resource};
 use tokio::sync::{mpsc, watch};
-use tower::BoxError;
-use tower::util::MapFutureLayer;
+use tower::timeout::TimeoutLayer;
 use tracing::warn;
 
 use crate::Error;
@@ -80,18 +79,8 @@ async fn try_connect(path: &Path) -> Result<Client, Error> {
 /// A client whose requests fail when no answer begins within `patience`: a server that hangs, or a network that swallows
 /// packets, must not stop a watch for ever. A watch that has begun is not cut short.
 fn timely(config: kube::Config, patience: Duration) -> kube::Result<Client> {
-    let timely = MapFutureLayer::new(move |answer| within(patience, answer));
+    let timely = TimeoutLayer::new(patience);
     Ok(ClientBuilder::try_from(config)?.with_layer(&timely).build())
-}
-
-async fn within<T>(
-    patience: Duration,
-    answer: impl Future<Output = Result<T, BoxError>>,
-) -> Result<T, BoxError> {
-    match tokio::time::timeout(patience, answer).await {
-        Ok(answer) => answer,
-        Err(elapsed) => Err(elapsed.into()),
-    }
 }
 
 /// Reports every Service to `events`, for ever.

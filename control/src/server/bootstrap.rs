@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 
 use super::pipeline::{Peer, handle};
 use super::registry::api_version;
-use super::{Server, body};
+use super::{PAUSE, Server, body};
 use crate::Error;
 use crate::auth::UserInfo;
 use crate::auth::rbac::reconciled;
@@ -28,8 +28,8 @@ const RBAC: &str = "rbac.authorization.k8s.io";
 
 /// How long an etcd may take to store what every cluster has.
 const PATIENCE: Duration = Duration::from_mins(1);
-/// Between tries, of whose success nothing tells.
-const PAUSE: Duration = Duration::from_secs(1);
+/// Between tries to make it: everybody waits for this.
+const AGAIN: Duration = Duration::from_secs(1);
 
 /// Why an object was not made: what the API answered.
 struct Refused {
@@ -82,7 +82,7 @@ impl Server {
             }
             tokio::select! {
                 changed = changes.changed() => if changed.is_err() { return },
-                () = sleep(super::definitions::PAUSE), if made.is_err() => {}
+                () = sleep(PAUSE), if made.is_err() => {}
             }
         }
     }
@@ -107,7 +107,7 @@ impl Server {
                     tracing::warn!(code, why, "what every cluster has cannot be made yet");
                 }
             }
-            sleep(PAUSE).await;
+            sleep(AGAIN).await;
         }
     }
 

@@ -55,6 +55,7 @@ mod version;
 mod write;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use ring::rand::{SecureRandom, SystemRandom};
 use tokio::sync::{Semaphore, watch};
@@ -76,6 +77,8 @@ use registry::Registry;
 const MOST_READS: usize = 400;
 /// Most requests that write, in flight at once (upstream's `--max-mutating-requests-inflight`).
 const MOST_WRITES: usize = 200;
+/// After a write of our own that the store did not take: nothing tells when it would.
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// What all requests share.
 #[derive(Debug)]

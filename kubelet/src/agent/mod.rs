@@ -14,8 +14,7 @@ use keelson_runtime::image::ImageStore;
 use keelson_runtime::node::NodeRuntime;
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use tokio::sync::watch;
-use tower::BoxError;
-use tower::util::MapFutureLayer;
+use tower::timeout::TimeoutLayer;
 
 use crate::cache::{ObjectCache, ServiceCache};
 use crate::event::Recorder;
@@ -25,6 +24,10 @@ use crate::server::{ServerConfig, serve};
 use crate::worker::{Context, Turns};
 use crate::{Config, Error};
 use dispatch::Dispatcher;
+
+/// How long the beginning of an answer may take: a server that hangs, or a network that swallows packets, must not hold up a
+/// worker for ever. Watches are not cut short: their answer begins at once.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Runs the agent until `shutdown` resolves. Containers go on running afterwards.
 ///
@@ -159,20 +162,9 @@ async fn client(path: &Path) -> Result<kube::Client, Error> {
         http::header::USER_AGENT,
         http::HeaderValue::from_static("kubelet"),
     ));
-    let timely = MapFutureLayer::new(within);
     Ok(kube::client::ClientBuilder::try_from(config)?
-        .with_layer(&timely)
+        .with_layer(&TimeoutLayer::new(PATIENCE))
         .build())
-}
-
-/// An answer, or an error if none begins in time: a server that hangs, or a network that swallows packets, must not
-/// hold up a worker for ever. Watches are not cut short: their answer begins at once.
-async fn within<T>(answer: impl Future<Output = Result<T, BoxError>>) -> Result<T, BoxError> {
-    const PATIENCE: Duration = Duration::from_secs(30);
-    match tokio::time::timeout(PATIENCE, answer).await {
-        Ok(answer) => answer,
-        Err(elapsed) => Err(elapsed.into()),
-    }
 }
 
 fn server_config(config: &Config) -> ServerConfig {

@@ -9,7 +9,6 @@ pub mod conditions;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
 
 use futures::future::select_all;
 use http::HeaderMap;
@@ -24,7 +23,7 @@ use super::query::Query;
 use super::registry::{KindRef, Registry, Served};
 use super::write::managed::Managers;
 use super::write::update::{Edit, apply};
-use super::{Api, Server};
+use super::{Api, PAUSE, Server};
 use crate::auth::UserInfo;
 use crate::kinds::{approval, custom};
 use crate::object::{GroupResource, Object};
@@ -32,9 +31,6 @@ use crate::store::Range;
 
 pub use cleanup::FINALIZER as CLEANUP;
 use cleanup::Left;
-
-/// After a write that the store did not take: nothing tells when it would.
-pub(super) const PAUSE: Duration = Duration::from_secs(5);
 
 /// What was made of a definition.
 #[derive(Debug, Clone)]

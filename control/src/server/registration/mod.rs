@@ -18,7 +18,7 @@ use super::registry::Served;
 use super::write::managed::Managers;
 use super::write::update::{Edit, apply};
 use super::write::{create, delete};
-use super::{Api, Server};
+use super::{Api, PAUSE, Server};
 use crate::store::Range;
 
 /// Writes at once; a definition may have very many versions, and others wait for the store and the event loop too.
@@ -49,7 +49,7 @@ impl Server {
             tokio::select! {
                 changed = services.changed() => if changed.is_err() { return },
                 changed = changes.changed() => if changed.is_err() { return },
-                () = tokio::time::sleep(definitions::PAUSE), if !done => {}
+                () = tokio::time::sleep(PAUSE), if !done => {}
                 () = api.stopping() => return,
             }
         }

@@ -367,32 +367,6 @@ fn a_pod_the_api_forgot_needs_no_status() {
 }
 
 #[test]
-fn sigkill_at_the_deadline_or_when_a_later_deletion_asks_for_less() {
-    let now = now();
-    let pod = deleted(one(), 30);
-    let mut stopping = running(now);
-    stopping.stopping = Some(Stopping {
-        deadline: now.mono + Duration::from_secs(30),
-        kill: Step::Pending,
-    });
-    let mut state = ready(&[("a", stopping)]);
-    assert_eq!(plan(&pod, &state, now).actions, []);
-    assert_eq!(
-        plan(&pod, &state, now).wake,
-        Some(now.mono + Duration::from_secs(30))
-    );
-    let kill = Action::ForceKill {
-        container: "a".into(),
-    };
-    assert_eq!(
-        plan(&pod, &state, later(now, 30)).actions,
-        std::slice::from_ref(&kill)
-    );
-    state.stop_deadline = Some(now.mono + Duration::from_secs(1));
-    assert_eq!(plan(&pod, &state, later(now, 1)).actions, [kill]);
-}
-
-#[test]
 fn a_start_under_way_is_awaited_and_then_stopped() {
     let now = now();
     let pod = deleted(one(), 30);
