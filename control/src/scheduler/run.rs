@@ -183,7 +183,8 @@ impl Scheduler {
             }
         } else if pod.is_waiting() {
             if self.snapshot.place_of(&uid).is_some() {
-                // Decided and being bound; an update meanwhile changes nothing.
+                // Decided and being bound; what has changed counts if that fails.
+                self.waiting.insert(uid, pod);
                 return;
             }
             let changed = old.is_none_or(|old| {

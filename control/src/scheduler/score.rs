@@ -1,7 +1,8 @@
 //! Which of the nodes that would do is best.
 //!
 //! Upstream's default weights: resources 1 (least allocated) and 1 (balanced), spreading 2, node affinity 2, pod
-//! affinity 2, taints 3. Spreading is by owner: fewer pods of the same controller on the node are better.
+//! affinity 2, taints 3. Spreading is by the pod's own constraints; for a pod without any by owner: fewer pods of the same
+//! controller on the node are better.
 
 use super::pod::PodView;
 use super::snapshot::{NodeState, NodeView, nonzero};
@@ -13,7 +14,7 @@ pub struct Candidate {
     /// Slot in the snapshot.
     pub slot: usize,
     /// Raw counts, normalized over all candidates by [`best`].
-    siblings: i64,
+    crowd: Option<i64>,
     taints: i64,
     node_affinity: i64,
     pod_affinity: i64,
@@ -30,7 +31,11 @@ pub fn assess(
 ) -> Candidate {
     Candidate {
         slot,
-        siblings: siblings(pod, state),
+        crowd: if pod.spread.is_empty() {
+            Some(siblings(pod, state))
+        } else {
+            topology.crowd(node)
+        },
         taints: node
             .taints
             .iter()
@@ -57,8 +62,9 @@ pub fn assess(
 /// The best candidate; the first of several.
 pub fn best(candidates: &[Candidate]) -> Option<usize> {
     let highest = |value: fn(&Candidate) -> i64| candidates.iter().map(value).max().unwrap_or(0);
-    let (siblings, taints) = (highest(|c| c.siblings), highest(|c| c.taints));
-    let affinity = highest(|c| c.node_affinity);
+    let (taints, affinity) = (highest(|c| c.taints), highest(|c| c.node_affinity));
+    let crowds = || candidates.iter().filter_map(|c| c.crowd);
+    let (fullest, emptiest) = (crowds().max().unwrap_or(0), crowds().min().unwrap_or(0));
     let (top, bottom) = (
         highest(|c| c.pod_affinity),
         candidates.iter().map(|c| c.pod_affinity).min().unwrap_or(0),
@@ -79,7 +85,7 @@ pub fn best(candidates: &[Candidate]) -> Option<usize> {
     };
     let total = |c: &Candidate| {
         c.resources
-            + 2 * fewer(c.siblings, siblings)
+            + 2 * c.crowd.map_or(0, |crowd| fewer(crowd - emptiest, fullest))
             + 3 * fewer(c.taints, taints)
             + 2 * more(c.node_affinity, 0, affinity)
             + 2 * more(c.pod_affinity, bottom, top)

@@ -1,6 +1,7 @@
-//! Topology spread constraints that nodes must meet (`DoNotSchedule`).
+//! Topology spread constraints: those that nodes must meet (`DoNotSchedule`), and those that make one node better than
+//! another (`ScheduleAnyway`).
 //!
-//! Source: `calPreFilterState` of the PodTopologySpread plug-in of kube-scheduler.
+//! Source: `calPreFilterState` and `Score` of the PodTopologySpread plug-in of kube-scheduler.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -36,9 +37,24 @@ impl Spread<'_> {
         }
         Ok(())
     }
+
+    /// How crowded the node's domain is, in thousandths of a pod: among many domains a pod weighs more, and what the
+    /// constraint tolerates is no difference. None without the label.
+    fn crowd(&self, labels: &BTreeMap<String, String>) -> Option<i64> {
+        let value = labels.get(self.key)?;
+        let count = self.counts.get(value.as_str()).copied().unwrap_or(0);
+        let weight = (self.counts.len() as f64 + 2.0).ln();
+        Some((count as f64 * weight * 1000.0) as i64 + (self.max_skew - 1) * 1000)
+    }
 }
 
-/// Counts for the constraints of a pod that must be met.
+/// How crowded the node is by all of these constraints: the less, the better. None if it lacks the label of one.
+pub fn crowd(constraints: &[Spread<'_>], labels: &BTreeMap<String, String>) -> Option<i64> {
+    let crowds = constraints.iter().map(|constraint| constraint.crowd(labels));
+    crowds.sum()
+}
+
+/// Counts for constraints of a pod: all that must be met, or all the others.
 pub fn count<'a>(
     pod: &PodView,
     constraints: &[&'a SpreadConstraint],

@@ -7,7 +7,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::affinity::{PodTerm, PreferredPod};
+use super::affinity::{PodTerm, PreferredPod, SpreadConstraint};
 use super::filter::Refusal;
 use super::groups::{Chosen, Groups};
 use super::pod::PodView;
@@ -31,6 +31,8 @@ pub struct Topology<'a> {
     kept_away: Domains<'a>,
     /// Per hard spread constraint.
     spread: Vec<Spread<'a>>,
+    /// Per soft spread constraint.
+    soft_spread: Vec<Spread<'a>>,
     /// Weight of what preferred terms find in a domain, less what they would avoid there.
     preferred: HashMap<&'a str, HashMap<&'a str, i64>>,
 }
@@ -43,14 +45,11 @@ impl<'a> Topology<'a> {
             topology.kept_away = kept_away(pod, snapshot);
         }
         let (towards, away) = (&pod.affinity.pod_affinity, &pod.affinity.pod_anti_affinity);
-        let hard = pod
-            .spread
-            .iter()
-            .filter(|constraint| constraint.when_unsatisfiable == "DoNotSchedule");
-        let hard: Vec<_> = hard.collect();
+        let is_hard = |constraint: &&SpreadConstraint| constraint.when_unsatisfiable == "DoNotSchedule";
+        let (hard, soft): (Vec<_>, Vec<_>) = pod.spread.iter().partition(is_hard);
         let terms = [&towards.required, &away.required].map(Vec::len);
         let preferences = [&towards.preferred, &away.preferred].map(Vec::len);
-        if terms.iter().chain(&preferences).sum::<usize>() + hard.len() == 0 {
+        if terms.iter().chain(&preferences).sum::<usize>() + pod.spread.len() == 0 {
             return topology;
         }
         let groups = Groups::new(snapshot);
@@ -73,6 +72,7 @@ impl<'a> Topology<'a> {
             }
         }
         topology.spread = spread::count(pod, &hard, &groups);
+        topology.soft_spread = spread::count(pod, &soft, &groups);
         topology
     }
 
@@ -101,6 +101,11 @@ impl<'a> Topology<'a> {
         let labels = node.meta.labels.iter();
         let found = labels.filter_map(|(key, value)| self.preferred.get(key.as_str())?.get(value.as_str()));
         found.sum()
+    }
+
+    /// How crowded the node is, as the pod's soft spread constraints see it ([`spread::crowd`]).
+    pub fn crowd(&self, node: &NodeView) -> Option<i64> {
+        spread::crowd(&self.soft_spread, &node.meta.labels)
     }
 
     /// Whether the node is right.

@@ -33,6 +33,8 @@ pub struct Later {
     pub objects: Vec<Arc<Object>>,
     /// What becomes of each.
     pub write: Write,
+    /// How many bytes an object takes while it is written, by its stored bytes.
+    pub size: fn(&[u8]) -> usize,
     /// What stands after them.
     pub tail: Vec<u8>,
 }
@@ -45,7 +47,7 @@ impl Later {
         code: StatusCode,
         media: &'static str,
     ) -> Result<Response<Body>, Status> {
-        let size = |object: &Arc<Object>| object.bytes.len();
+        let size = |object: &Arc<Object>| (self.size)(&object.bytes);
         if self.objects.iter().map(size).sum::<usize>() <= SMALL {
             let whole = self.whole()?;
             // Of a body a chunk counts anyway.

@@ -53,6 +53,7 @@ mod table;
 mod verb;
 mod version;
 mod write;
+mod yaml_size;
 
 use std::sync::Arc;
 use std::time::Duration;

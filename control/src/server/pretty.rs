@@ -3,12 +3,16 @@
 //! Source: `isPrettyPrint` in `k8s.io/apiserver/pkg/endpoints/handlers/negotiation/negotiate.go`; the form is that of Go's
 //! `json.MarshalIndent`.
 
-use bytes::Bytes;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
 use http::header::{CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE, USER_AGENT};
 use http::{HeaderMap, Response};
 use http_body_util::BodyExt;
+use hyper::body::Frame;
 
-use super::body::Body;
+use super::body::{Body, BoxError, FRAME};
 use super::query::Query;
 
 /// Whether the client wants it so.
@@ -33,11 +37,51 @@ pub fn indented(mut response: Response<Body>) -> Response<Body> {
         return response;
     }
     headers.remove(CONTENT_LENGTH);
-    let mut indent = Indent::default();
     response.map(|body| {
-        body.map_frame(move |frame| frame.map_data(|data| indent.write(&data)))
-            .boxed_unsync()
+        let indented = Indented {
+            body,
+            rest: Bytes::new(),
+            indent: Indent::default(),
+        };
+        indented.boxed_unsync()
     })
+}
+
+/// The body in many lines: made while it is taken, since it may be a hundred times as long.
+struct Indented {
+    body: Body,
+    /// Of the body's last frame.
+    rest: Bytes,
+    indent: Indent,
+}
+
+impl hyper::body::Body for Indented {
+    type Data = Bytes;
+    type Error = BoxError;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, BoxError>>> {
+        let this = &mut *self;
+        loop {
+            let data = this.indent.write(&mut this.rest);
+            if !data.is_empty() {
+                return Poll::Ready(Some(Ok(Frame::data(data))));
+            }
+            match ready!(Pin::new(&mut this.body).poll_frame(cx)) {
+                Some(Ok(frame)) => match frame.into_data() {
+                    Ok(data) => this.rest = data,
+                    Err(other) => return Poll::Ready(Some(Ok(other))),
+                },
+                end => return Poll::Ready(end),
+            }
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.rest.is_empty() && self.body.is_end_stream()
+    }
 }
 
 /// Where in a document it is.
@@ -53,10 +97,14 @@ struct Indent {
 }
 
 impl Indent {
-    /// The next piece of a document.
-    fn write(&mut self, piece: &[u8]) -> Bytes {
-        let mut out = Vec::with_capacity(piece.len() * 2);
-        for &byte in piece {
+    /// The next piece of a document, or as much of it as fills a frame; what is left stays.
+    fn write(&mut self, piece: &mut Bytes) -> Bytes {
+        let mut out = Vec::with_capacity(FRAME.min(piece.len() * 2));
+        let mut read = 0;
+        while out.len() < FRAME
+            && let Some(&byte) = piece.get(read)
+        {
+            read += 1;
             if self.quoted {
                 out.push(byte);
                 self.quoted = self.escaped || byte != b'"';
@@ -90,6 +138,7 @@ impl Indent {
                 }
             }
         }
+        piece.advance(read);
         out.into()
     }
 
@@ -101,18 +150,22 @@ impl Indent {
 
 #[cfg(test)]
 mod tests {
+    use http::HeaderValue;
     use proptest::prelude::*;
     use serde_json::{Value, json};
 
+    use super::super::body::full;
     use super::*;
 
     fn pieces(text: &str, size: usize) -> String {
         let mut indent = Indent::default();
-        let written: Vec<u8> = text
-            .as_bytes()
-            .chunks(size)
-            .flat_map(|piece| indent.write(piece))
-            .collect();
+        let mut written = Vec::new();
+        for piece in text.as_bytes().chunks(size) {
+            let mut piece = Bytes::copy_from_slice(piece);
+            while !piece.is_empty() {
+                written.extend(indent.write(&mut piece));
+            }
+        }
         String::from_utf8(written).unwrap()
     }
 
@@ -125,6 +178,24 @@ mod tests {
             assert_eq!(pieces(&value.to_string(), size), expected);
             assert_eq!(pieces(expected, size), expected);
         }
+    }
+
+    #[tokio::test]
+    async fn what_gets_long_is_made_in_frames() {
+        let numbers = vec![1; 2000].into();
+        let deep = (0..90).fold(numbers, |inner: Value, _| json!([inner]));
+        let mut response = Response::new(full(deep.to_string()));
+        let json = HeaderValue::from_static("application/json");
+        response.headers_mut().insert(CONTENT_TYPE, json);
+        let mut body = indented(response).into_body();
+        let mut written = Vec::new();
+        while let Some(frame) = body.frame().await {
+            let data = frame.unwrap().into_data().unwrap();
+            assert!(data.len() < FRAME + 1024);
+            written.extend(data);
+        }
+        assert!(written.len() > 4 * FRAME, "{}", written.len());
+        assert_eq!(serde_json::from_slice::<Value>(&written).unwrap(), deep);
     }
 
     proptest! {

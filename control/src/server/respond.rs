@@ -16,6 +16,7 @@ use super::convert;
 use super::later::{Later, Write};
 use super::protobuf::Target;
 use super::table;
+use super::yaml_size::yaml_size;
 use crate::kinds::Kind;
 use crate::object::Object;
 
@@ -100,6 +101,11 @@ fn made(call: &Call, code: StatusCode, object: &Object) -> Result<Response<Body>
         head: Vec::new(),
         objects: vec![Arc::new(object.clone())],
         write,
+        size: if encoding == Encoding::Yaml {
+            yaml_size
+        } else {
+            <[u8]>::len
+        },
         tail: tail.to_vec(),
     };
     later.answer(call, code, media)

@@ -15,7 +15,7 @@ use tokio::sync::watch;
 
 use super::facts::{Facts, pressure};
 use super::status::{self, Health, Inputs};
-use super::{NodeHandle, lease};
+use super::{NodeHandle, images, lease};
 use crate::event::{Kind, Recorder};
 
 /// Time between leases, as upstream has it.
@@ -218,14 +218,7 @@ impl Heartbeat {
     async fn image_list(&self) -> Vec<ContainerImage> {
         let store = self.images.clone();
         let listed = tokio::task::spawn_blocking(move || store.list()).await;
-        let Ok(Ok(images)) = listed else { return Vec::new() };
-        images
-            .into_iter()
-            .map(|image| ContainerImage {
-                names: Some([image.digests, image.tags].concat()),
-                size_bytes: Some(image.size as i64),
-            })
-            .collect()
+        images::image_list(listed.ok().and_then(Result::ok).unwrap_or_default())
     }
 
     fn reference(&self) -> ObjectReference {

@@ -3,6 +3,7 @@
 pub mod cgroups;
 mod facts;
 mod heartbeat;
+mod images;
 mod lease;
 mod status;
 

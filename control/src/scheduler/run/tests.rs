@@ -25,11 +25,14 @@ where
     let (recorder, _) = Recorder::new(api.clone(), "default-scheduler");
     let mut scheduler = Scheduler::new(api, recorder);
     scheduler.apply(Change::Node(None, Some(node("n1"))));
-    let pod = json!({"metadata": {"name": "p", "namespace": "default", "uid": "p"},
-        "spec": {"containers": [{"name": "a"}]}});
-    let pod = Arc::new(serde_json::from_value(pod).unwrap());
-    scheduler.apply(Change::Pod(None, Some(pod)));
+    scheduler.apply(Change::Pod(None, Some(pod(&json!({})))));
     scheduler
+}
+
+fn pod(labels: &serde_json::Value) -> Arc<PodView> {
+    let pod = json!({"metadata": {"name": "p", "namespace": "default", "uid": "p", "labels": labels},
+        "spec": {"containers": [{"name": "a"}]}});
+    Arc::new(serde_json::from_value(pod).unwrap())
 }
 
 fn node(name: &str) -> Arc<NodeView> {
@@ -62,4 +65,21 @@ async fn a_pod_whose_binding_panicked_is_tried_again() {
     scheduler.bound(done);
     assert_eq!(scheduler.snapshot.place_of("p"), None);
     assert_eq!(scheduler.queue.pop(later()).as_deref(), Some("p"));
+}
+
+#[tokio::test]
+async fn a_pod_that_changed_while_it_was_bound_is_tried_again_as_it_is() {
+    let mut scheduler = scheduler(|| async { panic!("a bug") });
+    let uid = scheduler.queue.pop(Instant::now()).unwrap();
+    scheduler.attempt(&uid);
+    let (old, new) = (pod(&json!({})), pod(&json!({"changed": "yes"})));
+    scheduler.apply(Change::Pod(Some(old), Some(new)));
+    assert_eq!(scheduler.queue.pop(later()), None, "it is being bound");
+    let done = scheduler.bindings.join_next().await.unwrap();
+    scheduler.bound(done);
+    assert_eq!(scheduler.queue.pop(later()).as_deref(), Some("p"));
+    assert_eq!(
+        *scheduler.waiting["p"].meta.labels,
+        [("changed".to_owned(), "yes".to_owned())].into()
+    );
 }

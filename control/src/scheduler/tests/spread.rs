@@ -191,3 +191,30 @@ fn a_selector_of_everything_counts_nothing() {
     assert!(schedule(&pod("p", spreading(json!({}))), &two, 0).is_err());
     assert!(schedule(&pod("p", spreading(json!({"labelSelector": {}}))), &two, 0).is_ok());
 }
+
+#[test]
+fn soft_constraints_choose_the_emptier_domain_and_refuse_none() {
+    let soft = |fields: Value| {
+        let mut fields = fields;
+        fields["whenUnsatisfiable"] = json!("ScheduleAnyway");
+        pod("p", spreading(fields))
+    };
+    let mut three = cluster(&[
+        // What has no label is no domain: last of all.
+        node("n0", |_| {}),
+        node("n1", labels(json!({"zone": "a"}))),
+        node("n2", labels(json!({"zone": "b"}))),
+    ]);
+    // Two pods that count in zone a, and three in zone b that do not.
+    three.place(&pod("w1", |_| {}), "n1");
+    three.place(&pod("w2", |_| {}), "n1");
+    for other in ["o1", "o2", "o3"] {
+        three.place(&pod(other, labels(json!({"app": "other"}))), "n2");
+    }
+    assert_eq!(schedule(&soft(json!({})), &three, 0).unwrap(), "n2");
+    let others = json!({"labelSelector": {"matchLabels": {"app": "other"}}});
+    assert_eq!(schedule(&soft(others), &three, 0).unwrap(), "n1");
+    // It is better than others, and not all there is: no domain is no refusal.
+    let nowhere = soft(json!({"topologyKey": "rack"}));
+    assert!(schedule(&nowhere, &three, 0).is_ok());
+}

@@ -16,6 +16,7 @@ use crate::server::later::Later;
 use crate::server::registry::api_version;
 use crate::server::respond;
 use crate::server::table::{self, Include};
+use crate::server::yaml_size::yaml_size;
 
 /// The list as YAML, a Table or bare metadata.
 pub fn list(
@@ -52,6 +53,7 @@ pub fn list(
         head,
         objects,
         write: Box::new(write),
+        size: if yaml { yaml_size } else { <[u8]>::len },
         tail,
     };
     let media = if yaml {
