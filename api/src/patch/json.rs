@@ -4,11 +4,13 @@ use json_patch::jsonptr::Pointer;
 use json_patch::{CopyOperation, MoveOperation, Patch, PatchOperation};
 use serde_json::Value;
 
-use super::{PatchError, mistyped};
+use super::{PatchError, lenient, mistyped};
 use crate::depth::{MAX_DEPTH, measure};
 
 /// Operations in one patch.
 const MAX_OPERATIONS: usize = 10_000;
+/// Unknown members that are told (as upstream's decoder tells).
+const MAX_UNKNOWN: usize = 100;
 /// Bytes that `copy` operations may add: without a limit, thirty of them double a document thirty times.
 const MAX_COPIED: usize = 3 * 1024 * 1024;
 /// Values that the operations may look at or shift along in lists: without a limit, ten thousand removals from the front
@@ -16,12 +18,13 @@ const MAX_COPIED: usize = 3 * 1024 * 1024;
 const MAX_WORK: usize = 20_000_000;
 
 /// The object after the operations of the patch.
-pub fn json_patch(object: &Value, patch: Value) -> Result<Value, PatchError> {
+pub fn json_patch(object: &Value, mut patch: Value) -> Result<Value, PatchError> {
     if patch.is_null() {
         // To Go's decoder a list without anything in it.
         return Ok(object.clone());
     }
     check_types(&patch)?;
+    lenient::complete(&mut patch);
     // What has the right types and is no patch all the same, upstream notices while it applies it.
     let patch: Patch =
         serde_json::from_value(patch).map_err(|error| PatchError::DoesNotApply(error.to_string()))?;
@@ -33,7 +36,8 @@ pub fn json_patch(object: &Value, patch: Value) -> Result<Value, PatchError> {
     }
     let mut value = object.clone();
     let (mut copied, mut work) = (0, 0);
-    for operation in patch.0 {
+    for mut operation in patch.0 {
+        lenient::place(&value, &mut operation);
         if let PatchOperation::Copy(copy) = &operation {
             copied += value
                 .pointer(copy.from.as_str())
@@ -59,6 +63,18 @@ pub fn json_patch(object: &Value, patch: Value) -> Result<Value, PatchError> {
             .map_err(|error| PatchError::DoesNotApply(error.to_string()))?;
     }
     Ok(value)
+}
+
+/// What of a patch upstream ignores: members that no operation has, in the words of its decoder.
+pub fn unknown_members(patch: &Value) -> Vec<String> {
+    const MEMBERS: [&str; 4] = ["op", "path", "from", "value"];
+    let operations = patch.as_array().into_iter().flatten().enumerate();
+    let unknown = operations.flat_map(|(index, operation)| {
+        let names = operation.as_object().into_iter().flat_map(|fields| fields.keys());
+        let unknown = names.filter(|name| !MEMBERS.contains(&name.as_str()));
+        unknown.map(move |name| format!("unknown field \"[{index}].{name}\""))
+    });
+    unknown.take(MAX_UNKNOWN).collect()
 }
 
 /// Refuses what upstream cannot read as a list of operations, in the words of Go's decoder.

@@ -2,6 +2,7 @@
 //! knows from the schema how lists merge. (Server-side apply is not here.)
 
 mod json;
+mod lenient;
 mod merge;
 mod strategic;
 #[cfg(test)]
@@ -87,7 +88,7 @@ impl From<PatchError> for Status {
 pub struct Patched {
     /// The new object, not yet checked against its schema.
     pub value: Value,
-    /// Fields that the patch names twice, as `duplicate field "spec.x"`.
+    /// What of the patch does not count: `duplicate field "spec.x"`.
     pub duplicates: Vec<String>,
 }
 
@@ -111,8 +112,16 @@ pub fn apply(
 ) -> Result<Patched, PatchError> {
     let parsed =
         schema::parse(body).map_err(|error| PatchError::Bad(format!("error decoding patch: {error}")))?;
+    let mut mistakes = parsed.duplicates;
     let value = match format {
-        Format::Json => json_patch(object, parsed.value)?,
+        Format::Json => {
+            let unknown = json::unknown_members(&parsed.value);
+            mistakes = schema::in_document_order(body, mistakes, unknown);
+            for mistake in &mut mistakes {
+                mistake.insert_str(0, "json patch ");
+            }
+            json_patch(object, parsed.value)?
+        }
         Format::Merge => {
             let mut value = object.clone();
             if !parsed.value.is_object() {
@@ -127,6 +136,6 @@ pub fn apply(
     };
     Ok(Patched {
         value,
-        duplicates: parsed.duplicates,
+        duplicates: mistakes,
     })
 }

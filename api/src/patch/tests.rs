@@ -463,3 +463,81 @@ fn long_lists_are_merged() {
     assert_eq!(containers[5998], json!({"name": key(2000), "image": "b"}));
     assert_eq!(merged["metadata"]["finalizers"].as_array().unwrap().len(), 40_000);
 }
+
+/// What upstream's library takes beyond RFC 6902.
+#[test]
+fn places_from_the_end_and_missing_values() {
+    let object = json!({"l": [1, 2, 3], "o": {"-1": "x"}, "n": {"m": [{"a": 1}, {"a": 2}]}});
+    let run = |patch: Value| apply(Format::Json, None, &object, patch.to_string().as_bytes());
+    for (operation, pointer, expected) in [
+        (json!({"op": "remove", "path": "/l/-1"}), "/l", json!([1, 2])),
+        (json!({"op": "remove", "path": "/l/-3"}), "/l", json!([2, 3])),
+        (
+            json!({"op": "add", "path": "/l/-1", "value": 4}),
+            "/l",
+            json!([1, 2, 3, 4]),
+        ),
+        (
+            json!({"op": "add", "path": "/l/-4", "value": 0}),
+            "/l",
+            json!([0, 1, 2, 3]),
+        ),
+        (
+            json!({"op": "add", "path": "/l/-", "value": 4}),
+            "/l",
+            json!([1, 2, 3, 4]),
+        ),
+        (
+            json!({"op": "replace", "path": "/n/m/-1/a", "value": 5}),
+            "/n/m/1/a",
+            json!(5),
+        ),
+        (
+            json!({"op": "replace", "path": "/l/01", "value": 5}),
+            "/l",
+            json!([1, 5, 3]),
+        ),
+        (
+            json!({"op": "move", "from": "/l/0", "path": "/l/-1"}),
+            "/l",
+            json!([2, 3, 1]),
+        ),
+        (
+            json!({"op": "copy", "from": "/l/-1", "path": "/l/0"}),
+            "/l",
+            json!([3, 1, 2, 3]),
+        ),
+        (
+            json!({"op": "test", "path": "/l/-1", "value": 3}),
+            "/l",
+            json!([1, 2, 3]),
+        ),
+        (json!({"op": "remove", "path": "/o/-1"}), "/o", json!({})),
+        (json!({"op": "add", "path": "/new"}), "/new", Value::Null),
+        (
+            json!({"op": "replace", "path": "/l/0"}),
+            "/l",
+            json!([null, 2, 3]),
+        ),
+    ] {
+        let patched = run(json!([operation])).unwrap();
+        assert_eq!(patched.value.pointer(pointer), Some(&expected), "{operation}");
+    }
+    for outside in ["/l/-4", "/l/3", "/l/-9999999999999999999999", "/n/m/-3/a"] {
+        let refused = run(json!([{"op": "remove", "path": outside}]));
+        assert!(matches!(refused, Err(PatchError::DoesNotApply(_))), "{outside}");
+    }
+}
+
+#[test]
+fn what_a_json_patch_does_not_mean_is_told() {
+    let body = r#"[{"op":"add","path":"/a","path":"/b","value":1,"foo":1},{"op":"add","path":"/c","value":1,"bar":2}]"#;
+    let patched = apply(Format::Json, None, &json!({}), body.as_bytes()).unwrap();
+    assert_eq!(patched.value, json!({"b": 1, "c": 1}));
+    let told = [
+        r#"duplicate field "[0].path""#,
+        r#"unknown field "[0].foo""#,
+        r#"unknown field "[1].bar""#,
+    ];
+    assert_eq!(patched.duplicates, told.map(|told| format!("json patch {told}")));
+}

@@ -130,7 +130,7 @@ async fn remove(api: &Api, pod: &Pod, because: Option<&str>) -> Result<(), Error
             )
             .await
         {
-            Err(error) if !error.is_not_found() && !error.is_conflict() => return Err(error),
+            Err(error) if !error.is_gone() => return Err(error),
             _ => {}
         }
     }

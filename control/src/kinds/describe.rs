@@ -69,7 +69,7 @@ pub(super) fn kind(
     })
 }
 
-fn column(&(name, kind, priority, description): &ColumnDef) -> Column {
+pub(super) fn column(&(name, kind, priority, description): &ColumnDef) -> Column {
     Column {
         name: Cow::Borrowed(name),
         kind: Cow::Borrowed(kind),

@@ -26,6 +26,7 @@ mod ratchet;
 mod rbac;
 mod resource_names;
 mod reviews;
+pub mod scale;
 mod single;
 mod storage;
 mod table;

@@ -51,8 +51,8 @@ pub fn update(kind: &Kind, content_type: &str, old: &Value, body: &[u8]) -> Resu
             bytes: body,
         };
         let fit = |parsed: &mut Parsed| decode::fit(parsed, kind);
-        let (new, _) = patch.apply(old, FieldValidation::Strict, fit)?;
-        patches::check_identity(kind, metadata::text(old, "name"), old, &new)?;
+        let (mut new, _) = patch.apply(old, FieldValidation::Strict, fit)?;
+        patches::check_identity(kind, metadata::text(old, "name"), old, &mut new)?;
         new
     };
     metadata::keep(kind, metadata::text(old, "name"), old, &mut new)?;
@@ -90,7 +90,7 @@ fn applied(kind: &Kind, old: &Value, body: &[u8]) -> Result<Value, Status> {
     };
     decode::conform(&mut parsed, kind)?;
     managed::put(&mut parsed.value, apply::encode(applied.managers));
-    patches::check_identity(kind, metadata::text(old, "name"), old, &parsed.value)?;
+    patches::check_identity(kind, metadata::text(old, "name"), old, &mut parsed.value)?;
     Ok(parsed.value)
 }
 

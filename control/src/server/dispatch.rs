@@ -183,6 +183,11 @@ async fn answer(
     if components::is(&kind) && (kind.verbs.contains(&verb) || verb == "watch" && !call.path.watch) {
         return components::serve(&call, verb);
     }
+    if kind.custom.is_some() && verb == "create" && !kind.verbs.contains(&verb) {
+        let mut status = Status::method_not_allowed();
+        "create not allowed while custom resource definition is terminating".clone_into(&mut status.message);
+        return Err(status);
+    }
     if !kind.verbs.contains(&verb) || everywhere && matches!(verb, "create" | "deletecollection") {
         return Err(Status::method_not_allowed());
     }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::query::Query;
 use super::respond;
-use crate::kinds::Kind;
+use crate::kinds::{Column, Kind};
 use crate::object::Object;
 
 /// What each row carries besides its cells.
@@ -75,9 +75,14 @@ pub fn partial_json(object: &[u8], beta: bool) -> Vec<u8> {
         .into_bytes()
 }
 
-/// Column definitions.
+/// Column definitions of a kind.
 pub fn columns(kind: &Kind) -> Value {
-    kind.columns
+    definitions(&kind.columns)
+}
+
+/// Column definitions.
+pub fn definitions(columns: &[Column]) -> Value {
+    columns
         .iter()
         .map(|column| {
             json!({

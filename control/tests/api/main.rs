@@ -23,6 +23,7 @@ mod kubectl;
 mod legacy_tokens;
 mod limits;
 mod lists;
+mod meant;
 mod monitoring;
 mod namespaces;
 mod operations;

@@ -4,7 +4,7 @@ use k8s_openapi::api::core::v1::PodStatus;
 use serde_json::{Value, json};
 
 /// The patch for `pods/status`. Only fields the kubelet owns are named; conditions merge by type, so those of other
-/// writers stay. The UID makes it fail with a conflict if another pod has taken the name.
+/// writers stay. The UID makes it fail if another pod has taken the name.
 pub fn patch(uid: &str, new: &PodStatus, old: Option<&PodStatus>) -> Value {
     let mut status = serde_json::to_value(new).unwrap_or_default();
     let before = old

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::core::v1::{Pod, PodStatus};
 use kube::Api;
 use kube::api::{Patch, PatchParams};
+use kube::core::response::StatusDetails;
 
 use super::Worker;
 use super::message::Done;
@@ -80,8 +81,7 @@ impl Worker {
                     sent: Box::new(desired),
                     version: version(&pod),
                 },
-                // A conflict is about the UID: another pod has taken the name.
-                Err(kube::Error::Api(status)) if status.code == 404 || status.code == 409 => Answer::Gone,
+                Err(kube::Error::Api(status)) if is_gone(&status) => Answer::Gone,
                 Err(error) => Answer::Failed(error.to_string()),
             };
             report(Done::Status(answer));
@@ -128,6 +128,12 @@ impl Worker {
             self.pace.contested(now.mono);
         }
     }
+}
+
+/// Whether the pod is there no more: nothing has its name, or another pod, whose UID a patch cannot change.
+fn is_gone(status: &kube::core::Status) -> bool {
+    let is_uid = |details: &StatusDetails| details.causes.iter().any(|cause| cause.field == "metadata.uid");
+    matches!(status.code, 404 | 409) || status.code == 422 && status.details.as_ref().is_some_and(is_uid)
 }
 
 /// resourceVersion as a number; versions of one object grow (etcd's revisions).

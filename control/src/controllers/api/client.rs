@@ -87,6 +87,12 @@ impl Error {
         matches!(self, Self::Stale(_)) || self.code() == Some(409) && self.reason() != "AlreadyExists"
     }
 
+    /// The object that was meant is there no more: nothing has its name, or something with another UID.
+    pub fn is_gone(&self) -> bool {
+        let other_uid = || self.code() == Some(422) && self.message().contains("metadata.uid: ");
+        self.is_not_found() || self.is_conflict() || other_uid()
+    }
+
     /// An object of this name exists.
     pub fn is_already_exists(&self) -> bool {
         self.code() == Some(409) && self.reason() == "AlreadyExists"

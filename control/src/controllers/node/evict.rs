@@ -160,7 +160,7 @@ impl Controller {
             )
             .await
         {
-            Err(error) if !error.is_not_found() && !error.is_conflict() => return Err(error),
+            Err(error) if !error.is_gone() => return Err(error),
             _ => {}
         }
         let options = json!({"preconditions": {"uid": pod.metadata.uid}});

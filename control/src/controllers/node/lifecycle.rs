@@ -172,7 +172,7 @@ impl Controller {
                 )
                 .await
             {
-                Err(error) if !error.is_not_found() && !error.is_conflict() => return Err(error),
+                Err(error) if !error.is_gone() => return Err(error),
                 _ => {}
             }
             let reference = pod.metadata.reference(resources::pods());

@@ -49,6 +49,10 @@ pub async fn serve(
     body: Body,
 ) -> Result<Response<Body>, Status> {
     let subresource = call.path.subresource.as_str();
+    // What runs in a container cannot be tried first.
+    if subresource != "log" && call.query.has("dryRun") {
+        return Err(Status::bad_request("dryRun is not supported"));
+    }
     let allowed = match subresource {
         "log" => matches!(parts.method, Method::GET | Method::HEAD),
         "proxy" => true,

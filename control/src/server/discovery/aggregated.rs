@@ -20,14 +20,14 @@ pub struct Wanted {
     encoding: Encoding,
 }
 
-/// What the client prefers, if it asks for this form before any plain one.
+/// What the client prefers of this form. Plain forms do not count beside it, wherever they stand
+/// (`DiscoveryEndpointRestrictions`).
 pub fn wanted(headers: &HeaderMap) -> Option<Wanted> {
     for clause in clauses(headers) {
         let Some(encoding) = clause.encoding() else {
             continue;
         };
         let version = match (clause.get("as"), clause.get("g"), clause.get("v")) {
-            ("", ..) => return None,
             ("APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2") => "v2",
             ("APIGroupDiscoveryList", "apidiscovery.k8s.io", "v2beta1") => "v2beta1",
             _ => continue,

@@ -4,13 +4,16 @@ use http::{Response, StatusCode};
 use keelson_api::apply::{self as managers, Tracked};
 use keelson_api::schema::Schema;
 use keelson_api::status::{FieldError, Status};
+use keelson_api::time;
 use serde_json::{Value, json};
 
-use crate::kinds::Kind;
+use crate::kinds::{self, Kind};
+use crate::server::accept::Form;
 use crate::server::body::Body;
 use crate::server::call::Call;
 use crate::server::options::Options;
 use crate::server::respond;
+use crate::server::table::{self, Include};
 use crate::server::write::apply as server_side;
 use crate::server::write::decode;
 use crate::server::write::decode::FieldValidation;
@@ -27,12 +30,8 @@ const VERSION: &str = "autoscaling/v1";
 pub async fn serve(call: &Call, verb: &str, bytes: &[u8]) -> Result<Response<Body>, Status> {
     let kind = call.kind();
     let answer = |object: &Value, warnings: &[String]| {
-        Ok(respond::plain(
-            call,
-            StatusCode::OK,
-            &scale(kind, object)?,
-            warnings,
-        ))
+        let answer = formed(call, scale(kind, object)?);
+        Ok(respond::plain(call, StatusCode::OK, &answer, warnings))
     };
     if verb == "get" {
         let mut object = respond::value(kind, &*call.stored()?);
@@ -70,9 +69,9 @@ pub async fn serve(call: &Call, verb: &str, bytes: &[u8]) -> Result<Response<Bod
             };
             apply(call, &edit, |old| {
                 let (before, validation) = (scale(kind, old)?, FieldValidation::of(call));
-                let (after, complaints) =
+                let (mut after, complaints) =
                     patch.apply(&before, validation, |parsed| decode::fit_to(parsed, schema))?;
-                check_identity(kind, &call.path.name, &before, &after)?;
+                check_identity(kind, &call.path.name, &before, &mut after)?;
                 warnings = complaints;
                 tracked(call, old, &after)
             })
@@ -82,6 +81,30 @@ pub async fn serve(call: &Call, verb: &str, bytes: &[u8]) -> Result<Response<Bod
     };
     warnings.extend(updated.warnings);
     answer(&respond::value(kind, &updated.object), &warnings)
+}
+
+/// A Scale in the form that was asked for.
+fn formed(call: &Call, scale: Value) -> Value {
+    match call.accept.form {
+        Form::Object => scale,
+        Form::Partial { beta } => table::partial(&scale, beta),
+        Form::Table { beta } => {
+            let cells = kinds::scale::row(&scale, time::now());
+            let metadata = json!({"resourceVersion": scale["metadata"]["resourceVersion"]});
+            let carried = match table::include(&call.query) {
+                Include::Nothing => Value::Null,
+                Include::Metadata => table::partial(&scale, beta),
+                Include::Object => scale,
+            };
+            let row = json!({"cells": cells, "object": carried});
+            table::table(
+                table::definitions(&kinds::scale::columns()),
+                vec![row],
+                metadata,
+                beta,
+            )
+        }
+    }
 }
 
 /// The Scale of an object.

@@ -112,8 +112,9 @@ fn changed(call: &Call, subresource: &str, old: &Value, config: &Config) -> Resu
     metadata::of(&mut live).remove(managed::FIELD);
     let reset = managed::reset(kind, subresource);
     let applied = applied(call, &Kinds(kind), subresource, reset, &live, config, managers)?;
-    let value = finished(kind, applied, config, call)?;
-    patch::check_identity(kind, &call.path.name, old, &value)?;
+    let mut value = finished(kind, applied, config, call)?;
+    patch::check_identity(kind, &call.path.name, old, &mut value)?;
+    patch::check_uid(kind, old, &value)?;
     Ok(value)
 }
 
@@ -208,6 +209,8 @@ async fn create(call: &Call, config: &Config) -> Result<Response<Body>, Status> 
         return Err(Status::conflict_because(&kind.group, &kind.plural, name, &why));
     }
     metadata::place(call, &mut value)?;
+    // To what is not there yet no version is another one.
+    metadata::of(&mut value).remove("resourceVersion");
     match metadata::text(&value, "name") {
         "" => {
             return Err(Status::bad_request(format!(

@@ -77,11 +77,21 @@ pub async fn store_new(
             Err(Failure::Taken) => {
                 let kind = call.kind();
                 // Who gives both the name and what it begins with is told so as well.
-                return Err(if base.is_empty() {
+                let mut status = if base.is_empty() {
                     Status::already_exists(&kind.group, &kind.plural, &name)
                 } else {
                     Status::generate_name_conflict(&kind.group, &kind.plural, &name)
-                });
+                };
+                // To wait is enough then.
+                let there = call
+                    .api
+                    .store
+                    .get(call.storage(), &key_of(call.namespace(), &name));
+                if there.is_some_and(|there| !metadata::text(&there.value(), "deletionTimestamp").is_empty())
+                {
+                    status.message = format!("object is being deleted: {}", status.message);
+                }
+                return Err(status);
             }
             Err(Failure::Refused(status)) => return Err(*status),
             Ok(response) => return Ok(response),

@@ -55,14 +55,17 @@ pub fn generate(api: &Api, base: &str) -> String {
 
 /// The object's namespace must be the path's; a missing one is filled in (`rest.EnsureObjectNamespaceMatchesRequestNamespace`).
 pub fn place(call: &Call, value: &mut Value) -> Result<(), Status> {
-    let kind = call.kind();
+    place_in(call.kind(), &call.path.namespace, value)
+}
+
+/// The same, for the namespace of the path or of the stored object.
+pub fn place_in(kind: &Kind, wanted: &str, value: &mut Value) -> Result<(), Status> {
     let metadata = of(value);
     if !kind.namespaced {
         // Upstream clears it too.
         metadata.remove("namespace");
         return Ok(());
     }
-    let wanted = call.path.namespace.as_str();
     match metadata.get("namespace").and_then(Value::as_str) {
         None | Some("") => {
             metadata.insert("namespace".to_owned(), wanted.into());

@@ -2,7 +2,7 @@
 
 use http::{Response, StatusCode};
 use keelson_api::patch::Format;
-use keelson_api::status::Status;
+use keelson_api::status::{FieldError, Status};
 use serde_json::Value;
 
 use super::decode::FieldValidation;
@@ -54,8 +54,9 @@ pub async fn patch(call: &Call, subresource: Option<&str>, bytes: &[u8]) -> Resu
     };
     let mut warnings = Vec::new();
     let updated = apply(call, &edit, |old| {
-        let (new, complaints) = patch.apply(old, validation, |parsed| decode::fit(parsed, kind))?;
-        check_identity(kind, &call.path.name, old, &new)?;
+        let (mut new, complaints) = patch.apply(old, validation, |parsed| decode::fit(parsed, kind))?;
+        check_identity(kind, &call.path.name, old, &mut new)?;
+        check_uid(kind, old, &new)?;
         warnings = complaints;
         Ok(new)
     })
@@ -64,19 +65,15 @@ pub async fn patch(call: &Call, subresource: Option<&str>, bytes: &[u8]) -> Resu
     Ok(respond::object(call, StatusCode::OK, &updated.object, &warnings))
 }
 
-/// A patch may not rename the object or turn it into another kind.
-pub fn check_identity(kind: &Kind, name: &str, old: &Value, new: &Value) -> Result<(), Status> {
+/// A patch may not rename or move the object or turn it into another kind.
+pub fn check_identity(kind: &Kind, name: &str, old: &Value, new: &mut Value) -> Result<(), Status> {
     let found = metadata::text(new, "name");
     if found != name {
         return Err(Status::bad_request(format!(
             "the name of the object ({found}) does not match the name on the URL ({name})"
         )));
     }
-    if metadata::text(old, "namespace") != metadata::text(new, "namespace") {
-        return Err(Status::bad_request(
-            "the namespace of the provided object does not match the namespace sent on the request",
-        ));
-    }
+    metadata::place_in(kind, metadata::text(old, "namespace"), new)?;
     for field in ["apiVersion", "kind"] {
         if new[field] != old[field] {
             return Err(Status::bad_request(format!(
@@ -86,4 +83,16 @@ pub fn check_identity(kind: &Kind, name: &str, old: &Value, new: &Value) -> Resu
         }
     }
     Ok(())
+}
+
+/// Nor give it another UID. Only of a replacement that is a precondition, of which a conflict is told: controllers that
+/// patch with a UID take 422 for the end of an object of that name (kube-controller-manager's `controller_ref_manager.go`).
+pub fn check_uid(kind: &Kind, old: &Value, new: &Value) -> Result<(), Status> {
+    let uid = metadata::text(new, "uid");
+    if uid.is_empty() || uid == metadata::text(old, "uid") {
+        return Ok(());
+    }
+    let error = FieldError::invalid("metadata.uid", uid, "field is immutable");
+    let name = metadata::text(old, "name");
+    Err(Status::invalid(&kind.group, &kind.kind, name, &[error]))
 }

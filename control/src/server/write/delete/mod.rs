@@ -31,14 +31,24 @@ use plan::{Outcome, plan};
 /// How often a delete without preconditions is tried again on a newer object.
 const TRIES: usize = 32;
 /// Kinds whose delete answers with the object instead of a Status (`ReturnDeletedObject` upstream).
-const RETURNED: [&str; 7] = [
-    "Pod",
-    "PodTemplate",
-    "Service",
-    "ServiceAccount",
-    "PersistentVolume",
-    "PersistentVolumeClaim",
-    "ResourceQuota",
+const RETURNED: [(&str, &[&str]); 2] = [
+    (
+        "",
+        &[
+            "Namespace",
+            "PersistentVolume",
+            "PersistentVolumeClaim",
+            "Pod",
+            "PodTemplate",
+            "ResourceQuota",
+            "Service",
+            "ServiceAccount",
+        ],
+    ),
+    (
+        "storage.k8s.io",
+        &["CSIDriver", "CSINode", "StorageClass", "VolumeAttachment"],
+    ),
 ];
 
 /// What a delete came to.
@@ -53,7 +63,8 @@ pub async fn delete(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status>
     let deleted = run(call, &call.path.name, call.namespace(), &options).await?;
     let kind = call.kind();
     let warnings = options.warnings(kind);
-    if deleted.removed && !(kind.group.is_empty() && RETURNED.contains(&kind.kind.as_ref())) {
+    let is_returned = |(group, kinds): &(&str, &[&str])| *group == kind.group && kinds.contains(&&*kind.kind);
+    if deleted.removed && !RETURNED.iter().any(is_returned) {
         let status = Status::deleted(
             &kind.group,
             &kind.plural,
@@ -183,20 +194,39 @@ async fn admit(call: &Call, stored: &Object, old: &Value, dry_run: bool) -> Resu
 }
 
 fn check_preconditions(kind: &Kind, stored: &Object, options: &Options) -> Result<(), Status> {
-    let failed = |what: &str, wanted: &str, found: &str| {
+    // Namespaces are deleted by code of their own upstream, in other words.
+    let is_namespace = kind.group.is_empty() && kind.kind == "Namespace";
+    let failed = |what: &str, wanted: &str, found: &str, why: &str| {
+        let (resource, why) = if is_namespace {
+            let why = format!(
+                "Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}"
+            );
+            (&kind.plural, why)
+        } else {
+            let why = format!(
+                "the {what} in the precondition ({wanted}) does not match the {what} in record ({found}). {why}"
+            );
+            (&kind.kind, why)
+        };
         Err(Status::conflict_because(
             &kind.group,
-            &kind.plural,
+            resource,
             &stored.name,
-            &format!("Precondition failed: {what} in precondition: {wanted}, {what} in object meta: {found}"),
+            &why,
         ))
     };
     if let Some(uid) = options.uid.as_deref().filter(|uid| *uid != stored.uid) {
-        return failed("UID", uid, &stored.uid);
+        let why = "The object might have been deleted and then recreated";
+        return failed("UID", uid, &stored.uid, why);
     }
     let found = stored.resource_version.to_string();
     if let Some(wanted) = options.revision.as_deref().filter(|wanted| *wanted != found) {
-        return failed("ResourceVersion", wanted, &found);
+        return failed(
+            "ResourceVersion",
+            wanted,
+            &found,
+            "The object might have been modified",
+        );
     }
     Ok(())
 }

@@ -84,7 +84,9 @@ pub fn plan(kind: &Kind, old: &Value, options: &Options, grace: Option<i64>, now
         "deletionTimestamp".to_owned(),
         time::format(began.saturating_add(grace)).into(),
     );
-    fields.insert("deletionGracePeriodSeconds".to_owned(), grace.into());
+    if !namespace {
+        fields.insert("deletionGracePeriodSeconds".to_owned(), grace.into());
+    }
     if after.is_empty() {
         fields.remove("finalizers");
     } else {
