@@ -14,6 +14,7 @@ use super::migrate;
 use super::place::Place;
 use super::remove::remove;
 use super::set::Set;
+use super::settle::settle;
 use super::update::{Changes, Tracked, manager_name, track};
 use super::{Actor, Versions};
 
@@ -92,7 +93,8 @@ pub fn apply(
         .ok_or_else(|| ApplyError::NoType(actor.version.to_owned()))?;
     let place = Place::root(kind);
     check(place, config).map_err(ApplyError::Type)?;
-    let managers = with_before(versions, actor, live, managers);
+    let mut managers = with_before(versions, actor, live, managers);
+    settle(versions, &mut managers);
     let apply = Apply {
         versions,
         actor,

@@ -51,6 +51,15 @@ fn is_declared(place: Place<'_>, name: &str) -> bool {
     matches!(place.shape(), Shape::Struct(definition) if definition.field(name).is_some())
 }
 
+/// The place behind a step of a set.
+pub(super) fn step_to<'a>(place: Place<'a>, step: &str) -> Option<Place<'a>> {
+    match (place.shape(), step.strip_prefix("f:")) {
+        (Shape::List(list), _) => Some(list.item()),
+        (_, Some(name)) => place.child(name),
+        _ => None,
+    }
+}
+
 /// Makes the fields of structs members where something below them is one, so that a set can say of a struct that it is
 /// there.
 pub(super) fn with_structs(place: Option<Place<'_>>, set: &Set) -> Set {
@@ -58,11 +67,7 @@ pub(super) fn with_structs(place: Option<Place<'_>>, set: &Set) -> Set {
     for (step, node) in set.iter() {
         let name = step.strip_prefix("f:");
         let declared = matches!((place, name), (Some(place), Some(name)) if is_declared(place, name));
-        let child = place.and_then(|place| match (place.shape(), name) {
-            (Shape::List(list), _) => Some(list.item()),
-            (_, Some(name)) => place.child(name),
-            _ => None,
-        });
+        let child = place.and_then(|place| step_to(place, step));
         let below = with_structs(child, &node.below);
         out.put(
             step.to_owned(),

@@ -23,6 +23,7 @@ mod place;
 mod remove;
 mod scale;
 mod set;
+mod settle;
 #[cfg(test)]
 mod tests;
 mod update;

@@ -9,6 +9,7 @@ use super::compare::{Comparison, compare};
 use super::entry::{Entry, Operation, age};
 use super::place::Place;
 use super::set::Set;
+use super::settle::settle;
 use super::{Actor, Versions};
 
 /// What was there before a create: an object in which only that is which always is.
@@ -46,6 +47,7 @@ pub fn track<E>(
         return Ok(Tracked::Unchanged);
     }
     let mut managers = decode()?;
+    settle(versions, &mut managers);
     // Objects whose managers were forgotten, or never known, go on without.
     if old.is_some() && managers.is_empty() {
         return Ok(Tracked::Unchanged);

@@ -77,6 +77,15 @@ fn what_is_not_there_has_no_version() {
     let map = format!("{MAPS}/a");
     assert_eq!(apply(&cluster, &map, &config).0, 201);
     assert_eq!(apply(&cluster, &map, &config).0, 409);
+    // Some kinds are only changed by who names the version; a patch does unless it takes it away.
+    let leases = "/apis/coordination.k8s.io/v1/namespaces/default/leases";
+    assert_eq!(cluster.post(leases, &json!({"metadata": {"name": "l"}})).0, 201);
+    for (version, code) in [(json!({}), 200), (json!({"resourceVersion": null}), 422)] {
+        let mut patch = json!({"metadata": version, "spec": {"holderIdentity": "h"}});
+        patch["metadata"]["labels"] = json!({"a": "b"});
+        let (found, answer) = cluster.patch(&format!("{leases}/l"), "merge-patch+json", &patch);
+        assert_eq!(found, code, "{answer}");
+    }
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::*;
+use crate::apply::decode;
 
 #[test]
 fn an_applier_owns_what_it_names_and_no_more() {
@@ -212,4 +213,43 @@ fn a_service_port_is_removed_with_its_keys() {
         .unwrap();
     assert_eq!(less.object.get("spec"), None);
     assert_eq!(encode(less.managers), json!([]));
+}
+
+/// Managers as an older schema left them: the reference, which is one thing now, was merged field by field.
+#[test]
+fn what_has_become_one_thing_has_one_manager() {
+    let entry = |manager: &str, fields: Value| {
+        json!({"manager": manager, "operation": "Apply", "apiVersion": "v1", "time": "2026-01-01T00:00:00Z",
+            "fieldsType": "FieldsV1", "fieldsV1": fields})
+    };
+    let old = json!([entry(
+        "first",
+        json!({"f:involvedObject": {"f:name": {}}, "f:reason": {}})
+    )]);
+    let managers = decode(&old, false).unwrap();
+    let event = |reference: Value| json!({"metadata": {"name": "e"}, "involvedObject": reference});
+    let mut live = event(json!({"name": "p"}));
+    live["apiVersion"] = "v1".into();
+    live["kind"] = "Event".into();
+    live["reason"] = "x".into();
+    let other = event(json!({"kind": "Pod"}));
+    let refused = EVENT
+        .apply("second", &live, &other, &managers, false)
+        .unwrap_err();
+    let ApplyError::Conflict(conflicts) = refused else {
+        panic!("{refused}")
+    };
+    assert_eq!(conflicts[0].field, ".involvedObject");
+    let applied = EVENT.apply("second", &live, &other, &managers, true).unwrap();
+    assert_eq!(applied.object["involvedObject"], json!({"kind": "Pod"}));
+    assert_eq!(fields(&applied.managers, "first"), json!({"f:reason": {}}));
+    assert_eq!(
+        fields(&applied.managers, "second"),
+        json!({"f:involvedObject": {}})
+    );
+    // An update by somebody else takes it as a whole, too.
+    let mut new = live.clone();
+    new["involvedObject"] = json!({"name": "q"});
+    let managers = EVENT.update("third", Some(&live), &new, &managers);
+    assert_eq!(fields(&managers, "first"), json!({"f:reason": {}}));
 }

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::decode::FieldValidation;
 use super::managed::Managers;
 use super::patched::Patch;
-use super::update::{Edit, apply};
+use super::update::{Edit, apply, check_version};
 use super::{apply as server_side, decode, metadata};
 use crate::kinds::Kind;
 use crate::server::accept::content_type;
@@ -57,6 +57,7 @@ pub async fn patch(call: &Call, subresource: Option<&str>, bytes: &[u8]) -> Resu
         let (mut new, complaints) = patch.apply(old, validation, |parsed| decode::fit(parsed, kind))?;
         check_identity(kind, &call.path.name, old, &mut new)?;
         check_uid(kind, old, &new)?;
+        check_version(call, &new)?;
         warnings = complaints;
         Ok(new)
     })

@@ -76,22 +76,25 @@ pub async fn update(call: &Call, subresource: Option<&str>, bytes: &[u8]) -> Res
             answer => return answer,
         }
     }
-    let unversioned = matches!(metadata::text(&value, "resourceVersion"), "" | "0");
-    if unversioned && terms::needs_version(kind) {
-        // What is not there is not found, whatever else is wrong.
-        call.stored()?;
-        let detail = "must be specified for an update";
-        let error = FieldError::invalid_shown("metadata.resourceVersion", "0x0", detail);
-        return Err(Status::invalid(
-            &kind.group,
-            &kind.plural,
-            &call.path.name,
-            &[error],
-        ));
-    }
+    check_version(call, &value)?;
     let updated = apply(call, &edit, |_| Ok(value.clone())).await?;
     warnings.extend(updated.warnings);
     Ok(respond::object(call, StatusCode::OK, &updated.object, &warnings))
+}
+
+/// Some kinds are not changed without naming the version that is changed.
+pub fn check_version(call: &Call, value: &Value) -> Result<(), Status> {
+    let kind = call.kind();
+    let unversioned = matches!(metadata::text(value, "resourceVersion"), "" | "0");
+    if !unversioned || !terms::needs_version(kind) {
+        return Ok(());
+    }
+    // What is not there is not found, whatever else is wrong.
+    call.stored()?;
+    let detail = "must be specified for an update";
+    let error = FieldError::invalid_shown("metadata.resourceVersion", "0x0", detail);
+    let name = &call.path.name;
+    Err(Status::invalid(&kind.group, &kind.plural, name, &[error]))
 }
 
 /// The name in the body must be the one in the path.
