@@ -15,6 +15,7 @@ mod limit_ranger;
 mod mountable_secrets;
 mod namespace_lifecycle;
 mod node_audiences;
+mod node_certificates;
 mod node_restriction;
 mod owner_references;
 mod persistent_volume_claim_resize;

@@ -1,6 +1,7 @@
 //! Each plug-in over an in-memory Reader.
 
 mod automount;
+mod node_certificates;
 mod nodes;
 mod objects;
 mod pods;
