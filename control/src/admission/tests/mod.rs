@@ -5,6 +5,7 @@ mod node_certificates;
 mod nodes;
 mod objects;
 mod pods;
+mod policy_parameters;
 mod storage;
 
 use std::sync::Arc;
