@@ -15,11 +15,13 @@ mod limit_ranger;
 mod mountable_secrets;
 mod namespace_lifecycle;
 mod node_audiences;
+mod node_certificates;
 mod node_restriction;
 mod owner_references;
 mod persistent_volume_claim_resize;
 mod pod_resources;
 mod pod_security;
+mod policy_parameters;
 mod priority;
 mod request;
 pub mod resource_quota;
@@ -130,6 +132,7 @@ impl Chain {
         owner_references::validate(context, request)?;
         persistent_volume_claim_resize::validate(context, request)?;
         certificates::validate(context, request)?;
+        policy_parameters::validate(context, request)?;
         if request.subresource.is_empty()
             && matches!(request.operation, Operation::Create | Operation::Update)
         {

@@ -7,7 +7,7 @@ use keelson_api::status::{Status, go_quote};
 use serde_json::Value;
 
 use super::fields::{items, text};
-use super::{Context, Operation, Request, node_audiences};
+use super::{Context, Operation, Request, node_audiences, node_certificates};
 use crate::auth::resources::{NODES, PODS};
 use crate::auth::{Target, node_name, targets};
 
@@ -49,6 +49,7 @@ pub fn admit(context: &Context, request: &Request<'_>) -> Result<(), Status> {
         ("", "persistentvolumeclaims") => claims(request),
         ("coordination.k8s.io", "leases") => named(request, node, true),
         ("storage.k8s.io", "csinodes") => named(request, node, false),
+        ("certificates.k8s.io", "certificatesigningrequests") => node_certificates::check(request, node),
         _ => Ok(()),
     }
 }

@@ -34,4 +34,6 @@ resources! {
     CLUSTER_ROLE_BINDINGS = "rbac.authorization.k8s.io", "clusterrolebindings";
     ROLES = "rbac.authorization.k8s.io", "roles";
     ROLE_BINDINGS = "rbac.authorization.k8s.io", "rolebindings";
+    CUSTOM_RESOURCE_DEFINITIONS = "apiextensions.k8s.io", "customresourcedefinitions";
+    VALIDATING_ADMISSION_POLICIES = "admissionregistration.k8s.io", "validatingadmissionpolicies";
 }

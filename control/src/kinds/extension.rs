@@ -5,6 +5,7 @@
 mod admission;
 pub(super) mod definition;
 mod flow;
+mod webhook;
 
 use super::Kind;
 

@@ -105,6 +105,9 @@ const OFF: &[(&str, Where, &[&str])] = &[
             "spec.behavior.scaleDown.tolerance",
         ],
     ),
+    // Whose feature is gone, with its gate.
+    ("DynamicKubeletConfig", Of("", "nodes"), &["spec.configSource"]),
+    ("DynamicKubeletConfig", Of("", "nodes"), &["status.config"]),
     (
         "CoordinatedLeaderElection",
         Of("coordination.k8s.io", "leases"),

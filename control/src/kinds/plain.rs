@@ -22,6 +22,8 @@ pub(super) struct Plain {
     pub(super) told: fn(&Value) -> Vec<FieldError>,
     /// Whether there is a status that only its subresource may write.
     pub(super) status: bool,
+    /// Whether who writes the status may change the metadata with it.
+    pub(super) labels_with_status: bool,
     /// The field whose changes the generation counts.
     pub(super) generation: Option<&'static str>,
 }
@@ -37,6 +39,7 @@ impl Plain {
             change: |_, _| Vec::new(),
             told: |_| Vec::new(),
             status: false,
+            labels_with_status: true,
             generation: None,
         }
     }
@@ -70,7 +73,9 @@ impl Strategy for Plain {
         if self.status {
             update::without_generation(subresource, old, new);
         }
-        if let Some(field) = self.generation {
+        if subresource == Some("status") && !self.labels_with_status {
+            update::keep_metadata_of_status(old, new);
+        } else if let Some(field) = self.generation {
             update::generation_of(field, old, new);
         }
     }

@@ -6,6 +6,7 @@ mod endpoint_slice;
 mod lease;
 mod priority_class;
 mod runtime_class;
+mod signing;
 
 use super::Kind;
 

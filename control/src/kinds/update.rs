@@ -43,6 +43,18 @@ pub(super) fn keep_labels(old: &Value, new: &mut Value) {
     keep_metadata(old, new, &["labels"]);
 }
 
+/// Writers of the status of newer kinds change no metadata (`ResetObjectMetaForStatus`).
+pub(super) fn keep_metadata_of_status(old: &Value, new: &mut Value) {
+    let fields = [
+        "labels",
+        "annotations",
+        "finalizers",
+        "ownerReferences",
+        "generation",
+    ];
+    keep_metadata(old, new, &fields);
+}
+
 /// Restores these fields of the metadata.
 pub(super) fn keep_metadata(old: &Value, new: &mut Value, fields: &[&str]) {
     let Some(metadata) = object(new, "metadata") else {

@@ -9,6 +9,7 @@ mod nested;
 mod patterns;
 #[cfg(test)]
 mod tests;
+mod validations;
 
 use serde_json::{Map, Value};
 
@@ -55,6 +56,10 @@ pub fn check(path: &str, schema: &Value) -> Vec<FieldError> {
         return vec![FieldError::too_many(path, parts, MOST_PARTS)];
     }
     let mut errors = Vec::new();
+    if schema["nullable"] == true {
+        let why = "nullable cannot be true at the root";
+        errors.push(FieldError::forbidden(child(path, "nullable"), why));
+    }
     forbidden(path, schema, &mut errors);
     if errors.is_empty() {
         structural(path, schema, Level::Root, &mut errors);
@@ -182,6 +187,7 @@ fn forbidden(path: &str, schema: &Value, errors: &mut Vec<FieldError>) {
         ));
     }
     lists::check(path, schema, errors);
+    validations::check(path, schema, errors);
     for (path, part) in parts(path, schema) {
         forbidden(&path, part, errors);
     }

@@ -81,3 +81,50 @@ fn properties_without_a_default_cost_nothing() {
     schema.default(&mut object).unwrap();
     assert_eq!(object["x"][59_999], json!({"p7": "x"}));
 }
+
+#[test]
+fn rules_say_what_is_wrong_in_one_line() {
+    let path = "schema.properties[x].x-kubernetes-validations[0]";
+    let of = |rule: Value| complaints(json!({"type": "string", "x-kubernetes-validations": [rule]}));
+    for good in [
+        json!({"rule": "true"}),
+        json!({"rule": "a\n&& b", "message": "m", "reason": "FieldValueInvalid", "fieldPath": ".a"}),
+    ] {
+        assert_eq!(of(good), Vec::<String>::new());
+    }
+    for (rule, expected) in [
+        (
+            json!({"rule": " "}),
+            vec!["rule: Required value: rule is not specified"],
+        ),
+        (
+            json!({"rule": "a", "message": " "}),
+            vec!["message: Invalid value: \" \": message must be non-empty if specified"],
+        ),
+        (
+            json!({"rule": "a", "message": "b\nc"}),
+            vec!["message: Invalid value: \"b\\nc\": message must not contain line breaks"],
+        ),
+        (
+            json!({"rule": "a\nb"}),
+            vec!["message: Required value: message must be specified if rule contains line breaks"],
+        ),
+        (
+            json!({"rule": "a", "messageExpression": " ", "reason": "x", "fieldPath": "\n"}),
+            vec![
+                "messageExpression: Required value: messageExpression must be non-empty if specified",
+                "reason: Unsupported value: \"x\": supported values: \"FieldValueDuplicate\", \"FieldValueForbidden\", \
+                 \"FieldValueInvalid\", \"FieldValueRequired\"",
+                "fieldPath: Invalid value: \"\\n\": fieldPath must be non-empty if specified",
+                "fieldPath: Invalid value: \"\\n\": fieldPath must not contain line breaks",
+            ],
+        ),
+    ] {
+        let expected: Vec<String> = expected.iter().map(|told| format!("{path}.{told}")).collect();
+        assert_eq!(of(rule), expected);
+    }
+    assert_eq!(
+        check("schema", &json!({"type": "object", "nullable": true}))[0].to_string(),
+        "schema.nullable: Forbidden: nullable cannot be true at the root"
+    );
+}

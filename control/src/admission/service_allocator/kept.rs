@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use serde_json::{Map, Value, json};
 
-use super::taken::{Protocol, has_address, has_health_check_port, has_node_ports, number};
+use super::taken::{has_address, has_health_check_port, number};
 use crate::admission::fields::{items, map, text};
 
 /// Carries the given values of `old` over to `new`, and drops those that the new type has no use for.
@@ -20,9 +20,9 @@ pub fn carry_over(old: &Value, new: &mut Value) {
     if have == (true, false) {
         drop_addresses(old, new);
     }
-    match (has_node_ports(old), has_node_ports(new)) {
+    match (may_have_node_ports(old), may_have_node_ports(new)) {
         (true, true) => keep_node_ports(old, new),
-        (true, false) if text(new, "/spec/type") != "LoadBalancer" => drop_node_ports(old, new),
+        (true, false) => drop_node_ports(old, new),
         _ => {}
     }
     let port = &old["spec"]["healthCheckNodePort"];
@@ -33,6 +33,11 @@ pub fn carry_over(old: &Value, new: &mut Value) {
         (true, false) if new["spec"]["healthCheckNodePort"] == *port => remove(new, &["healthCheckNodePort"]),
         _ => {}
     }
+}
+
+/// Whether a Service of this type has node ports, were it only those that somebody asks for.
+fn may_have_node_ports(service: &Value) -> bool {
+    matches!(text(service, "/spec/type"), "NodePort" | "LoadBalancer")
 }
 
 fn set(service: &mut Value, field: &str, value: &Value) {
@@ -90,7 +95,7 @@ fn drop_addresses(old: &Value, new: &mut Value) {
         gone.extend(["clusterIP", "clusterIPs"]);
     }
     gone.extend(
-        ["ipFamilies", "ipFamilyPolicy", "internalTrafficPolicy"]
+        ["ipFamilies", "ipFamilyPolicy"]
             .into_iter()
             .filter(|field| same(field)),
     );
@@ -104,60 +109,44 @@ fn ports(service: &mut Value) -> impl Iterator<Item = &mut Map<String, Value>> {
     list.into_iter().flatten().filter_map(Value::as_object_mut)
 }
 
+/// Ports keep their node ports by their names, whatever else of them has changed. What the client has named of the old
+/// ones itself is gone to another port.
 fn keep_node_ports(old: &Value, new: &mut Value) {
-    let protocol = |port: &Value| Protocol::of(port);
-    let named: HashSet<(u16, Protocol)> = items(new, "/spec/ports")
+    let given = |service: &Value| -> HashSet<u16> {
+        let ports = items(service, "/spec/ports").iter();
+        ports.filter_map(|port| number(&port["nodePort"])).collect()
+    };
+    let named = given(new);
+    let by_name: HashMap<&str, u16> = items(old, "/spec/ports")
         .iter()
-        .filter_map(|port| Some((number(&port["nodePort"])?, protocol(port))))
+        .filter_map(|port| Some((text(port, "/name"), number(&port["nodePort"])?)))
         .collect();
-    let old = items(old, "/spec/ports").iter().filter_map(|port| {
-        let given = number(&port["nodePort"])?;
-        (!named.contains(&(given, protocol(port)))).then_some((port, given))
-    });
-    // Numbers and names are each unique among the ports of a protocol.
-    let (mut by_port, mut by_name) = (HashMap::new(), HashMap::new());
-    for (port, given) in old {
-        by_port
-            .entry((port["port"].as_i64(), protocol(port)))
-            .or_insert(given);
-        by_name
-            .entry((text(port, "/name"), protocol(port)))
-            .or_insert(given);
-    }
-    let mut used = HashSet::new();
     for port in ports(new) {
-        let found = {
-            let field = |name: &str| port.get(name).unwrap_or(&Value::Null);
-            // What is not zero is asked for, even if it is no port.
-            if field("nodePort").as_i64().is_some_and(|asked| asked != 0) {
-                continue;
-            }
-            let protocol = Protocol::named(field("protocol").as_str().unwrap_or_default());
-            let free =
-                |given: Option<&u16>| given.copied().filter(|given| !used.contains(&(*given, protocol)));
-            let name = field("name").as_str().unwrap_or_default();
-            free(by_port.get(&(field("port").as_i64(), protocol)))
-                .or_else(|| free(by_name.get(&(name, protocol)).filter(|_| !name.is_empty())))
-                .map(|given| (given, protocol))
-        };
-        if let Some((given, protocol)) = found {
-            used.insert((given, protocol));
-            port.insert("nodePort".to_owned(), given.into());
+        // What is not zero is asked for, even if it is no port.
+        if port
+            .get("nodePort")
+            .and_then(Value::as_i64)
+            .is_some_and(|asked| asked != 0)
+        {
+            continue;
+        }
+        let name = port.get("name").and_then(Value::as_str).unwrap_or_default();
+        if let Some(given) = by_name.get(name).filter(|given| !named.contains(given)) {
+            port.insert("nodePort".to_owned(), (*given).into());
         }
     }
 }
 
+/// A type without node ports does without those that it had. One that it did not have is a mistake, and then all of them
+/// are.
 fn drop_node_ports(old: &Value, new: &mut Value) {
-    let known: HashSet<u16> = items(old, "/spec/ports")
-        .iter()
-        .filter_map(|port| number(&port["nodePort"]))
-        .collect();
-    for port in ports(new) {
-        if port
-            .get("nodePort")
-            .and_then(number)
-            .is_some_and(|number| known.contains(&number))
-        {
+    let given = |service: &Value| -> HashSet<i64> {
+        let ports = items(service, "/spec/ports").iter();
+        let given = ports.filter_map(|port| port["nodePort"].as_i64());
+        given.filter(|given| *given != 0).collect()
+    };
+    if given(old).is_superset(&given(new)) {
+        for port in ports(new) {
             port.remove("nodePort");
         }
     }
@@ -175,19 +164,60 @@ mod tests {
                 .map(|n| json!({"name": format!("n{n}"), "port": n + 1, "nodePort": 30_000 + n}))
                 .collect(),
         );
-        // None is the same, but for the last two: one by its number, one by its name.
+        // None has its old name, but for the last two.
         let mut ports: Vec<Value> = (0..60_000)
             .map(|n| json!({"name": format!("other{n}"), "port": n + 1, "protocol": "UDP"}))
             .collect();
         ports.push(json!({"name": "x", "port": 5}));
         ports.push(json!({"name": "n9", "port": 60_000, "protocol": "TCP"}));
-        // What one has, no other gets.
         ports.push(json!({"name": "n4", "port": 60_001}));
         let mut new = service(ports);
         carry_over(&old, &mut new);
         let ports = items(&new, "/spec/ports");
         let given: Vec<&Value> = ports.iter().filter_map(|port| port.get("nodePort")).collect();
-        assert_eq!(given, [&json!(30_004), &json!(30_009)]);
-        assert!(ports[60_002].get("nodePort").is_none());
+        assert_eq!(given, [&json!(30_009), &json!(30_004)]);
+        assert!(ports[60_000].get("nodePort").is_none());
+    }
+
+    #[test]
+    fn node_ports_come_and_go_as_upstream_has_them() {
+        let service = |kind: &str, ports: Value| json!({"spec": {"type": kind, "ports": ports}});
+        let old = json!([{"name": "a", "port": 1, "nodePort": 30_001}, {"name": "b", "port": 2, "nodePort": 30_002}]);
+        let balanced = |ports: &Value| {
+            let mut service = service("LoadBalancer", ports.clone());
+            service["spec"]["allocateLoadBalancerNodePorts"] = false.into();
+            service
+        };
+        let numbers = |service: &Value| -> Vec<i64> {
+            let ports = items(service, "/spec/ports").iter();
+            ports.map(|port| port["nodePort"].as_i64().unwrap_or(0)).collect()
+        };
+        let swapped = json!([{"name": "a", "port": 2}, {"name": "b", "port": 1}]);
+        let taken = json!([{"name": "a", "port": 1}, {"name": "c", "port": 3, "nodePort": 30_001}]);
+        let another = json!([{"name": "a", "port": 1, "nodePort": 30_001}, {"name": "b", "port": 2, "nodePort": 30_003}]);
+        for (was, is, expected) in [
+            (
+                service("NodePort", old.clone()),
+                service("NodePort", swapped.clone()),
+                [30_001, 30_002],
+            ),
+            (
+                service("NodePort", old.clone()),
+                service("NodePort", taken),
+                [0, 30_001],
+            ),
+            // A balancer that has none given any more keeps what it has.
+            (balanced(&old), balanced(&swapped), [30_001, 30_002]),
+            (balanced(&old), service("ClusterIP", old.clone()), [0, 0]),
+            (
+                service("NodePort", old.clone()),
+                service("ClusterIP", another),
+                [30_001, 30_003],
+            ),
+        ] {
+            let mut new = is.clone();
+            carry_over(&was, &mut new);
+            assert_eq!(numbers(&new), expected, "{was} {is}");
+        }
     }
 }

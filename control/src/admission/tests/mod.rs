@@ -1,9 +1,11 @@
 //! Each plug-in over an in-memory Reader.
 
 mod automount;
+mod node_certificates;
 mod nodes;
 mod objects;
 mod pods;
+mod policy_parameters;
 mod storage;
 
 use std::sync::Arc;

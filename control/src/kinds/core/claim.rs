@@ -1,12 +1,13 @@
 //! PersistentVolumeClaims.
 
 mod source;
+mod told;
 
 use keelson_api::quantity::Quantity;
 use keelson_api::status::FieldError;
 use serde_json::{Value, json};
 
-use super::volume::{check_modes, phase, short_modes, storage_fields};
+use super::volume::{attributes_changed, check_modes, phase, short_modes, storage_fields};
 use crate::kinds::apps::workload::label_selector;
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
 use crate::kinds::json::{items, object_or_new, set_default, set_zero, text};
@@ -101,6 +102,7 @@ impl Strategy for Claim {
     fn validate_update(&self, subresource: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {
         let mut errors = fixed_class(old, new);
         if subresource.is_some() {
+            errors.extend(told::check(new));
             return errors;
         }
         errors.extend(self.validate_create(new));
@@ -110,9 +112,10 @@ impl Strategy for Claim {
         if let Some(map) = comparable.as_object_mut() {
             let was = |field: &str| old.pointer("/spec").and_then(|spec| spec.get(field)).cloned();
             let bound = text(new, "/status/phase") == "Bound";
-            let class = (bound && map.contains_key("volumeAttributesClassName"))
-                .then_some("volumeAttributesClassName");
-            for field in class.into_iter().chain(unbound.then_some("volumeName")) {
+            for field in ["volumeAttributesClassName"]
+                .into_iter()
+                .chain(unbound.then_some("volumeName"))
+            {
                 match was(field) {
                     Some(value) => drop(map.insert(field.to_owned(), value)),
                     None => drop(map.remove(field)),
@@ -154,6 +157,11 @@ impl Strategy for Claim {
             let detail = "field can not be less than status.capacity";
             errors.push(FieldError::forbidden("spec.resources.requests.storage", detail));
         }
+        let mode = |claim: &Value| claim["spec"]["volumeMode"].clone();
+        if mode(old) != mode(new) {
+            errors.push(FieldError::invalid("volumeMode", mode(new), "field is immutable"));
+        }
+        errors.extend(attributes_changed(old, new));
         errors
     }
 

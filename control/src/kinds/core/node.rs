@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 use std::collections::HashSet;
 
 use keelson_api::names;
+use keelson_api::quantity::Quantity;
 use keelson_api::status::{FieldError, MOST_ERRORS, go_quote};
 use serde_json::{Map, Value};
 
+use super::quota::is_counted;
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
 use crate::kinds::json::{entries, is_true, is_unset, items, object_or_new, text};
 use crate::kinds::{Kind, Strategy, cells, go, update};
@@ -91,6 +93,9 @@ impl Strategy for Node {
 
     fn validate_update(&self, subresource: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {
         let mut errors = validate(new);
+        if text(old, "/spec/externalID") != text(new, "/spec/externalID") {
+            errors.push(FieldError::forbidden("spec.externalID", "may not be updated"));
+        }
         let mut seen = HashSet::new();
         // What an earlier version has let in is looked at when it changes.
         let addresses = items(new, "/status/addresses");
@@ -226,6 +231,7 @@ fn validate(node: &Value) -> Vec<FieldError> {
             errors.push(FieldError::duplicate_shown(path, &go::taint(taint), detail));
         }
     }
+    resources(&mut errors, node);
     let ranges = items(node, "/spec/podCIDRs");
     if ranges.len() > 1 {
         let of_six = |range: &&Value| range.as_str().is_some_and(|range| range.contains(':'));
@@ -258,6 +264,32 @@ fn validate(node: &Value) -> Vec<FieldError> {
         ));
     }
     errors
+}
+
+/// What a node has and what of it is for pods: nothing less than nothing, and whole ones of what is counted.
+fn resources(errors: &mut Vec<FieldError>, node: &Value) {
+    for list in ["capacity", "allocatable"] {
+        for (resource, amount) in entries(node, &format!("/status/{list}")) {
+            if errors.len() > MOST_ERRORS {
+                return;
+            }
+            let Ok(amount) = Quantity::from_json(amount) else {
+                continue;
+            };
+            let path = format!("status.{list}.{resource}");
+            if amount.is_negative() {
+                let detail = names::NON_NEGATIVE;
+                errors.push(FieldError::invalid(path.as_str(), amount.to_string(), detail));
+            }
+            if is_counted(resource) && !amount.is_whole() {
+                errors.push(FieldError::invalid(
+                    path,
+                    amount.to_string(),
+                    "must be an integer",
+                ));
+            }
+        }
+    }
 }
 
 /// Keeps the single podCIDR and the list of them in step, as upstream's conversion does: where they differ, the single one

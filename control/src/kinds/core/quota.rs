@@ -142,7 +142,7 @@ fn is_standard(resource: &str) -> bool {
 
 /// Whether there are only whole ones of it (`IsIntegerResourceName`): what is named with a domain, such as `count/pods`, is
 /// an extended resource, and of what upstream names itself the counts of objects are.
-fn is_counted(resource: &str) -> bool {
+pub(super) fn is_counted(resource: &str) -> bool {
     let of_kubernetes = resource.contains("kubernetes.io/") || resource.starts_with("requests.");
     COUNTS.contains(&resource) || resource.contains('/') && !of_kubernetes
 }

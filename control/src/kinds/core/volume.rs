@@ -1,6 +1,7 @@
 //! PersistentVolumes, and what they share with claims.
 
 mod inline;
+mod place;
 
 use keelson_api::names;
 use keelson_api::quantity::Quantity;
@@ -205,6 +206,14 @@ impl Strategy for Volume {
                 &allowed,
             ));
         }
+        let place = text(object, "/spec/hostPath/path");
+        if object["spec"]["hostPath"].is_object() && policy == "Recycle" && is_root(place) {
+            let detail = "may not be 'recycle' for a hostPath mount of '/'";
+            errors.push(FieldError::forbidden(
+                "spec.persistentVolumeReclaimPolicy",
+                detail,
+            ));
+        }
         if source == Some("local") && affinity.is_none() {
             errors.push(FieldError::required(
                 "spec.nodeAffinity",
@@ -238,18 +247,16 @@ impl Strategy for Volume {
             let detail = "spec.persistentvolumesource is immutable after creation\n";
             errors.push(FieldError::forbidden("spec.persistentvolumesource", detail));
         }
-        for field in ["volumeMode", "nodeAffinity"] {
-            let (was, is) = (source(old, field), source(new, field));
-            // Where the data can be reached from may be said once.
-            let first = field == "nodeAffinity" && was.is_none();
-            if !first && !alike(was.as_ref(), is.as_ref()) {
-                errors.push(FieldError::invalid(
-                    field,
-                    is.unwrap_or_default(),
-                    names::IMMUTABLE,
-                ));
-            }
+        let (was, is) = (source(old, "volumeMode"), source(new, "volumeMode"));
+        if was != is {
+            errors.push(FieldError::invalid(
+                "volumeMode",
+                is.unwrap_or_default(),
+                names::IMMUTABLE,
+            ));
         }
+        errors.extend(place::changed(old, new));
+        errors.extend(attributes_changed(old, new));
         errors
     }
 
@@ -272,6 +279,40 @@ impl Strategy for Volume {
             cells::text_or(object, "/spec/volumeMode", "<unset>"),
         ]
     }
+}
+
+/// Complaints about another class of attributes, of a volume or a claim: its gate, VolumeAttributesClass, is off in 1.33.
+pub(super) fn attributes_changed(old: &Value, new: &Value) -> Vec<FieldError> {
+    let class = |object: &Value| {
+        object["spec"]["volumeAttributesClassName"]
+            .as_str()
+            .map(str::to_owned)
+    };
+    let (was, is) = (class(old), class(new));
+    let mut errors = Vec::new();
+    if was != is {
+        let mut forbid = |detail: &str| {
+            errors.push(FieldError::forbidden("spec.volumeAttributesClassName", detail));
+        };
+        forbid("update is forbidden when the VolumeAttributesClass feature gate is disabled");
+        if was.is_some() && is.is_none() {
+            forbid("update from non-nil value to nil is forbidden");
+        }
+    }
+    errors
+}
+
+/// Whether a path leads to the root, by its text alone.
+fn is_root(path: &str) -> bool {
+    let mut depth = 0_usize;
+    for part in path.split('/') {
+        match part {
+            "" | "." => {}
+            ".." => depth = depth.saturating_sub(1),
+            _ => depth += 1,
+        }
+    }
+    path.starts_with('/') && depth == 0
 }
 
 /// Checks the source of the volume of this name, and returns which it is. Of several it is the first, and the others are

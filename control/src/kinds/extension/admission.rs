@@ -3,7 +3,7 @@
 mod policies;
 mod webhooks;
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
 use crate::kinds::json::{items, list, object, object_or_new, set_default, text};
@@ -68,6 +68,7 @@ pub(super) fn kinds() -> Vec<Kind> {
     let policy = Plain {
         default: default_policy,
         validate: policies::policy,
+        labels_with_status: false,
         ..Plain::with_status(|policy, now| {
             let kind = match text(policy, "/spec/paramKind/kind") {
                 "" => "<unset>".to_owned(),
@@ -83,6 +84,7 @@ pub(super) fn kinds() -> Vec<Kind> {
         })
     };
     let binding = Plain {
+        default: default_binding,
         validate: policies::binding,
         generation: Some("spec"),
         ..Plain::new(|binding, now| {
@@ -181,11 +183,25 @@ fn default_policy(policy: &mut Value) {
         return;
     };
     set_default(spec, "failurePolicy", "Fail");
-    if let Some(constraints) = spec.get_mut("matchConstraints").and_then(Value::as_object_mut) {
-        set_default(constraints, "matchPolicy", "Equivalent");
-        object_or_new(constraints, "namespaceSelector");
-        object_or_new(constraints, "objectSelector");
-        for rule in list(constraints, "resourceRules") {
+    default_matching(spec, "matchConstraints");
+}
+
+fn default_binding(binding: &mut Value) {
+    if let Some(spec) = object(binding, "spec") {
+        default_matching(spec, "matchResources");
+    }
+}
+
+/// Fills in what a policy or a binding says of the resources that it is about, if it says something.
+fn default_matching(spec: &mut Map<String, Value>, field: &str) {
+    let Some(resources) = spec.get_mut(field).and_then(Value::as_object_mut) else {
+        return;
+    };
+    set_default(resources, "matchPolicy", "Equivalent");
+    object_or_new(resources, "namespaceSelector");
+    object_or_new(resources, "objectSelector");
+    for rules in ["resourceRules", "excludeResourceRules"] {
+        for rule in list(resources, rules) {
             set_default(rule, "scope", "*");
         }
     }

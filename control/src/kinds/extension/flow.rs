@@ -74,12 +74,14 @@ pub(super) fn kinds() -> Vec<Kind> {
         },
         validate: schema::validate,
         told: conditions,
+        labels_with_status: false,
         ..Plain::with_status(schema_row)
     };
     let level = Plain {
         default: default_level,
         validate: level::validate,
         told: conditions,
+        labels_with_status: false,
         ..Plain::with_status(level_row)
     };
     vec![

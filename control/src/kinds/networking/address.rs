@@ -101,6 +101,7 @@ pub(super) fn service_cidr() -> Kind {
             errors
         },
         change: changed_ranges,
+        labels_with_status: false,
         generation: None,
         ..Plain::with_status(|object, now| {
             let cidrs: Vec<&str> = items(object, "/spec/cidrs")

@@ -45,16 +45,17 @@ pub(super) fn kind() -> Kind {
         validate: validate_ingress,
         create: |ingress| {
             const CLASS: &str = "kubernetes.io/ingress.class";
-            let annotation = ingress
-                .pointer("/metadata/annotations")
-                .and_then(|all| all.get(CLASS))
-                .filter(|_| !text(ingress, "/spec/ingressClassName").is_empty());
-            let Some(value) = annotation else {
+            let annotation = ingress["metadata"]["annotations"][CLASS].as_str();
+            let class = ingress["spec"]["ingressClassName"].as_str();
+            let (Some(annotation), Some(class)) = (annotation, class) else {
                 return Vec::new();
             };
-            let detail = "can not be set when the class field is also set";
+            if annotation == class {
+                return Vec::new();
+            }
+            let detail = "must match `ingressClassName` when both are specified";
             let path = format!("annotations.{CLASS}");
-            vec![FieldError::invalid(path, value.clone(), detail)]
+            vec![FieldError::invalid(path, annotation, detail)]
         },
         told: |ingress| {
             let mut errors = Vec::new();

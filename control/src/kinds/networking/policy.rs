@@ -108,18 +108,22 @@ fn check_port(errors: &mut Vec<FieldError>, port: &Value, path: &str) {
     if let Some(number) = port.get("port") {
         crate::kinds::metadata::check_port_or_name(errors, Some(number), &format!("{path}.port"));
     }
-    if let Some(end) = int(port, "/endPort") {
-        match int(port, "/port") {
-            None => {
-                let detail = "may not be specified when `port` is not specified";
-                errors.push(FieldError::invalid(format!("{path}.endPort"), end, detail));
-            }
-            Some(first) if end < first => {
-                let detail = "must be greater than or equal to `port`";
-                errors.push(FieldError::invalid(format!("{path}.endPort"), end, detail));
-            }
-            Some(_) => {}
-        }
+    let Some(end) = int(port, "/endPort") else {
+        return;
+    };
+    let path = format!("{path}.endPort");
+    let first = int(port, "/port");
+    let detail = match first {
+        None if port["port"].is_string() => "may not be specified when `port` is non-numeric",
+        None => "may not be specified when `port` is not specified",
+        Some(first) if end < first => "must be greater than or equal to `port`",
+        Some(_) => "",
+    };
+    if !detail.is_empty() {
+        errors.push(FieldError::invalid(path.as_str(), end, detail));
+    }
+    if first.is_some() {
+        errors.extend(FieldError::complaints(&path, end, names::port_number(end)));
     }
 }
 

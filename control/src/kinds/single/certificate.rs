@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use x509_parser::asn1_rs::{Any, FromDer, Tag};
 use x509_parser::pem::parse_x509_pem;
 
+use super::signing;
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
 use crate::kinds::json::{int, items, text};
 use crate::kinds::{Kind, Strategy, cells, update};
@@ -98,33 +99,10 @@ impl Strategy for Request {
                     new["status"]["conditions"] = conditions;
                 }
             }
-            Some("status") => {
-                let approvals = |object: &Value| -> Vec<Value> {
-                    let all = items(object, "/status/conditions");
-                    all.iter()
-                        .filter(|c| matches!(text(c, "/type"), "Approved" | "Denied"))
-                        .cloned()
-                        .collect()
-                };
-                let (kept, added) = (approvals(old), approvals(new));
-                if kept != added {
-                    let mut all = items(new, "/status/conditions").to_vec();
-                    all.retain(|condition| !matches!(text(condition, "/type"), "Approved" | "Denied"));
-                    all.splice(0..0, kept);
-                    new["status"]["conditions"] = Value::Array(all);
-                }
-            }
+            Some("status") => signing::keep_approval(old, new),
             _ => update::keep(old, new, "status"),
         }
-        let now = time::now_rfc3339();
-        let list = new
-            .pointer_mut("/status/conditions")
-            .and_then(Value::as_array_mut);
-        for condition in list.into_iter().flatten().filter_map(Value::as_object_mut) {
-            for field in ["lastUpdateTime", "lastTransitionTime"] {
-                super::super::json::set_default(condition, field, now.as_str());
-            }
-        }
+        signing::date(old, new);
     }
 
     fn validate_create(&self, object: &Value) -> Vec<FieldError> {
@@ -186,18 +164,8 @@ impl Strategy for Request {
     }
 
     fn validate_update(&self, subresource: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {
-        let mut errors = conditions(new);
-        let issued = text(old, "/status/certificate");
-        if subresource == Some("status") && !issued.is_empty() && issued != text(new, "/status/certificate") {
-            let detail = "updates may not modify existing certificate content";
-            errors.push(FieldError::forbidden("status.certificate", detail));
-        }
-        for kind in ["Approved", "Denied", "Failed"] {
-            if has(old, kind) && !has(new, kind) {
-                let detail = format!("updates may not remove a condition of type {kind:?}");
-                errors.push(FieldError::forbidden("status.conditions", &detail));
-            }
-        }
+        let mut errors = signing::conditions(new);
+        errors.extend(signing::change(subresource, old, new));
         errors
     }
 
@@ -241,47 +209,6 @@ fn check_request(request: &str) -> Result<(), String> {
         Ok(_) => Err("asn1: syntax error: trailing data".to_owned()),
         Err(error) => Err(format!("asn1: syntax error: {error}")),
     }
-}
-
-fn has(object: &Value, kind: &str) -> bool {
-    items(object, "/status/conditions")
-        .iter()
-        .any(|condition| text(condition, "/type") == kind)
-}
-
-fn conditions(object: &Value) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    let mut seen = HashSet::new();
-    for (index, condition) in items(object, "/status/conditions").iter().enumerate() {
-        let path = format!("status.conditions[{index}]");
-        let (kind, status) = (text(condition, "/type"), text(condition, "/status"));
-        if kind.is_empty() {
-            errors.push(FieldError::required(format!("{path}.type"), ""));
-        }
-        // Nobody can be approved by halves.
-        let allowed: &[&str] = if matches!(kind, "Approved" | "Denied" | "Failed") {
-            &["True"]
-        } else {
-            &["False", "True", "Unknown"]
-        };
-        if status.is_empty() {
-            errors.push(FieldError::required(format!("{path}.status"), ""));
-        } else if !allowed.contains(&status) {
-            errors.push(FieldError::not_supported(
-                format!("{path}.status"),
-                status,
-                allowed,
-            ));
-        }
-        if !seen.insert(kind) {
-            errors.push(FieldError::duplicate(format!("{path}.type"), kind));
-        }
-    }
-    if has(object, "Approved") && has(object, "Denied") {
-        let detail = "Approved and Denied conditions are mutually exclusive";
-        errors.push(FieldError::invalid("status.conditions", "Denied", detail));
-    }
-    errors
 }
 
 fn state(object: &Value) -> String {

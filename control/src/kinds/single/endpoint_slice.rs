@@ -104,9 +104,10 @@ impl Strategy for EndpointSlice {
     }
 
     fn row(&self, object: &Value, now: i64) -> Vec<Value> {
-        let ports = items(object, "/ports")
-            .iter()
-            .map(|port| int(port, "/port").map_or_else(|| "*".to_owned(), |number| number.to_string()));
+        let ports = items(object, "/ports").iter().map(|port| {
+            let name = || port["name"].as_str().unwrap_or("*").to_owned();
+            int(port, "/port").map_or_else(name, |number| number.to_string())
+        });
         let addresses = items(object, "/endpoints")
             .iter()
             .flat_map(|endpoint| items(endpoint, "/addresses"))
@@ -134,8 +135,9 @@ fn drop_topology(slice: &mut Value) {
 fn first_three(texts: impl Iterator<Item = String>) -> String {
     let texts: Vec<String> = texts.collect();
     match texts.len() {
-        0 => "<unset>".to_owned(),
-        1..=3 => texts.join(","),
+        0..=3 => Some(texts.join(","))
+            .filter(|shown| !shown.is_empty())
+            .unwrap_or_else(|| "<unset>".to_owned()),
         more => format!("{} + {} more...", texts[..3].join(","), more - 3),
     }
 }

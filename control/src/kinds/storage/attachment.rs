@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::GROUP;
 use crate::kinds::core::inline_volume;
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
-use crate::kinds::json::{is_true, object_or_new, set_default, text};
+use crate::kinds::json::{entries, is_true, object_or_new, set_default, text};
 use crate::kinds::podspec::sources::driver_name;
 use crate::kinds::{Kind, Strategy, cells, update};
 
@@ -71,6 +71,9 @@ impl Strategy for Attachment {
 
     fn prepare_update(&self, subresource: Option<&str>, old: &Value, new: &mut Value) {
         update::without_generation(subresource, old, new);
+        if subresource == Some("status") {
+            update::keep_metadata_of_status(old, new);
+        }
     }
 
     fn validate_create(&self, object: &Value) -> Vec<FieldError> {
@@ -98,6 +101,7 @@ impl Strategy for Attachment {
             errors.push(FieldError::required("spec.attacher", ""));
         }
         check_spec(&mut errors, new);
+        check_status(&mut errors, new);
         if old.get("spec") != new.get("spec") {
             let spec = new.get("spec").cloned().unwrap_or_default();
             errors.push(FieldError::invalid("spec", spec, "field is immutable"));
@@ -114,6 +118,28 @@ impl Strategy for Attachment {
             Value::from(is_true(object, "/status/attached")),
             cells::age(object, now),
         ]
+    }
+}
+
+/// Most bytes of what an attacher says of an attachment, and of an error.
+const MOST_METADATA: usize = 256 << 10;
+const LONGEST_ERROR: usize = 1024;
+
+/// Complaints about the status: it has what nodes ask for, and no long stories.
+fn check_status(errors: &mut Vec<FieldError>, object: &Value) {
+    let metadata = entries(object, "/status/attachmentMetadata");
+    let size: usize = metadata
+        .map(|(key, value)| key.len() + value.as_str().map_or(0, str::len))
+        .sum();
+    if size > MOST_METADATA {
+        errors.push(FieldError::too_long("status.attachmentMetadata", MOST_METADATA));
+    }
+    for field in ["attachError", "detachError"] {
+        if text(object, &format!("/status/{field}/message")).len() > LONGEST_ERROR {
+            // Upstream tells the other limit.
+            let path = format!("status.{field}.message");
+            errors.push(FieldError::too_long(path, MOST_METADATA));
+        }
     }
 }
 

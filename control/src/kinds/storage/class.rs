@@ -47,8 +47,9 @@ pub(super) fn kind() -> Kind {
         .done()
 }
 
-/// Most parameters of a class.
+/// Most parameters of a class, and most bytes of all of them.
 const MOST_PARAMETERS: usize = 512;
+const MOST_BYTES: usize = 256 << 10;
 
 #[derive(Debug)]
 struct Class;
@@ -78,13 +79,7 @@ impl Strategy for Class {
                 names::qualified_name(&provisioner.to_lowercase()),
             ));
         }
-        if entries(class, "/parameters").count() > MOST_PARAMETERS {
-            errors.push(FieldError::too_long("parameters", MOST_PARAMETERS));
-        }
-        for (key, _) in entries(class, "/parameters").filter(|(key, _)| key.is_empty()) {
-            let detail = "field can not be empty.";
-            errors.push(FieldError::invalid("parameters", key.as_str(), detail));
-        }
+        parameters(&mut errors, class);
         for (field, allowed) in [
             ("reclaimPolicy", ["Delete", "Retain"]),
             ("volumeBindingMode", ["Immediate", "WaitForFirstConsumer"]),
@@ -135,6 +130,25 @@ impl Strategy for Class {
             Value::from(is_true(class, "/allowVolumeExpansion")),
             cells::age(class, now),
         ]
+    }
+}
+
+/// What the driver is told (`validateParameters`).
+fn parameters(errors: &mut Vec<FieldError>, class: &Value) {
+    if entries(class, "/parameters").count() > MOST_PARAMETERS {
+        errors.push(FieldError::too_long("parameters", MOST_PARAMETERS));
+        return;
+    }
+    let mut size = 0;
+    for (key, value) in entries(class, "/parameters") {
+        if key.is_empty() {
+            let detail = "field can not be empty.";
+            errors.push(FieldError::invalid("parameters", key.as_str(), detail));
+        }
+        size += key.len() + value.as_str().map_or(0, str::len);
+    }
+    if size > MOST_BYTES {
+        errors.push(FieldError::too_long("parameters", MOST_BYTES));
     }
 }
 

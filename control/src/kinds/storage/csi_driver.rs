@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use super::GROUP;
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
-use crate::kinds::json::{is_true, is_unset, items, object, set_default, text};
+use crate::kinds::json::{int, is_true, is_unset, items, object, set_default, text};
 use crate::kinds::plain::Plain;
 use crate::kinds::{Kind, cells};
 
@@ -146,14 +146,16 @@ fn validate_driver(driver: &Value) -> Vec<FieldError> {
         if !seen.insert(audience) {
             let path = format!("spec.tokenRequests[{index}].audience");
             errors.push(FieldError::duplicate(path, audience));
+            continue;
         }
-        if let Some(seconds) = request.get("expirationSeconds").and_then(Value::as_i64)
-            && seconds < 600
-        {
-            let path = format!("spec.tokenRequests[{index}].expirationSeconds");
-            let detail = "may not specify a duration less than 10 minutes";
-            errors.push(FieldError::invalid(path, seconds, detail));
-        }
+        let seconds = int(request, "/expirationSeconds");
+        let detail = match seconds {
+            Some(..600) => "may not specify a duration less than 10 minutes",
+            Some(seconds) if seconds > 1 << 32 => "may not specify a duration larger than 2^32 seconds",
+            _ => continue,
+        };
+        let path = format!("spec.tokenRequests[{index}].expirationSeconds");
+        errors.push(FieldError::invalid(path, seconds, detail));
     }
     errors
 }

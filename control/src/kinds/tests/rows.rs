@@ -142,6 +142,11 @@ fn rows_of_the_core_group() {
         row("discovery.k8s.io", "endpointslices", slice),
         ["s", "IPv4", "80", "a,b,c + 1 more...", "6m40s"]
     );
+    // A port without a number is shown by its name, if it has one.
+    for (name, shown) in [("web", "web"), ("", "<unset>")] {
+        let slice = json!({"metadata": {"name": "s"}, "addressType": "IPv4", "ports": [{"name": name}]});
+        assert_eq!(row("discovery.k8s.io", "endpointslices", slice)[2], shown);
+    }
 }
 
 #[test]

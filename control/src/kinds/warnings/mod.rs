@@ -1,7 +1,9 @@
 //! What upstream warns of when somebody writes an object: what is taken, and is hardly meant (`WarningsOnCreate` and
 //! `WarningsOnUpdate` of its strategies, `pkg/api/*/warnings.go`).
 
+mod addresses;
 mod labels;
+mod network;
 mod pod;
 mod ports;
 mod service;
@@ -51,7 +53,11 @@ pub fn of(kind: &Kind, old: Option<&Value>, new: &Value) -> Vec<String> {
         ("", "ServiceAccount") => mountable_secrets(&mut warnings, old, new),
         ("node.k8s.io", "RuntimeClass") => labels::runtime_class(&mut warnings, new),
         ("storage.k8s.io", "StorageClass") => labels::storage_class(&mut warnings, new),
-        ("networking.k8s.io", "Ingress") => ingress(&mut warnings, new),
+        ("networking.k8s.io", "Ingress") => network::ingress(&mut warnings, old, new),
+        ("networking.k8s.io", "NetworkPolicy") => network::policy(&mut warnings, new),
+        ("discovery.k8s.io", "EndpointSlice") => network::slice(&mut warnings, old, new),
+        ("", "Endpoints") => network::endpoints(&mut warnings, new),
+        ("", "Node") => network::node(&mut warnings, new),
         _ => {}
     }
     warnings.truncate(MOST);
@@ -118,14 +124,6 @@ fn mountable_secrets(warnings: &mut Vec<String>, old: Option<&Value>, new: &Valu
             "metadata.annotations[kubernetes.io/enforce-mountable-secrets]: deprecated in v1.32+; prefer separate namespaces \
              to isolate access to mounted secrets"
                 .to_owned(),
-        );
-    }
-}
-
-fn ingress(warnings: &mut Vec<String>, ingress: &Value) {
-    if ingress["metadata"]["annotations"]["kubernetes.io/ingress.class"].is_string() {
-        warnings.push(
-            "annotation \"kubernetes.io/ingress.class\" is deprecated, please use 'spec.ingressClassName' instead".to_owned(),
         );
     }
 }

@@ -1,10 +1,8 @@
 //! Services.
 
-use std::fmt::Arguments;
-use std::net::{IpAddr, Ipv6Addr};
-
 use serde_json::Value;
 
+use super::addresses;
 use crate::kinds::json::{items, text};
 
 const HINTS: &str = "service.kubernetes.io/topology-aware-hints";
@@ -20,7 +18,7 @@ pub(super) fn warn(warnings: &mut Vec<String>, service: &Value) {
     let balancer = text(service, "/spec/loadBalancerIP");
     let external = items(service, "/spec/externalIPs");
     if !matches!(cluster_ip, "" | "None") {
-        addresses(
+        addresses::list(
             warnings,
             format_args!("spec.clusterIPs"),
             items(service, "/spec/clusterIPs"),
@@ -40,40 +38,23 @@ pub(super) fn warn(warnings: &mut Vec<String>, service: &Value) {
             }
         }
     }
-    addresses(warnings, format_args!("spec.externalIPs"), external);
-    address(warnings, format_args!("spec.loadBalancerIP"), balancer);
+    addresses::list(warnings, format_args!("spec.externalIPs"), external);
+    addresses::address(warnings, format_args!("spec.loadBalancerIP"), balancer);
+    for (index, range) in items(service, "/spec/loadBalancerSourceRanges")
+        .iter()
+        .enumerate()
+    {
+        let range = range.as_str().unwrap_or_default();
+        addresses::range(
+            warnings,
+            format_args!("spec.loadBalancerSourceRanges[{index}]"),
+            range,
+        );
+    }
     if kind == "ExternalName" && !external.is_empty() {
         warnings.push("spec.externalIPs is ignored when spec.type is \"ExternalName\"".to_owned());
     }
     if kind != "ExternalName" && !text(service, "/spec/externalName").is_empty() {
         warnings.push("spec.externalName is ignored when spec.type is not \"ExternalName\"".to_owned());
-    }
-}
-
-fn addresses(warnings: &mut Vec<String>, path: Arguments<'_>, list: &[Value]) {
-    for (index, one) in list.iter().enumerate() {
-        address(
-            warnings,
-            format_args!("{path}[{index}]"),
-            one.as_str().unwrap_or_default(),
-        );
-    }
-}
-
-/// Of an address that is not written as it should be (`GetWarningsForIP`).
-fn address(warnings: &mut Vec<String>, path: Arguments<'_>, written: &str) {
-    let Ok(IpAddr::V6(address)) = written.parse() else {
-        return;
-    };
-    let canonical = Ipv6Addr::to_string(&address);
-    if let Some(mapped) = address.to_ipv4_mapped() {
-        warnings.push(format!(
-            "{path}: non-standard IP address \"{written}\" will be considered invalid in a future Kubernetes release: use \
-             \"{mapped}\""
-        ));
-    } else if canonical != written {
-        warnings.push(format!(
-            "{path}: IPv6 address \"{written}\" should be in RFC 5952 canonical format (\"{canonical}\")"
-        ));
     }
 }

@@ -176,3 +176,107 @@ fn many_are_told_in_part() {
     let pod = json!({"metadata": {"name": "p"}, "spec": {"containers": [{"name": "c", "ports": ports}]}});
     assert_eq!(warned("", "pods", None, &pod).len(), 100);
 }
+
+#[test]
+fn networks_are_warned_of() {
+    let canonical = "should be in RFC 5952 canonical format";
+    let annotated = json!({"kubernetes.io/ingress.class": "nginx"});
+    let slice = |kind: &str, manager: &str| {
+        json!({"metadata": {"labels": {"endpointslice.kubernetes.io/managed-by": manager}}, "addressType": kind,
+            "endpoints": [{"addresses": [if kind == "FQDN" { "a.b" } else { "fd00:0::1" }]}]})
+    };
+    let six = format!("endpoints[0].addresses[0]: IPv6 address \"fd00:0::1\" {canonical} (\"fd00::1\")");
+    let endpoints = |manager: &str| {
+        json!({"metadata": {"labels": {"endpoints.kubernetes.io/managed-by": manager}},
+            "subsets": [{"notReadyAddresses": [{"ip": "::ffff:1.2.3.4"}]}]})
+    };
+    let peers = json!([{"podSelector": {}}, {"ipBlock": {"cidr": "10.0.0.0/8", "except": ["10.1.0.1/16"]}}]);
+    for (group, plural, is_new, object, told) in [
+        (
+            "networking.k8s.io",
+            "ingresses",
+            true,
+            json!({"metadata": {"annotations": annotated}, "spec": {"ingressClassName": "nginx"}}),
+            vec![],
+        ),
+        (
+            "networking.k8s.io",
+            "ingresses",
+            false,
+            json!({"metadata": {"annotations": annotated}}),
+            vec![],
+        ),
+        (
+            "networking.k8s.io",
+            "networkpolicies",
+            true,
+            json!({"spec": {"egress": [{"to": peers}]}}),
+            vec![
+                "spec.egress[0].to[1].ipBlock.except[0]: CIDR value \"10.1.0.1/16\" is ambiguous in this context (should be \
+                 \"10.1.0.0/16\" or \"10.1.0.1/32\"?)",
+            ],
+        ),
+        (
+            "discovery.k8s.io",
+            "endpointslices",
+            true,
+            slice("FQDN", ""),
+            vec!["spec.addressType: FQDN endpoints are deprecated"],
+        ),
+        (
+            "discovery.k8s.io",
+            "endpointslices",
+            false,
+            slice("FQDN", ""),
+            vec![],
+        ),
+        (
+            "discovery.k8s.io",
+            "endpointslices",
+            false,
+            slice("IPv6", ""),
+            vec![&six],
+        ),
+        (
+            "discovery.k8s.io",
+            "endpointslices",
+            true,
+            slice("IPv6", "endpointslice-controller.k8s.io"),
+            vec![],
+        ),
+        (
+            "",
+            "endpoints",
+            true,
+            endpoints(""),
+            vec![
+                "subsets[0].notReadyAddresses[0].ip: non-standard IP address \"::ffff:1.2.3.4\" will be considered invalid in \
+                 a future Kubernetes release: use \"1.2.3.4\"",
+            ],
+        ),
+        ("", "endpoints", true, endpoints("endpoint-controller"), vec![]),
+        (
+            "",
+            "services",
+            true,
+            json!({"spec": {"type": "LoadBalancer", "loadBalancerSourceRanges": ["10.0.0.1/8", " 10.0.0.1/8"]}}),
+            vec![
+                "spec.loadBalancerSourceRanges[0]: CIDR value \"10.0.0.1/8\" is ambiguous in this context (should be \
+                 \"10.0.0.0/8\" or \"10.0.0.1/32\"?)",
+            ],
+        ),
+        (
+            "",
+            "nodes",
+            true,
+            json!({"spec": {"externalID": "x", "configSource": {}}}),
+            vec![
+                "spec.configSource: the feature is removed",
+                "spec.externalID: this field is deprecated, and is unused by Kubernetes",
+            ],
+        ),
+    ] {
+        let old = (!is_new).then_some(&object);
+        assert_eq!(warned(group, plural, old, &object), told, "{object}");
+    }
+}

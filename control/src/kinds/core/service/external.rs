@@ -1,12 +1,14 @@
 //! What a Service says to those outside: load balancers, traffic policies, affinity of clients.
 
 use keelson_api::names;
-use keelson_api::status::FieldError;
+use keelson_api::status::{FieldError, MOST_ERRORS};
 use serde_json::{Map, Value, json};
 
 use crate::kinds::json::{int, is_unset, items, list, object, object_or_new, set_default, text};
 
 const ONLY_BALANCED: &str = "may only be used when `type` is 'LoadBalancer'";
+/// The annotation that said from where requests come before there was a field.
+const SOURCE_RANGES: &str = "service.beta.kubernetes.io/load-balancer-source-ranges";
 /// Longest time that a client stays with its endpoint, in seconds.
 const LONGEST_AFFINITY: i64 = 86400;
 /// The kubelet's port.
@@ -60,26 +62,12 @@ fn balanced(errors: &mut Vec<FieldError>, service: &Value) {
         for (index, port) in items(service, "/spec/ports").iter().enumerate() {
             if int(port, "/port") == Some(KUBELET) {
                 let detail = format!("may not expose port {KUBELET} externally since it is used by kubelet");
-                let path = format!("spec.ports[{index}].port");
+                let path = format!("spec.ports[{index}]");
                 errors.push(FieldError::invalid(path, KUBELET, &detail));
             }
         }
     }
-    let ranges = items(service, "/spec/loadBalancerSourceRanges");
-    if !ranges.is_empty() && !balanced {
-        errors.push(FieldError::forbidden(
-            "spec.LoadBalancerSourceRanges",
-            ONLY_BALANCED,
-        ));
-    }
-    for (index, range) in ranges.iter().enumerate() {
-        let range = range.as_str().unwrap_or_default();
-        errors.extend(FieldError::complaints(
-            format_args!("spec.LoadBalancerSourceRanges[{index}]"),
-            range,
-            names::cidr(range.trim()),
-        ));
-    }
+    source_ranges(errors, service, balanced);
     for field in ["allocateLoadBalancerNodePorts", "loadBalancerClass"] {
         if !balanced && !is_unset(service.pointer(&format!("/spec/{field}"))) {
             errors.push(FieldError::forbidden(format!("spec.{field}"), ONLY_BALANCED));
@@ -106,6 +94,44 @@ fn balanced(errors: &mut Vec<FieldError>, service: &Value) {
     }
 }
 
+/// From where a balancer takes requests: the field says it, or the annotation that was there before it.
+fn source_ranges(errors: &mut Vec<FieldError>, service: &Value, balanced: bool) {
+    let ranges = items(service, "/spec/loadBalancerSourceRanges");
+    let path = "spec.LoadBalancerSourceRanges";
+    if !ranges.is_empty() && !balanced {
+        errors.push(FieldError::forbidden(path, ONLY_BALANCED));
+    }
+    for (index, range) in ranges.iter().enumerate() {
+        let range = range.as_str().unwrap_or_default();
+        errors.extend(FieldError::complaints(
+            format_args!("{path}[{index}]"),
+            range,
+            names::cidr(range.trim()),
+        ));
+    }
+    let annotation = service["metadata"]["annotations"][SOURCE_RANGES].as_str();
+    let Some(said) = annotation.filter(|_| ranges.is_empty()) else {
+        return;
+    };
+    let path = format!("metadata.annotations[{SOURCE_RANGES}]");
+    if !balanced {
+        errors.push(FieldError::forbidden(path.as_str(), ONLY_BALANCED));
+    }
+    let said = said.trim();
+    for range in said.split(',').map(str::trim).filter(|_| !said.is_empty()) {
+        if errors.len() > MOST_ERRORS {
+            return;
+        }
+        errors.extend(FieldError::complaints(&path, range, names::cidr(range)));
+    }
+}
+
+/// Whether there is a way in from outside of the cluster.
+pub(super) fn is_accessible(service: &Value) -> bool {
+    matches!(text(service, "/spec/type"), "NodePort" | "LoadBalancer")
+        || (text(service, "/spec/type") == "ClusterIP" && !items(service, "/spec/externalIPs").is_empty())
+}
+
 /// Whether balancers ask at a port of the nodes if they have endpoints.
 fn is_asked(service: &Value) -> bool {
     text(service, "/spec/type") == "LoadBalancer" && text(service, "/spec/externalTrafficPolicy") == "Local"
@@ -117,10 +143,6 @@ pub(super) fn drop_of_type(old: &Value, new: &mut Value) {
     if text(new, "/spec/type") == "LoadBalancer" {
         return;
     }
-    let from_outside = |service: &Value| {
-        matches!(text(service, "/spec/type"), "NodePort" | "LoadBalancer")
-            || (text(service, "/spec/type") == "ClusterIP" && !items(service, "/spec/externalIPs").is_empty())
-    };
     let mut fields = Vec::new();
     if text(old, "/spec/type") == "LoadBalancer" {
         fields.extend([
@@ -129,7 +151,7 @@ pub(super) fn drop_of_type(old: &Value, new: &mut Value) {
             "healthCheckNodePort",
         ]);
     }
-    if from_outside(old) && !from_outside(new) {
+    if is_accessible(old) && !is_accessible(new) {
         fields.push("externalTrafficPolicy");
     }
     if let Some(spec) = object(new, "spec") {

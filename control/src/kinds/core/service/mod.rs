@@ -96,6 +96,14 @@ impl Strategy for Service {
         }
         if matches!(kind.as_str(), "ClusterIP" | "NodePort" | "LoadBalancer") {
             set_default(spec, "internalTrafficPolicy", "Cluster");
+        } else if kind == "ExternalName"
+            && matches!(
+                spec.get("internalTrafficPolicy").and_then(Value::as_str),
+                Some("Cluster" | "Local")
+            )
+        {
+            // Upstream keeps it in the store, and shows it to nobody.
+            spec.remove("internalTrafficPolicy");
         }
         if kind == "LoadBalancer" {
             set_default(spec, "allocateLoadBalancerNodePorts", true);

@@ -8,13 +8,19 @@ use serde_json::Value;
 
 use super::{addresses, external};
 use crate::kinds::go;
-use crate::kinds::json::{int, is_unset, items, text};
+use crate::kinds::json::{int, items, text};
 
+/// The annotation about where traffic goes, and the one that it has replaced.
+const MODE: [&str; 2] = [
+    "service.kubernetes.io/topology-mode",
+    "service.kubernetes.io/topology-aware-hints",
+];
 const TYPES: &[&str] = &["ClusterIP", "ExternalName", "LoadBalancer", "NodePort"];
 
 /// Complaints about a Service.
 pub(super) fn service(service: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
+    errors.extend(topology(service));
     let kind = text(service, "/spec/type");
     let headless = addresses::is_headless(service);
     let ports = items(service, "/spec/ports");
@@ -68,6 +74,15 @@ pub(super) fn service(service: &Value) -> Vec<FieldError> {
     errors
 }
 
+/// Who says it twice says the same.
+fn topology(service: &Value) -> Option<FieldError> {
+    let said = |name: &str| service["metadata"]["annotations"][name].as_str();
+    let (mode, hints) = (said(MODE[0])?, said(MODE[1])?);
+    let detail = format!("must match annotations[{}] when both are specified", MODE[1]);
+    let path = format!("metadata.annotations[{}]", MODE[0]);
+    (mode != hints).then(|| FieldError::invalid(path, mode, &detail))
+}
+
 /// How it is reached from outside, and by which endpoints.
 fn reached(errors: &mut Vec<FieldError>, service: &Value) {
     for (index, ip) in items(service, "/spec/externalIPs").iter().enumerate() {
@@ -81,8 +96,7 @@ fn reached(errors: &mut Vec<FieldError>, service: &Value) {
             names::endpoint_ip(ip),
         ));
     }
-    let external = matches!(text(service, "/spec/type"), "NodePort" | "LoadBalancer")
-        || !is_unset(service.pointer("/spec/externalIPs"));
+    let external = external::is_accessible(service);
     let policy = text(service, "/spec/externalTrafficPolicy");
     if !external && !policy.is_empty() {
         let detail = "may only be set for externally-accessible services";

@@ -1,9 +1,11 @@
 //! What admission policies and their bindings must be, but for their expressions.
 
+mod parts;
+
 use std::collections::HashSet;
 
 use keelson_api::names;
-use keelson_api::status::FieldError;
+use keelson_api::status::{FieldError, MOST_ERRORS};
 use serde_json::Value;
 
 use super::webhooks;
@@ -15,11 +17,7 @@ pub(super) fn policy(policy: &Value) -> Vec<FieldError> {
     const POLICIES: [&str; 2] = ["Fail", "Ignore"];
     let mut errors = Vec::new();
     if let Some(kind) = policy.pointer("/spec/paramKind").filter(|kind| kind.is_object()) {
-        for field in ["kind", "apiVersion"] {
-            if text(kind, &format!("/{field}")).is_empty() {
-                errors.push(FieldError::required(format!("spec.paramKind.{field}"), ""));
-            }
-        }
+        parts::parameters(&mut errors, kind);
     }
     let failure = text(policy, "/spec/failurePolicy");
     if failure.is_empty() {
@@ -44,6 +42,7 @@ pub(super) fn policy(policy: &Value) -> Vec<FieldError> {
             }
         }
     }
+    webhooks::match_conditions(&mut errors, &policy["spec"], "spec");
     let validations = items(policy, "/spec/validations");
     if validations.is_empty() && items(policy, "/spec/auditAnnotations").is_empty() {
         let detail = "validations or auditAnnotations must contain at least one item";
@@ -51,12 +50,13 @@ pub(super) fn policy(policy: &Value) -> Vec<FieldError> {
         errors.push(FieldError::required("spec.auditAnnotations", detail));
     }
     for (index, validation) in validations.iter().enumerate() {
-        const REASONS: [&str; 4] = ["Forbidden", "Invalid", "RequestEntityTooLarge", "Unauthorized"];
+        const REASONS: [&str; 3] = ["Forbidden", "Invalid", "RequestEntityTooLarge"];
         let path = format!("spec.validations[{index}]");
         if text(validation, "/expression").trim().is_empty() {
             let detail = "expression is not specified";
             errors.push(FieldError::required(format!("{path}.expression"), detail));
         }
+        parts::messages(&mut errors, validation, &path);
         let reason = text(validation, "/reason");
         if !reason.is_empty() && !REASONS.contains(&reason) {
             errors.push(FieldError::not_supported(
@@ -66,15 +66,19 @@ pub(super) fn policy(policy: &Value) -> Vec<FieldError> {
             ));
         }
     }
+    parts::audit_annotations(&mut errors, policy);
     let mut seen = HashSet::new();
     for (index, variable) in items(policy, "/spec/variables").iter().enumerate() {
         let path = format!("spec.variables[{index}]");
         let name = text(variable, "/name");
-        if name.is_empty() {
+        if name.trim().is_empty() {
             errors.push(FieldError::required(
                 format!("{path}.name"),
                 "name is not specified",
             ));
+        } else if !parts::is_identifier(name) {
+            let detail = "name is not a valid CEL identifier";
+            errors.push(FieldError::invalid(format!("{path}.name"), name, detail));
         } else if !seen.insert(name) {
             errors.push(FieldError::duplicate(format!("{path}.name"), name));
         }
@@ -100,7 +104,22 @@ fn matching(errors: &mut Vec<FieldError>, resources: &Value, path: &str) {
     }
     for list in ["resourceRules", "excludeResourceRules"] {
         for (index, rule) in items(resources, &format!("/{list}")).iter().enumerate() {
-            webhooks::operations(errors, rule, &format!("{path}.{list}[{index}]"));
+            let path = format!("{path}.{list}[{index}]");
+            let mut seen = HashSet::new();
+            for (at, name) in items(rule, "/resourceNames").iter().enumerate() {
+                if errors.len() > MOST_ERRORS {
+                    return;
+                }
+                let (name, path) = (
+                    name.as_str().unwrap_or_default(),
+                    format!("{path}.resourceNames[{at}]"),
+                );
+                errors.extend(FieldError::complaints(&path, name, names::path_segment(name)));
+                if !seen.insert(name) {
+                    errors.push(FieldError::duplicate(path, name));
+                }
+            }
+            webhooks::operations(errors, rule, &path);
         }
     }
 }
@@ -121,9 +140,22 @@ pub(super) fn binding(binding: &Value) -> Vec<FieldError> {
     }
     if let Some(reference) = binding.pointer("/spec/paramRef").filter(|one| one.is_object()) {
         let (name, selector) = (text(reference, "/name"), reference.get("selector"));
+        let path = "spec.paramRef";
+        if !name.is_empty() {
+            let complaints = names::path_segment(name);
+            errors.extend(FieldError::complaints(
+                format_args!("{path}.name"),
+                name,
+                complaints,
+            ));
+        }
+        if let Some(selector) = selector {
+            label_selector(&mut errors, selector, &format!("{path}.selector"));
+        }
         if !name.is_empty() && selector.is_some() {
             let detail = "name and selector are mutually exclusive";
-            errors.push(FieldError::forbidden("spec.paramRef.name", detail));
+            errors.push(FieldError::forbidden(format!("{path}.name"), detail));
+            errors.push(FieldError::forbidden(format!("{path}.selector"), detail));
         }
         if name.is_empty() && selector.is_none() {
             let detail = "one of name or selector must be specified";
@@ -143,7 +175,8 @@ pub(super) fn binding(binding: &Value) -> Vec<FieldError> {
         .pointer("/spec/matchResources")
         .filter(|one| one.is_object())
     {
-        matching(&mut errors, resources, "spec.matchResources");
+        // So spelt upstream.
+        matching(&mut errors, resources, "spec.matchResouces");
     }
     let actions = items(binding, "/spec/validationActions");
     let path = "spec.validationActions";

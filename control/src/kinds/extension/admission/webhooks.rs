@@ -3,10 +3,11 @@
 use std::collections::HashSet;
 
 use keelson_api::names;
-use keelson_api::status::FieldError;
+use keelson_api::status::{FieldError, MOST_ERRORS};
 use serde_json::Value;
 
 use crate::kinds::apps::workload::label_selector;
+use crate::kinds::extension::webhook::{client, versions};
 use crate::kinds::go;
 use crate::kinds::json::{int, items, text};
 
@@ -44,14 +45,44 @@ pub(super) fn check(object: &Value) -> Vec<FieldError> {
             }
         }
         client(&mut errors, webhook, &format!("{path}.clientConfig"));
-        versions(&mut errors, webhook, &format!("{path}.admissionReviewVersions"));
-        let conditions = items(webhook, "/matchConditions");
-        if conditions.len() > MOST_CONDITIONS {
-            let path = format!("{path}.matchConditions");
-            errors.push(FieldError::too_many(path, conditions.len(), MOST_CONDITIONS));
-        }
+        versions(
+            &mut errors,
+            items(webhook, "/admissionReviewVersions"),
+            &format!("{path}.admissionReviewVersions"),
+            "must specify one of v1, v1beta1",
+        );
+        match_conditions(&mut errors, webhook, &path);
     }
     errors
+}
+
+/// Complaints about the conditions of a webhook or of a policy at a path, but for their expressions
+/// (`validateMatchConditions`).
+pub(super) fn match_conditions(errors: &mut Vec<FieldError>, of: &Value, path: &str) {
+    let (conditions, path) = (items(of, "/matchConditions"), format!("{path}.matchConditions"));
+    if conditions.len() > MOST_CONDITIONS {
+        let (count, path) = (conditions.len(), path.as_str());
+        errors.push(FieldError::too_many(path, count, MOST_CONDITIONS));
+    }
+    let mut seen = HashSet::new();
+    for (index, condition) in conditions.iter().enumerate() {
+        if errors.len() > MOST_ERRORS {
+            return;
+        }
+        let path = format!("{path}[{index}]");
+        if text(condition, "/expression").trim().is_empty() {
+            errors.push(FieldError::required(format!("{path}.expression"), ""));
+        }
+        let (name, path) = (text(condition, "/name"), format!("{path}.name"));
+        if name.is_empty() {
+            errors.push(FieldError::required(path, ""));
+            continue;
+        }
+        errors.extend(FieldError::complaints(&path, name, names::qualified_name(name)));
+        if !seen.insert(name) {
+            errors.push(FieldError::duplicate(path, name));
+        }
+    }
 }
 
 fn webhook_name(errors: &mut Vec<FieldError>, name: &str, path: &str) {
@@ -181,99 +212,5 @@ fn resources(errors: &mut Vec<FieldError>, resources: &[&str], path: &str) {
     }
     if resources.contains(&"*") && ends_plain {
         complain("if '*' is present, must not specify other resources without subresources");
-    }
-}
-
-fn client(errors: &mut Vec<FieldError>, webhook: &Value, path: &str) {
-    let has = |field: &str| {
-        webhook
-            .pointer(&format!("/clientConfig/{field}"))
-            .is_some_and(|value| !value.is_null())
-    };
-    if has("url") == has("service") {
-        let detail = "exactly one of url or service is required";
-        errors.push(FieldError::required(path, detail));
-    } else if has("url") {
-        url(errors, text(webhook, "/clientConfig/url"), &format!("{path}.url"));
-    } else {
-        let path = format!("{path}.service");
-        let at = |field: &str| text(webhook, &format!("/clientConfig/service/{field}"));
-        for (field, what) in [("name", "service name"), ("namespace", "service namespace")] {
-            if at(field).is_empty() {
-                let detail = format!("{what} is required");
-                errors.push(FieldError::required(format!("{path}.{field}"), &detail));
-            }
-        }
-        let port = int(webhook, "/clientConfig/service/port").unwrap_or(443);
-        for complaint in names::port_number(port) {
-            let detail = format!("port is not valid: {complaint}");
-            errors.push(FieldError::invalid(format!("{path}.port"), port, &detail));
-        }
-        let place = at("path");
-        if !place.is_empty() && !place.starts_with('/') {
-            let detail = "must start with a '/'";
-            errors.push(FieldError::invalid(format!("{path}.path"), place, detail));
-        }
-    }
-}
-
-fn url(errors: &mut Vec<FieldError>, url: &str, path: &str) {
-    const FORM: &str = "; desired format: https://host[/path]";
-    let mut complain = |shown: &str, what: &str| {
-        errors.push(FieldError::invalid(path, shown, &format!("{what}{FORM}")));
-    };
-    let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
-    if scheme != "https" {
-        complain(scheme, "'https' is the only allowed URL scheme");
-    }
-    let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
-    let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
-    // What has no scheme is a path.
-    let authority = match scheme {
-        "" => "",
-        _ => rest.split('/').next().unwrap_or_default(),
-    };
-    let (user, host) = authority.rsplit_once('@').unwrap_or(("", authority));
-    if host.is_empty() {
-        complain(host, "host must be provided");
-    }
-    if !user.is_empty() {
-        complain(user, "user information is not permitted in the URL");
-    }
-    if !fragment.is_empty() {
-        complain(fragment, "fragments are not permitted in the URL");
-    }
-    if !query.is_empty() {
-        complain(query, "query parameters are not permitted in the URL");
-    }
-}
-
-fn versions(errors: &mut Vec<FieldError>, webhook: &Value, path: &str) {
-    let versions = items(webhook, "/admissionReviewVersions");
-    if versions.is_empty() {
-        let detail = "must specify one of v1, v1beta1";
-        errors.push(FieldError::required(path, detail));
-        return;
-    }
-    let mut seen = HashSet::new();
-    for (at, version) in versions.iter().enumerate() {
-        let version = version.as_str().unwrap_or_default();
-        let at = format!("{path}[{at}]");
-        if !seen.insert(version) {
-            errors.push(FieldError::invalid(at.as_str(), version, "duplicate version"));
-        }
-        errors.extend(FieldError::complaints(
-            &at,
-            version,
-            names::dns1035_label(version),
-        ));
-    }
-    if !seen.contains("v1") && !seen.contains("v1beta1") {
-        let detail = "must include at least one of v1, v1beta1";
-        errors.push(FieldError::invalid_shown(
-            path,
-            &go::list("string", versions),
-            detail,
-        ));
     }
 }

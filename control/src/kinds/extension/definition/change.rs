@@ -5,6 +5,7 @@ use keelson_api::status::FieldError;
 use keelson_api::structural::ATOMIC_ITEMS;
 use serde_json::Value;
 
+use crate::kinds::go;
 use crate::kinds::json::{items, text};
 
 /// Complaints about a change.
@@ -46,24 +47,29 @@ fn stored(definition: &Value, errors: &mut Vec<FieldError>) {
     let stored = items(definition, "/status/storedVersions");
     let versions = items(definition, "/spec/versions");
     let path = "status.storedVersions";
-    let shown = || {
-        let names: Vec<&str> = stored.iter().filter_map(Value::as_str).collect();
-        serde_json::to_string(&names).unwrap_or_default()
-    };
+    if stored.is_empty() {
+        let why = "must have at least one stored version";
+        errors.push(FieldError::invalid_shown(path, &go::list("string", stored), why));
+        return;
+    }
     for (index, name) in stored.iter().enumerate() {
         if !versions.iter().any(|version| version["name"] == *name) {
+            let version = name.as_str().unwrap_or_default();
+            let why = format!(
+                "missing from spec.versions; {version} was previously a storage version, and must remain in spec.versions \
+                 until a storage migration ensures no data remains persisted in {version} and removes {version} from \
+                 status.storedVersions"
+            );
             errors.push(FieldError::invalid(
                 format!("{path}[{index}]"),
                 name.clone(),
-                "missing from spec.versions; it was previously a storage version, and must remain in spec.versions until a \
-                 storage migration ensures no data remains persisted in that version, and removes it from \
-                 status.storedVersions",
+                &why,
             ));
         }
     }
     let storage = super::storage(definition);
     if !storage.is_empty() && !stored.iter().any(|name| name == storage) {
         let why = format!("must have the storage version {storage}");
-        errors.push(FieldError::invalid_shown(path, &shown(), &why));
+        errors.push(FieldError::invalid_shown(path, &go::list("string", stored), &why));
     }
 }

@@ -2,6 +2,7 @@
 
 pub mod approval;
 mod change;
+mod conversion;
 mod naming;
 mod service;
 mod validate;
@@ -60,9 +61,13 @@ impl Strategy for Definition {
             return;
         }
         let stored = Value::from(storage(new));
-        if let Some(versions) = new
-            .pointer_mut("/status/storedVersions")
-            .and_then(Value::as_array_mut)
+        let status = new.as_object_mut().and_then(|new| object_or_new(new, "status"));
+        let Some(status) = status.filter(|_| stored != "") else {
+            return;
+        };
+        // Whoever has written the status may have left none.
+        set_default(status, "storedVersions", Vec::<Value>::new());
+        if let Some(versions) = status.get_mut("storedVersions").and_then(Value::as_array_mut)
             && !versions.contains(&stored)
         {
             versions.push(stored);

@@ -6,7 +6,7 @@ use keelson_api::structural;
 use serde_json::Value;
 
 use crate::kinds::go;
-use crate::kinds::json::{is_true, items, text};
+use crate::kinds::json::{is_true, is_unset, items, text};
 
 /// Most fields of a version that can be selected by.
 const MOST_SELECTABLE: usize = 8;
@@ -19,10 +19,13 @@ pub(super) fn validate(path: &str, version: &Value, errors: &mut Vec<FieldError>
         .pointer("/schema/openAPIV3Schema")
         .filter(|schema| schema.is_object())
     {
-        Some(schema) => errors.extend(structural::check(
-            &format!("{path}.schema.openAPIV3Schema"),
-            schema,
-        )),
+        Some(schema) => {
+            let path = format!("{path}.schema.openAPIV3Schema");
+            if version["subresources"]["status"].is_object() {
+                errors.extend(root(&path, schema));
+            }
+            errors.extend(structural::check(&path, schema));
+        }
         None => errors.push(FieldError::required(
             format!("{path}.schema.openAPIV3Schema"),
             "schemas are required",
@@ -70,6 +73,42 @@ pub(super) fn validate(path: &str, version: &Value, errors: &mut Vec<FieldError>
         }
     }
     scale(path, &version["subresources"]["scale"], errors);
+}
+
+/// What else the root of a schema may not say where the status is checked on its own: what is said of both would be lost.
+fn root(path: &str, schema: &Value) -> Option<FieldError> {
+    const BARRED: [&str; 21] = [
+        "$ref",
+        "$schema",
+        "additionalItems",
+        "additionalProperties",
+        "allOf",
+        "anyOf",
+        "default",
+        "definitions",
+        "dependencies",
+        "enum",
+        "id",
+        "maxProperties",
+        "minProperties",
+        "not",
+        "nullable",
+        "oneOf",
+        "patternProperties",
+        "x-kubernetes-embedded-resource",
+        "x-kubernetes-int-or-string",
+        "x-kubernetes-list-type",
+        "x-kubernetes-map-type",
+    ];
+    // Upstream names the fields of its Go type.
+    const WHY: &str = "only [Description Type Format Title Maximum ExclusiveMaximum Minimum ExclusiveMinimum MaxLength \
+                       MinLength Pattern MaxItems MinItems UniqueItems MultipleOf Required Items Properties ExternalDocs \
+                       Example XPreserveUnknownFields XValidations] fields are allowed at the root of the schema if the \
+                       status subresource is enabled";
+    BARRED
+        .iter()
+        .any(|field| !is_unset(schema.get(*field)) && schema[*field] != false)
+        .then(|| FieldError::invalid(path, schema.clone(), WHY))
 }
 
 /// What is wrong with a text that comes with every answer, in a header.

@@ -172,9 +172,23 @@ fn a_volume_says_once_where_its_data_is() {
     let moved = volume(&placed, |new| new["spec"]["nodeAffinity"] = near("b"));
     assert_eq!(moved.len(), 1);
     assert!(
-        moved[0].starts_with("nodeAffinity: Invalid value: ") && moved[0].ends_with("field is immutable"),
+        moved[0].starts_with("nodeAffinity: Invalid value: ")
+            && moved[0].ends_with("field is immutable, except for updating from beta label to GA"),
         "{moved:?}"
     );
+    let key = |volume: &mut Value, key: &str| {
+        volume["required"]["nodeSelectorTerms"][0]["matchExpressions"][0]["key"] = key.into();
+    };
+    let (zone, beta) = (
+        "topology.kubernetes.io/zone",
+        "failure-domain.beta.kubernetes.io/zone",
+    );
+    for (was, is, good) in [(beta, zone, true), (zone, beta, false), (beta, "z", false)] {
+        let mut placed = placed.clone();
+        key(&mut placed["nodeAffinity"], was);
+        let renamed = volume(&placed, |new| key(&mut new["spec"]["nodeAffinity"], is));
+        assert_eq!(renamed.is_empty(), good, "{was} {is}: {renamed:?}");
+    }
     let raw = volume(&nfs, |new| new["spec"]["volumeMode"] = "Block".into());
     assert_eq!(raw, ["volumeMode: Invalid value: \"Block\": field is immutable"]);
 }

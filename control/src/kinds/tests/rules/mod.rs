@@ -3,6 +3,7 @@
 mod addresses;
 mod beside;
 mod changes;
+mod current;
 mod flows;
 mod generations;
 mod jobs;

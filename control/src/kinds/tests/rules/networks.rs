@@ -18,7 +18,7 @@ fn services_and_endpoints() {
     assert_eq!(
         service(json!({"type": "LoadBalancer", "ports": [{"port": 10250}]})),
         [
-            "spec.ports[0].port: Invalid value: 10250: may not expose port 10250 externally since it is used by kubelet"
+            "spec.ports[0]: Invalid value: 10250: may not expose port 10250 externally since it is used by kubelet"
         ]
     );
     assert_eq!(

@@ -60,7 +60,9 @@ impl Strategy for Service {
 
     fn prepare_update(&self, subresource: Option<&str>, old: &Value, new: &mut Value) {
         update::without_generation(subresource, old, new);
-        if subresource.is_none() {
+        if subresource == Some("status") {
+            update::keep_metadata_of_status(old, new);
+        } else if subresource.is_none() {
             tell_local(new);
         }
     }

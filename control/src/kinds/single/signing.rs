@@ -1,0 +1,168 @@
+//! What becomes of a CertificateSigningRequest: who approves it writes conditions, who signs it the certificate.
+
+use std::collections::HashSet;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use keelson_api::status::{FieldError, go_quote};
+use keelson_api::time;
+use serde_json::Value;
+use x509_parser::certificate::X509Certificate;
+use x509_parser::prelude::FromDer;
+
+use crate::kinds::json::{items, set_default, text};
+
+/// What only an approval says, and once and for all.
+const APPROVALS: [&str; 2] = ["Approved", "Denied"];
+
+fn of_kind<'a>(request: &'a Value, kind: &str) -> Vec<&'a Value> {
+    let all = items(request, "/status/conditions").iter();
+    all.filter(|condition| text(condition, "/type") == kind).collect()
+}
+
+fn conditions_of(request: &mut Value) -> impl Iterator<Item = &mut Value> {
+    let list = request.pointer_mut("/status/conditions");
+    list.and_then(Value::as_array_mut).into_iter().flatten()
+}
+
+/// Whoever writes the status leaves the approval as it is; to add one or to take one away is an error.
+pub(super) fn keep_approval(old: &Value, new: &mut Value) {
+    for kind in APPROVALS {
+        let kept: Vec<Value> = of_kind(old, kind).into_iter().cloned().collect();
+        if kept.len() != of_kind(new, kind).len() {
+            continue;
+        }
+        let slots = conditions_of(new).filter(|condition| text(condition, "/type") == kind);
+        for (slot, kept) in slots.zip(kept) {
+            *slot = kept;
+        }
+    }
+}
+
+/// Says when conditions were written, where the client does not: now, or when it has become so.
+pub(super) fn date(old: &Value, new: &mut Value) {
+    let now = time::now_rfc3339();
+    for condition in conditions_of(new) {
+        let same = |other: &&Value| {
+            ["/type", "/status"]
+                .iter()
+                .all(|field| text(other, field) == text(condition, field))
+        };
+        let before = items(old, "/status/conditions").iter().filter(same);
+        let since = before
+            .map(|condition| text(condition, "/lastTransitionTime"))
+            .find(|since| !since.is_empty())
+            .unwrap_or(&now);
+        if let Some(condition) = condition.as_object_mut() {
+            set_default(condition, "lastUpdateTime", now.as_str());
+            set_default(condition, "lastTransitionTime", since);
+        }
+    }
+}
+
+/// Complaints about the conditions.
+pub(super) fn conditions(object: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let mut seen = HashSet::new();
+    for (index, condition) in items(object, "/status/conditions").iter().enumerate() {
+        let path = format!("status.conditions[{index}]");
+        let (kind, status) = (text(condition, "/type"), text(condition, "/status"));
+        if kind.is_empty() {
+            errors.push(FieldError::required(format!("{path}.type"), ""));
+        }
+        // Nobody can be approved by halves.
+        let allowed: &[&str] = if matches!(kind, "Approved" | "Denied" | "Failed") {
+            &["True"]
+        } else {
+            &["False", "True", "Unknown"]
+        };
+        if status.is_empty() {
+            errors.push(FieldError::required(format!("{path}.status"), ""));
+        } else if !allowed.contains(&status) {
+            errors.push(FieldError::not_supported(
+                format!("{path}.status"),
+                status,
+                allowed,
+            ));
+        }
+        if APPROVALS.contains(&kind)
+            && APPROVALS
+                .iter()
+                .any(|other| *other != kind && seen.contains(other))
+        {
+            let detail = "Approved and Denied conditions are mutually exclusive";
+            errors.push(FieldError::invalid(format!("{path}.type"), kind, detail));
+        }
+        if !seen.insert(kind) {
+            errors.push(FieldError::duplicate(format!("{path}.type"), kind));
+        }
+    }
+    errors
+}
+
+/// Complaints about a change through this subresource.
+pub(super) fn change(subresource: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {
+    let mut errors = Vec::new();
+    let path = "status.certificate";
+    let (issued, certificate) = (text(old, "/status/certificate"), text(new, "/status/certificate"));
+    if subresource == Some("status") && issued != certificate {
+        if !is_strange(issued)
+            && let Err(why) = check_certificates(certificate)
+        {
+            errors.push(FieldError::invalid(path, "<certificate data>", &why));
+        }
+        if !issued.is_empty() {
+            let detail = "updates may not modify existing certificate content";
+            errors.push(FieldError::forbidden(path, detail));
+        }
+    }
+    let path = "status.conditions";
+    for kind in ["Approved", "Denied", "Failed"] {
+        let (were, are) = (of_kind(old, kind).len(), of_kind(new, kind).len());
+        if are < were {
+            let detail = format!("updates may not remove a condition of type {kind:?}");
+            errors.push(FieldError::forbidden(path, &detail));
+        } else if are > were && APPROVALS.contains(&kind) && subresource != Some("approval") {
+            let detail = format!("updates may not add a condition of type {kind:?}");
+            errors.push(FieldError::forbidden(path, &detail));
+        }
+    }
+    errors
+}
+
+/// Whether what was stored is no certificate, which then may go on to be none.
+fn is_strange(certificate: &str) -> bool {
+    !certificate.is_empty() && check_certificates(certificate).is_err()
+}
+
+/// Whether these are certificates in PEM, in base64, and nothing else (`validateCertificate`). None at all is good, too.
+fn check_certificates(encoded: &str) -> Result<(), String> {
+    if encoded.is_empty() {
+        return Ok(());
+    }
+    let bytes = STANDARD.decode(encoded).map_err(|error| error.to_string())?;
+    let mut found = false;
+    for block in x509_parser::pem::Pem::iter_from_buffer(&bytes) {
+        let Ok(block) = block else { break };
+        if block.label != "CERTIFICATE" {
+            return Err(format!(
+                "only CERTIFICATE PEM blocks are allowed, found {}",
+                go_quote(&block.label)
+            ));
+        }
+        found = true;
+        let mut rest = block.contents.as_slice();
+        if rest.is_empty() {
+            return Err("found CERTIFICATE PEM block containing 0 certificates".to_owned());
+        }
+        while !rest.is_empty() {
+            let parsed = X509Certificate::from_der(rest);
+            (rest, _) = parsed.map_err(|error| format!("x509: malformed certificate: {error}"))?;
+        }
+    }
+    if found {
+        Ok(())
+    } else {
+        Err("must contain at least one CERTIFICATE PEM block".to_owned())
+    }
+}
