@@ -5,6 +5,7 @@ mod beside;
 mod changes;
 mod flows;
 mod generations;
+mod job_statuses;
 mod jobs;
 mod label_keys;
 mod networks;
