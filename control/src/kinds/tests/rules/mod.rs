@@ -1,6 +1,7 @@
 //! Complaints kind by kind, in upstream's words.
 
 mod addresses;
+mod annotations;
 mod beside;
 mod changes;
 mod flows;
