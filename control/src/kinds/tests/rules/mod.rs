@@ -9,6 +9,7 @@ mod generations;
 mod job_statuses;
 mod jobs;
 mod label_keys;
+mod later;
 mod networks;
 mod newer;
 mod pods;
