@@ -1,7 +1,7 @@
 //! What upstream's library for JSON patches (`evanphx/json-patch` v4) takes beyond RFC 6902: places counted from the end of a
 //! list, written with a sign or zeros in front, and operations that leave their value out.
 
-use json_patch::jsonptr::{Pointer, PointerBuf};
+use json_patch::jsonptr::PointerBuf;
 use json_patch::{CopyOperation, MoveOperation, PatchOperation};
 use serde_json::Value;
 
@@ -29,13 +29,8 @@ pub fn place(object: &Value, operation: &mut PatchOperation) {
         PatchOperation::Move(MoveOperation { from, path }) => {
             resolve(object, from, 0);
             // The list may be the one that an item is taken from, and so be shorter by then.
-            let is_there = |from: &Pointer| from.parent() == path.parent();
-            let items = if is_there(from) && object.pointer(from.as_str()).is_some() {
-                0
-            } else {
-                1
-            };
-            resolve(object, path, items);
+            let is_shorter = from.parent() == path.parent() && object.pointer(from.as_str()).is_some();
+            resolve(object, path, usize::from(!is_shorter));
         }
     }
 }

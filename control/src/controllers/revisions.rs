@@ -190,7 +190,8 @@ pub fn surplus(
         .cloned()
         .collect();
     old.sort_by_key(|revision| revision.revision);
-    let keep = usize::try_from(limit.unwrap_or(10)).unwrap_or(0);
+    // A limit below nothing is none.
+    let keep = usize::try_from(limit.unwrap_or(10)).unwrap_or(usize::MAX);
     old.truncate(old.len().saturating_sub(keep));
     old
 }

@@ -8,6 +8,7 @@ mod apps;
 mod autoscaling;
 mod batch;
 mod cells;
+mod conditions;
 mod core;
 pub mod custom;
 mod describe;

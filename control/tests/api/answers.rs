@@ -150,6 +150,31 @@ fn evictions_may_be_written_in_their_older_version() {
 }
 
 #[test]
+fn an_evicted_pod_says_so() {
+    let cluster = Cluster::start();
+    let pods = "/api/v1/namespaces/default/pods";
+    let pod = json!({"metadata": {"name": "p", "finalizers": ["a.example/b"]},
+        "spec": {"schedulerName": "none", "containers": [{"name": "c", "image": "i"}]}});
+    assert_eq!(cluster.post(pods, &pod).0, 201);
+    let eviction = json!({"apiVersion": "policy/v1", "kind": "Eviction", "metadata": {"name": "p"}});
+    let conditions = || cluster.get(&format!("{pods}/p")).1["status"]["conditions"].clone();
+    let (code, status) = cluster.post(&format!("{pods}/p/eviction?dryRun=All"), &eviction);
+    assert_eq!((code, conditions()), (201, Value::Null), "{status}");
+    for _ in 0..2 {
+        let (code, status) = cluster.post(&format!("{pods}/p/eviction"), &eviction);
+        assert_eq!(code, 201, "{status}");
+        let mut conditions = conditions();
+        conditions[0]
+            .as_object_mut()
+            .unwrap()
+            .remove("lastTransitionTime");
+        let expected = json!([{"type": "DisruptionTarget", "status": "True", "reason": "EvictionByEvictionAPI",
+            "message": "Eviction API: evicting"}]);
+        assert_eq!(conditions, expected);
+    }
+}
+
+#[test]
 fn rows_of_pods_say_whether_they_are_over() {
     let cluster = Cluster::start();
     let pods = "/api/v1/namespaces/default/pods";

@@ -277,6 +277,12 @@ fn conditions() -> Value {
     json!({"conditions": [{"type": "StatusUpdate", "status": "True", "reason": "E2E", "message": "Set from e2e test"}]})
 }
 
+/// The same with a time: budgets are one of the kinds whose conditions must have one.
+fn dated(mut status: Value) -> Value {
+    status["conditions"][0]["lastTransitionTime"] = json!("2024-01-01T00:00:00Z");
+    status
+}
+
 #[test]
 fn workloads_have_all_their_verbs() {
     let cluster = Cluster::start();
@@ -304,7 +310,7 @@ fn workloads_have_all_their_verbs() {
             .status(json!({"lastScheduleTime": "2024-01-01T00:00:00Z"})),
         Case::new("policy/v1", "poddisruptionbudgets", json!({"spec": {"minAvailable": 1, "selector": selector}}))
             .change("/spec/minAvailable", json!(2))
-            .status(conditions()),
+            .status(dated(conditions())),
         Case::new("autoscaling/v2", "horizontalpodautoscalers", json!({"spec": {"maxReplicas": 3, "scaleTargetRef": {"kind": "Deployment", "name": "d"}}}))
             .status(json!({"desiredReplicas": 2})),
     ] {

@@ -73,12 +73,15 @@ pub fn plan(job: &Job, pods: &[Arc<Pod>], now: Time) -> Plan {
     );
     let target =
         Condition::find(&status.conditions, "FailureTarget").filter(|condition| condition.status == "True");
+    // What has been announced stays: a job does not fail while the pods go that it needs no more.
+    let met = Condition::is_true(&status.conditions, "SuccessCriteriaMet");
     let failure = target
         .map(|c| (reason(&c.reason), c.message.clone()))
-        .or_else(|| failure(job, &counted, &active, now));
+        .or_else(|| failure(job, &counted, &active, now))
+        .filter(|_| !met);
     if let Some((reason, message)) = failure {
         fail(&mut plan, reason, &message, std::mem::take(&mut active), now);
-    } else if is_complete(job, &counted, active.len()) {
+    } else if met || is_complete(job, &counted, active.len()) {
         plan.delete = std::mem::take(&mut active);
         complete(&mut plan, now);
     } else if job.spec.suspend {
@@ -90,6 +93,11 @@ pub fn plan(job: &Job, pods: &[Arc<Pod>], now: Time) -> Plan {
     let going: BTreeSet<_> = plan.delete.iter().map(|pod| pod.metadata.uid.clone()).collect();
     active.retain(|pod| !going.contains(&pod.metadata.uid));
     plan.status.active = active.len() as i64;
+    let ended = |kind| Condition::is_true(&plan.status.conditions, kind);
+    if plan.status.start_time.is_none() && (ended("Complete") || ended("Failed")) {
+        // It was suspended when its last pods came to their ends: what has ended has started.
+        plan.status.start_time = Some(now);
+    }
     plan.status.ready = Some(active.iter().filter(|pod| pod.is_ready()).count() as i64);
     if plan.again.is_none() {
         plan.again = deadline(job, &plan.status).map(|deadline| deadline.since(now).max(1));

@@ -151,3 +151,26 @@ fn very_many_pods_are_made_in_bursts() {
         (500, Some(2_147_483_001), Some(2_147_483_500))
     );
 }
+
+#[test]
+fn a_job_that_has_met_its_criteria_fails_no_more() {
+    let met = job(|j| {
+        j["spec"]["activeDeadlineSeconds"] = json!(1);
+        j["status"] = json!({"succeeded": 3, "startTime": "2024-01-01T00:00:00Z",
+            "conditions": [{"type": "SuccessCriteriaMet", "status": "True"}]});
+    });
+    let late = plan(&met, &[member("a", "Running", |_| {})], NOW);
+    assert!(!has(&late, "FailureTarget") && late.delete.len() == 1);
+    assert!(has(&plan(&met, &[], NOW), "Complete"));
+}
+
+#[test]
+fn what_has_ended_has_started() {
+    let suspended = job(|j| {
+        j["spec"]["suspend"] = json!(true);
+        j["status"] = json!({"succeeded": 3, "conditions": [{"type": "Suspended", "status": "True"}]});
+    });
+    let ended = plan(&suspended, &[], NOW);
+    assert!(has(&ended, "Complete"));
+    assert_eq!(ended.status.start_time, Some(NOW));
+}

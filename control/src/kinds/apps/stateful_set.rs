@@ -98,10 +98,19 @@ impl Strategy for StatefulSet {
             let detail = "must be 'RollingUpdate' or 'OnDelete'";
             errors.push(FieldError::invalid("spec.updateStrategy", strategy, detail));
         }
+        let rolling = object.pointer("/spec/updateStrategy/rollingUpdate");
+        if let Some(rolling) = rolling.filter(|rolling| strategy == "OnDelete" && rolling.is_object()) {
+            let detail = "only allowed for updateStrategy 'RollingUpdate'";
+            errors.push(FieldError::invalid(
+                "spec.updateStrategy.rollingUpdate",
+                rolling.clone(),
+                detail,
+            ));
+        }
         non_negative(&mut errors, object, "spec.updateStrategy.rollingUpdate.partition");
         non_negative(&mut errors, object, "spec.replicas");
         non_negative(&mut errors, object, "spec.minReadySeconds");
-        non_negative(&mut errors, object, "spec.revisionHistoryLimit");
+        // A negative limit of revisions keeps all of them, which a warning tells.
         non_negative(&mut errors, object, "spec.ordinals.start");
         let policy = object.pointer("/spec/persistentVolumeClaimRetentionPolicy");
         for field in ["whenDeleted", "whenScaled"] {

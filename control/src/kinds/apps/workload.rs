@@ -170,7 +170,8 @@ pub(in crate::kinds) fn count_or_percent(errors: &mut Vec<FieldError>, value: Op
                                   '1%',  or '93%', regex used for validation is '[0-9]+%')";
                     errors.push(FieldError::invalid_shown(path, &shown, detail));
                 }
-                Some(percent) if percent > 100 && path.ends_with("maxUnavailable") => {
+                // Deployments alone may have more new pods than old ones.
+                Some(percent) if percent > 100 && path != "spec.strategy.rollingUpdate.maxSurge" => {
                     let detail = "must not be greater than 100%";
                     errors.push(FieldError::invalid_shown(path, &shown, detail));
                 }

@@ -1,6 +1,7 @@
 //! Jobs.
 
 pub(super) mod rules;
+mod status;
 
 use std::collections::BTreeMap;
 
@@ -9,7 +10,7 @@ use keelson_api::status::FieldError;
 use keelson_api::time;
 use serde_json::{Map, Value};
 
-use crate::kinds::apps::workload::{label_selector, non_negative};
+use crate::kinds::apps::workload::label_selector;
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
 use crate::kinds::json::{int, is_true, is_unset, items, list, object_or_new, set_default, set_zero, text};
 use crate::kinds::{Kind, Strategy, cells, go, podspec, update};
@@ -96,12 +97,13 @@ impl Strategy for Job {
     fn validate_create(&self, object: &Value) -> Vec<FieldError> {
         let mut errors = validate(object);
         generated(&mut errors, object);
+        rules::host_names(&mut errors, object);
         errors
     }
 
     fn validate_update(&self, subresource: Option<&str>, old: &Value, new: &Value) -> Vec<FieldError> {
         if subresource == Some("status") {
-            return status_change(old, new);
+            return status::change(old, new);
         }
         let mut errors = validate(new);
         generated(&mut errors, new);
@@ -122,7 +124,7 @@ impl Strategy for Job {
         let (names, images) = cells::containers(object.pointer("/spec/template/spec"));
         vec![
             cells::name(object),
-            Value::from(status(object)),
+            Value::from(state(object)),
             Value::from(completions(object)),
             Value::from(duration(object, now)),
             cells::age(object, now),
@@ -161,27 +163,6 @@ fn validate(job: &Value) -> Vec<FieldError> {
     errors
 }
 
-/// What the status may not become: counts below nothing, two ends, an end that is taken back.
-fn status_change(old: &Value, new: &Value) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    for field in ["active", "succeeded", "failed", "ready", "terminating"] {
-        non_negative(&mut errors, new, &format!("status.{field}"));
-    }
-    if condition(new, "Complete") && condition(new, "Failed") {
-        let shown = new.pointer("/status/conditions").cloned().unwrap_or_default();
-        let detail = "cannot set Complete=True and Failed=true conditions";
-        errors.push(FieldError::invalid("status.conditions", shown, detail));
-    }
-    for end in ["Complete", "Failed"] {
-        if condition(old, end) && !condition(new, end) {
-            let shown = new.pointer("/status/conditions").cloned().unwrap_or_default();
-            let detail = format!("cannot disable the terminal {end}=True condition");
-            errors.push(FieldError::invalid("status.conditions", shown, &detail));
-        }
-    }
-    errors
-}
-
 /// Defaults of a job's spec.
 fn default_spec(spec: &mut Map<String, Value>) {
     if spec.get("completions").is_none_or(Value::is_null)
@@ -194,6 +175,7 @@ fn default_spec(spec: &mut Map<String, Value>) {
     set_default(spec, "backoffLimit", if per_index { i32::MAX } else { 6 });
     set_zero(spec, "completionMode", "NonIndexed");
     set_default(spec, "suspend", false);
+    set_default(spec, "manualSelector", false);
     let failure_policy = spec.get("podFailurePolicy").is_some_and(Value::is_object);
     let replacement = if failure_policy {
         "Failed"
@@ -241,7 +223,7 @@ fn condition(job: &Value, kind: &str) -> bool {
         .any(|condition| text(condition, "/type") == kind && text(condition, "/status") == "True")
 }
 
-fn status(job: &Value) -> &'static str {
+fn state(job: &Value) -> &'static str {
     let deleted = job
         .pointer("/metadata/deletionTimestamp")
         .is_some_and(Value::is_string);

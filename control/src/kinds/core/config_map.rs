@@ -79,7 +79,8 @@ fn validate(object: &Value) -> Vec<FieldError> {
         size += value.as_str().map_or(0, str::len) / 4 * 3;
     }
     if size > MAX_SIZE {
-        errors.push(FieldError::too_long("", MAX_SIZE));
+        // Upstream's path of the whole object.
+        errors.push(FieldError::too_long("[]", MAX_SIZE));
     }
     errors
 }

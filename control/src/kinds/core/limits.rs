@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use crate::kinds::describe::{self, CREATED_AT, NAME};
 use crate::kinds::json::{entries, items, list, object, object_or_new, set_default, text};
 use crate::kinds::plain::Plain;
-use crate::kinds::{Kind, cells, resource_names};
+use crate::kinds::{Kind, cells, podspec, resource_names};
 
 pub(super) fn limit_range() -> Kind {
     let strategy = Plain {
@@ -103,6 +103,7 @@ fn validate_range(range: &Value) -> Vec<FieldError> {
         for resource in resources {
             check_order(limit, resource, &path, &mut errors);
             check_ratio(limit, resource, &path, &mut errors);
+            check_whole(limit, resource, &path, &mut errors);
         }
     }
     errors
@@ -155,6 +156,25 @@ fn check_order(limit: &Value, resource: &str, path: &str, errors: &mut Vec<Field
                 &format!("{low_name} {small} is greater than {high_name} {big}"),
             ));
         }
+    }
+}
+
+/// Of what is handed out whole, containers get what they ask for.
+fn check_whole(limit: &Value, resource: &str, path: &str, errors: &mut Vec<FieldError>) {
+    let of = |list: &str| amount(limit, list, resource);
+    if podspec::overcommits(resource) || text(limit, "/type") == "Pod" {
+        return;
+    }
+    if let (Some(limit), Some(request)) = (of("default"), of("defaultRequest"))
+        && limit != request
+    {
+        let detail =
+            format!("default value {limit} must equal to defaultRequest value {request} in {resource}");
+        errors.push(FieldError::invalid(
+            format!("{path}.defaultRequest[{resource}]"),
+            request.to_string(),
+            &detail,
+        ));
     }
 }
 

@@ -41,6 +41,10 @@ impl Strategy for PodTemplate {
         update::start_generation(new);
     }
 
+    fn prepare_update(&self, _: Option<&str>, old: &Value, new: &mut Value) {
+        update::generation_of("template", old, new);
+    }
+
     fn validate_create(&self, object: &Value) -> Vec<FieldError> {
         podspec::validate_template(object.get("template").unwrap_or(&Value::Null), "template")
     }

@@ -200,9 +200,15 @@ fn scopes(quota: &Value, errors: &mut Vec<FieldError>) {
             complain("unsupported scope applied to resource");
         }
     }
+    conflicts(quota, &names, "spec.scopes", errors);
+}
+
+/// Scopes of which no pod has both.
+fn conflicts(quota: &Value, names: &[&str], field: &str, errors: &mut Vec<FieldError>) {
     for pair in [["BestEffort", "NotBestEffort"], ["Terminating", "NotTerminating"]] {
         if pair.iter().all(|scope| names.contains(scope)) {
-            complain("conflicting scopes");
+            // Upstream shows the list of scopes in both cases.
+            errors.push(FieldError::invalid(field, shown(quota), "conflicting scopes"));
         }
     }
 }
@@ -254,6 +260,11 @@ fn selector(quota: &Value, errors: &mut Vec<FieldError>) {
             )),
         }
     }
+    let requirements = items(quota, "/spec/scopeSelector/matchExpressions").iter();
+    let names: Vec<&str> = requirements
+        .map(|requirement| text(requirement, "/scopeName"))
+        .collect();
+    conflicts(quota, &names, field, errors);
 }
 
 fn quota_row(quota: &Value, now: i64) -> Vec<Value> {

@@ -110,15 +110,15 @@ fn validate(object: &Value) -> Vec<FieldError> {
                 ));
             }
         }
-        "kubernetes.io/dockercfg" => need(".dockercfg"),
-        "kubernetes.io/dockerconfigjson" => {
-            need(".dockerconfigjson");
-            if let Some(encoded) = data(".dockerconfigjson").and_then(Value::as_str) {
+        kind @ ("kubernetes.io/dockercfg" | "kubernetes.io/dockerconfigjson") => {
+            // The key is the type's last part, with a dot before it.
+            let key = kind.replace("kubernetes.io/", ".");
+            need(&key);
+            if let Some(encoded) = data(&key).and_then(Value::as_str) {
                 let decoded = STANDARD.decode(encoded).unwrap_or_default();
-                if let Err(error) = serde_json::from_slice::<Value>(&decoded) {
-                    let path = "data[.dockerconfigjson]";
+                if let Err(error) = serde_json::from_slice::<Option<Map<String, Value>>>(&decoded) {
                     errors.push(FieldError::invalid(
-                        path,
+                        format!("data[{key}]"),
                         "<secret contents redacted>",
                         &error.to_string(),
                     ));

@@ -44,7 +44,8 @@ fn node_affinity(errors: &mut Vec<FieldError>, affinity: &Value, path: Arguments
         let path = format_args!("{path}.{PREFERRED}[{index}]");
         weight(errors, term, path);
         let preference = term.get("preference").unwrap_or(&Value::Null);
-        node_term(errors, preference, format_args!("{path}.preference"));
+        // Upstream has never looked at values that are only preferred.
+        node_term(errors, preference, format_args!("{path}.preference"), false);
     }
 }
 
@@ -57,11 +58,12 @@ pub(in crate::kinds) fn node_selector(errors: &mut Vec<FieldError>, selector: &V
         errors.push(FieldError::required(path, detail));
     }
     for (index, term) in terms.iter().enumerate() {
-        node_term(errors, term, format_args!("{path}[{index}]"));
+        node_term(errors, term, format_args!("{path}[{index}]"), true);
     }
 }
 
-fn node_term(errors: &mut Vec<FieldError>, term: &Value, path: Arguments<'_>) {
+/// `required`: whether nodes must have what the term asks for, which no node can whose labels cannot have the value.
+fn node_term(errors: &mut Vec<FieldError>, term: &Value, path: Arguments<'_>, required: bool) {
     for (index, requirement) in items(term, "/matchExpressions").iter().enumerate() {
         let path = format_args!("{path}.matchExpressions[{index}]");
         let (operator, values) = (text(requirement, "/operator"), items(requirement, "/values"));
@@ -91,6 +93,14 @@ fn node_term(errors: &mut Vec<FieldError>, term: &Value, path: Arguments<'_>) {
             key,
             names::qualified_name(key),
         ));
+        let values = values.iter().filter_map(Value::as_str).enumerate();
+        for (index, value) in values.filter(|_| required) {
+            errors.extend(FieldError::complaints(
+                format_args!("{at}[{index}]"),
+                value,
+                names::label_value(value),
+            ));
+        }
     }
     for (index, requirement) in items(term, "/matchFields").iter().enumerate() {
         let path = format_args!("{path}.matchFields[{index}]");

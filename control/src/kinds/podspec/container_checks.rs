@@ -15,7 +15,7 @@ use keelson_api::names;
 use keelson_api::status::FieldError;
 use serde_json::Value;
 
-pub(in crate::kinds) use self::resources::overhead;
+pub(in crate::kinds) use self::resources::{overcommits, overhead};
 use crate::kinds::json::{int, is_true, items, text};
 
 /// The three lists of containers.
@@ -63,6 +63,10 @@ pub(super) fn containers(
         name(errors, container, path, &mut taken);
         common(errors, container, path, volumes, spec);
         devices::check(errors, volumes, container, path);
+        // Init containers run one after the other, and so may have the same port of the host.
+        if group == Group::Init {
+            host_ports.clear();
+        }
         ports(errors, container, path, &mut host_ports);
         resources::check(errors, container, path);
         resize::check(errors, container, path, text(spec, "/restartPolicy"));

@@ -1,6 +1,8 @@
 //! What pods and pod templates share: defaults, quality of service, validation.
 
 mod affinity;
+pub(super) mod annotations;
+pub(super) mod apparmor;
 mod container_checks;
 mod defaults;
 mod ephemeral;
@@ -17,7 +19,7 @@ mod volume_defaults;
 mod windows;
 
 pub(super) use affinity::node_selector;
-pub(super) use container_checks::overhead;
+pub(super) use container_checks::{overcommits, overhead};
 pub(super) use defaults::{default_pod_spec, default_template, default_template_in};
 pub(super) use ephemeral::claim_names;
 pub(super) use label_keys::merge as merge_label_keys;

@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::container_checks::{Group, containers, overhead};
 use super::volume_checks::volumes;
-use super::{affinity, system, windows};
+use super::{affinity, annotations, system, windows};
 use crate::kinds::go;
 use crate::kinds::json::{int, is_true, is_unset, items, text};
 use crate::kinds::metadata::{check_annotations, check_labels};
@@ -25,6 +25,8 @@ pub(in crate::kinds) fn validate_template_metadata(template: &Value, path: &str)
     );
     let annotations = template.pointer("/metadata/annotations");
     check_annotations(&mut errors, annotations, format_args!("{path}.annotations"));
+    let spec = template.get("spec").unwrap_or(&Value::Null);
+    annotations::check(&mut errors, template, spec, format_args!("{path}.annotations"));
     errors
 }
 
@@ -33,6 +35,7 @@ pub(in crate::kinds) fn validate_template(template: &Value, path: &str) -> Vec<F
     let mut errors = validate_template_metadata(template, path);
     let spec = template.get("spec").unwrap_or(&Value::Null);
     errors.extend(validate_pod_spec(spec, &format!("{path}.spec"), false));
+    annotations::agree(&mut errors, template, spec, format_args!("{path}.spec"));
     if !items(spec, "/ephemeralContainers").is_empty() {
         let detail = "ephemeral containers not allowed in pod template";
         errors.push(FieldError::forbidden(
@@ -184,10 +187,15 @@ fn users(errors: &mut Vec<FieldError>, spec: &Value, path: Arguments<'_>) {
     if spec.get("hostUsers") != Some(&Value::Bool(false)) {
         return;
     }
-    for field in ["hostNetwork", "hostPID", "hostIPC"] {
+    // The paths of the last two are upstream's, letter for letter.
+    for (field, shown) in [
+        ("hostNetwork", "hostNetwork"),
+        ("hostPID", "HostPID"),
+        ("hostIPC", "HostIPC"),
+    ] {
         if is_true(&spec[field], "") {
             let detail = "when `hostUsers` is false";
-            errors.push(FieldError::forbidden(format!("{path}.{field}"), detail));
+            errors.push(FieldError::forbidden(format!("{path}.{shown}"), detail));
         }
     }
 }
@@ -264,11 +272,11 @@ fn names_in(errors: &mut Vec<FieldError>, spec: &Value, path: Arguments<'_>) {
     let mut gates = HashSet::new();
     for (index, gate) in items(spec, "/schedulingGates").iter().enumerate() {
         let name = text(gate, "/name");
-        let path = format_args!("{path}.schedulingGates[{index}].name");
+        let path = format_args!("{path}.schedulingGates[{index}]");
+        errors.extend(FieldError::complaints(path, name, names::qualified_name(name)));
         if !gates.insert(name) {
             errors.push(FieldError::duplicate(path, name));
         }
-        errors.extend(FieldError::complaints(path, name, names::qualified_name(name)));
     }
     for (index, alias) in items(spec, "/hostAliases").iter().enumerate() {
         let ip = text(alias, "/ip");

@@ -142,7 +142,7 @@ fn is_sysctl(name: &str) -> bool {
 }
 
 /// Longest name of an AppArmor profile, in bytes.
-const LONGEST_PROFILE: usize = 4095;
+pub(super) const LONGEST_PROFILE: usize = 4095;
 
 /// Complaints about `seccompProfile` and `appArmorProfile` of a security context at `path`.
 pub(super) fn profiles(errors: &mut Vec<FieldError>, context: &Value, path: Arguments<'_>) {

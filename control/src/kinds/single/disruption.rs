@@ -3,10 +3,10 @@
 use keelson_api::status::FieldError;
 use serde_json::Value;
 
-use crate::kinds::apps::workload::{count_or_percent, label_selector};
+use crate::kinds::apps::workload::{count_or_percent, label_selector, non_negative};
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
-use crate::kinds::json::{object_or_new, set_default, text};
-use crate::kinds::{Kind, Strategy, cells, update};
+use crate::kinds::json::{object_or_new, set_default};
+use crate::kinds::{Kind, Strategy, cells, conditions, update};
 
 const COLUMNS: &[ColumnDef] = &[
     NAME,
@@ -86,9 +86,9 @@ impl Strategy for Budget {
         }
         count_or_percent(&mut errors, least, "spec.minAvailable");
         count_or_percent(&mut errors, most, "spec.maxUnavailable");
-        let policy = text(spec, "/unhealthyPodEvictionPolicy");
+        let policy = spec.get("unhealthyPodEvictionPolicy").and_then(Value::as_str);
         let allowed = ["AlwaysAllow", "IfHealthyBudget"];
-        if !policy.is_empty() && !allowed.contains(&policy) {
+        if let Some(policy) = policy.filter(|policy| !allowed.contains(policy)) {
             errors.push(FieldError::not_supported(
                 "spec.unhealthyPodEvictionPolicy",
                 policy,
@@ -101,8 +101,16 @@ impl Strategy for Budget {
         errors
     }
 
-    fn validate_update(&self, _: Option<&str>, _: &Value, new: &Value) -> Vec<FieldError> {
-        self.validate_create(new)
+    fn validate_update(&self, subresource: Option<&str>, _: &Value, new: &Value) -> Vec<FieldError> {
+        if subresource != Some("status") {
+            return self.validate_create(new);
+        }
+        let mut errors = Vec::new();
+        conditions::check(&mut errors, new);
+        for count in COUNTS {
+            non_negative(&mut errors, new, &format!("status.{count}"));
+        }
+        errors
     }
 
     fn row(&self, object: &Value, now: i64) -> Vec<Value> {

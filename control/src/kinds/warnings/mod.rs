@@ -4,6 +4,7 @@
 mod addresses;
 mod labels;
 mod network;
+mod overlaps;
 mod pod;
 mod ports;
 mod service;
@@ -28,15 +29,20 @@ pub fn of(kind: &Kind, old: Option<&Value>, new: &Value) -> Vec<String> {
             named(&mut warnings, new, "the Pod's hostname");
             pod::warn(&mut warnings, "", new);
         }
-        ("apps", "Deployment" | "ReplicaSet") | ("", "ReplicationController") | ("batch", "Job") => {
+        ("apps", "Deployment" | "ReplicaSet") | ("", "ReplicationController") => {
+            workload(&mut warnings, old, new, true, "/spec/template");
+        }
+        ("batch", "Job") => {
+            many_indexes(&mut warnings, old, new, "/spec");
             workload(&mut warnings, old, new, true, "/spec/template");
         }
         ("apps", "DaemonSet") => workload(&mut warnings, old, new, false, "/spec/template"),
         ("apps", "StatefulSet") => {
             workload(&mut warnings, old, new, false, "/spec/template");
-            stateful(&mut warnings, new);
+            stateful(&mut warnings, old, new);
         }
         ("batch", "CronJob") => {
+            many_indexes(&mut warnings, old, new, "/spec/jobTemplate/spec");
             workload(&mut warnings, old, new, true, "/spec/jobTemplate/spec/template");
             if text(new, "/spec/schedule").contains("TZ") {
                 warnings.push(
@@ -46,7 +52,7 @@ pub fn of(kind: &Kind, old: Option<&Value>, new: &Value) -> Vec<String> {
                 );
             }
         }
-        ("", "PodTemplate") => pod::warn(&mut warnings, "template.", &new["template"]),
+        ("", "PodTemplate") => workload(&mut warnings, old, new, false, "/template"),
         ("", "Service") => service::warn(&mut warnings, new),
         ("", "PersistentVolume") => volume::warn(&mut warnings, new),
         ("", "PersistentVolumeClaim") => volume::claim(&mut warnings, new),
@@ -69,13 +75,32 @@ fn workload(warnings: &mut Vec<String>, old: Option<&Value>, new: &Value, names:
     if old.is_none() && names {
         named(warnings, new, "Pod names and hostnames");
     }
-    let generation = "/metadata/generation";
-    if old.is_some_and(|old| old.pointer(generation) == new.pointer(generation)) {
+    if is_same(old, new) {
         return;
     }
     let path = format!("{}.", template.trim_start_matches('/').replace('/', "."));
     if let Some(template) = new.pointer(template) {
         pod::warn(warnings, &path, template);
+    }
+}
+
+/// Whether nothing that is desired has changed.
+fn is_same(old: Option<&Value>, new: &Value) -> bool {
+    let generation = "/metadata/generation";
+    old.is_some_and(|old| old.pointer(generation) == new.pointer(generation))
+}
+
+/// Of an indexed job of which more indexes may fail than its status has room for.
+fn many_indexes(warnings: &mut Vec<String>, old: Option<&Value>, new: &Value, spec: &str) {
+    let job = new.pointer(spec).unwrap_or(&Value::Null);
+    let above = |field: &str, limit: i64| job[field].as_i64().is_some_and(|number| number > limit);
+    let many = above("completions", 100_000) && above("parallelism", 10_000);
+    if many && text(job, "/completionMode") == "Indexed" && !is_same(old, new) {
+        let path = spec.trim_start_matches('/').replace('/', ".");
+        warnings.push(format!(
+            "{path}: In Indexed Jobs with a number of completions higher than 10^5 and a parallelism higher than 10^4, \
+             Kubernetes might not be able to track completedIndexes when a big number of indexes fail"
+        ));
     }
 }
 
@@ -91,7 +116,7 @@ fn named(warnings: &mut Vec<String>, object: &Value, purpose: &str) {
     }
 }
 
-fn stateful(warnings: &mut Vec<String>, set: &Value) {
+fn stateful(warnings: &mut Vec<String>, old: Option<&Value>, set: &Value) {
     if set["spec"]["revisionHistoryLimit"]
         .as_i64()
         .is_some_and(|limit| limit < 0)
@@ -106,9 +131,11 @@ fn stateful(warnings: &mut Vec<String>, set: &Value) {
         .enumerate()
         .take(MOST)
     {
+        // Upstream's paths of new sets and of changed ones.
+        let part = if old.is_some() { ".Spec" } else { "" };
         volume::claim_spec(
             warnings,
-            format_args!("spec.volumeClaimTemplates[{index}].Spec"),
+            format_args!("spec.volumeClaimTemplates[{index}]{part}"),
             &claim["spec"],
         );
     }

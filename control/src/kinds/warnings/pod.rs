@@ -6,7 +6,7 @@ use std::fmt::Arguments;
 use serde_json::Value;
 
 use super::ports::Ports;
-use super::{MOST, labels, volume};
+use super::{MOST, labels, overlaps, volume};
 use crate::kinds::json::{items, text};
 
 /// Annotations that do nothing any more.
@@ -177,36 +177,7 @@ fn volumes(warnings: &mut Vec<String>, path: Arguments<'_>, spec: &Value) {
             claim,
         );
     }
-    let sources = |volume| items(volume, "/projected/sources");
-    let tokens: HashSet<&str> = volumes
-        .iter()
-        .flat_map(sources)
-        .map(|source| text(source, "/serviceAccountToken/path"))
-        .filter(|path| !path.is_empty())
-        .collect();
-    if tokens.is_empty() {
-        return;
-    }
-    for (index, one) in volumes.iter().enumerate() {
-        for source in sources(one) {
-            // The names that upstream gives them.
-            for (field, name) in [
-                ("configMap", "configMap"),
-                ("secret", "secrets"),
-                ("downwardAPI", "downwardAPI"),
-            ] {
-                for (place, item) in items(&source[field], "/items").iter().enumerate() {
-                    let path_of = text(item, "/path");
-                    if tokens.contains(path_of) {
-                        warnings.push(format!(
-                            "{path}[{index}].projected.sources.{name}[{place}]: has duplicated path with ServiceAccountToken \
-                             \"{path_of}\""
-                        ));
-                    }
-                }
-            }
-        }
-    }
+    overlaps::warn(warnings, volumes);
 }
 
 /// Of items of a list that have the same key.

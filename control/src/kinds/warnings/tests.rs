@@ -280,3 +280,40 @@ fn networks_are_warned_of() {
         assert_eq!(warned(group, plural, old, &object), told, "{object}");
     }
 }
+
+#[test]
+fn files_in_each_others_way_are_warned_of() {
+    let volumes = json!([
+        {"name": "a", "configMap": {"name": "m", "items": [{"path": "x"}, {"path": "x/y"}, {"path": "z"}]}},
+        {"name": "b", "secret": {"secretName": "s", "items": [{"path": "x"}, {"path": "y"}]}},
+        {"name": "c", "projected": {"sources": [
+            {"serviceAccountToken": {"path": "token"}},
+            {"configMap": {"name": "m", "items": [{"path": "token"}]}},
+            {},
+        ]}},
+    ]);
+    let pod = json!({"metadata": {"name": "p"}, "spec": {"volumes": volumes, "containers": []}});
+    assert_eq!(
+        warned("", "pods", None, &pod),
+        [
+            "volume \"a\" (ConfigMap \"m\"): overlapping paths: \"x/y\" with \"x\"",
+            "volume \"c\" (Projected ConfigMap \"m\"): overlapping paths: \"token\" with \"token\"",
+            "volume \"c\" (Projected) has no sources provided",
+        ]
+    );
+}
+
+#[test]
+fn indexes_that_may_not_be_told_are_warned_of() {
+    let job = |parallelism: u32| {
+        let spec = json!({"completionMode": "Indexed", "completions": 100_001, "parallelism": parallelism});
+        json!({"metadata": {"name": "j", "generation": 1}, "spec": spec})
+    };
+    let told = warned("batch", "jobs", None, &job(10_001));
+    assert!(
+        told.len() == 1 && told[0].starts_with("spec: In Indexed Jobs with a number of completions"),
+        "{told:?}"
+    );
+    assert!(warned("batch", "jobs", None, &job(10_000)).is_empty());
+    assert!(warned("batch", "jobs", Some(&job(10_001)), &job(10_001)).is_empty());
+}

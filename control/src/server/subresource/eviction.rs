@@ -1,5 +1,9 @@
 //! `pods/eviction`: a delete that asks the disruption budgets first (`pkg/registry/core/pod/storage.EvictionREST`).
 
+mod mark;
+
+use std::sync::Arc;
+
 use http::{Response, StatusCode};
 use keelson_api::status::{Cause, Status};
 use keelson_api::time;
@@ -15,6 +19,8 @@ use crate::store::{Change, Expect, Range, StoreError, Write, key_of};
 
 /// How often the budget is read again when somebody else changed it.
 const TRIES: usize = 8;
+/// Evictions of a budget's pods that its controller has not seen yet.
+const MOST_UNSEEN: usize = 2000;
 
 /// Versions in which evictions may still be written, although nothing else of them is served: they say the same.
 const OLDER: [&str; 1] = ["policy/v1beta1"];
@@ -32,28 +38,62 @@ pub async fn evict(call: &Call, bytes: &[u8]) -> Result<Response<Body>, Status> 
     }
     let mut options = delete::Options::of(&eviction["deleteOptions"])?;
     options.dry_run |= call.query.dry_run();
-    let pod = call.stored()?;
-    let mut unready_under = None;
-    if !is_free_to_go(&pod.value()) {
+    let asked = options.revision.is_some();
+    let mut tries = 0;
+    loop {
+        tries += 1;
+        let pod = call.stored()?;
         // A delete that cannot be must not cost a disruption.
         delete::check(call, &pod, &options).await?;
-        unready_under = take_from_budget(call, &pod, options.dry_run).await?;
+        let value = pod.value();
+        if !is_free_to_go(&value) {
+            counted(call, &pod, options).await?;
+            break;
+        }
+        match go(call, &pod, options.clone(), is_to_come(&value)).await {
+            // It may count by now.
+            Err(status) if status.code == 409 && !asked && tries < TRIES => {}
+            outcome => {
+                outcome?;
+                break;
+            }
+        }
     }
-    let asked = options.revision.is_some();
-    if unready_under.is_some() {
-        // It must not have become ready meanwhile.
-        options.revision = Some(pod.resource_version.to_string());
-    }
-    let deleted = delete::run(call, &call.path.name, call.namespace(), &options).await;
-    if let (Err(status), Some(budget), false) = (&deleted, &unready_under, asked)
-        && status.code == 409
-    {
-        return Err(being_processed(budget));
-    }
-    deleted?;
     let status =
         json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Success", "code": 201});
     Ok(respond::plain(call, StatusCode::CREATED, &status, &warnings))
+}
+
+/// Evicts a pod that counts for budgets.
+async fn counted(call: &Call, pod: &Arc<Object>, options: delete::Options) -> Result<(), Status> {
+    let asked = options.revision.is_some();
+    let unready_under = take_from_budget(call, pod, options.dry_run).await?;
+    // It must not have become ready meanwhile.
+    let outcome = go(call, pod, options, unready_under.is_some()).await;
+    match (&outcome, &unready_under) {
+        (Err(status), Some(budget)) if status.code == 409 && !asked => Err(being_processed(budget)),
+        _ => outcome,
+    }
+}
+
+/// Marks the pod and deletes it; `fixed` is one that must not change before that.
+async fn go(call: &Call, pod: &Arc<Object>, mut options: delete::Options, fixed: bool) -> Result<(), Status> {
+    let fixed = fixed || options.revision.is_some();
+    let mut revision = pod.resource_version;
+    if !options.dry_run {
+        revision = mark::pod(call, pod, fixed).await?;
+    }
+    if fixed {
+        options.revision = Some(revision.to_string());
+    }
+    delete::run(call, &call.path.name, call.namespace(), &options).await?;
+    Ok(())
+}
+
+/// Whether a pod that does not count may begin to.
+fn is_to_come(pod: &Value) -> bool {
+    pod["status"]["phase"].as_str().unwrap_or("Pending") == "Pending"
+        && pod["metadata"]["deletionTimestamp"].is_null()
 }
 
 /// Pods that do not run do not count for budgets.
@@ -179,7 +219,16 @@ fn disrupted(budget: &Value, pod: &str) -> Result<Value, Status> {
     if number("observedGeneration") < budget["metadata"]["generation"].as_i64().unwrap_or(0) {
         return Err(being_processed(name));
     }
-    if number("disruptionsAllowed") <= 0 {
+    let forbidden = |why: &str| Err(Status::forbidden("policy", "poddisruptionbudget", name, why));
+    if number("disruptionsAllowed") < 0 {
+        return forbidden("pdb disruptions allowed is negative");
+    }
+    let unseen = budget["status"]["disruptedPods"].as_object();
+    if unseen.is_some_and(|pods| pods.len() > MOST_UNSEEN) {
+        return forbidden("DisruptedPods map too big - too many evictions not confirmed by PDB controller");
+    }
+    let allowed = number("disruptionsAllowed");
+    if allowed == 0 {
         return Err(refused(format!(
             "The disruption budget {name} needs {} healthy pods and has {} currently",
             number("desiredHealthy"),
@@ -187,7 +236,15 @@ fn disrupted(budget: &Value, pod: &str) -> Result<Value, Status> {
         )));
     }
     let mut new = budget.clone();
-    new["status"]["disruptionsAllowed"] = (number("disruptionsAllowed") - 1).into();
+    new["status"]["disruptionsAllowed"] = (allowed - 1).into();
+    if allowed == 1 {
+        mark::set(
+            &mut new["status"],
+            "DisruptionAllowed",
+            "False",
+            ("InsufficientPods", ""),
+        );
+    }
     new["status"]["disruptedPods"][pod] = time::now_rfc3339().into();
     Ok(new)
 }
@@ -222,6 +279,23 @@ mod tests {
             }
             assert_eq!(is_uncounted(&budget, &json!({})), uncounted, "{budget}");
             assert!(!is_uncounted(&budget, &pod("True")), "{budget}");
+        }
+    }
+
+    #[test]
+    fn a_budget_says_when_it_is_used_up() {
+        let with = |allowed: i64, unseen: usize| {
+            let mut budget = budget(None, 3, 2);
+            budget["status"]["observedGeneration"] = 1.into();
+            budget["status"]["disruptionsAllowed"] = allowed.into();
+            let pods = (0..unseen).map(|pod| (pod.to_string(), Value::from("t")));
+            budget["status"]["disruptedPods"] = Value::Object(pods.collect());
+            disrupted(&budget, "p").map(|new| new["status"]["conditions"][0]["reason"].clone())
+        };
+        assert_eq!(with(2, MOST_UNSEEN).unwrap(), Value::Null);
+        assert_eq!(with(1, 0).unwrap(), "InsufficientPods");
+        for (allowed, unseen, code) in [(0, 0, 429), (-1, 0, 403), (1, MOST_UNSEEN + 1, 403)] {
+            assert_eq!(with(allowed, unseen).unwrap_err().code, code);
         }
     }
 }

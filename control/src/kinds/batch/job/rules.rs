@@ -1,11 +1,10 @@
 //! What the spec of a job must be (`validateJobSpec`, `ValidateJobSpecUpdate`).
 
-mod success;
+mod failure;
+pub(super) mod success;
 
-use std::collections::HashSet;
-
-use keelson_api::names::IMMUTABLE;
-use keelson_api::status::{FieldError, go_quote};
+use keelson_api::names::{self, IMMUTABLE};
+use keelson_api::status::FieldError;
 use serde_json::Value;
 
 use crate::kinds::apps::workload::non_negative;
@@ -15,8 +14,11 @@ use crate::kinds::podspec;
 
 /// Most pods of an indexed job at once.
 const MOST_PARALLEL: i64 = 100_000;
-const MOST_RULES: usize = 20;
-const MOST_CODES: usize = 255;
+/// Most indexes that may fail.
+const MOST_FAILED: i64 = 100_000;
+/// From how many completions on a job with a limit by index may have fewer pods at once, and fewer that fail.
+const MANY: i64 = 100_000;
+const MOST_OF_MANY: i64 = 10_000;
 /// Longest name of who manages a job.
 const LONGEST_MANAGER: usize = 63;
 
@@ -37,7 +39,7 @@ pub(in crate::kinds::batch) fn spec(errors: &mut Vec<FieldError>, object: &Value
         .pointer(&format!("/{}", path.replace('.', "/")))
         .unwrap_or(&Value::Null);
     completion(errors, spec, path);
-    failure_policy(errors, spec, path);
+    failure::check(errors, spec, path);
     let policed = spec.get("podFailurePolicy").is_some_and(Value::is_object);
     let replacement = text(spec, "/podReplacementPolicy");
     let allowed: &[&str] = if policed {
@@ -49,13 +51,9 @@ pub(in crate::kinds::batch) fn spec(errors: &mut Vec<FieldError>, object: &Value
         let path = format!("{path}.podReplacementPolicy");
         errors.push(FieldError::not_supported(path, replacement, allowed));
     }
-    let manager = text(spec, "/managedBy");
-    if !manager.is_empty() {
+    if let Some(manager) = spec.get("managedBy").and_then(Value::as_str) {
         let path = format!("{path}.managedBy");
-        if !manager.contains('/') {
-            let detail = "must be a domain-prefixed path (such as \"acme.io/foo\")";
-            errors.push(FieldError::invalid(path.as_str(), manager, detail));
-        }
+        manager_name(errors, manager, &path);
         if manager.len() > LONGEST_MANAGER {
             errors.push(FieldError::too_long(path, LONGEST_MANAGER));
         }
@@ -74,6 +72,40 @@ pub(in crate::kinds::batch) fn spec(errors: &mut Vec<FieldError>, object: &Value
         }
         "OnFailure" | "Never" => {}
         other => errors.push(FieldError::not_supported(at, other, &["OnFailure", "Never"])),
+    }
+}
+
+/// The name of who manages a job: a domain and a path (`IsDomainPrefixedPath`).
+fn manager_name(errors: &mut Vec<FieldError>, manager: &str, path: &str) {
+    if manager.is_empty() {
+        errors.push(FieldError::required(path, ""));
+        return;
+    }
+    let parts = manager.split_once('/');
+    let Some((host, rest)) = parts.filter(|(host, rest)| !host.is_empty() && !rest.is_empty()) else {
+        let detail = "must be a domain-prefixed path (such as \"acme.io/foo\")";
+        errors.push(FieldError::invalid(path, manager, detail));
+        return;
+    };
+    errors.extend(FieldError::complaints(path, host, names::dns1123_subdomain(host)));
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"/-._~%!$&'()*+,;=:".contains(&byte);
+    if !rest.bytes().all(allowed) {
+        let detail = r"Invalid path (regex used for validation is '[A-Za-z0-9/\-._~%!$&'()*+,;=:]+')";
+        errors.push(FieldError::invalid(path, rest, detail));
+    }
+}
+
+/// Pods of an indexed job are called after it and their index, the highest of which is the longest.
+pub(super) fn host_names(errors: &mut Vec<FieldError>, job: &Value) {
+    let completions = int(job, "/spec/completions").unwrap_or(0);
+    if text(job, "/spec/completionMode") != "Indexed" || completions <= 0 {
+        return;
+    }
+    let name = text(job, "/metadata/name");
+    let longest = format!("{name}-{}", completions - 1);
+    if !names::dns1123_label(&longest).is_empty() {
+        let detail = format!("will not able to create pod with invalid DNS label: {longest}");
+        errors.push(FieldError::invalid("metadata.name", name, &detail));
     }
 }
 
@@ -115,124 +147,53 @@ fn completion(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
             ));
         }
     }
-    let Some(failed) = failed else { return };
-    if number("backoffLimitPerIndex").is_none() {
+    if mode == "Indexed" {
+        many(errors, spec, path);
+    }
+    if failed.is_some() && number("backoffLimitPerIndex").is_none() {
         let detail = "when maxFailedIndexes is specified";
         errors.push(FieldError::required(
             format!("{path}.backoffLimitPerIndex"),
             detail,
         ));
     }
-    if completions.is_some_and(|completions| failed > completions) {
-        let detail = "must be less than or equal to completions";
-        errors.push(FieldError::invalid(
-            format!("{path}.maxFailedIndexes"),
+}
+
+/// How many indexes of an indexed job may fail. With very many of them, few may be told one by one in the status.
+fn many(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
+    let number = |field: &str| int(spec, &format!("/{field}"));
+    let (completions, failed) = (number("completions"), number("maxFailedIndexes"));
+    let mut complain = |field: &str, number: i64, detail: &str| {
+        errors.push(FieldError::invalid(format!("{path}.{field}"), number, detail));
+    };
+    if let (Some(completions), Some(failed)) = (completions, failed)
+        && failed > completions
+    {
+        complain(
+            "maxFailedIndexes",
             failed,
-            detail,
-        ));
+            "must be less than or equal to completions",
+        );
     }
-}
-
-fn failure_policy(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
-    const ACTIONS: [&str; 4] = ["Count", "FailIndex", "FailJob", "Ignore"];
-    let path = format!("{path}.podFailurePolicy.rules");
-    let rules = items(spec, "/podFailurePolicy/rules");
-    if rules.len() > MOST_RULES {
-        errors.push(FieldError::too_many(path.as_str(), rules.len(), MOST_RULES));
+    if let Some(failed) = failed.filter(|failed| *failed > MOST_FAILED) {
+        let detail = format!("must be less than or equal to {MOST_FAILED}");
+        complain("maxFailedIndexes", failed, &detail);
     }
-    for (index, rule) in rules.iter().enumerate() {
-        let path = format!("{path}[{index}]");
-        match text(rule, "/action") {
-            "" => {
-                let quoted: Vec<String> = ACTIONS.iter().map(|action| go_quote(action)).collect();
-                let detail = format!("valid values: [{}]", quoted.join(" "));
-                errors.push(FieldError::required(format!("{path}.action"), &detail));
-            }
-            "FailIndex" if int(spec, "/backoffLimitPerIndex").is_none() => {
-                let detail = "requires the backoffLimitPerIndex to be set";
-                errors.push(FieldError::invalid(format!("{path}.action"), "FailIndex", detail));
-            }
-            action if !ACTIONS.contains(&action) => {
-                let path = format!("{path}.action");
-                errors.push(FieldError::not_supported(path, action, &ACTIONS));
-            }
-            _ => {}
-        }
-        let codes = rule.get("onExitCodes").filter(|codes| codes.is_object());
-        let conditions = items(rule, "/onPodConditions");
-        match (codes, conditions.is_empty()) {
-            (Some(_), false) => {
-                let detail = "specifying both OnExitCodes and OnPodConditions is not supported";
-                errors.push(FieldError::invalid_omitted(path.as_str(), detail));
-            }
-            (None, true) => {
-                let detail = "specifying one of OnExitCodes and OnPodConditions is required";
-                errors.push(FieldError::invalid_omitted(path.as_str(), detail));
-            }
-            _ => {}
-        }
-        if let Some(codes) = codes {
-            exit_codes(errors, spec, codes, &format!("{path}.onExitCodes"));
-        }
-        for (at, condition) in conditions.iter().enumerate() {
-            let status = text(condition, "/status");
-            if !matches!(status, "True" | "False" | "Unknown") {
-                let path = format!("{path}.onPodConditions[{at}].status");
-                errors.push(FieldError::not_supported(
-                    path,
-                    status,
-                    &["False", "True", "Unknown"],
-                ));
-            }
+    if completions.is_none_or(|completions| completions <= MANY) || number("backoffLimitPerIndex").is_none() {
+        return;
+    }
+    for field in ["parallelism", "maxFailedIndexes"] {
+        if let Some(number) = number(field).filter(|number| *number > MOST_OF_MANY) {
+            let detail = format!(
+                "must be less than or equal to {MOST_OF_MANY} when completions are above {MANY} and used with backoff limit \
+                 per index"
+            );
+            complain(field, number, &detail);
         }
     }
-}
-
-fn exit_codes(errors: &mut Vec<FieldError>, spec: &Value, codes: &Value, path: &str) {
-    let operator = text(codes, "/operator");
-    match operator {
-        "" => {
-            let detail = "valid values: [\"In\" \"NotIn\"]";
-            errors.push(FieldError::required(format!("{path}.operator"), detail));
-        }
-        "In" | "NotIn" => {}
-        other => {
-            let path = format!("{path}.operator");
-            errors.push(FieldError::not_supported(path, other, &["In", "NotIn"]));
-        }
-    }
-    let name = text(codes, "/containerName");
-    let known = ["containers", "initContainers"]
-        .iter()
-        .flat_map(|list| items(spec, &format!("/template/spec/{list}")))
-        .any(|container| text(container, "/name") == name);
-    if !name.is_empty() && !known {
-        let detail = "must be one of the container or initContainer names in the pod template";
-        errors.push(FieldError::invalid(format!("{path}.containerName"), name, detail));
-    }
-    let values: Vec<i64> = items(codes, "/values").iter().filter_map(Value::as_i64).collect();
-    let at = format!("{path}.values");
-    if values.is_empty() {
-        errors.push(FieldError::invalid(
-            at.as_str(),
-            values.clone(),
-            "at least one value is required",
-        ));
-    } else if values.len() > MOST_CODES {
-        errors.push(FieldError::too_many(at.as_str(), values.len(), MOST_CODES));
-    }
-    let mut seen = HashSet::new();
-    for (index, value) in values.iter().enumerate() {
-        if *value == 0 && operator == "In" {
-            let detail = "must not be 0 for the In operator";
-            errors.push(FieldError::invalid(format!("{at}[{index}]"), 0, detail));
-        }
-        if !seen.insert(*value) {
-            errors.push(FieldError::duplicate(format!("{at}[{index}]"), *value));
-        }
-    }
-    if !values.is_sorted() {
-        errors.push(FieldError::invalid(at, values, "must be ordered"));
+    if failed.is_none() {
+        let detail = format!("must be specified when completions is above {MANY}");
+        errors.push(FieldError::required(format!("{path}.maxFailedIndexes"), &detail));
     }
 }
 
@@ -278,9 +239,9 @@ pub(super) fn change(errors: &mut Vec<FieldError>, old: &Value, new: &Value) {
     let at = |object: &Value, field: &str| object.pointer("/spec").and_then(|spec| spec.get(field)).cloned();
     let (was, is) = (at(old, "completions"), at(new, "completions"));
     if was != is {
-        // Indexed jobs may grow and shrink as a whole.
+        // Indexed jobs may grow and shrink as a whole. Without a number something else complains.
         let indexed = text(new, "/spec/completionMode") == "Indexed";
-        let tandem = was == at(old, "parallelism") && is == at(new, "parallelism");
+        let tandem = is.as_ref().is_none_or(Value::is_null) || is == at(new, "parallelism");
         let detail = if indexed {
             "can only be modified in tandem with spec.parallelism"
         } else {

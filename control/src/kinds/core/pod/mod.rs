@@ -1,5 +1,6 @@
 //! Pods.
 
+mod resize;
 mod row;
 mod status;
 mod steering;
@@ -109,6 +110,7 @@ impl Strategy for Pod {
     fn prepare_create(&self, pod: &mut Value) {
         update::start_generation(pod);
         podspec::merge_label_keys(pod);
+        podspec::apparmor::sync(pod);
         let qos = podspec::qos_class(pod.get("spec").unwrap_or(&Value::Null));
         pod["status"] = json!({"phase": "Pending", "qosClass": qos});
         if !items(pod, "/spec/schedulingGates").is_empty() {
@@ -128,6 +130,9 @@ impl Strategy for Pod {
                 spec.insert("ephemeralContainers".to_owned(), added);
             }
         }
+        if subresource == Some("resize") {
+            resize::prepare(old, new);
+        }
         update::update(subresource, old, new);
         match subresource {
             Some("status") => update::keep_metadata(old, new, &["ownerReferences"]),
@@ -139,7 +144,8 @@ impl Strategy for Pod {
             ),
             _ => {}
         }
-        if subresource != Some("status")
+        // The class is the server's; kubelets have written statuses without it.
+        if (subresource != Some("status") || text(new, "/status/qosClass").is_empty())
             && let Some(qos) = old.pointer("/status/qosClass")
         {
             new["status"]["qosClass"] = qos.clone();

@@ -27,6 +27,14 @@ pub(super) fn update(old: &Value, new: &Value) -> Vec<FieldError> {
             complaints,
         ));
     }
+    let class = |pod: &Value| text(pod, "/status/qosClass").to_owned();
+    if class(old) != class(new) {
+        errors.push(FieldError::invalid(
+            "status.qosClass",
+            class(new),
+            names::IMMUTABLE,
+        ));
+    }
     transitions(&mut errors, old, new);
     if text(old, "/spec/nodeName") != text(new, "/spec/nodeName") {
         let detail = "may not be changed directly";
@@ -42,7 +50,43 @@ pub(super) fn update(old: &Value, new: &Value) -> Vec<FieldError> {
         let path = "status.hostIPs[0].ip";
         errors.push(FieldError::invalid(path, first, "must be equal to `hostIP`"));
     }
+    users(&mut errors, new);
     errors
+}
+
+const STATUSES: [&str; 3] = [
+    "containerStatuses",
+    "initContainerStatuses",
+    "ephemeralContainerStatuses",
+];
+
+/// As whom containers run, which only Linux tells so.
+fn users(errors: &mut Vec<FieldError>, pod: &Value) {
+    let on_windows = text(pod, "/spec/os/name") == "windows";
+    for list in STATUSES {
+        for (index, status) in items(pod, &format!("/status/{list}")).iter().enumerate() {
+            let user = &status["user"]["linux"];
+            let path = format!("status.{list}[{index}].linux");
+            if !user.is_object() {
+                continue;
+            }
+            if on_windows {
+                errors.push(FieldError::forbidden(path, "cannot be set for a windows pod"));
+                continue;
+            }
+            let single = [("uid", &user["uid"]), ("gid", &user["gid"])];
+            let single = single.map(|(field, id)| (format!("{path}.{field}"), id));
+            let groups = items(user, "/supplementalGroups").iter().enumerate();
+            let groups = groups.map(|(at, id)| (format!("{path}.supplementalGroups[{at}]"), id));
+            for (path, id) in single.into_iter().chain(groups) {
+                let id = id.as_i64().unwrap_or(0);
+                if !(0..=i64::from(i32::MAX)).contains(&id) {
+                    let detail = names::range(0, i32::MAX.into());
+                    errors.push(FieldError::invalid(path, id, &detail));
+                }
+            }
+        }
+    }
 }
 
 /// The one address and the list of them say the same: the one decides, and the first of the list where there is none
@@ -84,16 +128,15 @@ fn addresses(errors: &mut Vec<FieldError>, pod: &Value, list: &str) {
     }
 }
 
-/// A finished container stays finished unless the pod may restart it.
+/// A finished container stays finished unless the pod may restart it, which it never does with an ephemeral one.
 fn transitions(errors: &mut Vec<FieldError>, old: &Value, new: &Value) {
     let policy = text(old, "/spec/restartPolicy");
-    if policy == "Always" {
-        return;
-    }
-    for (list, containers) in [
-        ("containerStatuses", "containers"),
-        ("initContainerStatuses", "initContainers"),
-    ] {
+    let lists = ["containers", "initContainers", "ephemeralContainers"];
+    for (list, containers) in STATUSES.into_iter().zip(lists) {
+        let ephemeral = list == STATUSES[2];
+        if policy == "Always" && !ephemeral {
+            continue;
+        }
         let running: HashSet<&str> = items(new, &format!("/status/{list}"))
             .iter()
             .filter(|is| !is.pointer("/state/terminated").is_some_and(Value::is_object))
@@ -108,7 +151,8 @@ fn transitions(errors: &mut Vec<FieldError>, old: &Value, new: &Value) {
             let ended = was.pointer("/state/terminated").is_some_and(Value::is_object);
             let failed = int(was, "/state/terminated/exitCode") != Some(0);
             let name = text(was, "/name");
-            if !ended || sidecars.contains(name) || (failed && policy == "OnFailure") {
+            let restarts = sidecars.contains(name) || (failed && policy == "OnFailure");
+            if !ended || (restarts && !ephemeral) {
                 continue;
             }
             if running.contains(name) {

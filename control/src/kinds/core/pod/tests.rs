@@ -1,3 +1,5 @@
+mod resize;
+
 use serde_json::{Value, json};
 
 use crate::kinds::find;
@@ -136,10 +138,8 @@ fn only_a_few_fields_of_a_pod_change() {
     );
     new["spec"]["containers"] = json!([]);
     let errors = strategy.validate_update(None, &old, &new);
-    assert_eq!(
-        errors[0].to_string(),
-        "spec.containers: Forbidden: pod updates may not add or remove containers"
-    );
+    let mut errors = errors.iter().map(ToString::to_string);
+    assert!(errors.any(|e| e == "spec.containers: Forbidden: pod updates may not add or remove containers"));
 }
 
 #[test]
@@ -207,54 +207,6 @@ fn apparmor_annotations_stay() {
             let expected = format!("metadata.annotations[{key}]: Forbidden: {detail}");
             let told: Vec<_> = errors.iter().map(ToString::to_string).collect();
             assert_eq!(told, [expected]);
-        }
-    }
-}
-
-#[test]
-fn a_resize_changes_cpu_and_memory_of_containers_and_sidecars() {
-    let strategy = &find("", "v1", "pods").unwrap().strategy;
-    let resources = json!({"requests": {"cpu": "1", "memory": "1Gi", "ephemeral-storage": "1Gi"}});
-    let mut old = json!({"metadata": {"name": "p"}, "spec": {
-        "containers": [{"name": "a", "image": "x", "resources": resources}],
-        "initContainers": [
-            {"name": "i", "image": "x", "resources": resources},
-            {"name": "s", "image": "x", "resources": resources, "restartPolicy": "Always"},
-        ],
-    }});
-    strategy.default(&mut old);
-    for (path, value, allowed) in [
-        ("/spec/containers/0/resources/requests/cpu", json!("2"), true),
-        (
-            "/spec/initContainers/1/resources/requests/memory",
-            json!("2Gi"),
-            true,
-        ),
-        (
-            "/spec/containers/0/resources/requests/ephemeral-storage",
-            json!("2Gi"),
-            false,
-        ),
-        ("/spec/initContainers/0/resources/requests/cpu", json!("2"), false),
-        (
-            "/spec/initContainers/1/resources/requests/ephemeral-storage",
-            json!("2Gi"),
-            false,
-        ),
-        ("/spec/containers/0/image", json!("y"), false),
-    ] {
-        let mut new = old.clone();
-        *new.pointer_mut(path).unwrap() = value;
-        let errors = strategy.validate_update(Some("resize"), &old, &new);
-        let told: Vec<_> = errors.iter().map(ToString::to_string).collect();
-        if allowed {
-            assert!(told.is_empty(), "{path}: {told:?}");
-        } else {
-            assert_eq!(
-                told,
-                ["spec: Forbidden: only cpu and memory resources are mutable\n"],
-                "{path}"
-            );
         }
     }
 }

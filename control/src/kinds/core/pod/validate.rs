@@ -5,13 +5,11 @@ use std::collections::{BTreeSet, HashSet};
 use keelson_api::status::FieldError;
 use serde_json::Value;
 
-use super::{status, steering};
+use super::{resize, status, steering};
 use crate::kinds::json::{int, items, text};
-use crate::kinds::podspec;
+use crate::kinds::podspec::annotations::{self as annotated, MIRROR};
+use crate::kinds::podspec::{self, apparmor};
 
-const MIRROR: &str = "kubernetes.io/config.mirror";
-/// Beginning of the annotations that name AppArmor profiles of containers, from before there was a field.
-const APPARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
 const FIXED: &str = "pod updates may not change fields other than `spec.containers[*].image`,\
                      `spec.initContainers[*].image`,`spec.activeDeadlineSeconds`,`spec.tolerations` (only additions \
                      to existing tolerations),`spec.terminationGracePeriodSeconds` (allow it to be set to 1 if it \
@@ -28,6 +26,9 @@ pub(super) fn create(pod: &Value) -> Vec<FieldError> {
         let detail = "cannot be set until all schedulingGates have been cleared";
         errors.push(FieldError::forbidden("spec.nodeName", detail));
     }
+    let spec = &pod["spec"];
+    annotated::check(&mut errors, pod, spec, format_args!("metadata.annotations"));
+    annotated::agree(&mut errors, pod, spec, format_args!("spec"));
     errors
 }
 
@@ -37,16 +38,7 @@ pub(super) fn update(subresource: Option<&str>, old: &Value, new: &Value) -> Vec
     errors.extend(match subresource {
         None => spec_update(old, new),
         Some("status") => status::update(old, new),
-        Some("resize") => {
-            let mut errors =
-                podspec::validate_pod_spec(new.get("spec").unwrap_or(&Value::Null), "spec", true);
-            if but_compute(old) != but_compute(new) {
-                let detail = "only cpu and memory resources are mutable\n";
-                errors.push(FieldError::forbidden("spec", detail));
-            }
-            errors.extend(resize(old, new));
-            errors
-        }
+        Some("resize") => resize::check(old, new),
         Some("ephemeralcontainers") => ephemeral(old, new),
         Some(_) => Vec::new(),
     });
@@ -64,7 +56,7 @@ fn annotations(old: &Value, new: &Value) -> Vec<FieldError> {
         .into_iter()
         .filter_map(|pod| pod["metadata"]["annotations"].as_object())
         .flat_map(|map| map.keys().map(String::as_str))
-        .filter(|key| *key == MIRROR || key.starts_with(APPARMOR))
+        .filter(|key| *key == MIRROR || key.starts_with(apparmor::ANNOTATION))
         .collect();
     let mut errors = Vec::new();
     for key in keys {
@@ -83,6 +75,12 @@ fn annotations(old: &Value, new: &Value) -> Vec<FieldError> {
             &format!("may not {may_not} {what}"),
         ));
     }
+    annotated::check(
+        &mut errors,
+        new,
+        &new["spec"],
+        format_args!("metadata.annotations"),
+    );
     errors
 }
 
@@ -96,22 +94,12 @@ fn spec_update(old: &Value, new: &Value) -> Vec<FieldError> {
         let pointer = format!("/spec/{list}");
         let (was, is) = (items(old, &pointer), items(new, &pointer));
         if was.len() != is.len() {
-            let what = if list == "containers" {
-                "containers"
-            } else {
-                "init containers"
-            };
-            let detail = format!("pod updates may not add or remove {what}");
-            return vec![FieldError::forbidden(format!("spec.{list}"), &detail)];
+            // Of both lists in the same words.
+            let detail = "pod updates may not add or remove containers";
+            errors.push(FieldError::forbidden(format!("spec.{list}"), detail));
+            return errors;
         }
-        for (index, container) in is.iter().enumerate() {
-            let image = text(container, "/image");
-            if image.trim() != image || image.is_empty() {
-                let missing = FieldError::required(format!("spec.{list}[{index}].image"), "");
-                if !errors.contains(&missing) {
-                    errors.push(missing);
-                }
-            }
+        for index in 0..is.len() {
             put_back(&mut comparable, old, &format!("{pointer}/{index}/image"));
         }
     }
@@ -209,8 +197,13 @@ fn gates(errors: &mut Vec<FieldError>, old: &Value, new: &Value) {
     }
 }
 
-/// Ephemeral containers may be added, nothing else.
+/// Ephemeral containers may be added, nothing else, and not to what the node runs by itself.
 fn ephemeral(old: &Value, new: &Value) -> Vec<FieldError> {
+    if old["metadata"]["annotations"].get(MIRROR).is_some() {
+        // Upstream's path of no field at all.
+        let detail = "static pods do not support ephemeral containers";
+        return vec![FieldError::forbidden("[]", detail)];
+    }
     let mut errors = podspec::validate_pod_spec(new.get("spec").unwrap_or(&Value::Null), "spec", true);
     let pointer = "/spec/ephemeralContainers";
     for was in items(old, pointer) {
@@ -225,69 +218,6 @@ fn ephemeral(old: &Value, new: &Value) -> Vec<FieldError> {
                 errors.push(FieldError::forbidden("spec.ephemeralContainers", &detail));
             }
             Some(_) => {}
-        }
-    }
-    errors
-}
-
-/// The spec without what a resize may change: cpu and memory of containers and sidecars.
-fn but_compute(pod: &Value) -> Value {
-    let mut spec = pod.get("spec").cloned().unwrap_or_default();
-    for list in ["containers", "initContainers"] {
-        let containers = spec.get_mut(list).and_then(Value::as_array_mut);
-        for container in containers.into_iter().flatten() {
-            if list == "containers" || text(container, "/restartPolicy") == "Always" {
-                remove_compute(container);
-            }
-        }
-    }
-    spec
-}
-
-/// Removes cpu and memory, and what is empty without them.
-fn remove_compute(container: &mut Value) {
-    let Some(container) = container.as_object_mut() else {
-        return;
-    };
-    let Some(resources) = container.get_mut("resources").and_then(Value::as_object_mut) else {
-        return;
-    };
-    for kind in ["limits", "requests"] {
-        if let Some(amounts) = resources.get_mut(kind).and_then(Value::as_object_mut) {
-            amounts.retain(|name, _| !matches!(name.as_str(), "cpu" | "memory"));
-            if amounts.is_empty() {
-                resources.remove(kind);
-            }
-        }
-    }
-    if resources.is_empty() {
-        container.remove("resources");
-    }
-}
-
-/// What a resize may not come to (`ValidatePodResize`): another class, and limits that are gone.
-fn resize(old: &Value, new: &Value) -> Vec<FieldError> {
-    let mut errors = Vec::new();
-    let class = |pod: &Value| podspec::qos_class(pod.get("spec").unwrap_or(&Value::Null));
-    if class(old) != class(new) {
-        let detail = "Pod QOS Class may not change as a result of resizing";
-        errors.push(FieldError::invalid("spec", text(new, "/status/qosClass"), detail));
-    }
-    for list in ["containers", "initContainers"] {
-        let pointer = format!("/spec/{list}");
-        for (index, (was, is)) in items(old, &pointer).iter().zip(items(new, &pointer)).enumerate() {
-            for kind in ["limits", "requests"] {
-                let amounts = |container: &Value| container.pointer(&format!("/resources/{kind}")).cloned();
-                let (was, is) = (amounts(was).unwrap_or_default(), amounts(is).unwrap_or_default());
-                let gone = ["cpu", "memory"]
-                    .iter()
-                    .any(|resource| was.get(resource).is_some() && is.get(resource).is_none());
-                if gone {
-                    let path = format!("spec.{list}[{index}].resources.{kind}");
-                    let detail = format!("resource {kind} cannot be removed");
-                    errors.push(FieldError::forbidden(path, &detail));
-                }
-            }
         }
     }
     errors

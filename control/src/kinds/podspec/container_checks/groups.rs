@@ -4,7 +4,7 @@ use keelson_api::status::FieldError;
 use serde_json::Value;
 use std::fmt::Arguments;
 
-use super::{Group, handlers, resize};
+use super::{Group, handlers};
 use crate::kinds::json::{entries, int, is_unset, items, text};
 
 /// Fields that make sense only for containers that keep running.
@@ -19,9 +19,10 @@ pub(super) fn check(
     spec: &Value,
 ) {
     let grace = int(spec, "/terminationGracePeriodSeconds");
-    let policy = text(container, "/restartPolicy");
-    let sidecar = group == Group::Init && policy == "Always";
-    if !policy.is_empty() {
+    // By pointer in Go: an empty text is a policy, too, and none that there is.
+    let policy = container.get("restartPolicy").and_then(Value::as_str);
+    let sidecar = group == Group::Init && policy == Some("Always");
+    if let Some(policy) = policy {
         let path = format_args!("{path}.restartPolicy");
         match group {
             Group::Init if !sidecar => errors.push(FieldError::not_supported(path, policy, &["Always"])),
@@ -44,7 +45,6 @@ pub(super) fn check(
                 let detail = "may not be set for init containers without restartPolicy=Always";
                 errors.push(FieldError::forbidden(format!("{path}.{field}"), detail));
             }
-            resize::none(errors, container, path);
         }
         Group::Ephemeral => ephemeral(errors, container, path),
     }

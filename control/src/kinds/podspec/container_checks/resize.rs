@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 use std::fmt::Arguments;
 
-use keelson_api::status::{FieldError, MOST_ERRORS, go_quote};
+use keelson_api::status::{FieldError, MOST_ERRORS};
 use serde_json::Value;
 
 use crate::kinds::json::{items, text};
@@ -37,28 +37,4 @@ pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: Argum
             errors.push(FieldError::invalid(path, policy, detail));
         }
     }
-}
-
-/// An init container that ends has no policy: by the time of a change it is gone.
-pub(super) fn none(errors: &mut Vec<FieldError>, container: &Value, path: Arguments<'_>) {
-    let rules = items(container, "/resizePolicy");
-    if rules.is_empty() {
-        return;
-    }
-    let shown: Vec<String> = rules
-        .iter()
-        .map(|rule| {
-            let part = |field: &str| go_quote(text(rule, field));
-            format!(
-                "core.ContainerResizePolicy{{ResourceName:{}, RestartPolicy:{}}}",
-                part("/resourceName"),
-                part("/restartPolicy")
-            )
-        })
-        .collect();
-    errors.push(FieldError::invalid_shown(
-        format!("{path}.resizePolicy"),
-        &format!("[]core.ContainerResizePolicy{{{}}}", shown.join(", ")),
-        "must not be set for init containers",
-    ));
 }

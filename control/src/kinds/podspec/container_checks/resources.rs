@@ -19,6 +19,7 @@ pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: Argum
             check_amount(errors, resource, amount, path);
         }
     }
+    huge_pages(errors, &container["resources"], path);
     for (resource, amount) in entries(container, "/resources/requests") {
         let limit = container
             .pointer("/resources/limits")
@@ -49,6 +50,28 @@ pub(super) fn check(errors: &mut Vec<FieldError>, container: &Value, path: Argum
     }
 }
 
+/// Memory in pages of a certain size, which nothing runs on alone.
+const HUGE: &str = "hugepages-";
+
+fn huge_pages(errors: &mut Vec<FieldError>, resources: &Value, path: Arguments<'_>) {
+    let names = || {
+        let lists = ["limits", "requests"].into_iter();
+        lists.flat_map(|list| entries(&resources[list], "").map(|(name, _)| name.as_str()))
+    };
+    let alone = !names().any(|name| matches!(name, "cpu" | "memory"));
+    if alone && names().any(|name| name.starts_with(HUGE)) {
+        errors.push(FieldError::forbidden(path, "HugePages require cpu or memory"));
+    }
+}
+
+/// Whether an amount is that of whole pages.
+fn is_of_whole_pages(resource: &str, amount: Quantity) -> bool {
+    let size = resource.strip_prefix(HUGE).unwrap_or_default();
+    let size = Quantity::from_json(&Value::from(size)).ok();
+    let size = size.filter(|size| !size.is_zero() && !size.is_negative() && size.is_whole());
+    size.is_some_and(|size| amount.value() % size.value() == 0)
+}
+
 /// Complaints about what pods take besides their containers: upstream checks it as the limits of one, and says so.
 pub(in crate::kinds) fn overhead(errors: &mut Vec<FieldError>, overhead: &Value, path: Arguments<'_>) {
     for (resource, amount) in entries(overhead, "") {
@@ -59,8 +82,8 @@ pub(in crate::kinds) fn overhead(errors: &mut Vec<FieldError>, overhead: &Value,
 }
 
 /// Devices and huge pages are handed out whole; the others may be promised more often than they exist.
-fn overcommits(resource: &str) -> bool {
-    !resource.contains('/') && !resource.starts_with("hugepages-") || resource.starts_with("kubernetes.io/")
+pub(in crate::kinds) fn overcommits(resource: &str) -> bool {
+    !resource.contains('/') && !resource.starts_with(HUGE) || resource.starts_with("kubernetes.io/")
 }
 
 fn check_amount(errors: &mut Vec<FieldError>, resource: &str, amount: &Value, path: Arguments<'_>) {
@@ -79,6 +102,10 @@ fn check_amount(errors: &mut Vec<FieldError>, resource: &str, amount: &Value, pa
                 quantity.to_string(),
                 "must be an integer",
             ));
+        }
+        Ok(quantity) if resource.starts_with(HUGE) && !is_of_whole_pages(resource, quantity) => {
+            let detail = format!("{quantity} is not positive integer multiple of {resource}");
+            errors.push(FieldError::invalid(path, quantity.to_string(), &detail));
         }
         Ok(_) => {}
     }

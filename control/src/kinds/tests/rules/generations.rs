@@ -34,6 +34,18 @@ fn of_webhooks_are_changes_of_webhooks() {
 }
 
 #[test]
+fn of_pod_templates_are_changes_of_templates() {
+    let kind = find("", "v1", "podtemplates").unwrap();
+    let template = json!({"spec": {"containers": [{"name": "c", "image": "i"}]}});
+    let old = created(kind, json!({"metadata": {"name": "t"}, "template": template}));
+    assert_eq!(old["metadata"]["generation"], 1);
+    let labelled = updated(kind, &old, |new| new["metadata"]["labels"] = json!({"a": "b"}));
+    assert_eq!(labelled["metadata"]["generation"], 1);
+    let other = updated(kind, &old, |new| new["template"]["spec"]["nodeName"] = json!("n"));
+    assert_eq!(other["metadata"]["generation"], 2);
+}
+
+#[test]
 fn of_templates_of_daemon_sets_are_annotations() {
     const ANNOTATION: &str = "deprecated.daemonset.template.generation";
     let kind = find("apps", "v1", "daemonsets").unwrap();

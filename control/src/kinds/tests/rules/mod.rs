@@ -1,13 +1,16 @@
 //! Complaints kind by kind, in upstream's words.
 
 mod addresses;
+mod annotations;
 mod beside;
 mod changes;
 mod current;
 mod flows;
 mod generations;
+mod job_statuses;
 mod jobs;
 mod label_keys;
+mod later;
 mod networks;
 mod newer;
 mod pods;

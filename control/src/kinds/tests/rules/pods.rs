@@ -142,8 +142,8 @@ fn a_resize_keeps_the_class() {
         resized(some, json!({})),
         [
             "spec: Invalid value: \"Burstable\": Pod QOS Class may not change as a result of resizing",
-            "spec.containers[0].resources.limits: Forbidden: resource limits cannot be removed",
             "spec.containers[0].resources.requests: Forbidden: resource requests cannot be removed",
+            "spec.containers[0].resources.limits: Forbidden: resource limits cannot be removed",
         ]
     );
 }

@@ -70,13 +70,8 @@ fn rule(errors: &mut Vec<FieldError>, rule: &Value, completions: Option<i64>, pa
     }
 }
 
-/// How many indexes are in a list such as `1,3-5,7`, which grow and are below `completions`.
-fn how_many(list: &str, completions: i64) -> Result<i64, String> {
-    if list.is_empty() {
-        return Ok(0);
-    }
-    let backwards =
-        |before: i64, now: i64| format!("non-increasing order, previous: {before}, current: {now}");
+/// The first and the last index of a part of a list such as `1,3-5,7`, below `completions`.
+fn interval(part: &str, completions: i64) -> Result<(i64, i64), String> {
     let index = |text: &str| -> Result<i64, String> {
         let unknown = || format!("cannot convert string to integer for index: {}", go_quote(text));
         let index = text.parse::<i64>().map_err(|_| unknown())?;
@@ -85,28 +80,34 @@ fn how_many(list: &str, completions: i64) -> Result<i64, String> {
         }
         Ok(index)
     };
+    match part.split_once('-') {
+        Some((_, end)) if end.contains('-') => Err(format!(
+            "the fragment {} violates the requirement that an index interval can have at most two parts separated by '-'",
+            go_quote(part)
+        )),
+        Some((first, end)) => {
+            let (first, end) = (index(first)?, index(end)?);
+            if first >= end {
+                return Err(backwards(first, end));
+            }
+            Ok((first, end))
+        }
+        None => index(part).map(|only| (only, only)),
+    }
+}
+
+fn backwards(before: i64, now: i64) -> String {
+    format!("non-increasing order, previous: {before}, current: {now}")
+}
+
+/// How many indexes are in a list, which grow and are below `completions`.
+pub(in crate::kinds::batch::job) fn how_many(list: &str, completions: i64) -> Result<i64, String> {
+    if list.is_empty() {
+        return Ok(0);
+    }
     let (mut last, mut total) = (None, 0);
     for part in list.split(',') {
-        let (first, end) = match part.split_once('-') {
-            Some((_, end)) if end.contains('-') => {
-                return Err(format!(
-                    "the fragment {} violates the requirement that an index interval can have at most two parts separated \
-                     by '-'",
-                    go_quote(part)
-                ));
-            }
-            Some((first, end)) => {
-                let (first, end) = (index(first)?, index(end)?);
-                if first >= end {
-                    return Err(backwards(first, end));
-                }
-                (first, end)
-            }
-            None => {
-                let only = index(part)?;
-                (only, only)
-            }
-        };
+        let (first, end) = interval(part, completions)?;
         if let Some(last) = last.filter(|last| *last >= first) {
             return Err(backwards(last, first));
         }
@@ -114,4 +115,26 @@ fn how_many(list: &str, completions: i64) -> Result<i64, String> {
         last = Some(end);
     }
     Ok(total)
+}
+
+/// The first index that is in both lists. Parts that are none are left out, of which something else complains.
+pub(in crate::kinds::batch::job) fn overlap(one: &str, other: &str, completions: i64) -> Option<i64> {
+    let parts = |list: &str| -> Vec<(i64, i64)> {
+        list.split(',')
+            .filter_map(|part| interval(part, completions).ok())
+            .collect()
+    };
+    let (one, other) = (parts(one), parts(other));
+    let (mut one, mut other) = (one.iter().peekable(), other.iter().peekable());
+    while let (Some((x, y)), Some((from, to))) = (one.peek(), other.peek()) {
+        if x <= to && from <= y {
+            return Some(*x.max(from));
+        }
+        if x <= from {
+            one.next();
+        } else {
+            other.next();
+        }
+    }
+    None
 }
