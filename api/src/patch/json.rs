@@ -1,7 +1,7 @@
 //! JSON patch, RFC 6902, with upstream's limits.
 
 use json_patch::jsonptr::Pointer;
-use json_patch::{CopyOperation, MoveOperation, Patch, PatchOperation};
+use json_patch::{AddOperation, CopyOperation, MoveOperation, Patch, PatchOperation};
 use serde_json::Value;
 
 use super::{PatchError, lenient, mistyped};
@@ -34,14 +34,45 @@ pub fn json_patch(object: &Value, mut patch: Value) -> Result<Value, PatchError>
             max: MAX_OPERATIONS,
         });
     }
-    let mut value = object.clone();
-    let (mut copied, mut work) = (0, 0);
-    for mut operation in patch.0 {
-        lenient::place(&value, &mut operation);
+    let mut work = Work {
+        value: object.clone(),
+        copied: 0,
+        done: 0,
+    };
+    for operation in patch.0 {
+        work.run(operation)?;
+    }
+    Ok(work.value)
+}
+
+/// The object in work.
+struct Work {
+    value: Value,
+    /// Bytes that copies have added.
+    copied: usize,
+    /// Values that were looked at or shifted.
+    done: usize,
+}
+
+impl Work {
+    fn run(&mut self, mut operation: PatchOperation) -> Result<(), PatchError> {
+        if let PatchOperation::Move(MoveOperation { mut from, path }) = operation {
+            // The target is looked for where the source is gone already.
+            lenient::resolve(&self.value, &mut from, 0);
+            self.done += tail(&self.value, &from);
+            let value = lenient::take(&mut self.value, &from)
+                .ok_or_else(|| PatchError::DoesNotApply("nothing to move".to_owned()))?;
+            operation = PatchOperation::Add(AddOperation { path, value });
+        }
+        self.step(operation)
+    }
+
+    fn step(&mut self, mut operation: PatchOperation) -> Result<(), PatchError> {
+        lenient::place(&self.value, &mut operation);
         if let PatchOperation::Copy(copy) = &operation {
-            copied += value
-                .pointer(copy.from.as_str())
-                .map_or(0, |source| source.to_string().len());
+            let source = self.value.pointer(copy.from.as_str());
+            self.copied += source.map_or(0, |source| source.to_string().len());
+            let copied = self.copied;
             if copied > MAX_COPIED {
                 return Err(PatchError::DoesNotApply(format!(
                     "Unable to complete the copy, the accumulated size increase of copy is {copied}, exceeding the \
@@ -49,20 +80,19 @@ pub fn json_patch(object: &Value, mut patch: Value) -> Result<Value, PatchError>
                 )));
             }
         }
-        if is_absence(&value, &operation) {
-            continue;
+        if is_absence(&self.value, &operation) {
+            return Ok(());
         }
-        let (depth, cost) = estimate(&value, &operation);
-        work += cost;
-        if depth > MAX_DEPTH || work > MAX_WORK {
+        let (depth, cost) = estimate(&self.value, &operation);
+        self.done += cost;
+        if depth > MAX_DEPTH || self.done > MAX_WORK {
             return Err(PatchError::DoesNotApply(format!(
                 "the patch nests deeper than {MAX_DEPTH} levels or moves more than {MAX_WORK} values"
             )));
         }
-        json_patch::patch(&mut value, &[operation])
-            .map_err(|error| PatchError::DoesNotApply(error.to_string()))?;
+        json_patch::patch(&mut self.value, &[operation])
+            .map_err(|error| PatchError::DoesNotApply(error.to_string()))
     }
-    Ok(value)
 }
 
 /// What of a patch upstream ignores: members that no operation has, in the words of its decoder.
@@ -119,21 +149,16 @@ fn is_absence(object: &Value, operation: &PatchOperation) -> bool {
 
 /// How deep what the operation adds will reach, and how many values it looks at or shifts along in lists.
 fn estimate(object: &Value, operation: &PatchOperation) -> (usize, usize) {
-    let (path, from, (depth, values), shifted) = match operation {
-        PatchOperation::Add(add) => (&add.path, None, measure(&add.value), true),
-        PatchOperation::Replace(replace) => (&replace.path, None, measure(&replace.value), false),
+    let (path, (depth, values), shifted) = match operation {
+        PatchOperation::Add(add) => (&add.path, measure(&add.value), true),
+        PatchOperation::Replace(replace) => (&replace.path, measure(&replace.value), false),
         PatchOperation::Remove(remove) => return (0, tail(object, &remove.path)),
-        PatchOperation::Test(_) => return (0, 0),
-        PatchOperation::Copy(CopyOperation { from, path }) => (path, None, measured(object, from), true),
-        PatchOperation::Move(MoveOperation { from, path }) => {
-            (path, Some(from), measured(object, from), true)
-        }
+        // A move is made of other steps.
+        PatchOperation::Test(_) | PatchOperation::Move(_) => return (0, 0),
+        PatchOperation::Copy(CopyOperation { from, path }) => (path, measured(object, from), true),
     };
-    let mut cost = values + from.map_or(0, |from| tail(object, from));
-    if shifted {
-        cost += tail(object, path);
-    }
-    (path.count() + depth, cost)
+    let shifted = if shifted { tail(object, path) } else { 0 };
+    (path.count() + depth, values + shifted)
 }
 
 fn measured(object: &Value, from: &Pointer) -> (usize, usize) {

@@ -29,7 +29,7 @@ fn policy(context: &Context, request: &Request<'_>) -> Result<(), Status> {
         &request.stored()["spec"]["paramKind"],
         &request.object()["spec"]["paramKind"],
     );
-    if !is.is_object() || was == is || may_get(context, request, is, "*", "*") {
+    if !is.is_object() || was == is || may(context, request, "get", is, ("*", "*")) {
         return Ok(());
     }
     let why = format!(
@@ -53,11 +53,13 @@ fn binding(context: &Context, request: &Request<'_>) -> Result<(), Status> {
         .get(&VALIDATING_ADMISSION_POLICIES, "", text(is, "/policyName"));
     let kind = policy.map_or(Value::Null, |policy| policy.value()["spec"]["paramKind"].clone());
     let (namespace, name) = (text(reference, "/namespace"), text(reference, "/name"));
-    if may_get(context, request, &kind, namespace, name) {
+    // Without a name it is all that a selector selects.
+    let verb = if name.is_empty() { "list" } else { "get" };
+    if may(context, request, verb, &kind, (namespace, name)) {
         return Ok(());
     }
     let why = format!(
-        "user {} does not have \"get\" permission on the object referenced by paramRef",
+        "user {} does not have \"{verb}\" permission on the object referenced by paramRef",
         shown(request.user)
     );
     Err(refused(request, "spec.paramRef", &why))
@@ -74,7 +76,13 @@ fn refused(request: &Request<'_>, path: &str, why: &str) -> Status {
 }
 
 /// Whether the caller may read objects of a kind. What is not known of it might be anything, and takes the right to all.
-fn may_get(context: &Context, request: &Request<'_>, kind: &Value, namespace: &str, name: &str) -> bool {
+fn may(
+    context: &Context,
+    request: &Request<'_>,
+    verb: &'static str,
+    kind: &Value,
+    (namespace, name): (&str, &str),
+) -> bool {
     let (mut group, mut version, mut resource) = ("*", "*", "*".to_owned());
     if kind.is_object() {
         let written = text(kind, "/apiVersion");
@@ -87,7 +95,7 @@ fn may_get(context: &Context, request: &Request<'_>, kind: &Value, namespace: &s
         version,
         namespace,
         name,
-        ..Attributes::resource(request.user, "get", group, &resource)
+        ..Attributes::resource(request.user, verb, group, &resource)
     };
     context.authorizer.authorize(&attributes).is_allowed()
 }

@@ -47,8 +47,9 @@ impl Later {
         code: StatusCode,
         media: &'static str,
     ) -> Result<Response<Body>, Status> {
-        let size = |object: &Arc<Object>| (self.size)(&object.bytes);
-        if self.objects.iter().map(size).sum::<usize>() <= SMALL {
+        let sizes = self.objects.iter().map(|object| (self.size)(&object.bytes));
+        let (sum, largest) = sizes.fold((0, 0), |(sum, largest), size| (sum + size, size.max(largest)));
+        if sum <= SMALL {
             let whole = self.whole()?;
             // Of a body a chunk counts anyway.
             let held = whole.len().saturating_sub(FRAME);
@@ -57,7 +58,7 @@ impl Later {
             return Ok(response);
         }
         // Besides a chunk it holds the largest object, in two forms.
-        let held = 2 * self.objects.iter().map(size).max().unwrap_or(0);
+        let held = 2 * largest;
         let mut response = body::with_type(code, media, self.body(call));
         takes(&mut response, held);
         Ok(body::compress(

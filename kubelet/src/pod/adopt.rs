@@ -132,7 +132,7 @@ fn record(
     }
     let end = ended(&newest, message(&newest));
     // In a sandbox that is lost, what is to run again starts from the beginning, init containers included.
-    if alive || (role == Role::Main && !restarts(policy, &end)) {
+    if alive || stays_ended(role, policy, &end) {
         record.current = Some(instance(InstancePhase::Exited(end)));
     } else {
         record.last = Some(end);
@@ -140,9 +140,18 @@ fn record(
     Some(record)
 }
 
+/// Whether what has ended is not started again, whatever becomes of its sandbox.
+fn stays_ended(role: Role, policy: &str, end: &Terminated) -> bool {
+    match role {
+        Role::Main => !restarts(policy, end),
+        Role::Ephemeral => true,
+        Role::Init | Role::Sidecar => false,
+    }
+}
+
 /// Places an end known only from the API.
 fn place(record: &mut ContainerRecord, role: Role, policy: &str, end: Terminated, told: &ContainerStatus) {
-    if role == Role::Main && !restarts(policy, &end) {
+    if stays_ended(role, policy, &end) {
         record.current = Some(Instance {
             id: end.id.clone(),
             image: told.image.clone(),

@@ -82,7 +82,13 @@ impl Worker {
                     version: version(&pod),
                 },
                 Err(kube::Error::Api(status)) if is_gone(&status) => Answer::Gone,
-                Err(error) => Answer::Failed(error.to_string()),
+                Err(error) => {
+                    if matches!(&error, kube::Error::Api(status) if status.code == 422) {
+                        // What is refused for what it says is refused again: somebody has to know.
+                        tracing::warn!(pod = name, %error, "the status of a pod is refused");
+                    }
+                    Answer::Failed(error.to_string())
+                }
             };
             report(Done::Status(answer));
         });

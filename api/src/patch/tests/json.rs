@@ -141,6 +141,33 @@ fn places_from_the_end_and_missing_values() {
             json!([1, 2, 3]),
         ),
         (json!({"op": "remove", "path": "/o/-1"}), "/o", json!({})),
+        // Where the target is, is seen when the source is gone.
+        (
+            json!({"op": "move", "from": "/l/0", "path": "/n/m/-2/b"}),
+            "/n/m/0/b",
+            json!(1),
+        ),
+        (
+            json!({"op": "move", "from": "/n/m/0", "path": "/n/m/-1/b"}),
+            "/n/m",
+            json!([{"a": 2, "b": {"a": 1}}]),
+        ),
+        // A member that is not there is replaced all the same, and copied as null.
+        (
+            json!({"op": "replace", "path": "/o/new", "value": 1}),
+            "/o/new",
+            json!(1),
+        ),
+        (
+            json!({"op": "copy", "from": "/o/none", "path": "/o/new"}),
+            "/o/new",
+            Value::Null,
+        ),
+        (
+            json!({"op": "add", "path": "/o/a~b~0c", "value": 1}),
+            "/o/a~0b~0c",
+            json!(1),
+        ),
         (json!({"op": "add", "path": "/new"}), "/new", Value::Null),
         (
             json!({"op": "replace", "path": "/l/0"}),
@@ -150,6 +177,15 @@ fn places_from_the_end_and_missing_values() {
     ] {
         let patched = run(json!([operation])).unwrap();
         assert_eq!(patched.value.pointer(pointer), Some(&expected), "{operation}");
+    }
+    for nowhere in [
+        json!({"op": "replace", "path": "/none/new", "value": 1}),
+        json!({"op": "replace", "path": "/l/3", "value": 1}),
+        json!({"op": "move", "from": "/o/none", "path": "/o/new"}),
+        json!({"op": "move", "from": "/o", "path": "/o/new"}),
+    ] {
+        let refused = run(json!([nowhere]));
+        assert!(matches!(refused, Err(PatchError::DoesNotApply(_))), "{nowhere}");
     }
     for outside in ["/l/-4", "/l/3", "/l/-9999999999999999999999", "/n/m/-3/a"] {
         let refused = run(json!([{"op": "remove", "path": outside}]));

@@ -17,6 +17,7 @@ fn fixture() -> Fixture {
         {"verbs": ["get"], "apiGroups": [""], "resources": ["configmaps"]},
         {"verbs": ["get"], "apiGroups": ["b.c"], "resources": ["limits"]},
         {"verbs": ["get"], "apiGroups": [""], "resources": ["secrets"], "resourceNames": ["s"]},
+        {"verbs": ["list"], "apiGroups": ["b.c"], "resources": ["limits"]},
     ]);
     fixture.memory.put(
         &CLUSTER_ROLES,
@@ -88,9 +89,15 @@ fn policies_depend_on_what_their_author_may_read() {
 #[test]
 fn bindings_refer_to_what_their_author_may_read() {
     let (fixture, amy) = (fixture(), user("amy", &[]));
-    let mut stored = policy("v1", "Secret");
-    stored["metadata"]["name"] = "p".into();
-    fixture.memory.put(&VALIDATING_ADMISSION_POLICIES, &stored);
+    for (name, version, kind) in [
+        ("p", "v1", "Secret"),
+        ("m", "v1", "ConfigMap"),
+        ("l", "b.c/v1", "Limit"),
+    ] {
+        let mut stored = policy(version, kind);
+        stored["metadata"]["name"] = name.into();
+        fixture.memory.put(&VALIDATING_ADMISSION_POLICIES, &stored);
+    }
     let mut question = ask(
         &amy,
         Operation::Create,
@@ -103,6 +110,9 @@ fn bindings_refer_to_what_their_author_may_read() {
         ("p", json!({"name": "s", "namespace": "a"}), true),
         ("p", json!({"name": "t", "namespace": "a"}), false),
         ("p", json!({"selector": {}}), false),
+        // Whoever selects has to be able to list.
+        ("m", json!({"selector": {}}), false),
+        ("l", json!({"selector": {}}), true),
         // Nobody knows yet of which kind that will be.
         ("q", json!({"name": "s", "namespace": "a"}), false),
     ] {

@@ -187,7 +187,7 @@ impl Controller {
             .patch(resources::pods(), namespace, name, "", Patch::Strategic, &patch)
             .await
         {
-            Err(error) if !error.is_not_found() && !error.is_conflict() => Err(error),
+            Err(error) if !error.is_gone() => Err(error),
             _ => Ok(()),
         }
     }

@@ -117,14 +117,15 @@ fn take_uncounted(job: &Job, pods: &[Arc<Pod>], plan: &mut Plan) {
             continue;
         }
         plan.release.push(pod.clone());
+        // What was counted as failed when it was deleted may have ended well since; it counts once.
+        if uncounted.succeeded.contains(uid) || uncounted.failed.contains(uid) {
+            continue;
+        }
         let list = if succeeded {
             &mut uncounted.succeeded
         } else {
             &mut uncounted.failed
         };
-        if list.contains(uid) {
-            continue;
-        }
         match index(pod).filter(|_| job.spec.completion_mode == "Indexed" && succeeded) {
             // A second success of an index counts for nothing.
             Some(index) if !(0..bound).contains(&index) || !done.insert(index) => {}

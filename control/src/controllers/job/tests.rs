@@ -152,6 +152,18 @@ fn very_many_pods_are_made_in_bursts() {
     );
 }
 
+/// Its end was counted when it was deleted, and it ended well afterwards.
+#[test]
+fn a_pod_counts_once() {
+    let counted = job(|j| j["status"] = json!({"uncountedTerminatedPods": {"failed": ["a"]}}));
+    let pods = [member("a", "Succeeded", |_| {})];
+    let uncounted = plan(&counted, &pods, NOW)
+        .status
+        .uncounted_terminated_pods
+        .unwrap();
+    assert_eq!((uncounted.succeeded.len(), uncounted.failed.len()), (0, 1));
+}
+
 #[test]
 fn a_job_that_has_met_its_criteria_fails_no_more() {
     let met = job(|j| {

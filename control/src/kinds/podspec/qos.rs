@@ -7,9 +7,10 @@ use crate::kinds::json::items;
 
 /// `Guaranteed`, `Burstable` or `BestEffort` (`ComputePodQOS`).
 pub(in crate::kinds) fn qos_class(spec: &Value) -> &'static str {
+    // In thousandths, rounded up, as upstream stores them; nothing is none.
     let amount = |container: &Value, list: &str, resource: &str| {
         let amount = Quantity::from_json(&container["resources"][list][resource]).ok();
-        amount.filter(|quantity| !quantity.is_zero())
+        amount.map(Quantity::millis).filter(|millis| *millis > 0)
     };
     let (mut any, mut guaranteed) = (false, true);
     let containers = items(spec, "/containers")
@@ -18,7 +19,11 @@ pub(in crate::kinds) fn qos_class(spec: &Value) -> &'static str {
     for container in containers {
         for resource in ["cpu", "memory"] {
             let limit = amount(container, "limits", resource);
-            let request = amount(container, "requests", resource).or(limit);
+            // Who asks for nothing in so many words does not ask for the limit.
+            let request = match container["resources"]["requests"].get(resource) {
+                Some(said) if !said.is_null() => amount(container, "requests", resource),
+                _ => limit,
+            };
             any |= limit.is_some() || request.is_some();
             guaranteed &= limit.is_some() && request == limit;
         }

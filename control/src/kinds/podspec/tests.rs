@@ -84,6 +84,13 @@ fn quality_of_service() {
     );
     assert_eq!(qos_class(&pod(json!({"requests": {"cpu": "1m"}}))), "Burstable");
     assert_eq!(qos_class(&pod(json!({"limits": {"cpu": "1"}}))), "Burstable");
+    // To ask for nothing is not to ask for the limit.
+    let nothing = json!({"limits": all, "requests": {"cpu": "0", "memory": 0}});
+    assert_eq!(qos_class(&pod(nothing)), "Burstable");
+    // In thousandths, as the kernel is told.
+    let rounded =
+        json!({"limits": {"cpu": "1.0005", "memory": 1}, "requests": {"cpu": "1.0001", "memory": 1}});
+    assert_eq!(qos_class(&pod(rounded)), "Guaranteed");
 }
 
 #[test]

@@ -87,8 +87,7 @@ pub async fn store_new(
                     .api
                     .store
                     .get(call.storage(), &key_of(call.namespace(), &name));
-                if there.is_some_and(|there| !metadata::text(&there.value(), "deletionTimestamp").is_empty())
-                {
+                if there.is_some_and(|there| metadata::is_deleted(&there.bytes)) {
                     status.message = format!("object is being deleted: {}", status.message);
                 }
                 return Err(status);

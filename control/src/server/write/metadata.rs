@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use keelson_api::status::Status;
 use keelson_api::time;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 use crate::kinds::Kind;
@@ -41,6 +42,20 @@ pub fn of(value: &mut Value) -> &mut Map<String, Value> {
 /// Text of a metadata field.
 pub fn text<'a>(value: &'a Value, field: &str) -> &'a str {
     value["metadata"][field].as_str().unwrap_or_default()
+}
+
+/// Whether a stored object is being deleted. It is not decoded for that.
+pub fn is_deleted(object: &[u8]) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Bare {
+        metadata: Meta,
+    }
+    #[derive(serde::Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Meta {
+        deletion_timestamp: Option<IgnoredAny>,
+    }
+    serde_json::from_slice::<Bare>(object).is_ok_and(|bare| bare.metadata.deletion_timestamp.is_some())
 }
 
 /// A name out of `generateName`.

@@ -153,6 +153,23 @@ fn after_a_reboot_everything_starts_again_and_counts_on() {
 }
 
 #[test]
+fn a_debugger_that_has_ended_is_not_started_again_after_a_reboot() {
+    let mut pod = pod("Always", json!([]));
+    let ended = json!({"terminated": {"exitCode": 0, "reason": "Completed", "containerID": "keelson://d0"}});
+    let mut told = told("d0", ended, 0, false);
+    told[0]["name"] = "debug".into();
+    let status = pod.status.as_mut().unwrap();
+    status.ephemeral_container_statuses = serde_json::from_value(told).unwrap();
+    let debugger = json!([{"name": "debug", "image": "img"}]);
+    pod.spec.as_mut().unwrap().ephemeral_containers = serde_json::from_value(debugger).unwrap();
+    for known in [vec![], vec![container("debug", "d0", 0, exited(0))]] {
+        let adopted = adopted(&pod, Some(&sandbox(false)), known);
+        let record = &adopted.state.containers["debug"];
+        assert_eq!(record.exited().unwrap().exit_code, 0);
+    }
+}
+
+#[test]
 fn a_job_that_has_ended_is_not_run_again_though_the_runtime_forgot_it() {
     let state = json!({"terminated": {"exitCode": 0, "reason": "Completed", "containerID": "keelson://c0"}});
     let pod = pod("OnFailure", told("c0", state, 1, false));

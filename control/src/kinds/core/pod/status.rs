@@ -28,7 +28,8 @@ pub(super) fn update(old: &Value, new: &Value) -> Vec<FieldError> {
         ));
     }
     let class = |pod: &Value| text(pod, "/status/qosClass").to_owned();
-    if class(old) != class(new) {
+    // One that was stored without a class gets it.
+    if !class(old).is_empty() && class(old) != class(new) {
         errors.push(FieldError::invalid(
             "status.qosClass",
             class(new),

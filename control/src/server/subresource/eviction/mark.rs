@@ -63,10 +63,7 @@ pub(super) fn set(status: &mut Value, kind: &str, value: &str, (reason, message)
         .filter(|known| known["status"] == value)
         .and_then(|known| known["lastTransitionTime"].as_str())
         .map_or_else(time::now_rfc3339, str::to_owned);
-    let mut new = json!({"type": kind, "status": value, "reason": reason, "lastTransitionTime": since});
-    if !message.is_empty() {
-        new["message"] = message.into();
-    }
+    let new = json!({"type": kind, "status": value, "reason": reason, "message": message, "lastTransitionTime": since});
     match known {
         Some(known)
             if ["status", "reason", "message"]
@@ -107,6 +104,6 @@ mod tests {
         );
         let mut none = Value::Null;
         assert!(set(&mut none, "A", "True", ("R", "")));
-        assert!(none["conditions"][0].get("message").is_none());
+        assert_eq!(none["conditions"][0]["message"], "");
     }
 }
