@@ -1,6 +1,8 @@
 //! Complaints about updates, without those of what was there before and stays: an object that was let in by a version
 //! whose rules were others, or before its schema became stricter, may be scaled, labelled and deleted (KEP-4008, ratcheting).
 
+mod tolerated;
+
 use std::collections::{HashMap, HashSet};
 
 use keelson_api::status::FieldError;
@@ -17,7 +19,11 @@ pub fn validate_update(kind: &Kind, part: Option<&str>, old: &Value, new: &Value
     let mut errors = validate_metadata_update(kind, part, old, new);
     errors.extend(kind.strategy.validate_update(part, old, new));
     if !errors.is_empty() {
-        drop_known(&mut errors, &kind.strategy.validate_create(old), old, new);
+        let before = kind.strategy.validate_create(old);
+        drop_known(&mut errors, &before, old, new);
+        if kind.custom.is_none() {
+            tolerated::forgive(&mut errors, &before);
+        }
     }
     errors
 }
@@ -87,6 +93,10 @@ fn step<'a>(left: &'a str, old: &'a Value, new: &'a Value) -> Option<Step<'a>> {
                 (Some((name, left)), None) => Some((before.get(*name), after.get(*name), *left)),
                 // Names may have dots and brackets.
                 (Some(_), Some(_)) => None,
+                // Upstream's paths of what labels and annotations a template has leave `metadata` out.
+                (None, _) if of_template(left) && is_there("metadata") && is_there("spec") => {
+                    Some((before.get("metadata"), after.get("metadata"), left))
+                }
                 (None, _) => Some((None, None, left)),
             }
         }
@@ -112,6 +122,13 @@ fn names(left: &str) -> Option<Vec<(&str, &str)>> {
     let names = (names.len() <= MOST_ENDS).then_some(names)?;
     let follows = |left: &str| left.is_empty() || left.starts_with(['.', '[']);
     Some(names.into_iter().filter(|(_, left)| follows(left)).collect())
+}
+
+/// Whether this leads to one of a template's labels or annotations, when it comes after the template's field.
+fn of_template(left: &str) -> bool {
+    let maps = [".labels", ".annotations"].into_iter();
+    let mut rests = maps.filter_map(|map| left.strip_prefix(map));
+    rests.any(|rest| rest.starts_with(['.', '[']))
 }
 
 /// Whether this is one name and nothing else, however it is read.

@@ -9,6 +9,9 @@ use serde_json::Value;
 use crate::kinds::go;
 use crate::kinds::json::{int, text};
 
+/// What is wrong with versions of reviews of which the server knows none.
+pub(super) const UNKNOWN_VERSIONS: &str = "must include at least one of v1, v1beta1";
+
 /// Complaints about where a webhook is, for admission or for conversion.
 pub(super) fn client(errors: &mut Vec<FieldError>, webhook: &Value, path: &str) {
     let has = |field: &str| {
@@ -49,13 +52,15 @@ fn url(errors: &mut Vec<FieldError>, url: &str, path: &str) {
         errors.push(FieldError::invalid(path, shown, &format!("{what}{FORM}")));
     };
     let (scheme, rest) = url.split_once("://").unwrap_or(("", url));
+    // Go reads schemes without case, and shows them so.
+    let scheme = scheme.to_ascii_lowercase();
     if scheme != "https" {
-        complain(scheme, "'https' is the only allowed URL scheme");
+        complain(&scheme, "'https' is the only allowed URL scheme");
     }
     let (rest, fragment) = rest.split_once('#').unwrap_or((rest, ""));
     let (rest, query) = rest.split_once('?').unwrap_or((rest, ""));
     // What has no scheme is a path.
-    let authority = match scheme {
+    let authority = match scheme.as_str() {
         "" => "",
         _ => rest.split('/').next().unwrap_or_default(),
     };
@@ -94,11 +99,10 @@ pub(super) fn versions(errors: &mut Vec<FieldError>, versions: &[Value], path: &
         errors.extend(FieldError::complaints(at, version, names::dns1035_label(version)));
     }
     if !seen.contains("v1") && !seen.contains("v1beta1") {
-        let detail = "must include at least one of v1, v1beta1";
         errors.push(FieldError::invalid_shown(
             path,
             &go::list("string", versions),
-            detail,
+            UNKNOWN_VERSIONS,
         ));
     }
 }

@@ -1,8 +1,9 @@
 //! Annotations by which pods and templates say what later got fields (`ValidatePodSpecificAnnotations` and its kin).
 
+use std::collections::HashSet;
 use std::fmt::Arguments;
 
-use keelson_api::status::{FieldError, go_quote};
+use keelson_api::status::{FieldError, MOST_ERRORS, go_quote};
 use serde_json::Value;
 
 use super::apparmor;
@@ -19,7 +20,13 @@ const SECCOMP_OF: &str = "container.seccomp.security.alpha.kubernetes.io/";
 
 /// Complaints about the annotations of a pod or template (`of`) with this spec.
 pub(in crate::kinds) fn check(errors: &mut Vec<FieldError>, of: &Value, spec: &Value, path: Arguments<'_>) {
+    let names: HashSet<&str> = containers(spec)
+        .map(|(_, _, container)| text(container, "/name"))
+        .collect();
     for (key, value) in entries(of, "/metadata/annotations") {
+        if errors.len() > MOST_ERRORS {
+            return;
+        }
         let (key, value) = (key.as_str(), value.as_str().unwrap_or_default());
         let at = format_args!("{path}[{key}]");
         if key == MIRROR && text(spec, "/nodeName").is_empty() {
@@ -31,7 +38,7 @@ pub(in crate::kinds) fn check(errors: &mut Vec<FieldError>, of: &Value, spec: &V
             // Upstream's path has the key as if it were a field.
             seccomp(errors, value, format_args!("{path}.{key}"));
         } else if let Some(name) = key.strip_prefix(apparmor::ANNOTATION) {
-            if !containers(spec).any(|(_, _, container)| text(container, "/name") == name) {
+            if !names.contains(name) {
                 errors.push(FieldError::invalid(at, name, "container not found"));
             }
             if !apparmor::is_known(value) {

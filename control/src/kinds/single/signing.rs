@@ -1,10 +1,10 @@
 //! What becomes of a CertificateSigningRequest: who approves it writes conditions, who signs it the certificate.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use keelson_api::status::{FieldError, go_quote};
+use keelson_api::status::{FieldError, MOST_ERRORS, go_quote};
 use keelson_api::time;
 use serde_json::Value;
 use x509_parser::certificate::X509Certificate;
@@ -42,17 +42,17 @@ pub(super) fn keep_approval(old: &Value, new: &mut Value) {
 /// Says when conditions were written, where the client does not: now, or when it has become so.
 pub(super) fn date(old: &Value, new: &mut Value) {
     let now = time::now_rfc3339();
+    let mut times = HashMap::new();
+    for condition in items(old, "/status/conditions") {
+        let since = text(condition, "/lastTransitionTime");
+        if !since.is_empty() {
+            let of = (text(condition, "/type"), text(condition, "/status"));
+            times.entry(of).or_insert(since);
+        }
+    }
     for condition in conditions_of(new) {
-        let same = |other: &&Value| {
-            ["/type", "/status"]
-                .iter()
-                .all(|field| text(other, field) == text(condition, field))
-        };
-        let before = items(old, "/status/conditions").iter().filter(same);
-        let since = before
-            .map(|condition| text(condition, "/lastTransitionTime"))
-            .find(|since| !since.is_empty())
-            .unwrap_or(&now);
+        let of = (text(condition, "/type"), text(condition, "/status"));
+        let since = times.get(&of).copied().unwrap_or(now.as_str());
         if let Some(condition) = condition.as_object_mut() {
             set_default(condition, "lastUpdateTime", now.as_str());
             set_default(condition, "lastTransitionTime", since);
@@ -65,6 +65,9 @@ pub(super) fn conditions(object: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     let mut seen = HashSet::new();
     for (index, condition) in items(object, "/status/conditions").iter().enumerate() {
+        if errors.len() > MOST_ERRORS {
+            return errors;
+        }
         let path = format!("status.conditions[{index}]");
         let (kind, status) = (text(condition, "/type"), text(condition, "/status"));
         if kind.is_empty() {

@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::GROUP;
 use crate::kinds::apps::workload::label_selector;
 use crate::kinds::describe::{self, ColumnDef, NAME};
-use crate::kinds::json::text;
+use crate::kinds::json::{alike, is_unset, text};
 use crate::kinds::plain::Plain;
 use crate::kinds::{Kind, cells, go};
 
@@ -36,7 +36,7 @@ pub(super) fn kind() -> Kind {
         change: |old, new| {
             let mut errors = Vec::new();
             // What a driver was asked about; the answer is all that may change.
-            if old.get(TOPOLOGY) != new.get(TOPOLOGY) {
+            if !is_same_topology(old.get(TOPOLOGY), new.get(TOPOLOGY)) {
                 let shown = new
                     .get(TOPOLOGY)
                     .map_or_else(|| "null".to_owned(), go::label_selector);
@@ -65,6 +65,17 @@ pub(super) fn kind() -> Kind {
         strategy,
     )
     .done()
+}
+
+/// Whether two selectors of nodes are the same to a client with types, which leaves out what is empty in them. None at all
+/// is not the same as an empty one, and a label without a value not the same as none.
+fn is_same_topology(was: Option<&Value>, is: Option<&Value>) -> bool {
+    let (Some(Value::Object(was)), Some(Value::Object(is))) = (was, is) else {
+        return was.filter(|was| !was.is_null()) == is.filter(|is| !is.is_null());
+    };
+    let (labels_were, labels) = (was.get("matchLabels"), is.get("matchLabels"));
+    let same_labels = labels_were == labels || (is_unset(labels_were) && is_unset(labels));
+    same_labels && alike(was.get("matchExpressions"), is.get("matchExpressions"))
 }
 
 fn validate(object: &Value) -> Vec<FieldError> {

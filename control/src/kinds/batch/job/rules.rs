@@ -16,7 +16,7 @@ use crate::kinds::podspec;
 const MOST_PARALLEL: i64 = 100_000;
 /// Most indexes that may fail.
 const MOST_FAILED: i64 = 100_000;
-/// From how many completions on a job with a limit by index may have fewer pods at once, and fewer that fail.
+/// With more completions than these a job with a limit by index may have fewer pods at once, and fewer that fail.
 const MANY: i64 = 100_000;
 const MOST_OF_MANY: i64 = 10_000;
 /// Longest name of who manages a job.

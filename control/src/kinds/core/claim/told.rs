@@ -2,7 +2,7 @@
 
 use keelson_api::names;
 use keelson_api::quantity::Quantity;
-use keelson_api::status::FieldError;
+use keelson_api::status::{FieldError, MOST_ERRORS};
 use serde_json::Value;
 
 use crate::kinds::json::entries;
@@ -20,11 +20,17 @@ const STEPS: [&str; 5] = [
 pub(super) fn check(claim: &Value) -> Vec<FieldError> {
     let mut errors = Vec::new();
     for (resource, amount) in entries(claim, "/status/capacity") {
+        if errors.len() > MOST_ERRORS {
+            return errors;
+        }
         errors.extend(negative(amount, &format!("status.capacity[{resource}]")));
     }
     // Upstream's path is not quite the field's name.
     let path = "status.allocatedResourceStatus";
     for (resource, step) in entries(claim, "/status/allocatedResourceStatuses") {
+        if errors.len() > MOST_ERRORS {
+            return errors;
+        }
         errors.extend(key(resource, path));
         if !step.as_str().is_some_and(|step| STEPS.contains(&step)) {
             errors.push(FieldError::not_supported(path, resource.as_str(), &STEPS));
@@ -32,6 +38,9 @@ pub(super) fn check(claim: &Value) -> Vec<FieldError> {
     }
     let path = "status.allocatedResources";
     for (resource, amount) in entries(claim, "/status/allocatedResources") {
+        if errors.len() > MOST_ERRORS {
+            return errors;
+        }
         let wrong = key(resource, path);
         if wrong.is_empty() {
             errors.extend(negative(amount, &format!("{path}[{resource}]")));

@@ -102,6 +102,9 @@ fn source_ranges(errors: &mut Vec<FieldError>, service: &Value, balanced: bool) 
         errors.push(FieldError::forbidden(path, ONLY_BALANCED));
     }
     for (index, range) in ranges.iter().enumerate() {
+        if errors.len() > MOST_ERRORS {
+            return;
+        }
         let range = range.as_str().unwrap_or_default();
         errors.extend(FieldError::complaints(
             format_args!("{path}[{index}]"),

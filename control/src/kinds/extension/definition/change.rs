@@ -1,10 +1,13 @@
 //! What may change of a definition, and what its status says of versions that are stored.
 
+use std::collections::HashSet;
+
 use keelson_api::names;
-use keelson_api::status::FieldError;
+use keelson_api::status::{FieldError, MOST_ERRORS};
 use keelson_api::structural::ATOMIC_ITEMS;
 use serde_json::Value;
 
+use crate::kinds::extension::webhook::UNKNOWN_VERSIONS;
 use crate::kinds::go;
 use crate::kinds::json::{items, text};
 
@@ -35,17 +38,20 @@ pub(super) fn check(old: &Value, new: &Value) -> Vec<FieldError> {
 }
 
 /// Drops complaints of rules that are younger than the definition: one that breaks such a rule anywhere may go on to
-/// (upstream's `requireAtomicSetType`).
+/// (upstream's `requireAtomicSetType` and `requireRecognizedConversionReviewVersion`).
 pub(super) fn forgive(old: &Value, errors: &mut Vec<FieldError>) {
-    let is_young = |error: &FieldError| error.to_string().ends_with(ATOMIC_ITEMS);
-    if errors.iter().any(is_young) && super::validate::definition(old).iter().any(is_young) {
-        errors.retain(|error| !is_young(error));
+    for rule in [ATOMIC_ITEMS, UNKNOWN_VERSIONS] {
+        let is_young = |error: &FieldError| error.message.ends_with(rule);
+        if errors.iter().any(is_young) && super::validate::definition(old).iter().any(is_young) {
+            errors.retain(|error| !is_young(error));
+        }
     }
 }
 
 fn stored(definition: &Value, errors: &mut Vec<FieldError>) {
     let stored = items(definition, "/status/storedVersions");
-    let versions = items(definition, "/spec/versions");
+    let versions = items(definition, "/spec/versions").iter();
+    let names: HashSet<&Value> = versions.map(|version| &version["name"]).collect();
     let path = "status.storedVersions";
     if stored.is_empty() {
         let why = "must have at least one stored version";
@@ -53,7 +59,10 @@ fn stored(definition: &Value, errors: &mut Vec<FieldError>) {
         return;
     }
     for (index, name) in stored.iter().enumerate() {
-        if !versions.iter().any(|version| version["name"] == *name) {
+        if errors.len() > MOST_ERRORS {
+            return;
+        }
+        if !names.contains(name) {
             let version = name.as_str().unwrap_or_default();
             let why = format!(
                 "missing from spec.versions; {version} was previously a storage version, and must remain in spec.versions \

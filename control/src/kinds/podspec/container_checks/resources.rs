@@ -83,7 +83,9 @@ pub(in crate::kinds) fn overhead(errors: &mut Vec<FieldError>, overhead: &Value,
 
 /// Devices and huge pages are handed out whole; the others may be promised more often than they exist.
 pub(in crate::kinds) fn overcommits(resource: &str) -> bool {
-    !resource.contains('/') && !resource.starts_with(HUGE) || resource.starts_with("kubernetes.io/")
+    // Upstream looks for its domain anywhere in the name.
+    let native = !resource.contains('/') || resource.contains("kubernetes.io/");
+    native && !resource.starts_with(HUGE)
 }
 
 fn check_amount(errors: &mut Vec<FieldError>, resource: &str, amount: &Value, path: Arguments<'_>) {
@@ -108,5 +110,23 @@ fn check_amount(errors: &mut Vec<FieldError>, resource: &str, amount: &Value, pa
             errors.push(FieldError::invalid(path, quantity.to_string(), &detail));
         }
         Ok(_) => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::overcommits;
+
+    #[test]
+    fn what_is_promised_more_often_than_it_exists() {
+        for (resource, expected) in [
+            ("cpu", true),
+            ("kubernetes.io/a", true),
+            ("a.kubernetes.io/b", true),
+            ("example.com/a", false),
+            ("hugepages-2Mi", false),
+        ] {
+            assert_eq!(overcommits(resource), expected, "{resource}");
+        }
     }
 }

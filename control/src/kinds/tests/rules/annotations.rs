@@ -1,5 +1,7 @@
 //! Annotations of pods that mean something, and the fields that came for them.
 
+use keelson_api::status::MOST_ERRORS;
+
 use super::*;
 
 const ARMOR: &str = "container.apparmor.security.beta.kubernetes.io/";
@@ -72,6 +74,13 @@ fn values_of_annotations() {
             "{value}"
         );
     }
+}
+
+#[test]
+fn no_more_annotations_are_told_than_anybody_reads() {
+    let many = (0..2 * MOST_ERRORS).map(|n| (format!("{ARMOR}x{n}"), json!("unconfined")));
+    let all = pod(&Value::Object(many.collect()), &json!({}));
+    assert_eq!(new("", "pods", all).len(), MOST_ERRORS + 1);
 }
 
 #[test]

@@ -25,6 +25,9 @@ fn jobs() {
             "spec.parallelism: Invalid value: 100001: must be less than or equal to 100000 when completion mode is Indexed",
         ]
     );
+    // What is beyond the most is not looked at.
+    let rules = vec![json!({"action": "Ignore"}); 30];
+    assert_eq!(check(json!({"podFailurePolicy": {"rules": rules}})).len(), 21);
     assert_eq!(
         check(json!({"backoffLimitPerIndex": 1})),
         ["spec.backoffLimitPerIndex: Invalid value: 1: requires indexed completion mode"]

@@ -19,6 +19,7 @@ mod shown;
 mod singles;
 mod sources;
 mod statuses;
+mod stored;
 mod zeros;
 
 use serde_json::{Value, json};

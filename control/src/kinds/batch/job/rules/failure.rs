@@ -21,7 +21,12 @@ pub(super) fn check(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
     if rules.len() > MOST_RULES {
         errors.push(FieldError::too_many(path.as_str(), rules.len(), MOST_RULES));
     }
-    for (index, rule) in rules.iter().enumerate() {
+    let known: HashSet<&str> = ["containers", "initContainers"]
+        .iter()
+        .flat_map(|list| items(spec, &format!("/template/spec/{list}")))
+        .map(|container| text(container, "/name"))
+        .collect();
+    for (index, rule) in rules.iter().take(MOST_RULES).enumerate() {
         let path = format!("{path}[{index}]");
         match text(rule, "/action") {
             "" => {
@@ -53,7 +58,7 @@ pub(super) fn check(errors: &mut Vec<FieldError>, spec: &Value, path: &str) {
             _ => {}
         }
         if let Some(codes) = codes {
-            exit_codes(errors, spec, codes, &format!("{path}.onExitCodes"));
+            exit_codes(errors, &known, codes, &format!("{path}.onExitCodes"));
         }
         let path = format!("{path}.onPodConditions");
         if conditions.len() > MOST_CONDITIONS {
@@ -83,7 +88,8 @@ fn pod_condition(errors: &mut Vec<FieldError>, condition: &Value, path: &str) {
     }
 }
 
-fn exit_codes(errors: &mut Vec<FieldError>, spec: &Value, codes: &Value, path: &str) {
+/// `known`: the names of the containers.
+fn exit_codes(errors: &mut Vec<FieldError>, known: &HashSet<&str>, codes: &Value, path: &str) {
     let operator = text(codes, "/operator");
     match operator {
         "" => {
@@ -97,11 +103,7 @@ fn exit_codes(errors: &mut Vec<FieldError>, spec: &Value, codes: &Value, path: &
         }
     }
     let name = codes.get("containerName").and_then(Value::as_str);
-    let known = ["containers", "initContainers"]
-        .iter()
-        .flat_map(|list| items(spec, &format!("/template/spec/{list}")))
-        .any(|container| Some(text(container, "/name")) == name);
-    if let Some(name) = name.filter(|_| !known) {
+    if let Some(name) = name.filter(|name| !known.contains(name)) {
         let detail = "must be one of the container or initContainer names in the pod template";
         errors.push(FieldError::invalid(format!("{path}.containerName"), name, detail));
     }

@@ -82,6 +82,30 @@ fn what_stays_true_keeps_its_time() {
 }
 
 #[test]
+fn the_first_time_of_a_condition_counts() {
+    let mut undated = condition("Other", "a");
+    undated["lastTransitionTime"] = "".into();
+    let mut later = condition("Other", "a");
+    later["lastTransitionTime"] = "2021-01-01T00:00:00Z".into();
+    let conditions = json!([undated, condition("Other", "a"), later]);
+    let old = json!({"metadata": {"name": "r"}, "status": {"conditions": conditions}});
+    let is = |status: &str| {
+        let new = json!({"conditions": [{"type": "Other", "status": status}]});
+        let new = written("status", &old, new).unwrap();
+        new["conditions"][0]["lastTransitionTime"].clone()
+    };
+    assert_eq!(is("True"), "2020-01-01T00:00:00Z");
+    assert!(
+        is("False")
+            .as_str()
+            .is_some_and(|time| time > "2021-01-01T00:00:00Z")
+    );
+    let many = vec![json!({}); 3000];
+    let told = written("status", &old, json!({"conditions": many})).unwrap_err();
+    assert!((1000..1010).contains(&told.len()), "{}", told.len());
+}
+
+#[test]
 fn certificates_are_certificates() {
     let key = rcgen::KeyPair::generate().unwrap();
     let good = rcgen::CertificateParams::default()

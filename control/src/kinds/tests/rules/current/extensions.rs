@@ -258,3 +258,30 @@ fn versions_are_called_differently_and_stay() {
     kind.strategy.prepare_update(None, &old, &mut new);
     assert_eq!(new["status"]["storedVersions"], json!(["v1"]));
 }
+
+#[test]
+fn stored_definitions_may_know_no_version_of_reviews() {
+    let (group, plural) = ("apiextensions.k8s.io", "customresourcedefinitions");
+    let change = |from: &str, to: &str| {
+        let webhook = json!({"clientConfig": {"url": "HTTPS://a.b"}, "conversionReviewVersions": [from]});
+        let mut old = definition(json!({"conversion": {"strategy": "Webhook", "webhook": webhook}}));
+        old["status"] = json!({"storedVersions": ["v1"]});
+        changed(group, plural, old, |new| {
+            new["spec"]["conversion"]["webhook"]["conversionReviewVersions"][0] = to.into();
+        })
+    };
+    assert_eq!(change("v8", "v9"), [""; 0]);
+    assert_eq!(change("v8", "v1"), [""; 0]);
+    let told = change("v1", "v9");
+    assert!(
+        told.len() == 1 && told[0].ends_with("must include at least one of v1, v1beta1"),
+        "{told:?}"
+    );
+    let mut old = definition(json!({}));
+    let stored: Vec<String> = (2..5000).map(|number| format!("v{number}")).collect();
+    old["status"] = json!({"storedVersions": stored});
+    let told = changed(group, plural, old, |new| {
+        new["metadata"]["labels"] = json!({"a": "b"});
+    });
+    assert!((1000..1010).contains(&told.len()), "{}", told.len());
+}
