@@ -89,7 +89,7 @@ pub struct Patched {
     /// The new object, not yet checked against its schema.
     pub value: Value,
     /// What of the patch does not count: `duplicate field "spec.x"`.
-    pub duplicates: Vec<String>,
+    pub mistakes: Vec<String>,
 }
 
 /// What merge patches are to Go.
@@ -134,8 +134,5 @@ pub fn apply(
         Format::Strategic if parsed.value.is_null() => object.clone(),
         Format::Strategic => strategic_patch(kind.ok_or(PatchError::NoSchema)?, object, parsed.value)?,
     };
-    Ok(Patched {
-        value,
-        duplicates: mistakes,
-    })
+    Ok(Patched { value, mistakes })
 }

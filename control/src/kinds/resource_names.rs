@@ -29,6 +29,11 @@ const STANDARD: [&str; 20] = [
     "storage",
 ];
 
+/// Whether a resource is one of Kubernetes' own (`IsNativeResource`, which looks for the domain anywhere in the name).
+pub(super) fn is_native(resource: &str) -> bool {
+    !resource.contains('/') || resource.contains("kubernetes.io/")
+}
+
 /// Complaints about the name of any resource.
 pub(super) fn check(errors: &mut Vec<FieldError>, resource: &str, path: impl Display + Copy) {
     let complaints = names::qualified_name(resource);
@@ -53,7 +58,7 @@ pub(super) fn check_of_container(errors: &mut Vec<FieldError>, resource: &str, p
             let detail = "must be a standard resource for containers";
             errors.push(FieldError::invalid(path, resource, detail));
         }
-    } else if !resource.contains("kubernetes.io/") {
+    } else if !is_native(resource) {
         // A quota counts it as `requests.` and its name.
         let extended = !resource.starts_with("requests.")
             && names::qualified_name(&format!("requests.{resource}")).is_empty();

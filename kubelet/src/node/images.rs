@@ -23,8 +23,10 @@ pub fn image_list(mut images: Vec<Image>) -> Vec<ContainerImage> {
 mod tests {
     use super::*;
 
-    // The configuration's type is of a crate that the kubelet does not name.
-    #[allow(clippy::default_trait_access)]
+    #[allow(
+        clippy::default_trait_access,
+        reason = "the configuration's type is of a crate that the kubelet does not name"
+    )]
     #[test]
     fn the_largest_with_their_first_names() {
         let image = |number: u64| Image {

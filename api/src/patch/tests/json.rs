@@ -203,5 +203,5 @@ fn what_a_json_patch_does_not_mean_is_told() {
         r#"unknown field "[0].foo""#,
         r#"unknown field "[1].bar""#,
     ];
-    assert_eq!(patched.duplicates, told.map(|told| format!("json patch {told}")));
+    assert_eq!(patched.mistakes, told.map(|told| format!("json patch {told}")));
 }

@@ -16,7 +16,7 @@ use serde_json::{Value, json};
 use super::{Chain, Operation, Request};
 use crate::Config;
 use crate::auth::memory::Memory;
-use crate::auth::resources::{NAMESPACES, SERVICE_ACCOUNTS};
+use crate::auth::resources::{CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, NAMESPACES, SERVICE_ACCOUNTS};
 use crate::auth::{Authorizer, UserInfo};
 use crate::kinds::{Kind, Strategy};
 
@@ -95,6 +95,15 @@ struct Ask<'a> {
 }
 
 impl Fixture {
+    /// Gives a user, or another subject of this kind, these rights in the whole cluster.
+    fn allow(&self, (kind, name): (&str, &str), rules: &Value) {
+        let role = json!({"metadata": {"name": "r"}, "rules": rules});
+        let binding = json!({"metadata": {"name": "x"}, "roleRef": {"kind": "ClusterRole", "name": "r"},
+            "subjects": [{"kind": kind, "name": name}]});
+        self.memory.put(&CLUSTER_ROLES, &role);
+        self.memory.put(&CLUSTER_ROLE_BINDINGS, &binding);
+    }
+
     fn new() -> Self {
         let memory = Arc::new(Memory::default());
         memory.put(

@@ -5,10 +5,7 @@ use serde_json::{Value, json};
 use super::{Ask, Fixture, ask, user};
 use crate::admission::Operation;
 use crate::auth::UserInfo;
-use crate::auth::resources::{
-    CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, CSI_DRIVERS, NODES, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES,
-    PODS,
-};
+use crate::auth::resources::{CSI_DRIVERS, NODES, PERSISTENT_VOLUME_CLAIMS, PERSISTENT_VOLUMES, PODS};
 
 fn kubelet() -> UserInfo {
     user("system:node:n1", &["system:nodes"])
@@ -290,20 +287,10 @@ fn tokens_only_for_whom_the_pod_shows_them_to() {
             &json!({"metadata": {"name": driver}, "spec": {"tokenRequests": [{"audience": format!("for-{driver}")}]}}),
         );
     }
-    fixture.memory.put(
-        &CLUSTER_ROLES,
-        &json!({"metadata": {"name": "r"}, "rules": [
+    fixture.allow(("Group", "system:nodes"), &json!([
             {"verbs": ["request-serviceaccounts-token-audience"], "apiGroups": [""], "resources": ["registry"],
              "resourceNames": ["robot"]},
-        ]}),
-    );
-    fixture.memory.put(
-        &CLUSTER_ROLE_BINDINGS,
-        &json!({
-            "metadata": {"name": "x"}, "roleRef": {"kind": "ClusterRole", "name": "r"},
-            "subjects": [{"kind": "Group", "name": "system:nodes"}],
-        }),
-    );
+        ]));
     let mut question = ask(&kubelet, Operation::Create, "", "serviceaccounts");
     (question.subresource, question.name) = ("token", "robot");
     let request = |audiences: Value| {

@@ -4,7 +4,7 @@ use serde_json::json;
 
 use super::{Fixture, ask, user};
 use crate::admission::Operation;
-use crate::auth::resources::{CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, NAMESPACES, STORAGE_CLASSES};
+use crate::auth::resources::{NAMESPACES, STORAGE_CLASSES};
 
 #[test]
 fn namespaces_must_exist_and_live() {
@@ -95,19 +95,11 @@ fn default_storage_classes() {
 #[test]
 fn escalation_is_stopped_in_the_chain() {
     let fixture = Fixture::new();
-    fixture.memory.put(
-        &CLUSTER_ROLES,
-        &json!({"metadata": {"name": "writer"}, "rules": [
+    fixture.allow(
+        ("User", "eve"),
+        &json!([
             {"verbs": ["create", "update"], "apiGroups": ["rbac.authorization.k8s.io"], "resources": ["*"]},
-        ]}),
-    );
-    fixture.memory.put(
-        &CLUSTER_ROLE_BINDINGS,
-        &json!({
-            "metadata": {"name": "x"},
-            "roleRef": {"kind": "ClusterRole", "name": "writer"},
-            "subjects": [{"kind": "User", "name": "eve"}],
-        }),
+        ]),
     );
     let eve = user("eve", &["system:authenticated"]);
     let role = json!({"metadata": {"name": "x"}, "rules": [{"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"]}]});
@@ -126,19 +118,11 @@ fn escalation_is_stopped_in_the_chain() {
 #[test]
 fn owners_need_rights() {
     let fixture = Fixture::new();
-    fixture.memory.put(
-        &CLUSTER_ROLES,
-        &json!({"metadata": {"name": "r"}, "rules": [
+    fixture.allow(
+        ("User", "amy"),
+        &json!([
             {"verbs": ["update"], "apiGroups": ["example.org"], "resources": ["*/finalizers"]},
-        ]}),
-    );
-    fixture.memory.put(
-        &CLUSTER_ROLE_BINDINGS,
-        &json!({
-            "metadata": {"name": "x"},
-            "roleRef": {"kind": "ClusterRole", "name": "r"},
-            "subjects": [{"kind": "User", "name": "amy"}],
-        }),
+        ]),
     );
     let owned = |version: &str, block: bool| {
         json!({"metadata": {"name": "x", "ownerReferences": [
@@ -181,11 +165,11 @@ fn owners_need_rights() {
     (update.old, update.subresource) = (Some(&old), "status");
     assert!(fixture.ask(update, Some(owned("example.org/v1", false))).is_ok());
     // To delete a deployment is not to delete its status.
-    fixture.memory.put(
-        &CLUSTER_ROLES,
-        &json!({"metadata": {"name": "r"}, "rules": [
+    fixture.allow(
+        ("User", "amy"),
+        &json!([
             {"verbs": ["delete"], "apiGroups": ["apps"], "resources": ["deployments"]},
-        ]}),
+        ]),
     );
     for (subresource, allowed) in [("", true), ("status", false)] {
         let mut update = ask(&amy, Operation::Update, "apps", "deployments");
@@ -199,17 +183,9 @@ fn owners_need_rights() {
 fn certificate_requests() {
     use base64::Engine as _;
     let fixture = Fixture::new();
-    fixture.memory.put(&CLUSTER_ROLES, &json!({"metadata": {"name": "approver"}, "rules": [
+    fixture.allow(("User", "amy"), &json!([
         {"verbs": ["approve"], "apiGroups": ["certificates.k8s.io"], "resources": ["signers"], "resourceNames": ["example.org/*"]},
-    ]}));
-    fixture.memory.put(
-        &CLUSTER_ROLE_BINDINGS,
-        &json!({
-            "metadata": {"name": "x"},
-            "roleRef": {"kind": "ClusterRole", "name": "approver"},
-            "subjects": [{"kind": "User", "name": "amy"}],
-        }),
-    );
+    ]));
     let amy = user("amy", &[]);
     let old = |signer: &str| json!({"metadata": {"name": "x"}, "spec": {"signerName": signer}});
     let change = |signer: &str, subresource: &'static str, status: serde_json::Value| {

@@ -4,9 +4,7 @@ use serde_json::{Value, json};
 
 use super::{Fixture, ask, user};
 use crate::admission::Operation;
-use crate::auth::resources::{
-    CLUSTER_ROLE_BINDINGS, CLUSTER_ROLES, CUSTOM_RESOURCE_DEFINITIONS, VALIDATING_ADMISSION_POLICIES,
-};
+use crate::auth::resources::{CUSTOM_RESOURCE_DEFINITIONS, VALIDATING_ADMISSION_POLICIES};
 
 const GROUP: &str = "admissionregistration.k8s.io";
 
@@ -19,18 +17,7 @@ fn fixture() -> Fixture {
         {"verbs": ["get"], "apiGroups": [""], "resources": ["secrets"], "resourceNames": ["s"]},
         {"verbs": ["list"], "apiGroups": ["b.c"], "resources": ["limits"]},
     ]);
-    fixture.memory.put(
-        &CLUSTER_ROLES,
-        &json!({"metadata": {"name": "r"}, "rules": rules}),
-    );
-    fixture.memory.put(
-        &CLUSTER_ROLE_BINDINGS,
-        &json!({
-            "metadata": {"name": "x"},
-            "roleRef": {"kind": "ClusterRole", "name": "r"},
-            "subjects": [{"kind": "User", "name": "amy"}],
-        }),
-    );
+    fixture.allow(("User", "amy"), &rules);
     fixture.memory.put(
         &CUSTOM_RESOURCE_DEFINITIONS,
         &json!({

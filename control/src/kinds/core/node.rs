@@ -4,11 +4,10 @@ use std::collections::BTreeMap;
 use std::collections::HashSet;
 
 use keelson_api::names;
-use keelson_api::quantity::Quantity;
 use keelson_api::status::{FieldError, MOST_ERRORS, go_quote};
 use serde_json::{Map, Value};
 
-use super::quota::is_counted;
+use super::quota::check_amount;
 use crate::kinds::describe::{self, AGE, ColumnDef, NAME};
 use crate::kinds::json::{entries, is_true, is_unset, items, object_or_new, text};
 use crate::kinds::{Kind, Strategy, cells, go, update};
@@ -266,28 +265,14 @@ fn validate(node: &Value) -> Vec<FieldError> {
     errors
 }
 
-/// What a node has and what of it is for pods: nothing less than nothing, and whole ones of what is counted.
+/// What a node has and what of it is for pods.
 fn resources(errors: &mut Vec<FieldError>, node: &Value) {
     for list in ["capacity", "allocatable"] {
         for (resource, amount) in entries(node, &format!("/status/{list}")) {
             if errors.len() > MOST_ERRORS {
                 return;
             }
-            let Ok(amount) = Quantity::from_json(amount) else {
-                continue;
-            };
-            let path = format!("status.{list}.{resource}");
-            if amount.is_negative() {
-                let detail = names::NON_NEGATIVE;
-                errors.push(FieldError::invalid(path.as_str(), amount.to_string(), detail));
-            }
-            if is_counted(resource) && !amount.is_whole() {
-                errors.push(FieldError::invalid(
-                    path,
-                    amount.to_string(),
-                    "must be an integer",
-                ));
-            }
+            check_amount(errors, resource, amount, &format!("status.{list}.{resource}"));
         }
     }
 }

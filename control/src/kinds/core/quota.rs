@@ -142,9 +142,28 @@ fn is_standard(resource: &str) -> bool {
 
 /// Whether there are only whole ones of it (`IsIntegerResourceName`): what is named with a domain, such as `count/pods`, is
 /// an extended resource, and of what upstream names itself the counts of objects are.
-pub(super) fn is_counted(resource: &str) -> bool {
-    let of_kubernetes = resource.contains("kubernetes.io/") || resource.starts_with("requests.");
-    COUNTS.contains(&resource) || resource.contains('/') && !of_kubernetes
+fn is_counted(resource: &str) -> bool {
+    let is_native = resource_names::is_native(resource) || resource.starts_with("requests.");
+    COUNTS.contains(&resource) || !is_native
+}
+
+/// Complaints about an amount: nothing less than nothing, and whole ones of what is counted. Another check complains of what
+/// is no amount.
+pub(super) fn check_amount(errors: &mut Vec<FieldError>, resource: &str, amount: &Value, path: &str) {
+    let Ok(amount) = Quantity::from_json(amount) else {
+        return;
+    };
+    if amount.is_negative() {
+        let detail = names::NON_NEGATIVE;
+        errors.push(FieldError::invalid(path, amount.to_string(), detail));
+    }
+    if is_counted(resource) && !amount.is_whole() {
+        errors.push(FieldError::invalid(
+            path,
+            amount.to_string(),
+            "must be an integer",
+        ));
+    }
 }
 
 /// Names and amounts of resources.
@@ -157,20 +176,7 @@ fn amounts(quota: &Value, pointer: &str, field: &str) -> Vec<FieldError> {
             let detail = "must be a standard resource for quota";
             errors.push(FieldError::invalid(path.as_str(), resource.as_str(), detail));
         }
-        let Ok(amount) = Quantity::from_json(amount) else {
-            continue;
-        };
-        if amount.is_negative() {
-            let detail = names::NON_NEGATIVE;
-            errors.push(FieldError::invalid(path.as_str(), amount.to_string(), detail));
-        }
-        if is_counted(resource) && !amount.is_whole() {
-            errors.push(FieldError::invalid(
-                path,
-                amount.to_string(),
-                "must be an integer",
-            ));
-        }
+        check_amount(&mut errors, resource, amount, &path);
     }
     errors
 }

@@ -20,20 +20,19 @@ pub(in crate::kinds) fn sync(pod: &mut Value) {
     }
     let whole = pod.pointer("/spec/securityContext/appArmorProfile").cloned();
     let whole = whole.filter(Value::is_object);
-    let mut annotations = pod["metadata"]["annotations"]
-        .as_object()
-        .cloned()
-        .unwrap_or_default();
-    let before = annotations.len();
-    let Some(spec) = pod.get_mut("spec").and_then(Value::as_object_mut) else {
-        return;
-    };
+    // Taken out while containers are changed: every pod that is made comes by here.
+    let annotations = pod.pointer_mut("/metadata/annotations");
+    let annotations = annotations.and_then(Value::as_object_mut);
+    let mut annotations = annotations.map(std::mem::take).unwrap_or_default();
+    let spec = pod.get_mut("spec").and_then(Value::as_object_mut);
+    let mut none = Map::new();
+    let spec = spec.unwrap_or(&mut none);
     for group in ["initContainers", "containers"] {
         for container in list(spec, group) {
             sync_container(container, whole.as_ref(), &mut annotations);
         }
     }
-    if annotations.len() > before {
+    if !annotations.is_empty() {
         pod["metadata"]["annotations"] = annotations.into();
     }
 }

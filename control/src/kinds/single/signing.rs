@@ -12,8 +12,10 @@ use x509_parser::prelude::FromDer;
 
 use crate::kinds::json::{items, set_default, text};
 
-/// What only an approval says, and once and for all.
+/// What only an approval says.
 const APPROVALS: [&str; 2] = ["Approved", "Denied"];
+/// What is said once and for all, and not by halves.
+const LASTING: [&str; 3] = ["Approved", "Denied", "Failed"];
 
 fn of_kind<'a>(request: &'a Value, kind: &str) -> Vec<&'a Value> {
     let all = items(request, "/status/conditions").iter();
@@ -73,8 +75,7 @@ pub(super) fn conditions(object: &Value) -> Vec<FieldError> {
         if kind.is_empty() {
             errors.push(FieldError::required(format!("{path}.type"), ""));
         }
-        // Nobody can be approved by halves.
-        let allowed: &[&str] = if matches!(kind, "Approved" | "Denied" | "Failed") {
+        let allowed: &[&str] = if LASTING.contains(&kind) {
             &["True"]
         } else {
             &["False", "True", "Unknown"]
@@ -120,7 +121,7 @@ pub(super) fn change(subresource: Option<&str>, old: &Value, new: &Value) -> Vec
         }
     }
     let path = "status.conditions";
-    for kind in ["Approved", "Denied", "Failed"] {
+    for kind in LASTING {
         let (were, are) = (of_kind(old, kind).len(), of_kind(new, kind).len());
         if are < were {
             let detail = format!("updates may not remove a condition of type {kind:?}");

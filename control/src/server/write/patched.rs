@@ -39,7 +39,7 @@ impl Patch<'_> {
         }
         let mut parsed = Parsed {
             value: patched.value,
-            duplicates: patched.duplicates,
+            duplicates: patched.mistakes,
         };
         let complaints = fit(&mut parsed).map_err(|error| match error {
             FitError::Type(error) if self.format == Format::Strategic => self.invalid(old, error.converted()),

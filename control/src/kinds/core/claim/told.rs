@@ -6,6 +6,7 @@ use keelson_api::status::{FieldError, MOST_ERRORS};
 use serde_json::Value;
 
 use crate::kinds::json::entries;
+use crate::kinds::resource_names::is_native;
 
 /// How far a change of the size has come.
 const STEPS: [&str; 5] = [
@@ -65,8 +66,4 @@ fn key(resource: &str, path: &str) -> Vec<FieldError> {
         return vec![FieldError::not_supported(path, resource, &["storage"])];
     }
     FieldError::complaints(path, resource, wrong).collect()
-}
-
-fn is_native(resource: &str) -> bool {
-    !resource.contains('/') || resource.contains("kubernetes.io/")
 }

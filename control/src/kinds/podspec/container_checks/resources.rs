@@ -83,9 +83,7 @@ pub(in crate::kinds) fn overhead(errors: &mut Vec<FieldError>, overhead: &Value,
 
 /// Devices and huge pages are handed out whole; the others may be promised more often than they exist.
 pub(in crate::kinds) fn overcommits(resource: &str) -> bool {
-    // Upstream looks for its domain anywhere in the name.
-    let native = !resource.contains('/') || resource.contains("kubernetes.io/");
-    native && !resource.starts_with(HUGE)
+    resource_names::is_native(resource) && !resource.starts_with(HUGE)
 }
 
 fn check_amount(errors: &mut Vec<FieldError>, resource: &str, amount: &Value, path: Arguments<'_>) {
